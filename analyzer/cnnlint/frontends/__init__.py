@@ -1,0 +1,1 @@
+"""Readers that raise a model file to the graph."""

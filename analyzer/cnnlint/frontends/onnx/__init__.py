@@ -1,0 +1,1 @@
+"""ONNX: file -> skeleton (everything but the weights) -> graph."""

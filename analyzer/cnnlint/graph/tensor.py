@@ -1,0 +1,135 @@
+"""Tensors between layers, the weights that layers hold, and the sizes they have."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+
+from cnnlint.errors import ModelError
+from cnnlint.graph.dtype import storage_bytes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Dim = int | str | None
+"""An extent, a symbol such as "batch", or None where nothing is known."""
+
+Shape = tuple[Dim, ...]
+"""The batch first, then the channels, then the spatial extents."""
+
+
+def element_count(shape: Shape | None) -> int | None:
+    """Return the number of elements of `shape`, or None if an extent is not a number."""
+    if shape is None:
+        return None
+    count = 1
+    for dim in shape:
+        if not isinstance(dim, int):
+            return None
+        count *= dim
+    return count
+
+
+class Tensor(Struct, frozen=True):
+    """A value that one layer produces and others consume.
+
+    Attributes:
+        name: Unique in the graph.
+        shape: Batch, channels, then spatial extents; None if not even the rank is known.
+        dtype: Element type such as "float32"; "" if unknown.
+    """
+
+    name: str
+    shape: Shape | None
+    dtype: str = "float32"
+
+    @property
+    def rank(self) -> int | None:
+        """The number of dims with the batch; None if unknown."""
+        return None if self.shape is None else len(self.shape)
+
+    @property
+    def channels(self) -> Dim:
+        """The extent of the channel axis, None for ranks below 2."""
+        return self.shape[1] if self.shape is not None and len(self.shape) > 1 else None
+
+    @property
+    def spatial(self) -> Shape | None:
+        """The extents after the channels: () for a vector, None if the rank is unknown."""
+        return None if self.shape is None else self.shape[2:]
+
+    @property
+    def sample_shape(self) -> Shape | None:
+        """The shape without the batch."""
+        return None if self.shape is None else self.shape[1:]
+
+    @property
+    def sample_elements(self) -> int | None:
+        """Elements of one sample; None if unknown."""
+        return element_count(self.sample_shape)
+
+    @property
+    def sample_bytes(self) -> int | None:
+        """Bytes of one sample; None if unknown."""
+        elements = self.sample_elements
+        return None if elements is None else storage_bytes(self.dtype, elements)
+
+
+class Storage(Protocol):
+    """The place where a weight's values lie: a range of a file, an HDF5 dataset, an array in memory."""
+
+    @property
+    def nbytes(self) -> int | None:
+        """The bytes that the values take in the file."""
+        ...
+
+    def read(self) -> NDArray[np.generic]:
+        """Return the values in the shape and type of the file, mapped and not copied where that can be done.
+
+        Raises:
+            ModelError: The bytes are missing, too few, or lie where they must not.
+        """
+        ...
+
+
+class Weight(Struct, frozen=True):
+    """An array that a layer holds; its values stay in the file until they are asked for.
+
+    Attributes:
+        key: What the file calls it; two layers that share a weight have the same key.
+        shape: As the file stores it.
+        dtype: Element type such as "float32".
+        role: The part it plays: "kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance", ...
+        trainable: None where the format does not say.
+        storage: Where its values lie; None if the file does not hold them.
+    """
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: str
+    role: str
+    trainable: bool | None = None
+    storage: Storage | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int | None:
+        """The bytes the values take by their shape and type; None for types of no fixed size."""
+        return storage_bytes(self.dtype, self.size)
+
+    def values(self) -> NDArray[np.generic]:
+        """Read the values, shaped as the file stores them.
+
+        Raises:
+            ModelError: The file does not hold them, or they cannot be read.
+        """
+        if self.storage is None:
+            raise ModelError(f"the values of {self.key} are not in the file")
+        return self.storage.read()
