@@ -1,0 +1,132 @@
+"""The model zoo of the tests: keras.applications nets built once into a cached folder, and onnx's light models.
+
+Asking for a path builds what is missing in a subprocess, so that the process of the test never imports
+TensorFlow and its memory is given back. Builds run one at a time under a lock and are written to a temporary
+name first, so that parallel test processes never see half a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+RECIPE = 1
+"""Raise this when what `build.py` writes changes; the cache of old builds is then left behind."""
+
+LARGE = ("VGG16", "ResNet50", "MobileNetV2", "EfficientNetB0", "DenseNet121")
+"""The five nets that every part of the project is tested on."""
+
+MORE = (
+    "InceptionV3",
+    "NASNetMobile",
+    "Xception",
+    "EfficientNetV2B0",
+    "ConvNeXtTiny",
+    "MobileNetV3Small",
+    "ResNet50V2",
+)
+
+
+@cache
+def folder() -> Path:
+    """Return the folder of the built models, created if it is missing.
+
+    It is `$CNNLINT_ZOO`, or a folder of the system's temporary one named by the versions that build the models.
+    """
+    chosen = os.environ.get("CNNLINT_ZOO")
+    packages = ("tensorflow", "keras", "tf2onnx", "onnx", "numpy")
+    versions = " ".join([f"recipe={RECIPE}", *(f"{name}={version(name)}" for name in packages)])
+    stamp = hashlib.sha256(versions.encode()).hexdigest()[:12]
+    path = Path(chosen) if chosen else Path(tempfile.gettempdir()) / f"cnnlint-zoo-{stamp}"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def keras_path(name: str) -> Path:
+    """Return the `.keras` archive of the keras.applications net `name`: seeded weights, untrained."""
+    return _built(name, "keras")
+
+
+def h5_path(name: str) -> Path:
+    """Return the same net in the legacy `.h5` format."""
+    return _built(name, "h5")
+
+
+def onnx_path(name: str) -> Path:
+    """Return the same net as tf2onnx itself converts it."""
+    return _built(name, "onnx")
+
+
+def truth(name: str) -> dict[str, Any]:
+    """Return what Keras says of the net: see `describe`."""
+    keras_path(name)
+    return json.loads((folder() / f"{name}.json").read_text())
+
+
+def describe(path: Path | str) -> dict[str, Any]:
+    """Return what Keras says of any `.keras` or `.h5` file.
+
+    The answer has "name", "class", "parameters", "trainable_parameters", "inputs" and "outputs" (each a list of
+    {"name", "shape", "dtype"}) and "layers": a list of {"name", "class", "output_shapes", "parameters",
+    "trainable_parameters", "weights", "config"} in Keras's own order. "output_shapes" has one list of shapes per
+    call of the layer, channels where Keras has them, null for the batch; "weights" is a list of {"name", "shape",
+    "dtype", "trainable"}; a nested model has "layers" of its own.
+    """
+    path = Path(path).resolve()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    target = folder() / "described" / f"{path.stem}-{digest}.json"
+    if not target.exists():
+        target.parent.mkdir(exist_ok=True)
+        with FileLock(folder() / "build.lock"):
+            if not target.exists():
+                _run_build("describe", str(path), str(target))
+    return json.loads(target.read_text())
+
+
+def light_path(name: str) -> Path:
+    """Return `light_<name>.onnx` of the installed onnx package: a known net whose weights take no room."""
+    spec = find_spec("onnx")
+    assert spec is not None and spec.origin is not None
+    path = Path(spec.origin).parent / "backend" / "test" / "data" / "light" / f"light_{name}.onnx"
+    assert path.exists(), f"the installed onnx package has no {path.name}"
+    return path
+
+
+def light_names() -> list[str]:
+    """Return the names that `light_path` takes, sorted."""
+    somewhere = light_path("resnet50").parent
+    return sorted(path.stem.removeprefix("light_") for path in somewhere.glob("light_*.onnx"))
+
+
+def _built(name: str, kind: str) -> Path:
+    target = folder() / f"{name}.{kind}"
+    if not target.exists():
+        with FileLock(folder() / "build.lock"):
+            if not target.exists():
+                _run_build(kind, name, str(target))
+    return target
+
+
+def _run_build(*arguments: str) -> None:
+    script = Path(__file__).with_name("build.py")
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(script), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"building {' '.join(arguments)} failed:\n{done.stderr[-4000:]}")
