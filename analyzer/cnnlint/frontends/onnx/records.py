@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from cnnlint.graph.tensor import Dim, Storage
 
-AttributeValue = (
-    "int | float | bytes | TensorRecord | GraphRecord | tuple[int, ...] | tuple[float, ...] | tuple[bytes, ...]"
-)
+SMALL = 64
+"""Tensors of at most this many elements carry their `values`: axes, shapes, pads, scales, zero points."""
 
 
 class TensorRecord(Struct, frozen=True):
-    """A TensorProto whose values stay in the file.
+    """A TensorProto, or a SparseTensorProto, whose values stay in the file.
 
     Attributes:
-        name: The initializer's name; "" for a tensor in an attribute.
+        name: The initializer's name; "" for a tensor in an attribute that has none.
         shape: Its dims.
-        dtype: Element type such as "float32"; "" if the code is unknown.
-        storage: Reads the values; knows the range of the file they lie in.
-        values: The elements as Python numbers, row-major, for tensors of at most `SMALL` elements of an
-            integer, boolean or floating type that lie inside the file; None for all others.
+        dtype: Element type such as "float32"; "string" for text; "" if the code is unknown.
+        storage: Reads the values; knows the range of the file they lie in. None if the file leaves them out.
+        values: The elements as Python numbers, row-major, for dense tensors of at most `SMALL` elements of an
+            integer, boolean, or 16 bits and wider real type that lie inside the file; None for all others.
     """
 
     name: str
@@ -39,7 +40,7 @@ class ValueRecord(Struct, frozen=True):
     Attributes:
         name: The tensor's name.
         shape: Its dims, a symbol where the file names one, None where it says nothing; None if undeclared.
-        dtype: Element type, "" if undeclared; "sequence", "optional" or "map" for what is no tensor.
+        dtype: Element type, "" if undeclared; "sequence", "optional", "map", "opaque" for no tensor.
     """
 
     name: str
@@ -48,19 +49,41 @@ class ValueRecord(Struct, frozen=True):
 
 
 class NodeRecord(Struct, frozen=True):
-    """A NodeProto. An input that is left out is ""; attributes by name, strings as bytes."""
+    """A NodeProto.
+
+    Attributes:
+        op_type: The operator or the function that it calls.
+        domain: The operator's domain; "" is the default, also where the file says "ai.onnx".
+        name: "" if the file gives none.
+        inputs: Names of tensors; "" for an input that is left out.
+        outputs: Names of tensors; "" for an output that is left out.
+        attributes: Values by name; those given by reference are not here.
+        overload: Tells apart functions of one name.
+        references: Inside a function: attribute name -> the function's attribute that its value comes from.
+    """
 
     op_type: str
     domain: str
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    attributes: dict[str, int | float | bytes | tuple[int, ...] | tuple[float, ...] | tuple[bytes, ...] | TensorRecord | GraphRecord | tuple[GraphRecord, ...]]
+    attributes: dict[str, AttributeValue]
     overload: str = ""
+    references: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class GraphRecord(Struct, frozen=True):
-    """A GraphProto in the file's own order."""
+    """A GraphProto in the file's own order.
+
+    Attributes:
+        name: "" if the file gives none.
+        nodes: As the file orders them.
+        initializers: By name, sparse ones too.
+        inputs: With the initializers that files of IR version 3 list among them.
+        outputs: As declared.
+        value_infos: What the file declares of inner tensors, by name.
+        quantized: Tensors that carry a quantization annotation.
+    """
 
     name: str
     nodes: tuple[NodeRecord, ...]
@@ -72,7 +95,19 @@ class GraphRecord(Struct, frozen=True):
 
 
 class FunctionRecord(Struct, frozen=True):
-    """A FunctionProto: a model-local operator."""
+    """A FunctionProto: a model-local operator.
+
+    Attributes:
+        name: The op_type that calls it.
+        domain: The domain that calls it; "" is the default.
+        inputs: Formal parameters.
+        outputs: Formal results.
+        nodes: Its body.
+        opsets: Version by domain for the body.
+        overload: Tells apart functions of one name.
+        attributes: Attributes that a call must give.
+        attribute_defaults: Attributes that a call may give, with their defaults.
+    """
 
     name: str
     domain: str
@@ -81,7 +116,8 @@ class FunctionRecord(Struct, frozen=True):
     nodes: tuple[NodeRecord, ...]
     opsets: dict[str, int]
     overload: str = ""
-    attribute_defaults: dict[str, object] = field(default_factory=dict[str, object])
+    attributes: tuple[str, ...] = ()
+    attribute_defaults: dict[str, AttributeValue] = field(default_factory=dict[str, "AttributeValue"])
 
 
 class ModelRecord(Struct, frozen=True):
@@ -93,6 +129,7 @@ class ModelRecord(Struct, frozen=True):
         opsets: Version by domain; the default domain is "".
         functions: By (domain, name, overload).
         metadata: `metadata_props` of the model.
+        external_files: Paths of the external data files that tensors refer to, each once.
     """
 
     path: str
@@ -104,3 +141,24 @@ class ModelRecord(Struct, frozen=True):
     functions: dict[tuple[str, str, str], FunctionRecord]
     metadata: dict[str, str]
     file_bytes: int | None
+    external_files: tuple[str, ...] = ()
+
+
+if TYPE_CHECKING:
+    AttributeValue: TypeAlias = (
+        int
+        | float
+        | bytes
+        | TensorRecord
+        | GraphRecord
+        | ValueRecord
+        | tuple[int, ...]
+        | tuple[float, ...]
+        | tuple[bytes, ...]
+        | tuple[TensorRecord, ...]
+        | tuple[GraphRecord, ...]
+        | tuple[ValueRecord, ...]
+    )
+    """An attribute's value by its AttributeProto type: INT int, FLOAT float, STRING bytes, TENSOR and
+    SPARSE_TENSOR TensorRecord, GRAPH GraphRecord, TYPE_PROTO ValueRecord (without a name); the plural
+    types are tuples of these, () when empty. Types only: not there at run time."""
