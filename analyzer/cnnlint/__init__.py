@@ -1,0 +1,1 @@
+"""cnnlint: the linter for convolutional networks."""

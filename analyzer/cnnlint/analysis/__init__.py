@@ -1,0 +1,1 @@
+"""Facts about a graph: cost, memory, receptive field, pattern."""

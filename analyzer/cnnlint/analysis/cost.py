@@ -1,0 +1,90 @@
+"""What a network costs: multiply-accumulates, bytes of weights, bytes of activations."""
+
+from __future__ import annotations
+
+from cnnlint.graph.dims import quotient
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.tensor import Dim, Tensor
+
+
+def entries_per_sample(tensor: Tensor, batch: Dim) -> int | None:
+    """Return how many entries of the first axis belong to one sample: 1, or more where windows are batched."""
+    if tensor.shape is None:
+        return None
+    if not tensor.shape or tensor.shape[0] == batch or batch == 0:
+        return 1
+    if tensor.shape[0] == 1:
+        return 1
+    ratio = quotient(tensor.shape[0], batch)
+    return ratio if isinstance(ratio, int) else None
+
+
+def layer_macs(layer: Layer, batch: Dim) -> int | None:
+    """Return the multiply-accumulates of `layer` for one sample, bias excluded; None if unknown."""
+    if not layer.multiplies:
+        return 0
+    formula = layer.mac_formula()
+    if formula is None:
+        return None
+    entries = entries_per_sample(layer.output, batch)
+    return None if entries is None else formula.value * entries
+
+
+def total_macs(graph: Graph) -> int | None:
+    """Return the multiply-accumulates of all layers for one sample; None if one is unknown."""
+    total = 0
+    for layer in graph.layers:
+        if layer.multiplies:
+            macs = layer_macs(layer, graph.batch)
+            if macs is None:
+                return None
+            total += macs
+    return total
+
+
+def weight_bytes(graph: Graph) -> int | None:
+    """Return the bytes of all distinct weights in their own types; None if a type has no fixed size."""
+    total = 0
+    for weight in graph.weights:
+        if (nbytes := weight.nbytes) is None:
+            return None
+        total += nbytes
+    return total
+
+
+def tensor_bytes(tensor: Tensor, batch: Dim) -> int | None:
+    """Return the bytes of `tensor` for one sample; None if unknown."""
+    entries, nbytes = entries_per_sample(tensor, batch), tensor.sample_bytes
+    return None if entries is None or nbytes is None else entries * nbytes
+
+
+def peak_activation_bytes(graph: Graph) -> int | None:
+    """Return the most bytes of activations that are alive at once for one sample; None if a size is unknown.
+
+    Layers run in topological order; a tensor is alive from the layer that makes it to the last that reads it,
+    inputs and outputs of the network throughout; nothing is computed in place.
+    """
+    batch = graph.batch
+    last_use = dict[str, int]()
+    for index, layer in enumerate(graph.layers):
+        for tensor in layer.inputs:
+            last_use[tensor.name] = index
+    kept = {tensor.name for tensor in (*graph.inputs, *graph.outputs)}
+    alive = 0
+    for tensor in graph.inputs:
+        if (nbytes := tensor_bytes(tensor, batch)) is None:
+            return None
+        alive += nbytes
+    peak = alive
+    for index, layer in enumerate(graph.layers):
+        for tensor in layer.outputs:
+            if (nbytes := tensor_bytes(tensor, batch)) is None:
+                return None
+            alive += nbytes
+        peak = max(peak, alive)
+        dying = {tensor.name: tensor for tensor in (*layer.inputs, *layer.outputs)}
+        for name, tensor in dying.items():
+            if last_use.get(name, index) == index and name not in kept:
+                alive -= tensor_bytes(tensor, batch) or 0
+    return peak

@@ -1,0 +1,66 @@
+"""What a rule may ask about the network that it looks at."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Literal
+
+from cnnlint.analysis.cost import layer_macs, peak_activation_bytes, total_macs, weight_bytes
+from cnnlint.analysis.receptive_field import receptive_fields
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layer import Layer
+
+Framework = Literal["keras", "pytorch", ""]
+
+
+class Context:
+    """A graph and the facts about it, each worked out once and only when asked for.
+
+    Attributes:
+        graph: The network.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    @property
+    def parameters(self) -> int:
+        """Distinct weight elements of the whole network."""
+        return self.graph.parameters
+
+    @cached_property
+    def macs(self) -> int | None:
+        """Multiply-accumulates per sample; None if a layer's are unknown."""
+        return total_macs(self.graph)
+
+    @cached_property
+    def weight_bytes(self) -> int | None:
+        """Bytes of all distinct weights; None if a type's size is unknown."""
+        return weight_bytes(self.graph)
+
+    @cached_property
+    def peak_activation_bytes(self) -> int | None:
+        """The most bytes of activations alive at once, per sample; None if a shape is unknown."""
+        return peak_activation_bytes(self.graph)
+
+    @cached_property
+    def receptive_fields(self) -> dict[str, tuple[int, ...] | None]:
+        """Input pixels along each spatial axis that an output element of a layer depends on, by layer name."""
+        return receptive_fields(self.graph)
+
+    def layer_macs(self, layer: Layer) -> int | None:
+        """Return the multiply-accumulates of `layer` per sample; None if unknown."""
+        return layer_macs(layer, self.graph.batch)
+
+    def share(self, layer: Layer) -> float:
+        """Return the share of the network's parameters that `layer` holds, 0 to 1."""
+        return layer.parameters / self.parameters if self.parameters else 0.0
+
+    @property
+    def framework(self) -> Framework:
+        """What the user most likely wrote the network in; "" if the file does not say."""
+        source = self.graph.source
+        producer = source.producer.lower()
+        if source.format in ("keras", "h5", "savedmodel") or producer.startswith(("tf2onnx", "keras")):
+            return "keras"
+        return "pytorch" if producer.startswith("pytorch") else ""

@@ -1,0 +1,37 @@
+"""Arithmetic that can be both evaluated and shown, so that a count and its explanation are one thing."""
+
+from __future__ import annotations
+
+from math import prod
+
+from msgspec import Struct
+
+
+class Formula(Struct, frozen=True):
+    """A sum of products of whole numbers, such as `(16 × 2 × 2 × 3) + 16 = 208`.
+
+    Attributes:
+        terms: The factors of each product.
+        words: What the factors are, in the same order: "filters × kernel height × ...".
+    """
+
+    terms: tuple[tuple[int, ...], ...]
+    words: str = ""
+
+    @property
+    def value(self) -> int:
+        """The number that the formula comes to."""
+        return sum(prod(factors) for factors in self.terms)
+
+    @property
+    def expression(self) -> str:
+        """The left-hand side alone."""
+        products = [" × ".join(str(factor) for factor in factors) for factors in self.terms]
+        if len(products) == 1:
+            return products[0]
+        return " + ".join(
+            f"({text})" if len(factors) > 1 else text for text, factors in zip(products, self.terms, strict=True)
+        )
+
+    def __str__(self) -> str:
+        return f"{self.expression} = {self.value:,}" if self.terms else "0"

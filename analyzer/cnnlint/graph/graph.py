@@ -1,0 +1,158 @@
+"""The graph of a network: layers in topological order, and who feeds whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Literal, TypeVar
+
+from msgspec import Struct
+
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.tensor import Dim, Tensor, Weight
+
+L = TypeVar("L", bound=Layer)
+
+
+class Source(Struct, frozen=True):
+    """Where a graph comes from.
+
+    Attributes:
+        path: As the user wrote it; "" for a model in memory.
+        format: The file's format.
+        producer: What wrote it, with its version: "pytorch 2.13.0", "keras 3.15.1"; "" if it does not say.
+        opset: Version of ONNX's default operator set; None for Keras.
+        file_bytes: Of the file and all that belongs to it; None for a model in memory.
+        layout: Order of the axes in the source.
+    """
+
+    path: str
+    format: Literal["onnx", "keras", "h5", "savedmodel"]
+    producer: str = ""
+    opset: int | None = None
+    file_bytes: int | None = None
+    layout: Literal["channels_first", "channels_last"] = "channels_first"
+
+
+class Training(Struct, frozen=True):
+    """How the file says that the network was trained.
+
+    Attributes:
+        loss: Name of the loss as Keras spells it, "" if it is a custom one.
+        from_logits: Whether the loss takes values before the softmax.
+    """
+
+    loss: str
+    from_logits: bool | None = None
+
+
+class UnusedWeight(Struct, frozen=True):
+    """An array in the file that no layer uses."""
+
+    name: str
+    nbytes: int | None
+
+
+class Graph(Struct, frozen=True, dict=True, eq=False):
+    """A convolutional network as rules see it.
+
+    Attributes:
+        layers: In topological order.
+        inputs: The tensors that a user feeds.
+        outputs: The tensors that a user gets.
+        source: Where it comes from.
+        training: The compiled loss of each output, where the file has it.
+        unused: Arrays in the file that the network does not need.
+        ignores: What the model says should be ignored: rule code -> value of its metadata key.
+    """
+
+    layers: tuple[Layer, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    source: Source
+    training: tuple[Training, ...] = ()
+    unused: tuple[UnusedWeight, ...] = ()
+    ignores: tuple[tuple[str, str], ...] = ()
+
+    @cached_property
+    def _producers(self) -> dict[str, Layer]:
+        return {tensor.name: layer for layer in self.layers for tensor in layer.outputs}
+
+    @cached_property
+    def _consumers(self) -> dict[str, list[Layer]]:
+        consumers = dict[str, list[Layer]]()
+        for layer in self.layers:
+            for name in {tensor.name for tensor in layer.inputs}:
+                consumers.setdefault(name, []).append(layer)
+        return consumers
+
+    @cached_property
+    def _output_names(self) -> frozenset[str]:
+        return frozenset(tensor.name for tensor in self.outputs)
+
+    @cached_property
+    def _by_kind(self) -> dict[type[Layer], list[Layer]]:
+        kinds = dict[type[Layer], list[Layer]]()
+        for layer in self.layers:
+            kinds.setdefault(type(layer), []).append(layer)
+        return kinds
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """The place of each layer in the order, by name."""
+        return {layer.name: index for index, layer in enumerate(self.layers)}
+
+    def of_kind(self, *kinds: type[L]) -> Iterator[L]:
+        """Yield the layers of the given kinds (and kinds derived from them) in topological order."""
+        found = [group for kind, group in self._by_kind.items() if issubclass(kind, kinds)]
+        if len(found) == 1:
+            yield from found[0]  # pyright: ignore[reportReturnType] - the group's key says its kind
+        elif found:
+            yield from (layer for layer in self.layers if isinstance(layer, kinds))
+
+    def producer(self, tensor: Tensor) -> Layer | None:
+        """Return the layer that `tensor` comes from; None for an input of the graph."""
+        return self._producers.get(tensor.name)
+
+    def consumers(self, tensor: Tensor) -> tuple[Layer, ...]:
+        """Return the layers that `tensor` goes into, each once."""
+        return tuple(self._consumers.get(tensor.name, ()))
+
+    def predecessors(self, layer: Layer) -> tuple[Layer, ...]:
+        """Return the layers that feed `layer`, in the order of its inputs."""
+        producers = (self._producers.get(tensor.name) for tensor in layer.inputs)
+        return tuple(producer for producer in producers if producer is not None)
+
+    def successors(self, layer: Layer) -> tuple[Layer, ...]:
+        """Return the layers that `layer` feeds, each once, in topological order."""
+        if len(layer.outputs) == 1:
+            return self.consumers(layer.outputs[0])
+        found = {consumer.name: consumer for tensor in layer.outputs for consumer in self.consumers(tensor)}
+        return tuple(sorted(found.values(), key=lambda consumer: self.position[consumer.name]))
+
+    def is_output(self, tensor: Tensor) -> bool:
+        """Return whether the user gets `tensor`."""
+        return tensor.name in self._output_names
+
+    def sole_successor(self, layer: Layer) -> Layer | None:
+        """Return the only layer that sees what `layer` makes; None if there are more, or the user sees it too."""
+        if any(self.is_output(tensor) for tensor in layer.outputs):
+            return None
+        successors = self.successors(layer)
+        return successors[0] if len(successors) == 1 else None
+
+    @cached_property
+    def weights(self) -> tuple[Weight, ...]:
+        """The distinct weights that layers use, in the order of first use."""
+        return tuple({weight.key: weight for layer in self.layers for weight in layer.weights}.values())
+
+    @cached_property
+    def parameters(self) -> int:
+        """The number of elements of all distinct weights."""
+        return sum(weight.size for weight in self.weights)
+
+    @property
+    def batch(self) -> Dim:
+        """The extent of the batch axis of the first input."""
+        shape = self.inputs[0].shape if self.inputs else None
+        return shape[0] if shape else None

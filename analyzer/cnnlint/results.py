@@ -1,0 +1,146 @@
+"""What a lint and a summary give: plain records, the same for every report format and for Python."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from cnnlint.finding import Finding, NearMiss, Severity
+from cnnlint.graph.tensor import Shape
+
+SCHEMA = 1
+"""Version of the JSON that these records become."""
+
+
+class BudgetResult(Struct, frozen=True, kw_only=True):
+    """One budget held against one model.
+
+    Attributes:
+        quantity: What is measured: "params", "macs", "weight_bytes", "file_bytes", "peak_activation_bytes",
+            "layers", "layer_share".
+        measured: None where it is unknown, which fails.
+        limit: The most that is allowed, in the quantity's own unit (a share is 0 to 1).
+        margin: limit − measured; negative when over.
+        passed: Whether it holds.
+        reason: Why the measurement is unknown; "" if it is known.
+        message: What the configuration says about this budget; "" if nothing.
+    """
+
+    quantity: str
+    measured: int | float | None
+    limit: int | float
+    margin: int | float | None
+    passed: bool
+    reason: str = ""
+    message: str = ""
+
+
+class ModelReport(Struct, frozen=True, kw_only=True):
+    """The lint of one model.
+
+    Attributes:
+        path: As the user wrote it.
+        format: "onnx", "keras", "h5", "savedmodel"; None if the file could not be read.
+        parameters: Distinct weight elements.
+        macs: Per sample; None if unknown.
+        weight_bytes: Of all distinct weights; None if unknown.
+        peak_activation_bytes: Per sample; None if unknown.
+        findings: Most severe first, then in the order of the graph.
+        error: Why the model could not be linted; None if it could.
+        budgets: Every budget that applies, passing ones too.
+        suppressed: How many findings were ignored by the model or the configuration.
+        notes: What was left out of the run and why, a sentence each.
+        near_misses: Why rules stayed silent, by code; only filled on request.
+    """
+
+    path: str
+    format: str | None
+    parameters: int | None = None
+    macs: int | None = None
+    weight_bytes: int | None = None
+    peak_activation_bytes: int | None = None
+    findings: tuple[Finding, ...] = ()
+    error: str | None = None
+    budgets: tuple[BudgetResult, ...] = ()
+    suppressed: int = 0
+    notes: tuple[str, ...] = ()
+    near_misses: dict[str, tuple[NearMiss, ...]] = {}
+
+    def worst(self) -> Severity | None:
+        """Return the highest severity of any finding; None without findings."""
+        return max((finding.severity for finding in self.findings), key=lambda severity: severity.rank, default=None)
+
+
+class LintReport(Struct, frozen=True, kw_only=True):
+    """A run over one or more models."""
+
+    schema: int = SCHEMA
+    cnnlint: str = ""
+    models: tuple[ModelReport, ...] = ()
+
+
+class LayerSummary(Struct, frozen=True, kw_only=True):
+    """A row of a summary.
+
+    Attributes:
+        name: The layer's.
+        kind: "Conv", "Dense", "Input", ...
+        output_shape: Channels first, without the batch; None where unknown (the whole, or an extent).
+        parameters: Weight elements that the layer holds.
+        macs: Per sample; None if unknown.
+        receptive_field: Input elements per spatial axis; None where there are none or they are unknown.
+        formula: How the parameters are counted, "(16 × 2 × 2 × 3) + 16 = 208"; None without parameters.
+        formula_words: What the factors are; None without parameters.
+        mac_formula: How the MACs are counted; None without MACs.
+        output_formulas: How each spatial extent follows, for convolution and pooling.
+        activation_bytes: Of the outputs, per sample; None if unknown.
+        shared_with: The layer that holds the same weights and is counted first; None if the weights are its own.
+        merged_into: The layer that this one is part of (a padding in its convolution); None if it stands alone.
+    """
+
+    name: str
+    kind: str
+    output_shape: Shape | None
+    parameters: int
+    macs: int | None
+    receptive_field: tuple[int, ...] | None
+    formula: str | None = None
+    formula_words: str | None = None
+    mac_formula: str | None = None
+    output_formulas: tuple[str, ...] = ()
+    activation_bytes: int | None = None
+    shared_with: str | None = None
+    merged_into: str | None = None
+
+
+class ModelSummary(Struct, frozen=True, kw_only=True):
+    """The summary of one model.
+
+    Attributes:
+        pattern: In the notation of the field: "INPUT -> [CONV -> RELU -> POOL]*3 -> GAP -> FC".
+        trainable_parameters: None where the format does not say.
+    """
+
+    path: str
+    format: str | None
+    pattern: str | None = None
+    parameters: int | None = None
+    trainable_parameters: int | None = None
+    macs: int | None = None
+    weight_bytes: int | None = None
+    peak_activation_bytes: int | None = None
+    file_bytes: int | None = None
+    layers: tuple[LayerSummary, ...] = ()
+    error: str | None = None
+
+
+class SummaryReport(Struct, frozen=True, kw_only=True):
+    """Summaries of one or more models."""
+
+    schema: int = SCHEMA
+    cnnlint: str = ""
+    models: tuple[ModelSummary, ...] = ()
+
+
+FailOn = Literal["info", "warning", "error", "never"]
