@@ -1,0 +1,126 @@
+"""Convert a Keras model to ONNX: trace it, let tf2onnx translate the trace, attach the weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
+
+from cnnlint.convert.constants import Constants
+from cnnlint.convert.interface import leftover_operators, rename_interface, set_batch_symbol
+from cnnlint.convert.loading import first_line, load_keras
+from cnnlint.convert.norms import fold_norms
+from cnnlint.convert.toolchain import quiet, toolchain
+from cnnlint.convert.trace import trace, weight_bytes
+from cnnlint.errors import ConversionError
+
+if TYPE_CHECKING:
+    import onnx
+
+    from cnnlint.convert.toolchain import Toolchain
+
+Way = Literal["weightless", "ordinary"]
+
+LARGE = 8 * 2**20
+"""Bytes of weights from which tf2onnx's copies of them cost more than leaving them out."""
+
+APART = 16 * 2**10
+"""Bytes from which one weight is left out of a weightless conversion; smaller ones are folded by tf2onnx."""
+
+
+class Conversion(Struct, frozen=True):
+    """A finished conversion.
+
+    Attributes:
+        model: The ONNX model; its weights are initializers.
+        way: "weightless" where large weights bypassed tf2onnx, "ordinary" where it handled all.
+        norms_folded: Per-channel products and sums (BatchNorms) that became part of the layer before them.
+    """
+
+    model: onnx.ModelProto
+    way: Way
+    norms_folded: int
+
+
+def keras_to_onnx(model_or_path: Any, *, opset: int | None = None) -> onnx.ModelProto:
+    """Convert a live `keras.Model`, or the one in a `.keras` or `.h5` file, to ONNX: see `convert_keras`."""
+    return convert_keras(model_or_path, opset=opset).model
+
+
+def convert_keras(model_or_path: Any, *, opset: int | None = None, way: Way | None = None) -> Conversion:
+    """Convert a live `keras.Model`, or the one in a `.keras` or `.h5` file, to ONNX in inference mode.
+
+    Inputs and outputs keep their names and their layout; the batch stays dynamic.
+
+    Args:
+        model_or_path: The model, or the path of its file.
+        opset: Version of the default operator set; tf2onnx's own choice if None.
+        way: Take this way only; if None, the one that suits the bytes of weights, and then the other.
+
+    Raises:
+        MissingExtraError: TensorFlow or tf2onnx is not installed.
+        ModelError: There is no such file.
+        ConversionError: The file needs foreign code, or tf2onnx has no translation for a layer of it.
+    """
+    tools = toolchain()
+    path = os.fspath(model_or_path) if isinstance(model_or_path, str | os.PathLike) else None
+    model = model_or_path if path is None else load_keras(path, tools)
+    refuse_opset(opset, path)
+    size = sum(weight_bytes(variable) for variable in model.variables)
+    ways: list[Way] = [way] if way else ["weightless", "ordinary"] if size >= LARGE else ["ordinary"]
+    try:
+        for attempt in ways[:-1]:
+            try:
+                return _convert(model, tools, opset, attempt, guarded=False)
+            except Exception:  # noqa: BLE001, S112 - whatever stops tf2onnx, the last way may do
+                continue
+        return _convert(model, tools, opset, ways[-1], guarded=len(ways) > 1)
+    except ConversionError as error:
+        raise ConversionError(error.cause, path=path, remedy=error.remedy) from error
+    except Exception as error:
+        raise ConversionError(f"tf2onnx cannot convert it: {first_line(error)}", path=path) from error
+
+
+def refuse_opset(opset: int | None, path: str | None) -> None:
+    """Raise ConversionError for an operator set that the installed onnx or tf2onnx does not know."""
+    from tf2onnx.schemas import get_max_supported_opset_version  # type: ignore[import-untyped]
+
+    newest: int = get_max_supported_opset_version()
+    if opset is not None and not 7 <= opset <= newest:
+        raise ConversionError(f"opset {opset} is not one of 7 to {newest}", path=path)
+
+
+def _convert(model: Any, tools: Toolchain, opset: int | None, way: Way, *, guarded: bool) -> Conversion:
+    with quiet(), tools.tensorflow.device("/cpu:0"), guard_optimizers(guarded=guarded):
+        traced = trace(model, tools, APART if way == "weightless" else None)
+        proto, _ = tools.tf2onnx.from_function(traced.function, traced.signature, opset=opset)
+    leftover = leftover_operators(proto)
+    if leftover:
+        raise ConversionError(f"tf2onnx has no ONNX operator for {', '.join(leftover)}")
+    constants = Constants(proto.graph, traced.apart)
+    constants.fold()
+    folded = fold_norms(constants)
+    constants.write()
+    rename_interface(proto.graph, traced.names, traced.outputs)
+    set_batch_symbol(proto.graph)
+    proto.graph.name = model.name
+    proto.graph.doc_string = ""
+    return Conversion(proto, way, folded)
+
+
+@contextmanager
+def guard_optimizers(*, guarded: bool) -> Iterator[None]:
+    """Let tf2onnx go on when one of its optimisers fails; for that, it copies the graph before each of them."""
+    name = "TF2ONNX_CATCH_ERRORS"
+    before = os.environ.get(name)
+    os.environ[name] = str(guarded).upper()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

@@ -1,0 +1,92 @@
+"""Import TensorFlow, Keras and tf2onnx on demand, and keep what they log off the user's terminal."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from types import ModuleType
+from typing import NamedTuple
+
+from cnnlint.errors import ConversionError, MissingExtraError
+
+LOGGERS = ("absl", "h5py", "keras", "tensorflow", "tf2onnx")
+
+
+class Toolchain(NamedTuple):
+    """The modules that a conversion needs."""
+
+    tensorflow: ModuleType
+    keras: ModuleType
+    tf2onnx: ModuleType
+
+
+def toolchain() -> Toolchain:
+    """Import TensorFlow, Keras and tf2onnx without a word on stderr.
+
+    Raises:
+        MissingExtraError: One of them is not installed.
+        ConversionError: Keras runs on another backend than TensorFlow.
+    """
+    # Read when TensorFlow's library is loaded: 3 leaves fatal messages only.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet(), _stderr_closed():
+        try:
+            tools = Toolchain(
+                import_module("tensorflow"), import_module("keras"), import_module("tf2onnx.convert")
+            )
+        except ImportError as error:
+            raise MissingExtraError(
+                f"converting needs TensorFlow and tf2onnx, and {error.name or error} is missing",
+                remedy="pip install 'cnnlint[keras]'",
+            ) from error
+    backend = tools.keras.backend.backend()
+    if backend != "tensorflow":
+        raise ConversionError(
+            f"Keras runs on the {backend} backend, and the conversion traces TensorFlow",
+            remedy="set KERAS_BACKEND=tensorflow",
+        )
+    return tools
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hold back the warnings and log records of TensorFlow, Keras and tf2onnx while the block runs."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """Send file descriptor 2 to nowhere: TensorFlow's library logs as it is loaded, before it reads any setting."""
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    saved = None
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
+        saved = os.dup(2)
+    if saved is None:
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)

@@ -1,0 +1,181 @@
+"""Trace a Keras model as a TensorFlow function whose large weights are inputs and not constants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cnnlint.errors import ConversionError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cnnlint.convert.toolchain import Toolchain
+
+INPUT, WEIGHT = "cnnlint_input_", "cnnlint_weight_"
+
+
+class Trace(NamedTuple):
+    """A traced model, ready for tf2onnx.
+
+    Attributes:
+        function: The `tf.function`.
+        signature: Its arguments: the list of the weights that are apart, then the model's inputs.
+        names: What the traced function calls each input, and what the user calls it.
+        outputs: What the user calls the outputs, in order.
+        apart: What the traced function calls each weight that is apart, its path in the model, and its values.
+    """
+
+    function: Any
+    signature: list[Any]
+    names: dict[str, str]
+    outputs: list[str]
+    apart: dict[str, tuple[str, NDArray[np.generic]]]
+
+
+def trace(model: Any, tools: Toolchain, apart_from: int | None) -> Trace:
+    """Trace `model` in inference mode; weights of `apart_from` bytes and more become inputs.
+
+    What is left inside as constants, TensorFlow and tf2onnx fold: a BatchNorm's four vectors become two.
+
+    Raises:
+        ConversionError: The model is not built, so that it has no inputs yet.
+    """
+    tf, keras = tools.tensorflow, tools.keras
+    inputs: list[Any] = list(getattr(model, "inputs", None) or ())
+    if not model.built or not inputs:
+        raise ConversionError(
+            f"the model {model.name} has no declared inputs",
+            remedy="build it as a Sequential with an Input, or as a functional model",
+        )
+    variables: list[Any] = [*model.trainable_variables, *model.non_trainable_variables]
+    trainable = len(model.trainable_variables)
+    apart = [
+        index
+        for index, variable in enumerate(variables)
+        if apart_from is not None and weight_bytes(variable) >= apart_from
+    ]
+    inside = {
+        index: variable.numpy() for index, variable in enumerate(variables) if index not in set(apart)
+    }
+    structure = model.input if hasattr(model, "input") else inputs
+
+    def call(weights: list[Any], *tensors: Any) -> list[Any]:
+        with plain_scopes(tf.compat.v1.get_default_graph()):
+            given = dict(zip(apart, weights, strict=True))
+            values = [
+                given[index] if index in given else tf.constant(inside[index], name=f"{WEIGHT}{index}")
+                for index in range(len(variables))
+            ]
+            outputs, _ = model.stateless_call(
+                values[:trainable],
+                values[trainable:],
+                keras.tree.pack_sequence_as(structure, list(tensors)),
+                training=False,
+            )
+            return keras.tree.flatten(outputs)
+
+    signature = [
+        [_spec(tf, variables[index], f"{WEIGHT}{index}") for index in apart],
+        *(_spec(tf, tensor, f"{INPUT}{index}") for index, tensor in enumerate(inputs)),
+    ]
+    function = tf.function(call, autograph=False)
+    concrete = _concrete(tf, function, signature)
+    count = len(concrete.outputs)
+    held = {
+        f"{WEIGHT}{index}": (variables[index].path, variables[index].numpy()) for index in apart
+    }
+    held |= held_captures(concrete, tools)
+    return Trace(
+        function,
+        signature,
+        {f"{INPUT}{index}": tensor.name for index, tensor in enumerate(inputs)},
+        _output_names(model, count),
+        held,
+    )
+
+
+def weight_bytes(variable: Any) -> int:
+    """Return the bytes of a Keras variable's values."""
+    return prod(variable.shape) * variable.value.dtype.size
+
+
+def held_captures(concrete: Any, tools: Toolchain) -> dict[str, tuple[str, NDArray[np.generic]]]:
+    """Return the constants that a traced function captured, by the name of the ONNX input that tf2onnx makes of each.
+
+    They are what a layer computed when it was built, such as the reshaped mean of a Normalization.
+    """
+    return {
+        inner.name: (inner.name.split(":")[0], outer.numpy())
+        for outer, inner in concrete.graph.captures
+        if outer.dtype != tools.tensorflow.resource
+    }
+
+
+@contextmanager
+def plain_scopes(graph: Any) -> Iterator[None]:
+    """Let operations carry their layer's own name while `graph` is traced.
+
+    Keras opens a layer's name scope twice, once to build it and once to call it; TensorFlow would call the
+    second one `conv2d_1`, which is another layer's name. An empty scope is therefore entered again.
+    """
+    original: Callable[[str, bool], str] = graph.unique_name
+    scopes: set[str] = set()
+    filled: set[str] = set()
+
+    def unique_name(name: str, mark_as_used: bool = True) -> str:
+        parent: str = graph.get_name_scope()
+        wanted = f"{parent}/{name}" if parent else name
+        if wanted in scopes and wanted not in filled and not _has_operation(graph, wanted):
+            return wanted
+        unique = original(name, mark_as_used)
+        if mark_as_used:
+            scopes.add(unique)
+            parts = unique.split("/")
+            filled.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
+        return unique
+
+    graph.unique_name = unique_name
+    try:
+        yield
+    finally:
+        del graph.unique_name
+
+
+def _has_operation(graph: Any, name: str) -> bool:
+    try:
+        graph.get_operation_by_name(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _concrete(tf: Any, function: Any, signature: list[Any]) -> Any:
+    # Keras compiles a grouped convolution by XLA, which tf2onnx sees as a call that it cannot look into; run
+    # eagerly, that function's body becomes part of the trace.
+    eagerly: bool = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        return function.get_concrete_function(*signature)
+    finally:
+        tf.config.run_functions_eagerly(eagerly)
+
+
+def _spec(tf: Any, tensor: Any, name: str) -> Any:
+    return tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
+
+
+def _output_names(model: Any, count: int) -> list[str]:
+    given: list[str] = list(getattr(model, "output_names", None) or [])
+    given = given if len(given) == count else [f"output_{index}" for index in range(count)]
+    names: list[str] = []
+    for name in given:
+        unique, number = name, 0
+        while unique in names:
+            number += 1
+            unique = f"{name}_{number}"
+        names.append(unique)
+    return names
