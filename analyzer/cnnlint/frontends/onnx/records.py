@@ -15,7 +15,7 @@ SMALL = 64
 """Tensors of at most this many elements carry their `values`: axes, shapes, pads, scales, zero points."""
 
 
-class TensorRecord(Struct, frozen=True):
+class TensorRecord(Struct, frozen=True, gc=False):
     """A TensorProto, or a SparseTensorProto, whose values stay in the file.
 
     Attributes:
@@ -34,7 +34,7 @@ class TensorRecord(Struct, frozen=True):
     values: tuple[int | float, ...] | None = None
 
 
-class ValueRecord(Struct, frozen=True):
+class ValueRecord(Struct, frozen=True, gc=False):
     """A ValueInfoProto: what the file declares of a tensor.
 
     Attributes:
@@ -48,7 +48,7 @@ class ValueRecord(Struct, frozen=True):
     dtype: str
 
 
-class NodeRecord(Struct, frozen=True):
+class NodeRecord(Struct, frozen=True, gc=False):
     """A NodeProto.
 
     Attributes:
@@ -72,7 +72,7 @@ class NodeRecord(Struct, frozen=True):
     references: dict[str, str] = field(default_factory=dict[str, str])
 
 
-class GraphRecord(Struct, frozen=True):
+class GraphRecord(Struct, frozen=True, gc=False):
     """A GraphProto in the file's own order.
 
     Attributes:
@@ -94,7 +94,7 @@ class GraphRecord(Struct, frozen=True):
     quantized: frozenset[str] = frozenset()
 
 
-class FunctionRecord(Struct, frozen=True):
+class FunctionRecord(Struct, frozen=True, gc=False):
     """A FunctionProto: a model-local operator.
 
     Attributes:
@@ -120,7 +120,7 @@ class FunctionRecord(Struct, frozen=True):
     attribute_defaults: dict[str, AttributeValue] = field(default_factory=dict[str, "AttributeValue"])
 
 
-class ModelRecord(Struct, frozen=True):
+class ModelRecord(Struct, frozen=True, gc=False):
     """A ModelProto without its weights.
 
     Attributes:

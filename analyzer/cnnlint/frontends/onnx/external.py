@@ -1,0 +1,137 @@
+"""External data: the files beside a model that hold its larger tensors, and never a file elsewhere."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Protocol
+
+from cnnlint.errors import ModelError
+from cnnlint.frontends.onnx.source import MappedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cnnlint.frontends.onnx.source import ByteSource
+
+
+class Folder(Protocol):
+    """The place that a model's external data lies in."""
+
+    def file(self, location: str, tensor: str) -> ByteSource:
+        """Return the data file at `location`, as the model gives it for `tensor`.
+
+        Raises:
+            ModelError: There is none, or it lies where it must not.
+        """
+        ...
+
+    def files(self) -> Iterable[ByteSource]:
+        """Return the files that were asked for, each once."""
+        ...
+
+
+class LocalFolder:
+    """The folder of a local model file; looks at each data file once and opens none before it is read."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._files: dict[str, MappedFile] = {}
+
+    def files(self) -> Iterable[MappedFile]:
+        """Return the files that were asked for, each once."""
+        return {file.path: file for file in self._files.values()}.values()
+
+    def file(self, location: str, tensor: str) -> MappedFile:
+        """Return the data file at `location`.
+
+        A symbolic link may lead to the folder where the model's own file really lies, as in the Hugging Face
+        cache, and nowhere else.
+
+        Raises:
+            ModelError: There is none, or it lies outside the model's folder.
+        """
+        known = self._files.get(location)
+        if known is not None:
+            return known
+        if _leaves(location):
+            raise self._outside(location, tensor)
+        path = os.path.join(os.path.dirname(self._model), os.path.normpath(location))
+        real = os.path.realpath(path)
+        roots = {os.path.dirname(os.path.realpath(self._model)), os.path.realpath(os.path.dirname(self._model))}
+        if not any(os.path.commonpath((root, real)) == root for root in roots):
+            raise self._outside(location, tensor)
+        try:
+            status = os.stat(real)
+        except FileNotFoundError:
+            raise ModelError(
+                f"the external data file {location!r}, which holds tensor {tensor!r}, is missing",
+                path=self._model,
+                remedy=f"put it at {path}",
+            ) from None
+        except OSError as error:
+            raise ModelError(
+                f"the external data file {location!r} of tensor {tensor!r} cannot be opened: {error.strerror}",
+                path=self._model,
+            ) from error
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelError(
+                f"the external data {location!r} of tensor {tensor!r} is not a regular file", path=self._model
+            )
+        file = self._files[location] = MappedFile(path, status.st_size, opened=real)
+        return file
+
+    def _outside(self, location: str, tensor: str) -> ModelError:
+        return ModelError(
+            f"tensor {tensor!r} refers to external data outside the model's folder: {location!r}",
+            path=self._model,
+            remedy="cnnlint reads only files beside the model",
+        )
+
+
+def span(entries: dict[str, str], tensor: str, needed: int | None, size: int) -> tuple[int, int]:
+    """Return offset and length of a tensor in its external data file of `size` bytes.
+
+    Args:
+        entries: The tensor's `external_data`.
+        tensor: Its name, for messages.
+        needed: The bytes that its dims and type say; None if they do not.
+        size: The bytes of the file.
+
+    Raises:
+        ModelError: The range is no range, lies outside the file, or is not as long as needed.
+    """
+    location = entries.get("location", "")
+    offset = _number(entries, "offset", tensor) or 0
+    length = _number(entries, "length", tensor)
+    if length is None:
+        length = max(size - offset, 0) if needed is None else needed
+    if offset + length > size:
+        raise ModelError(
+            f"tensor {tensor!r} lies at bytes {offset:,} to {offset + length:,} of {location!r}, "
+            f"which has {size:,}: the file is truncated or belongs to another model"
+        )
+    if needed is not None and needed != length:
+        raise ModelError(f"tensor {tensor!r} needs {needed:,} bytes by its dims, but its external data has {length:,}")
+    return offset, length
+
+
+def _number(entries: dict[str, str], key: str, tensor: str) -> int | None:
+    text = entries.get(key, "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise ModelError(f"tensor {tensor!r} has the external data {key} {text[:40]!r}, which is no byte count")
+    return int(text)
+
+
+def _leaves(location: str) -> bool:
+    """Return whether `location` names, on any operating system, a place that need not be in the folder."""
+    parts = location.replace("\\", "/").split("/")
+    return (
+        not location
+        or "\0" in location
+        or parts[0] == ""
+        or ".." in parts
+        or (len(parts[0]) > 1 and parts[0][1] == ":")
+    )

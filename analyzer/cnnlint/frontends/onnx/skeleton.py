@@ -1,0 +1,131 @@
+"""An ONNX file -> its skeleton: every record of the file, and of the weights only where they lie.
+
+The protobuf wire format is walked in plain Python: nothing is imported that parses protobuf, and the payloads of
+tensors are stepped over. So the cost grows with the nodes of the graph and not with the bytes of the file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnnlint.errors import ModelError
+from cnnlint.frontends.onnx.context import Context
+from cnnlint.frontends.onnx.diagnosis import LOOK, diagnose
+from cnnlint.frontends.onnx.external import LocalFolder
+from cnnlint.frontends.onnx.nodes import function, graph, opset
+from cnnlint.frontends.onnx.records import ModelRecord
+from cnnlint.frontends.onnx.source import Memory, local_file
+from cnnlint.frontends.onnx.wire import TruncatedError, WireError, entry, fields, signed, varint
+
+if TYPE_CHECKING:
+    from cnnlint.frontends.onnx.external import Folder
+    from cnnlint.frontends.onnx.records import FunctionRecord, GraphRecord
+    from cnnlint.frontends.onnx.source import ByteSource
+
+
+def read(path: str) -> ModelRecord:
+    """Read the skeleton of the ONNX file at `path`.
+
+    External data files are looked for, and not opened.
+
+    Raises:
+        UnsupportedModelError: The file is a Git LFS pointer.
+        ModelError: It is no ONNX model, or damaged, or its external data is missing or outside its folder.
+    """
+    return read_source(local_file(path), LocalFolder(path), path)
+
+
+def read_bytes(data: bytes | memoryview, path: str = "") -> ModelRecord:
+    """Read the skeleton of a model in memory; its weights are read from `data` when they are asked for.
+
+    Args:
+        data: A serialised ModelProto.
+        path: The file that its external data lies beside; without one, such weights have no storage.
+
+    Raises:
+        ModelError: It is no ONNX model, or damaged, or its external data is missing or outside its folder.
+    """
+    try:
+        return read_source(Memory(data), LocalFolder(path) if path else None, path)
+    except ModelError as error:
+        if path and error.path is None:
+            error.path = path
+        raise
+
+
+def read_source(source: ByteSource, folder: Folder | None, path: str) -> ModelRecord:
+    """Read the skeleton of the model in `source`, whose external data lies in `folder`.
+
+    Raises:
+        UnsupportedModelError: The source is a Git LFS pointer.
+        ModelError: It is no ONNX model, or damaged, or its external data is missing or outside its folder.
+    """
+    if source.size == 0:
+        raise ModelError("the file is empty", path=path or None)
+    context = Context(source, folder)
+    begun: list[int] = []
+    try:
+        return _model(context, path, begun)
+    except (WireError, IndexError) as error:
+        raise _unreadable(source, path, begun, error) from error
+
+
+def _model(context: Context, path: str, begun: list[int]) -> ModelRecord:
+    """Read the ModelProto; `begun` takes the tags that were met, for the error's wording."""
+    source = context.source
+    ir_version = 0
+    producer = producer_version = ""
+    opsets: dict[str, int] = {}
+    main: GraphRecord | None = None
+    functions: dict[tuple[str, str, str], FunctionRecord] = {}
+    metadata: dict[str, str] = {}
+    for tag, begin, stop in fields(source, 0, source.size):
+        begun.append(tag)
+        if tag == 0x3A:
+            if main is not None:
+                raise context.error("holds two graphs")
+            main = graph(context, begin, stop)
+        elif tag == 0x08:
+            ir_version = signed(varint(source.read(begin, stop - begin), 0)[0])
+        elif tag == 0x12:
+            producer = context.text(begin, stop)
+        elif tag == 0x1A:
+            producer_version = context.text(begin, stop)
+        elif tag == 0x42:
+            opsets.update((opset(source.read(begin, stop - begin)),))
+        elif tag == 0x72:
+            metadata.update((entry(source.read(begin, stop - begin)),))
+        elif tag == 0xCA:
+            record = function(context, begin, stop)
+            functions[record.domain, record.name, record.overload] = record
+    if main is None:
+        raise WireError("it holds no graph")
+    if not opsets and ir_version >= 3:
+        raise context.error("names no opset version, without which operators have no meaning; is it truncated?")
+    data = list(context.folder.files()) if context.folder else []
+    return ModelRecord(
+        path,
+        ir_version,
+        producer,
+        producer_version,
+        opsets,
+        main,
+        functions,
+        metadata,
+        source.size + sum(file.size for file in data),
+        tuple(file.path for file in data if file.path),
+    )
+
+
+def _unreadable(source: ByteSource, path: str, begun: list[int], error: Exception) -> ModelError:
+    """Word what is wrong with bytes that are no protobuf, or not that of a ModelProto."""
+    where = path or None
+    known = diagnose(source.read(0, LOOK), where)
+    if known is not None:
+        return known
+    if 0x3A in begun:
+        reason = str(error) if isinstance(error, WireError) else "it ends in the middle of a field"
+        return ModelError(f"is a damaged ONNX model: {reason}", path=where)
+    if begun[:1] == [0x08] and len(begun) > 1 and isinstance(error, TruncatedError):
+        return ModelError(f"is a truncated ONNX model: {error}", path=where)
+    return ModelError("is not an ONNX model", path=where)

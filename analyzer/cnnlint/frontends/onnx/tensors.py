@@ -1,0 +1,193 @@
+"""TensorProto and SparseTensorProto -> record; payloads stay where they are."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from cnnlint.errors import ModelError
+from cnnlint.frontends.onnx import datatypes, external
+from cnnlint.frontends.onnx.records import SMALL, TensorRecord
+from cnnlint.frontends.onnx.storage import RawStorage, SparseStorage, TypedStorage, mismatch
+from cnnlint.frontends.onnx.wire import TruncatedError, content, entry, fields, signed, varint, varints
+from cnnlint.graph.dtype import storage_bytes
+
+if TYPE_CHECKING:
+    from cnnlint.frontends.onnx.context import Context
+
+MAX_RANK = 64
+"""numpy's limit; without one, the product of absurdly many dims takes minutes."""
+
+MAX_INLINE_BYTES = 1 << 31
+"""No protobuf message holds more: https://protobuf.dev/programming-guides/encoding/#size-limit."""
+
+_HEAD = 256
+"""Bytes read at a time: name, dims and type come before the payload in what every writer writes."""
+
+_LONGEST_HEADER = 20
+
+_TYPED = frozenset(datatypes.FIELD_NAMES)
+
+
+class _Parts:
+    """The fields of one TensorProto as they are met."""
+
+    __slots__ = ("code", "dims", "entries", "is_external", "name", "payloads", "raw")
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.dims: list[int] = []
+        self.code = 0
+        self.raw: tuple[int, int] | None = None
+        self.payloads: dict[int, list[tuple[int, int]]] = {}
+        self.entries: dict[str, str] = {}
+        self.is_external = False
+
+
+def tensor(context: Context, start: int, end: int) -> TensorRecord:
+    """Read the TensorProto at [start, end).
+
+    Raises:
+        WireError: It is malformed.
+        ModelError: Its dims, type and payload do not agree, or its external data cannot be had.
+    """
+    parts = _scan(context, start, end)
+    shape = tuple(parts.dims)
+    if len(shape) > MAX_RANK:
+        raise context.error(f"tensor {parts.name!r} claims {len(shape):,} dims")
+    if shape and min(shape) < 0:
+        raise context.error(f"tensor {parts.name!r} has a negative dim: {list(shape)}")
+    dtype = datatypes.NAMES.get(parts.code, "")
+    elements = prod(shape)
+    if parts.is_external:
+        return TensorRecord(parts.name, shape, dtype, _external(context, parts, shape, dtype))
+    if parts.raw is not None and (parts.raw[1] or not elements):
+        return _raw(context, parts.name, shape, dtype, *parts.raw)
+    ranges = parts.payloads.get(datatypes.typed_field(dtype))
+    if ranges is not None or not elements:
+        return _typed(context, parts.name, shape, dtype, (start, end), ranges or [])
+    if parts.payloads or (storage_bytes(dtype, elements) or 0) > MAX_INLINE_BYTES:
+        raise context.error(mismatch(parts.name, shape, 0))
+    return TensorRecord(parts.name, shape, dtype, None)
+
+
+def sparse_tensor(context: Context, start: int, end: int) -> TensorRecord:
+    """Read the SparseTensorProto at [start, end); its name is that of its values."""
+    values = indices = TensorRecord("", (0,), "", None)
+    dims: list[int] = []
+    for tag, begin, stop in fields(context.source, start, end):
+        if tag == 0x0A:
+            values = tensor(context, begin, stop)
+        elif tag == 0x12:
+            indices = tensor(context, begin, stop)
+        elif tag in {0x18, 0x1A}:
+            dims.extend(map(signed, varints(context.source.read(begin, stop - begin))))
+    if len(dims) > MAX_RANK or min(dims, default=0) < 0:
+        raise context.error(f"sparse tensor {values.name!r} has impossible dims")
+    shape = tuple(dims)
+    return TensorRecord(values.name, shape, values.dtype, SparseStorage(values, indices, values.name, shape))
+
+
+def _scan(context: Context, start: int, end: int) -> _Parts:
+    """Walk the fields of a TensorProto, stepping over what is large."""
+    read = context.source.read
+    parts = _Parts()
+    dims = parts.dims
+    base, pos = start, start
+    head = b""
+    limit = start
+    while pos < end:
+        if pos + _LONGEST_HEADER > limit and limit < end:
+            head, base = read(pos, min(_HEAD, end - pos)), pos
+            limit = base + len(head)
+        at = pos - base
+        try:
+            tag, size = head[at], head[at + 1]
+        except IndexError:
+            raise TruncatedError("it ends in the middle of a tensor") from None
+        if tag == 0x08 and size < 0x80:
+            dims.append(size)
+            pos += 2
+            continue
+        if tag == 0x10 and size < 0x80:
+            parts.code = size
+            pos += 2
+            continue
+        tag, begin, stop = content(head, at)
+        begin += base
+        pos = stop + base
+        if pos > end:
+            raise TruncatedError(f"a tensor of {pos - begin:,} bytes is cut off after {end - begin:,}")
+        number = tag >> 3
+        if tag == 0x4A:
+            parts.raw = (begin, pos - begin)
+        elif tag == 0x42:
+            name = head[begin - base : stop] if pos <= limit else read(begin, pos - begin)
+            parts.name = name.decode("utf-8", "backslashreplace")
+        elif tag == 0x08:
+            dims.append(signed(varint(head, begin - base)[0]))
+        elif tag == 0x10:
+            parts.code = varint(head, begin - base)[0]
+        elif number in _TYPED:
+            parts.payloads.setdefault(number, []).append((begin, pos))
+        elif tag == 0x6A:
+            key, value = entry(read(begin, pos - begin))
+            parts.entries[key] = value
+        elif tag == 0x70:
+            parts.is_external = varint(head, begin - base)[0] == 1
+        elif tag == 0x0A:
+            dims.extend(map(signed, varints(read(begin, pos - begin))))
+    return parts
+
+
+def _raw(context: Context, name: str, shape: tuple[int, ...], dtype: str, offset: int, length: int) -> TensorRecord:
+    elements = prod(shape)
+    needed = storage_bytes(dtype, elements)
+    if needed is not None and needed != length:
+        raise context.error(mismatch(name, shape, length))
+    values = None
+    if elements <= SMALL and needed is not None:
+        values = datatypes.decode_raw(dtype, context.source.read(offset, length), elements)
+    storage = RawStorage(context.source, offset, length, name, shape, dtype)
+    return TensorRecord(name, shape, dtype, storage, values)
+
+
+def _typed(
+    context: Context,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: str,
+    message: tuple[int, int],
+    ranges: list[tuple[int, int]],
+) -> TensorRecord:
+    start, end = message
+    elements = prod(shape)
+    held = sum(stop - begin for begin, stop in ranges)
+    entries = datatypes.typed_entry_count(dtype, elements)
+    entry_bytes = {datatypes.FLOAT_DATA: 4, datatypes.DOUBLE_DATA: 8}.get(datatypes.typed_field(dtype))
+    if dtype == "string":
+        if len(ranges) != elements:
+            raise context.error(mismatch(name, shape, len(ranges), "values"))
+    elif (held != entries * entry_bytes) if entry_bytes else (held < entries):
+        raise context.error(mismatch(name, shape, held))
+    values = None
+    if elements <= SMALL and held <= 10 * SMALL:
+        data = b"".join(context.source.read(begin, stop - begin) for begin, stop in ranges)
+        try:
+            values = datatypes.decode_typed(dtype, data, elements)
+        except ValueError as error:
+            raise context.error(f"tensor {name!r} claims {elements} elements but holds {error}") from error
+    storage = TypedStorage(context.source, start, end - start, held, name, shape, dtype)
+    return TensorRecord(name, shape, dtype, storage, values)
+
+
+def _external(context: Context, parts: _Parts, shape: tuple[int, ...], dtype: str) -> RawStorage | None:
+    if context.folder is None:
+        return None
+    needed = storage_bytes(dtype, prod(shape))
+    source = context.folder.file(parts.entries.get("location", ""), parts.name)
+    try:
+        offset, length = external.span(parts.entries, parts.name, needed, source.size)
+    except ModelError as error:
+        raise context.error(error.cause) from None
+    return RawStorage(source, offset, length, parts.name, shape, dtype, "external_data")

@@ -1,0 +1,153 @@
+"""The protobuf wire format: varints, and the fields of a message that may be too large to hold in memory.
+
+Encoding: https://protobuf.dev/programming-guides/encoding/. A tag is `number << 3 | wire type`; wire types
+are 0 varint, 1 eight bytes, 2 length-delimited, 5 four bytes. 3 and 4, groups, never stand in an ONNX file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cnnlint.frontends.onnx.source import ByteSource
+
+MAX_VARINT = 10
+"""Bytes of the longest varint: 64 bits, 7 a byte."""
+
+_LONGEST_HEADER = 2 * MAX_VARINT
+_NARROW, _WIDE = 128, 4096
+
+
+class WireError(Exception):
+    """The bytes are no protobuf message; `str()` is the reason, in one clause."""
+
+
+class TruncatedError(WireError):
+    """A field reaches beyond the end of the message that holds it."""
+
+
+def varint(data: bytes, pos: int) -> tuple[int, int]:
+    """Decode the varint at `pos`: its value, unsigned, and the position after it.
+
+    Raises:
+        WireError: It is longer than 10 bytes or has more than 64 bits.
+        TruncatedError: The data ends within it.
+    """
+    value = shift = 0
+    for byte in data[pos : pos + MAX_VARINT]:
+        pos += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if value >> 64:
+                raise WireError("a number has more than 64 bits")
+            return value, pos
+        shift += 7
+    if shift == 7 * MAX_VARINT:
+        raise WireError("a number takes more than 10 bytes")
+    raise TruncatedError("it ends in the middle of a number")
+
+
+def signed(value: int) -> int:
+    """Return the int64 that the unsigned varint `value` stands for."""
+    return value - (1 << 64) if value >> 63 else value
+
+
+def varints(data: bytes) -> list[int]:
+    """Decode packed varints, unsigned."""
+    values: list[int] = []
+    pos, end = 0, len(data)
+    while pos < end:
+        value = data[pos]
+        pos += 1
+        if value > 0x7F:
+            value, pos = varint(data, pos - 1)
+        values.append(value)
+    return values
+
+
+def content(data: bytes, pos: int) -> tuple[int, int, int]:
+    """Find the field at `pos`: its tag, and where its content starts and stops, which may be beyond the data.
+
+    Raises:
+        WireError: The tag is none, or belongs to a group.
+        TruncatedError: The data ends within the field's header.
+    """
+    tag, start = varint(data, pos)
+    if tag < 8 or tag > 0xFFFF_FFFF:
+        raise WireError(f"{tag} is not the tag of a field")
+    wire = tag & 7
+    if wire == 2:
+        length, start = varint(data, start)
+        return tag, start, start + length
+    if wire == 0:
+        return tag, start, varint(data, start)[1]
+    if wire == 5:
+        return tag, start, start + 4
+    if wire == 1:
+        return tag, start, start + 8
+    raise WireError("it holds a group" if wire < 5 else f"{wire} is not a wire type")
+
+
+def fields(source: ByteSource, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Walk the message at [start, end) of `source`: each field's tag, and its content's start and stop.
+
+    Content is never read, unless a header's neighbourhood holds it. A varint's content is its bytes.
+
+    Raises:
+        WireError: The message is malformed.
+        TruncatedError: It is cut off.
+    """
+    window, base, pos = b"", start, start
+    width = _NARROW
+    while pos < end:
+        if pos + _LONGEST_HEADER > base + len(window) and base + len(window) < end:
+            # Fields in a row are read ahead; a payload that was stepped over makes the next look a short one.
+            width = min(2 * width, _WIDE) if pos <= base + len(window) else _NARROW
+            window, base = source.read(pos, min(width, end - pos)), pos
+        at = pos - base
+        try:
+            tag, size = window[at], window[at + 1]
+        except IndexError:
+            raise TruncatedError("it ends in the middle of a field") from None
+        if tag < 0x80 and tag & 7 == 2 and size < 0x80 and tag > 7:
+            begin = pos + 2
+            stop = begin + size
+        else:
+            tag, begin, stop = content(window, at)
+            begin += base
+            stop += base
+        if stop > end:
+            raise TruncatedError(f"a field of {stop - begin:,} bytes is cut off after {end - begin:,}")
+        yield tag, begin, stop
+        pos = stop
+
+
+def entry(data: bytes) -> tuple[str, str]:
+    """Decode a StringStringEntryProto: its key and value."""
+    key = value = ""
+    pos, end = 0, len(data)
+    while pos < end:
+        tag, start, pos = content(data, pos)
+        if tag == 0x0A:
+            key = text(data[start:pos])
+        elif tag == 0x12:
+            value = text(data[start:pos])
+    closed(pos, end)
+    return key, value
+
+
+def text(data: bytes) -> str:
+    """Decode UTF-8; what is none is escaped, so that it can be printed and told apart."""
+    return data.decode("utf-8", "backslashreplace")
+
+
+def closed(pos: int, end: int) -> None:
+    """Assert that the last field of a message ends where the message does.
+
+    Raises:
+        TruncatedError: It does not.
+    """
+    if pos != end:
+        raise TruncatedError(f"a field is cut off by {pos - end:,} bytes")
