@@ -1,0 +1,246 @@
+"""A graph under construction: layers are added in order, then fused and bypassed by passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from msgspec.structs import replace
+
+from cnnlint.frontends.raising.view import Permutation, View
+from cnnlint.graph.graph import Graph, Source, Training, UnusedWeight
+from cnnlint.graph.layer import Layer, Part
+from cnnlint.graph.layers import Transpose
+from cnnlint.graph.tensor import Shape, Tensor
+
+
+class Draft:
+    """Layers in topological order, each in a slot, with an index of who makes and who reads each tensor."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Tensor] = []
+        self.outputs: list[Tensor] = []
+        self._slots: list[Layer | None] = []
+        self._producer: dict[str, int] = {}
+        self._readers: dict[str, dict[int, None]] = {}
+        self._tensor_names: set[str] = set()
+        self._layer_names: dict[str, int] = {}
+        self._transposed: dict[tuple[str, Permutation], Tensor] = {}
+
+    # building
+
+    def add_input(self, name: str, shape: Shape | None, dtype: str, *, permutation: Permutation | None = None) -> View:
+        """Add an input of the network.
+
+        Args:
+            name: The source's name for it.
+            shape: As the source has it.
+            dtype: Element type.
+            permutation: How the source's order becomes the graph's; None if it is the same.
+        """
+        tensor, view = self._oriented(name, shape, dtype, permutation)
+        self.inputs.append(tensor)
+        return view
+
+    def add(
+        self,
+        layer: Layer,
+        names: Iterable[str] | None = None,
+        *,
+        dtype: str | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Add a layer behind all others and return its outputs, shaped by the layer's own arithmetic.
+
+        Args:
+            layer: Without outputs; its inputs are tensors of this draft.
+            names: Of the outputs; the layer's own name where none is given.
+            dtype: Of the outputs; that of the first input where none is given.
+        """
+        layer = replace(layer, name=self._unique_layer_name(layer.name))
+        shapes = layer.output_shapes()
+        wanted = list(names or ())
+        wanted += [
+            layer.name if not wanted and index == 0 else f"{layer.name}:{index}"
+            for index in range(len(wanted), len(shapes))
+        ]
+        kind = dtype or (layer.inputs[0].dtype if layer.inputs else "float32")
+        outputs = tuple(
+            Tensor(self._unique_tensor_name(name), shape, kind) for name, shape in zip(wanted, shapes, strict=False)
+        )
+        origin = layer.origin
+        if origin and origin[-1].shape is None and outputs:
+            origin = (*origin[:-1], replace(origin[-1], shape=outputs[0].shape))
+        self._put(len(self._slots), replace(layer, outputs=outputs, origin=origin), grow=True)
+        return outputs
+
+    def source_view(self, layer: Layer, name: str, shape: Shape | None, permutation: Permutation | None) -> View:
+        """Return the source's view of what `layer` makes, the layer's shape being in the graph's order already."""
+        del shape
+        tensor = self.add(layer, [name])[0]
+        if permutation is None:
+            return View(tensor)
+        inverse = tuple(permutation.index(axis) for axis in range(len(permutation)))
+        return View(tensor, inverse)
+
+    def tensor(self, view: View) -> Tensor:
+        """Return the tensor that a view shows, through a Transpose layer if the order of its axes differs."""
+        if view.permutation is None:
+            return view.tensor
+        key = (view.tensor.name, view.permutation)
+        if key not in self._transposed:
+            name = f"{view.tensor.name}/transpose"
+            layer = Transpose(name=name, inputs=(view.tensor,), permutation=view.permutation)
+            self._transposed[key] = self.add(layer, [name])[0]
+        return self._transposed[key]
+
+    def _oriented(
+        self, name: str, shape: Shape | None, dtype: str, permutation: Permutation | None
+    ) -> tuple[Tensor, View]:
+        name = self._unique_tensor_name(name)
+        if permutation is None or shape is None:
+            tensor = Tensor(name, shape, dtype)
+            return tensor, View(tensor)
+        tensor = Tensor(name, tuple(shape[axis] for axis in permutation), dtype)
+        return tensor, View(tensor, tuple(permutation.index(axis) for axis in range(len(permutation))))
+
+    # looking
+
+    def __iter__(self) -> Iterator[Layer]:
+        """Yield the layers in order; a pass may fuse and bypass while it iterates."""
+        for index in range(len(self._slots)):
+            layer = self._slots[index]
+            if layer is not None:
+                yield layer
+
+    def producer(self, tensor: Tensor) -> Layer | None:
+        """Return the layer that makes `tensor`; None for an input."""
+        slot = self._producer.get(tensor.name)
+        return None if slot is None else self._slots[slot]
+
+    def consumers(self, tensor: Tensor) -> list[Layer]:
+        """Return the layers that read `tensor`, each once."""
+        found = (self._slots[slot] for slot in self._readers.get(tensor.name, ()))
+        return [layer for layer in found if layer is not None]
+
+    def sole_consumer(self, tensor: Tensor) -> Layer | None:
+        """Return the only layer that reads `tensor`; None if there are others or the user sees it."""
+        if any(output.name == tensor.name for output in self.outputs):
+            return None
+        consumers = self.consumers(tensor)
+        return consumers[0] if len(consumers) == 1 else None
+
+    # changing
+
+    def fuse(self, layers: Iterable[Layer], fused: Layer) -> Layer:
+        """Put `fused` in the place of `layers`; it makes the tensor of the last of them and keeps all origins.
+
+        Args:
+            layers: In topological order; tensors between them are read by nobody else.
+            fused: Without outputs and origin.
+        """
+        old = list(layers)
+        slots = [self._producer[layer.output.name] for layer in old]
+        parts = tuple(part for layer in old for part in layer.origin)
+        for slot in slots:
+            self._take(slot)
+        made = replace(fused, outputs=old[-1].outputs, origin=parts)
+        self._put(max(slots), made)
+        return made
+
+    def bypass(self, layer: Layer) -> None:
+        """Take out a layer with one output that changes nothing; its readers read its first input."""
+        gone, stays = layer.output, layer.input
+        self._take(self._producer[gone.name])
+        for reader in self.consumers(gone):
+            slot = self._producer[reader.output.name]
+            self._take(slot)
+            inputs = tuple(stays if tensor.name == gone.name else tensor for tensor in reader.inputs)
+            self._put(slot, replace(reader, inputs=inputs))
+        self.outputs = [stays if tensor.name == gone.name else tensor for tensor in self.outputs]
+
+    def substitute(self, layer: Layer, other: Layer) -> Layer:
+        """Put `other`, without outputs, in the place of `layer`; outputs keep their names and get its shapes."""
+        slot = self._producer[layer.output.name]
+        self._take(slot)
+        shapes = other.output_shapes()
+        outputs = tuple(replace(tensor, shape=shape) for tensor, shape in zip(layer.outputs, shapes, strict=True))
+        made = replace(other, outputs=outputs, origin=other.origin or layer.origin)
+        self._put(slot, made)
+        for old, new in zip(layer.outputs, outputs, strict=True):
+            if old.shape != new.shape:
+                self._retype(old, new)
+        return made
+
+    def _retype(self, old: Tensor, new: Tensor) -> None:
+        for reader in self.consumers(old):
+            slot = self._producer[reader.output.name]
+            inputs = tuple(new if tensor.name == old.name else tensor for tensor in reader.inputs)
+            self._slots[slot] = replace(reader, inputs=inputs)
+        self.outputs = [new if tensor.name == old.name else tensor for tensor in self.outputs]
+
+    def freeze(
+        self,
+        source: Source,
+        *,
+        training: tuple[Training, ...] = (),
+        unused: tuple[UnusedWeight, ...] = (),
+        ignores: tuple[tuple[str, str], ...] = (),
+    ) -> Graph:
+        """Return the finished graph."""
+        return Graph(
+            layers=tuple(self),
+            inputs=tuple(self.inputs),
+            outputs=tuple(self.outputs),
+            source=source,
+            training=training,
+            unused=unused,
+            ignores=ignores,
+        )
+
+    def _put(self, slot: int, layer: Layer, *, grow: bool = False) -> None:
+        if grow:
+            self._slots.append(layer)
+        else:
+            self._slots[slot] = layer
+        for tensor in layer.outputs:
+            self._producer[tensor.name] = slot
+        for tensor in layer.inputs:
+            self._readers.setdefault(tensor.name, {})[slot] = None
+
+    def _take(self, slot: int) -> None:
+        layer = self._slots[slot]
+        if layer is None:
+            return
+        self._slots[slot] = None
+        for tensor in layer.outputs:
+            self._producer.pop(tensor.name, None)
+        for tensor in layer.inputs:
+            self._readers.get(tensor.name, {}).pop(slot, None)
+
+    def _unique_layer_name(self, name: str) -> str:
+        return _unique(name, self._layer_names)
+
+    def _unique_tensor_name(self, name: str) -> str:
+        if name in self._tensor_names:
+            count = 1
+            while f"{name}~{count}" in self._tensor_names:
+                count += 1
+            name = f"{name}~{count}"
+        self._tensor_names.add(name)
+        return name
+
+
+def _unique(name: str, taken: dict[str, int]) -> str:
+    if name not in taken:
+        taken[name] = 1
+        return name
+    while True:
+        taken[name] += 1
+        candidate = f"{name}_{taken[name]}"
+        if candidate not in taken:
+            taken[candidate] = 1
+            return candidate
+
+
+def part(name: str, op: str, output: str = "") -> tuple[Part, ...]:
+    """Return the origin of a layer that was raised from one node or source layer."""
+    return (Part(name=name, op=op, output=output),)

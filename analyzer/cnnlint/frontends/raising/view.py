@@ -1,0 +1,73 @@
+"""A source's tensor as a permutation of a channels-first one, so that transposes cost nothing."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from cnnlint.graph.tensor import Dim, Shape, Tensor
+
+Permutation = tuple[int, ...]
+
+
+def to_channels_first(rank: int) -> Permutation:
+    """Return the permutation from (batch, ..., channels) to (batch, channels, ...)."""
+    return (0, rank - 1, *range(1, rank - 1))
+
+
+def to_channels_last(rank: int) -> Permutation:
+    """Return the permutation from (batch, channels, ...) to (batch, ..., channels)."""
+    return (0, *range(2, rank), 1)
+
+
+class View(Struct, frozen=True):
+    """What the source sees of a tensor of the graph.
+
+    Attributes:
+        tensor: In the graph's own order of axes.
+        permutation: The tensor's axis at each axis of the source; None for the same order.
+    """
+
+    tensor: Tensor
+    permutation: Permutation | None = None
+
+    @property
+    def shape(self) -> Shape | None:
+        """The shape as the source sees it."""
+        shape = self.tensor.shape
+        if shape is None or self.permutation is None:
+            return shape
+        return tuple(shape[axis] for axis in self.permutation)
+
+    @property
+    def rank(self) -> int | None:
+        """The number of axes; None if unknown."""
+        return self.tensor.rank
+
+    @property
+    def is_channels_last(self) -> bool:
+        """Whether the source holds channels behind the spatial axes."""
+        return self.permutation is not None and self.permutation == to_channels_last(len(self.permutation))
+
+    def axis(self, source_axis: int) -> int:
+        """Return the graph's axis for one of the source, which may count from the end."""
+        if self.permutation is not None:
+            return self.permutation[source_axis]
+        return source_axis if self.rank is None else source_axis % self.rank
+
+    def transposed(self, permutation: Permutation) -> View:
+        """Return what the source sees after a transpose."""
+        order = permutation if self.permutation is None else tuple(self.permutation[axis] for axis in permutation)
+        return View(self.tensor, None if order == tuple(range(len(order))) else order)
+
+    def of(self, tensor: Tensor) -> View:
+        """Return a view of another tensor (of the same rank) in the same order."""
+        return View(tensor, self.permutation)
+
+    def in_graph_order(self, extents: tuple[Dim, ...]) -> tuple[Dim, ...]:
+        """Return one value per axis, given in the source's order, in the graph's order."""
+        if self.permutation is None:
+            return extents
+        result: list[Dim] = [None] * len(extents)
+        for source_axis, axis in enumerate(self.permutation):
+            result[axis] = extents[source_axis]
+        return tuple(result)
