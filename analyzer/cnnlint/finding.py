@@ -78,9 +78,9 @@ class Advice(Struct, frozen=True, kw_only=True):
     pytorch: str = ""
 
     def for_framework(self, framework: str) -> str:
-        """Return the text, followed by the code of "keras" or "pytorch" if there is any."""
+        """Return the text and, on lines of their own, the code of "keras" or "pytorch" if there is any."""
         code = {"keras": self.keras, "pytorch": self.pytorch}.get(framework, "")
-        return f"{self.text}: {code}" if code else self.text
+        return f"{self.text}:\n{code}" if code else self.text
 
 
 class Finding(Struct, frozen=True, kw_only=True):

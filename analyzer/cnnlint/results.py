@@ -36,6 +36,30 @@ class BudgetResult(Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
+class Site(Struct, frozen=True, kw_only=True):
+    """A layer that a finding is about, or a neighbour of one, as reports draw it.
+
+    Attributes:
+        position: Its place in the order of the graph.
+        kind: "Conv", "Dense", ...
+        op: What the source calls it: "Gemm", "MatMul + Add", "Conv2D".
+        label: The kind and the settings that matter: "Conv 3×3 /2".
+        output_shape: Channels first, without the batch; None where unknown (the whole, or an extent).
+        parameters: Weight elements that the layer holds.
+        before: Names of the layers that feed it.
+        after: Names of the layers that it feeds.
+    """
+
+    position: int
+    kind: str
+    op: str
+    label: str
+    output_shape: Shape | None
+    parameters: int
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
 class ModelReport(Struct, frozen=True, kw_only=True):
     """The lint of one model.
 
@@ -52,6 +76,7 @@ class ModelReport(Struct, frozen=True, kw_only=True):
         suppressed: How many findings were ignored by the model or the configuration.
         notes: What was left out of the run and why, a sentence each.
         near_misses: Why rules stayed silent, by code; only filled on request.
+        sites: The layers that findings are about and their neighbours, by name.
     """
 
     path: str
@@ -66,6 +91,7 @@ class ModelReport(Struct, frozen=True, kw_only=True):
     suppressed: int = 0
     notes: tuple[str, ...] = ()
     near_misses: dict[str, tuple[NearMiss, ...]] = {}
+    sites: dict[str, Site] = {}
 
     def worst(self) -> Severity | None:
         """Return the highest severity of any finding; None without findings."""

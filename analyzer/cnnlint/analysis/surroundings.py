@@ -1,0 +1,69 @@
+"""The layers that findings are about, with those just before and after them, as reports draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cnnlint.finding import Finding
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers import Activation, AvgPool, Conv, ConvTranspose, Elementwise, MaxPool, Opaque, Operator
+from cnnlint.results import Site
+
+
+def sites(graph: Graph, findings: Iterable[Finding]) -> dict[str, Site]:
+    """Return the layers that `findings` name, two before and one after each, by name."""
+    layers = {layer.name: layer for layer in graph.layers}
+    shown = dict[str, Site]()
+    for name in {name: None for finding in findings for name in finding.layers}:
+        if (layer := layers.get(name)) is None:
+            continue
+        for near in (*_leading_to(graph, layer, 2), layer, *graph.successors(layer)[:1]):
+            if near.name not in shown:
+                shown[near.name] = _site(graph, near)
+    return shown
+
+
+def describe(layer: Layer) -> str:
+    """Return the kind of `layer` with the settings that matter: "Conv 3×3 /2", "relu", "MaxPool 2×2"."""
+    match layer:
+        case Conv() | ConvTranspose():
+            depthwise = "Depthwise" if isinstance(layer, Conv) and layer.is_depthwise else ""
+            return f"{depthwise}{layer.kind} {_window(layer.kernel_size, layer.strides)}"
+        case MaxPool() | AvgPool():
+            return f"{layer.kind} {_window(layer.pool_size, layer.strides, usual=layer.pool_size)}"
+        case Activation() | Elementwise() if type(layer) in (Activation, Elementwise):
+            return layer.function
+        case Operator() | Opaque():
+            return layer.op
+        case _:
+            return layer.kind
+
+
+def _leading_to(graph: Graph, layer: Layer, reach: int) -> list[Layer]:
+    path = list[Layer]()
+    while len(path) < reach and (before := graph.predecessors(layer)):
+        layer = before[0]
+        path.append(layer)
+    return path[::-1]
+
+
+def _site(graph: Graph, layer: Layer) -> Site:
+    ops = list({part.op: None for part in layer.origin})
+    return Site(
+        position=graph.position[layer.name],
+        kind=layer.kind,
+        op=" + ".join(ops[:3]) + (" + …" if len(ops) > 3 else ""),
+        label=describe(layer),
+        output_shape=layer.outputs[0].sample_shape if layer.outputs else None,
+        parameters=layer.parameters,
+        before=tuple(before.name for before in graph.predecessors(layer)),
+        after=tuple(after.name for after in graph.successors(layer)),
+    )
+
+
+def _window(size: tuple[int, ...], strides: tuple[int, ...], usual: tuple[int, ...] | None = None) -> str:
+    text = "×".join(str(extent) for extent in size)
+    if strides == (usual or (1,) * len(strides)):
+        return text
+    return f"{text} /{strides[0] if len(set(strides)) == 1 else '×'.join(str(step) for step in strides)}"
