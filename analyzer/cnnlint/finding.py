@@ -120,7 +120,8 @@ class NearMiss(Struct, frozen=True):
     reason: str
 
 
-def with_fingerprint(finding: Finding, identities: dict[str, str]) -> Finding:
-    """Return `finding` with a fingerprint of its code and its layers' identities, never of its numbers."""
-    identity = "\0".join([finding.code, *(identities.get(name, name) for name in finding.layers)])
+def with_fingerprint(finding: Finding, identities: dict[str, str], subject: str = "") -> Finding:
+    """Return `finding` with a fingerprint of its code, its layers' identities and `subject`, never of its numbers."""
+    parts = [finding.code, *(identities.get(name, name) for name in finding.layers)]
+    identity = "\0".join([*parts, f"\0{subject}"] if subject else parts)
     return replace(finding, fingerprint=blake2b(identity.encode(), digest_size=8).hexdigest())

@@ -12,6 +12,9 @@ from cnnlint.graph.tensor import Shape
 SCHEMA = 1
 """Version of the JSON that these records become."""
 
+FailOn = Literal["info", "warning", "error", "never"]
+"""The severity from which a finding fails the run."""
+
 
 class BudgetResult(Struct, frozen=True, kw_only=True):
     """One budget held against one model.
@@ -97,6 +100,11 @@ class ModelReport(Struct, frozen=True, kw_only=True):
         """Return the highest severity of any finding; None without findings."""
         return max((finding.severity for finding in self.findings), key=lambda severity: severity.rank, default=None)
 
+    def fails(self) -> bool:
+        """Return whether a finding is at or above `fail_on`."""
+        worst = self.worst()
+        return worst is not None and self.fail_on != "never" and worst.rank >= Severity(self.fail_on).rank
+
 
 class LintReport(Struct, frozen=True, kw_only=True):
     """A run over one or more models."""
@@ -104,6 +112,13 @@ class LintReport(Struct, frozen=True, kw_only=True):
     schema: int = SCHEMA
     cnnlint: str = ""
     models: tuple[ModelReport, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """2 if a model could not be linted, else 1 if a finding fails the run, else 0."""
+        if any(model.error is not None for model in self.models):
+            return 2
+        return 1 if any(model.fails() for model in self.models) else 0
 
 
 class LayerSummary(Struct, frozen=True, kw_only=True):
@@ -167,6 +182,3 @@ class SummaryReport(Struct, frozen=True, kw_only=True):
     schema: int = SCHEMA
     cnnlint: str = ""
     models: tuple[ModelSummary, ...] = ()
-
-
-FailOn = Literal["info", "warning", "error", "never"]

@@ -102,6 +102,7 @@ class Rule(Struct, metaclass=RuleMeta):
         advice: Advice | None = None,
         savings: Savings | None = None,
         severity: Severity | None = None,
+        subject: str = "",
     ) -> Remark:
         """Return a finding about `layers`, the one meant first.
 
@@ -112,6 +113,7 @@ class Rule(Struct, metaclass=RuleMeta):
             advice: What to do.
             savings: What that saves.
             severity: For a case that is milder or graver than the rule's own severity.
+            subject: What tells it from the rule's other findings about the same layers; never a number.
         """
         found = Finding(
             code=self.code,
@@ -123,7 +125,7 @@ class Rule(Struct, metaclass=RuleMeta):
             evidence=dict(evidence),
             savings=savings,
         )
-        return Remark(found, advice)
+        return Remark(found, advice, subject)
 
     def skip(self, *layers: Layer, reason: str) -> NearMiss:
         """Return why nothing is said about `layers`; `cnnlint explain CODE --on MODEL` shows it."""
@@ -140,6 +142,7 @@ class Remark(Struct, frozen=True):
 
     finding: Finding
     advice: Advice | None
+    subject: str = ""
 
 
 class PatternRule(Rule):
