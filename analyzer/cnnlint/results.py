@@ -80,6 +80,7 @@ class ModelReport(Struct, frozen=True, kw_only=True):
         notes: What was left out of the run and why, a sentence each.
         near_misses: Why rules stayed silent, by code; only filled on request.
         sites: The layers that findings are about and their neighbours, by name.
+        fail_on: The severity from which a finding fails the run, as the configuration of this model has it.
     """
 
     path: str
@@ -95,6 +96,7 @@ class ModelReport(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     near_misses: dict[str, tuple[NearMiss, ...]] = {}
     sites: dict[str, Site] = {}
+    fail_on: FailOn = "error"
 
     def worst(self) -> Severity | None:
         """Return the highest severity of any finding; None without findings."""
