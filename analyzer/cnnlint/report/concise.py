@@ -1,0 +1,20 @@
+"""One line for each finding, for editors and grep."""
+
+from __future__ import annotations
+
+from cnnlint.report.tally import tally
+from cnnlint.report.view import View
+from cnnlint.results import LintReport
+
+
+def render(report: LintReport, view: View) -> str:
+    """Return "PATH › LAYER: severity[CODE] name: message" for each finding, and a last line that counts."""
+    lines = list[str]()
+    for model in report.models:
+        for finding in model.findings:
+            place = f"{model.path} › {finding.layers[0]}" if finding.layers else model.path
+            label = view.paint(f"{finding.severity}[{finding.code}]", finding.severity.value)
+            lines.append(f"{view.paint(place, 'strong')}: {label} {finding.name}: {finding.message}")
+    if not view.quiet:
+        lines.append(tally(report, view))
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,152 @@
+"""The summary of a model as a table, with the formulas behind its numbers on request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from cnnlint.report.quantities import UNKNOWN, brief, count, extents, share, size
+from cnnlint.report.view import View
+from cnnlint.results import LayerSummary, ModelSummary, SummaryReport
+
+BAR = 6
+"""Columns of a share bar."""
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def render(report: SummaryReport, view: View, *, explain: bool = False) -> str:
+    """Return the table, the totals and the pattern of each model; with `explain` its formulas too."""
+    console = Console(
+        width=view.width, force_terminal=view.color, no_color=not view.color, highlight=False, legacy_windows=False,
+        color_system="standard" if view.color else None, emoji=False, markup=False,
+    )  # fmt: skip
+    with console.capture() as capture:
+        for model in report.models:
+            if model.error is None:
+                console.print(_model(model, view, explain=explain))
+    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()) if not view.color else capture.get()
+
+
+def _model(model: ModelSummary, view: View, *, explain: bool) -> RenderableType:
+    title = Text.assemble((model.path, "bold"), (f" ({model.format})" if model.format else "", "dim"))
+    parts: list[RenderableType] = [title, _table(model, view), _totals(model)]
+    if explain:
+        parts += [Text(), Text("how the numbers come about", style="bold"), *_formulas(model)]
+    return Group(*parts, Text())
+
+
+def _table(model: ModelSummary, view: View) -> Table:
+    roomy = view.width >= 100
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("layer", overflow="ellipsis", no_wrap=True, ratio=None, min_width=8)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("output", no_wrap=True)
+    table.add_column("parameters", justify="right", no_wrap=True)
+    if roomy:
+        table.add_column("", no_wrap=True, width=BAR)
+    table.add_column("MACs", justify="right", no_wrap=True)
+    if roomy:
+        table.add_column("", no_wrap=True, width=BAR)
+    table.add_column("memory", justify="right", no_wrap=True)
+    table.add_column("field", justify="right", no_wrap=True)
+    for layer in model.layers:
+        table.add_row(*_row(layer, model, bars=roomy), style="dim" if layer.merged_into else None)
+    return table
+
+
+def _row(layer: LayerSummary, model: ModelSummary, *, bars: bool) -> Iterator[str | Text]:
+    yield f"  {layer.name}" if layer.merged_into else layer.name
+    yield layer.kind
+    yield extents(layer.output_shape)
+    shared = layer.shared_with is not None
+    yield f"({count(layer.parameters)})" if shared else count(layer.parameters) if layer.parameters else "-"
+    if bars:
+        yield Text("" if shared else _bar(layer.parameters, model.parameters), style="cyan")
+    yield brief(layer.macs) if layer.macs != 0 else "-"
+    if bars:
+        yield Text(_bar(layer.macs, model.macs), style="magenta")
+    yield "?" if layer.activation_bytes is None else size(layer.activation_bytes)
+    yield _field(layer.receptive_field)
+
+
+def _bar(part: int | None, whole: int | None) -> str:
+    if not part or not whole:
+        return ""
+    eighths = max(1, round(8 * BAR * part / whole))
+    full, rest = divmod(eighths, 8)
+    return "█" * full + (EIGHTHS[rest] if rest else "")
+
+
+def _field(extent: tuple[int, ...] | None) -> str:
+    if extent is None:
+        return "?" if extent is None else ""
+    return str(extent[0]) if len(set(extent)) == 1 else extents(extent)
+
+
+def _totals(model: ModelSummary) -> RenderableType:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column()
+    grid.add_column(overflow="fold")
+    for name, value in _total_rows(model):
+        grid.add_row(Text(name, style="dim"), value)
+    return Group(Text(), grid)
+
+
+def _total_rows(model: ModelSummary) -> Iterator[tuple[str, str]]:
+    parameters = count(model.parameters)
+    if model.parameters is not None and model.trainable_parameters is not None:
+        frozen = model.parameters - model.trainable_parameters
+        parameters += f" ({count(model.trainable_parameters)} trainable, {count(frozen)} not)"
+    yield "parameters", parameters
+    yield "MACs per sample", _exact(model.macs, brief(model.macs))
+    yield "weights", _exact(model.weight_bytes, size(model.weight_bytes), " bytes")
+    yield "peak activations", _exact(model.peak_activation_bytes, size(model.peak_activation_bytes), " bytes")
+    if model.file_bytes is not None:
+        yield "file", _exact(model.file_bytes, size(model.file_bytes), " bytes")
+    biggest = max(model.layers, key=lambda layer: layer.parameters, default=None)
+    if biggest is not None and biggest.parameters and model.parameters:
+        yield "largest layer", f"{biggest.name}, {share(biggest.parameters / model.parameters)} of the parameters"
+    yield "pattern", model.pattern or UNKNOWN
+
+
+def _exact(number: int | None, human: str, unit: str = "") -> str:
+    if number is None:
+        return UNKNOWN
+    exact = f"{number:,}{unit}"
+    return exact if number < 1000 else f"{exact} ({human})"
+
+
+def _formulas(model: ModelSummary) -> Iterator[RenderableType]:
+    for layer in model.layers:
+        lines = list(_formula_lines(layer))
+        if not lines:
+            continue
+        yield Text.assemble((layer.name, "bold"), (f"  {layer.kind}", "dim"))
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column()
+        grid.add_column(overflow="fold")
+        for name, text in lines:
+            grid.add_row(Text(name, style="dim"), text)
+        yield Padding(grid, (0, 0, 0, 2))
+
+
+def _formula_lines(layer: LayerSummary) -> Iterator[tuple[str, str]]:
+    if layer.formula:
+        shared = f"  (shared with {layer.shared_with}, counted there)" if layer.shared_with else ""
+        yield "parameters", layer.formula + shared
+        if layer.formula_words:
+            yield "", layer.formula_words
+    for axis, formula in zip(_axes(len(layer.output_formulas)), layer.output_formulas, strict=True):
+        yield axis, formula
+    if layer.mac_formula:
+        yield "MACs", layer.mac_formula
+
+
+def _axes(rank: int) -> tuple[str, ...]:
+    return {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}.get(
+        rank, tuple(f"axis {axis}" for axis in range(rank))
+    )
