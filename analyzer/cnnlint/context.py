@@ -6,6 +6,8 @@ from functools import cached_property
 from typing import Literal
 
 from cnnlint.analysis.cost import layer_macs, peak_activation_bytes, total_macs, weight_bytes
+from cnnlint.analysis.depth import kernel_depths
+from cnnlint.analysis.head import Head, heads
 from cnnlint.analysis.receptive_field import receptive_fields
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
@@ -47,6 +49,16 @@ class Context:
     def receptive_fields(self) -> dict[str, tuple[int, ...] | None]:
         """Input pixels along each spatial axis that an output element of a layer depends on, by layer name."""
         return receptive_fields(self.graph)
+
+    @cached_property
+    def depths(self) -> dict[str, int]:
+        """Convolutions and dense layers on the longest path to and including a layer, by layer name."""
+        return kernel_depths(self.graph)
+
+    @cached_property
+    def heads(self) -> tuple[Head, ...]:
+        """What makes each output of the network, in the order of the outputs."""
+        return heads(self.graph)
 
     def layer_macs(self, layer: Layer) -> int | None:
         """Return the multiply-accumulates of `layer` per sample; None if unknown."""

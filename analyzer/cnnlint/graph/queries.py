@@ -1,0 +1,76 @@
+"""Questions about a layer's neighbourhood that several rules ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers import (
+    Activation,
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Dropout,
+    Flatten,
+    LocalResponseNorm,
+    Reshape,
+    Transpose,
+)
+from cnnlint.graph.layers.pooling import AvgPool, MaxPool
+
+KERNEL_LAYERS = (Conv, ConvTranspose, Dense)
+"""Layers that multiply their input by a learned kernel."""
+
+
+def following(graph: Graph, layer: Layer, through: Callable[[Layer], bool]) -> Layer | None:
+    """Return the first layer behind `layer` that `through` does not hold for; None at a fork or an output."""
+    successor = graph.sole_successor(layer)
+    while successor is not None and through(successor):
+        successor = graph.sole_successor(successor)
+    return successor
+
+
+def preceding(graph: Graph, layer: Layer, through: Callable[[Layer], bool]) -> Layer | None:
+    """Return the first layer ahead of `layer` that `through` does not hold for; None at an input of the network.
+
+    Layers that are walked through have one input.
+    """
+    producer = graph.producer(layer.input) if layer.inputs else None
+    while producer is not None and len(producer.inputs) == 1 and through(producer):
+        producer = graph.producer(producer.input)
+    return producer
+
+
+def is_inert(layer: Layer) -> bool:
+    """Return whether `layer` hands on the values that it is given, at inference: dropout, the identity, a view."""
+    match layer:
+        case Dropout():
+            return not layer.training
+        case Activation():
+            return layer.function == "linear"
+        case Flatten() | Reshape():
+            return layer.input.shape is not None and layer.input.shape == layer.output.shape
+        case _:
+            return False
+
+
+def is_view(layer: Layer) -> bool:
+    """Return whether `layer` hands on the values that it is given, in whatever shape."""
+    return isinstance(layer, Flatten | Reshape | Transpose) or is_inert(layer)
+
+
+def is_affine_per_channel(layer: Layer) -> bool:
+    """Return whether `layer` is, at inference, no more than a scale and a shift of each channel."""
+    return (isinstance(layer, BatchNorm) and not layer.training) or is_inert(layer)
+
+
+def is_nonlinear(layer: Layer) -> bool:
+    """Return whether `layer` is an activation other than the identity."""
+    return isinstance(layer, Activation) and layer.function != "linear"
+
+
+def is_between_kernels(layer: Layer) -> bool:
+    """Return whether `layer` can stand between two kernels of a chain without being one: norm, activation, pool."""
+    return isinstance(layer, Activation | BatchNorm | LocalResponseNorm | MaxPool | AvgPool) or is_view(layer)
