@@ -1,0 +1,202 @@
+"""Finding rules: in installed packages by entry point, and in local files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from hashlib import blake2b
+from importlib import import_module
+from pathlib import Path
+from pkgutil import walk_packages
+from types import ModuleType
+
+from msgspec import Struct
+
+from cnnlint import housekeeping
+from cnnlint.entrypoints import entry_points
+from cnnlint.errors import ConfigError, RuleError
+from cnnlint.graph.patterns import Chain, Op
+from cnnlint.housekeeping import HousekeepingRule
+from cnnlint.rule import LayerRule, ModelRule, PatternRule, Rule, RuntimeRule
+from cnnlint.spelling import did_you_mean
+
+GROUP = "cnnlint.rules"
+"""The entry-point group: its values name modules or packages that hold rules."""
+
+ALL = "ALL"
+"""The selector that every rule answers to."""
+
+SCOPES = (PatternRule, LayerRule, ModelRule, RuntimeRule, HousekeepingRule)
+
+
+class RuleSet(Struct, frozen=True, dict=True):
+    """The rules of a run.
+
+    Attributes:
+        rules: Sorted by code.
+        origins: Where each comes from, by code: "cnnlint 0.1.0", or the path of a local file.
+    """
+
+    rules: tuple[type[Rule], ...]
+    origins: Mapping[str, str]
+
+    def __iter__(self) -> Iterator[type[Rule]]:
+        return iter(self.rules)
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+    @cached_property
+    def by_code(self) -> Mapping[str, type[Rule]]:
+        """The rules by code."""
+        return {rule.code: rule for rule in self.rules}
+
+    @cached_property
+    def by_name(self) -> Mapping[str, type[Rule]]:
+        """The rules by name."""
+        return {rule.name: rule for rule in self.rules}
+
+    @cached_property
+    def families(self) -> tuple[str, ...]:
+        """The letters that codes begin with."""
+        return tuple(sorted({rule.code[:-3] for rule in self.rules}))
+
+    def get(self, selector: str) -> type[Rule] | None:
+        """Return the rule of the code or name `selector`; None if there is none."""
+        return self.by_code.get(selector.upper()) or self.by_name.get(selector.lower())
+
+    def matching(self, selector: str) -> tuple[type[Rule], ...]:
+        """Return the rules that a code, a name, the beginning of a code or "ALL" stands for; () if none."""
+        if selector.upper() == ALL:
+            return self.rules
+        if (rule := self.get(selector)) is not None:
+            return (rule,)
+        return tuple(rule for rule in self.rules if selector and rule.code.startswith(selector.upper()))
+
+    def require(self, selector: str) -> type[Rule]:
+        """Return the rule of the code or name `selector`.
+
+        Raises:
+            ConfigError: There is none; the remedy names the closest.
+        """
+        if (rule := self.get(selector)) is None:
+            raise self.unknown(selector)
+        return rule
+
+    def unknown(self, selector: str, *, where: str | None = None) -> ConfigError:
+        """Return the error for a selector that no rule answers to; `where` says who asked for it."""
+        known = (*self.by_code, *self.by_name, *self.families)
+        remedy = did_you_mean(selector, known) or "`cnnlint rules` lists them"
+        return ConfigError(f"there is no rule {selector}", path=where, remedy=remedy)
+
+
+def load_rules(files: Iterable[Path] = (), *, path: Sequence[str] | None = None) -> RuleSet:
+    """Return the rules of every installed package and of the local `files`.
+
+    Args:
+        files: Python files with rules; their code is run.
+        path: Where to look for packages; `sys.path` if None.
+
+    Raises:
+        RuleError: A plugin cannot be imported, a rule is malformed, two rules claim one code or name, or no
+            installed package offers any rule.
+    """
+    rules = dict[str, type[Rule]]()
+    origins = dict[str, str]()
+    points = entry_points(GROUP, sys.path if path is None else path)
+    for point in points:
+        _collect(_plugin_rules(point.value, point.distribution), point.distribution, rules, origins)
+    if not rules:
+        raise RuleError("no rules found", remedy="reinstall cnnlint: python -m pip install --force-reinstall cnnlint")
+    for file in files:
+        _collect(_rules_of([_run_file(file)], str(file)), str(file), rules, origins)
+    _collect(_rules_of([housekeeping], "cnnlint"), "cnnlint", rules, origins)
+    return RuleSet(tuple(rules[code] for code in sorted(rules)), origins)
+
+
+def _collect(found: Iterable[type[Rule]], origin: str, rules: dict[str, type[Rule]], origins: dict[str, str]) -> None:
+    names = {rule.name: rule for rule in rules.values()}
+    for rule in found:
+        for claim, other in ((rule.code, rules.get(rule.code)), (rule.name, names.get(rule.name))):
+            if other is not None and other is not rule:
+                raise RuleError(
+                    f"two rules claim {claim}: {_place(other)} of {origins[other.code]} and {_place(rule)} of {origin}",
+                    remedy="give one of them another code and name, or uninstall its package",
+                )
+        rules[rule.code] = names[rule.name] = rule
+        origins.setdefault(rule.code, origin)
+
+
+def _plugin_rules(name: str, origin: str) -> Iterator[type[Rule]]:
+    if ":" in name:
+        raise RuleError(f"plugin {origin}: the entry point {name} names an object, not a module or package")
+    package = _import(name, origin)
+    modules = [package]
+    if hasattr(package, "__path__"):
+        modules += [_import(found.name, origin) for found in walk_packages(package.__path__, f"{name}.")]
+    yield from _rules_of(modules, f"plugin {origin}")
+
+
+def _import(name: str, origin: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except Exception as error:
+        raise RuleError(f"plugin {origin}: {name} cannot be imported: {_brief(error)}") from error
+
+
+def _run_file(file: Path) -> ModuleType:
+    from importlib.util import module_from_spec, spec_from_file_location  # noqa: PLC0415 - only for local files
+
+    where = str(file)
+    if not file.is_file():
+        raise RuleError("there is no such file of rules", path=where)
+    # The name is one of its own, so that a file called numpy.py does not stand in for numpy.
+    name = f"cnnlint_local_{file.stem}_{blake2b(str(file.resolve()).encode(), digest_size=4).hexdigest()}"
+    spec = spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise RuleError("a file of rules ends in .py", path=where)
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # annotations of the rules' options are looked up here
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise RuleError(f"cannot be run: {_brief(error)}", path=where) from error
+    return module
+
+
+def _rules_of(modules: Sequence[ModuleType], origin: str) -> Iterator[type[Rule]]:
+    """Yield the rules that `modules` define; one that they import from elsewhere is not theirs to offer."""
+    for module in modules:
+        for value in tuple(vars(module).values()):
+            if isinstance(value, type) and issubclass(value, Rule) and value.__module__ == module.__name__:
+                if "code" not in vars(value) or value in SCOPES or value is Rule:
+                    continue
+                if flaw := _flaw(value):
+                    raise RuleError(f"{origin}: rule {_place(value)} {flaw}")
+                yield value
+
+
+def _flaw(rule: type[Rule]) -> str | None:
+    """Return what is wrong with `rule` as a clause; None if it is well formed."""
+    if not issubclass(rule, SCOPES):
+        return "is of no scope; derive it from PatternRule, LayerRule, ModelRule or RuntimeRule"
+    if not (rule.__doc__ or "").strip():
+        return "has no docstring, which is its page"
+    members = {name for owner in rule.__mro__ if owner not in SCOPES for name in vars(owner)}
+    if issubclass(rule, PatternRule) and not isinstance(getattr(rule, "pattern", None), (Chain, Op)):
+        return "has no pattern of layers"
+    if issubclass(rule, LayerRule) and "kinds" not in members:
+        return "names no kinds of layer"
+    if not issubclass(rule, HousekeepingRule) and "check" not in members:
+        return "has no check"
+    return None
+
+
+def _place(rule: type[Rule]) -> str:
+    return f"{rule.__module__}.{rule.__qualname__}"
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"

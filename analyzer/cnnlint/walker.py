@@ -1,0 +1,127 @@
+"""Running rules over a graph: each where its scope says, each crash contained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cnnlint.context import Context
+from cnnlint.errors import CnnlintError
+from cnnlint.finding import Finding, NearMiss, with_fingerprint
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.patterns import Chain, Match
+from cnnlint.housekeeping import CrashedRule
+from cnnlint.identity import structural_identities
+from cnnlint.rule import LayerRule, ModelRule, PatternRule, Remark, Rule, RuntimeRule
+
+if TYPE_CHECKING:
+    from cnnlint.runtime.probe import Probe
+
+Where = Match | Layer | None
+"""What a rule was looking at: a match, a layer, or the network as a whole."""
+
+
+class Place(Struct, frozen=True, eq=False):
+    """A finding, with what a rewrite of it needs.
+
+    Attributes:
+        rule: The rule that found it, with its options.
+        where: What the rule was given.
+        finding: What it said.
+    """
+
+    rule: Rule
+    where: Where
+    finding: Finding
+
+
+class Walk(Struct, frozen=True, eq=False):
+    """What the rules said of one graph.
+
+    Attributes:
+        places: The findings, by rule and then in the order of the graph.
+        near_misses: Why rules stayed silent, by code; empty unless asked for.
+    """
+
+    places: tuple[Place, ...]
+    near_misses: dict[str, tuple[NearMiss, ...]]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings alone."""
+        return tuple(place.finding for place in self.places)
+
+
+def walk(
+    graph: Graph | Context, rules: Iterable[Rule], *, probe: Probe | None = None, near_misses: bool = False
+) -> Walk:
+    """Run `rules` over `graph`, in time linear in its layers for each rule.
+
+    Args:
+        graph: The network, or a context of it whose facts are to be reused.
+        rules: With their options.
+        probe: The runs of the model; rules about run time are left out without one.
+        near_misses: Whether to keep why rules stayed silent.
+
+    Returns:
+        The findings, worded for the framework that the model comes from. A rule that raises an exception gives
+        a finding that says so in place of those it had still to make.
+    """
+    context = graph if isinstance(graph, Context) else Context(graph)
+    said = list[tuple[Rule, Where, Remark]]()
+    silent = dict[str, list[NearMiss]]()
+    for rule in rules:
+        try:
+            for where, remark in _run(rule, context, probe):
+                if isinstance(remark, Remark):
+                    said.append((rule, where, remark))
+                elif near_misses:
+                    silent.setdefault(rule.code, []).append(remark)
+        except Exception as error:
+            said.append((rule, None, _crash(rule, error)))
+    names = (name for _, _, remark in said for name in remark.finding.layers)
+    identities = structural_identities(context.graph, names)
+    places = tuple(Place(rule, where, _finish(remark, context, identities)) for rule, where, remark in said)
+    return Walk(places, {code: tuple(misses) for code, misses in silent.items()})
+
+
+def _run(rule: Rule, context: Context, probe: Probe | None) -> Iterator[tuple[Where, Remark | NearMiss]]:
+    match rule:
+        case PatternRule():
+            pattern = rule.pattern if isinstance(rule.pattern, Chain) else Chain(rule.pattern)
+            for match in pattern.find(context.graph):
+                for remark in rule.check(match, context):
+                    yield match, remark
+        case LayerRule():
+            for layer in context.graph.of_kind(*rule.kinds):
+                for remark in rule.check(layer, context):
+                    yield layer, remark
+        case ModelRule():
+            for remark in rule.check(context):
+                yield None, remark
+        case RuntimeRule() if probe is not None:
+            for remark in rule.check(probe, context):
+                yield None, remark
+        case _:
+            return
+
+
+def _finish(remark: Remark, context: Context, identities: dict[str, str]) -> Finding:
+    finding = remark.finding
+    if remark.advice is not None:
+        finding = replace(finding, suggestion=remark.advice.for_framework(context.framework))
+    return with_fingerprint(finding, identities, remark.subject)
+
+
+def _crash(rule: Rule, error: Exception) -> Remark:
+    if isinstance(error, CnnlintError):
+        cause = error.cause
+    else:
+        cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return CrashedRule().finding(
+        message=f"{rule.code} {rule.name} could not finish: {cause}", evidence={}, subject=rule.code
+    )
