@@ -1,9 +1,9 @@
 """Build one file of the model zoo; run as a script, in a process of its own.
 
-    python tests/zoo/build.py keras MobileNetV2 FOLDER/MobileNetV2.keras      (and MobileNetV2.json beside it)
-    python tests/zoo/build.py h5 MobileNetV2 FOLDER/MobileNetV2.h5
-    python tests/zoo/build.py onnx MobileNetV2 FOLDER/MobileNetV2.onnx
-    python tests/zoo/build.py describe MODEL.keras FOLDER/MODEL.json
+python tests/zoo/build.py keras MobileNetV2 FOLDER/MobileNetV2.keras      (and MobileNetV2.json beside it)
+python tests/zoo/build.py h5 MobileNetV2 FOLDER/MobileNetV2.h5
+python tests/zoo/build.py onnx MobileNetV2 FOLDER/MobileNetV2.onnx
+python tests/zoo/build.py describe MODEL.keras FOLDER/MODEL.json
 """
 
 from __future__ import annotations
@@ -52,9 +52,7 @@ def _perturbed(role: str, shape: tuple[int, ...], rng: np.random.Generator) -> n
 def flat_layers(model: keras.Model) -> list[keras.Layer]:
     """Return the layers of `model`, those of nested models in their place."""
     return [
-        inner
-        for layer in model.layers
-        for inner in (flat_layers(layer) if isinstance(layer, keras.Model) else [layer])
+        inner for layer in model.layers for inner in (flat_layers(layer) if isinstance(layer, keras.Model) else [layer])
     ]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, cast
 
 from cnnlint.convert.arithmetic import EVALUATE, MOVES
 
@@ -25,8 +25,8 @@ class Constants:
         inner: Names that a subgraph refers to; they stay as they are.
     """
 
-    def __init__(self, graph: onnx.GraphProto, held: Mapping[str, tuple[str, Array]]) -> None:
-        """Take over the initializers of `graph`, and its inputs that `held` has a label and values for."""
+    def __init__(self, graph: onnx.GraphProto, held: Mapping[str, Array], labels: Mapping[str, str]) -> None:
+        """Take over the initializers of `graph`, and its inputs that `held` has values for."""
         from onnx import numpy_helper
 
         self.graph = graph
@@ -34,8 +34,8 @@ class Constants:
             tensor.name: cast("Array", numpy_helper.to_array(tensor)) for tensor in graph.initializer
         }
         del graph.initializer[:]
-        self.labels = {name: label for name, (label, _) in held.items()}
-        self.values |= {name: array for name, (_, array) in held.items()}
+        self.labels = dict(labels)
+        self.values |= held
         self.inner = {name for node in graph.node for name in _subgraph_names(node)}
         kept = [value for value in graph.input if value.name not in self.values]
         del graph.input[:]
@@ -68,8 +68,9 @@ class Constants:
         """Put the constants that are used back into the graph as initializers, under their labels."""
         from onnx import numpy_helper
 
-        used = set(self.used())
-        taken = used | {name for node in self.graph.node for name in node.output}
+        # In the order of their first use, whatever order the converter's sets had.
+        used = dict.fromkeys(self.used())
+        taken = set(used) | {name for node in self.graph.node for name in node.output}
         taken |= {value.name for value in self.graph.input}
         names: dict[str, str] = {}
         for name, label in self.labels.items():
@@ -78,11 +79,9 @@ class Constants:
                 taken.add(names[name])
         for node in self.graph.node:
             rename_inputs(node, names)
-        for name in [name for name in self.values if name in used]:
+        for name in [name for name in used if name in self.values]:
             # Popped, so that of each array only one is held twice.
-            self.graph.initializer.append(
-                numpy_helper.from_array(self.values.pop(name), names.get(name, name))
-            )
+            self.graph.initializer.append(numpy_helper.from_array(self.values.pop(name), names.get(name, name)))
 
     def used(self) -> Iterator[str]:
         """Yield every name that a node, a subgraph or the graph's outputs read, once for each reading."""

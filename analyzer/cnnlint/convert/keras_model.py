@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 
 from cnnlint.convert.constants import Constants
-from cnnlint.convert.interface import leftover_operators, rename_interface, set_batch_symbol
+from cnnlint.convert.leftover import leftover_operators
 from cnnlint.convert.loading import first_line, load_keras
+from cnnlint.convert.naming import layer_paths, name_interface, name_layers
 from cnnlint.convert.norms import fold_norms
 from cnnlint.convert.toolchain import quiet, toolchain
 from cnnlint.convert.trace import trace, weight_bytes
@@ -50,7 +51,9 @@ def keras_to_onnx(model_or_path: Any, *, opset: int | None = None) -> onnx.Model
     return convert_keras(model_or_path, opset=opset).model
 
 
-def convert_keras(model_or_path: Any, *, opset: int | None = None, way: Way | None = None) -> Conversion:
+def convert_keras(
+    model_or_path: Any, *, opset: int | None = None, way: Way | None = None, fold: bool = True
+) -> Conversion:
     """Convert a live `keras.Model`, or the one in a `.keras` or `.h5` file, to ONNX in inference mode.
 
     Inputs and outputs keep their names and their layout; the batch stays dynamic.
@@ -59,6 +62,7 @@ def convert_keras(model_or_path: Any, *, opset: int | None = None, way: Way | No
         model_or_path: The model, or the path of its file.
         opset: Version of the default operator set; tf2onnx's own choice if None.
         way: Take this way only; if None, the one that suits the bytes of weights, and then the other.
+        fold: Fold per-channel arithmetic into the layer before it; False leaves what tf2onnx leaves.
 
     Raises:
         MissingExtraError: TensorFlow or tf2onnx is not installed.
@@ -74,10 +78,10 @@ def convert_keras(model_or_path: Any, *, opset: int | None = None, way: Way | No
     try:
         for attempt in ways[:-1]:
             try:
-                return _convert(model, tools, opset, attempt, guarded=False)
-            except Exception:  # noqa: BLE001, S112 - whatever stops tf2onnx, the last way may do
+                return _convert(model, tools, opset, attempt, fold=fold, guarded=False)
+            except Exception:  # noqa: S112 - whatever stops tf2onnx, the last way may do
                 continue
-        return _convert(model, tools, opset, ways[-1], guarded=len(ways) > 1)
+        return _convert(model, tools, opset, ways[-1], fold=fold, guarded=len(ways) > 1)
     except ConversionError as error:
         raise ConversionError(error.cause, path=path, remedy=error.remedy) from error
     except Exception as error:
@@ -93,19 +97,19 @@ def refuse_opset(opset: int | None, path: str | None) -> None:
         raise ConversionError(f"opset {opset} is not one of 7 to {newest}", path=path)
 
 
-def _convert(model: Any, tools: Toolchain, opset: int | None, way: Way, *, guarded: bool) -> Conversion:
+def _convert(model: Any, tools: Toolchain, opset: int | None, way: Way, *, fold: bool, guarded: bool) -> Conversion:
     with quiet(), tools.tensorflow.device("/cpu:0"), guard_optimizers(guarded=guarded):
         traced = trace(model, tools, APART if way == "weightless" else None)
         proto, _ = tools.tf2onnx.from_function(traced.function, traced.signature, opset=opset)
     leftover = leftover_operators(proto)
     if leftover:
         raise ConversionError(f"tf2onnx has no ONNX operator for {', '.join(leftover)}")
-    constants = Constants(proto.graph, traced.apart)
+    constants = Constants(proto.graph, traced.apart, traced.labels)
     constants.fold()
-    folded = fold_norms(constants)
+    folded = fold_norms(constants) if fold else 0
+    name_layers(constants, layer_paths(model))
     constants.write()
-    rename_interface(proto.graph, traced.names, traced.outputs)
-    set_batch_symbol(proto.graph)
+    name_interface(proto.graph, traced.names, traced.outputs)
     proto.graph.name = model.name
     proto.graph.doc_string = ""
     return Conversion(proto, way, folded)

@@ -50,9 +50,7 @@ def _refuse_foreign_code(entry: dict[str, Any], path: str, tools: Toolchain) -> 
     name = fields.get("name") or entry.get("name")
     called = f"the layer {name} ({kind})" if name else f"the object {kind}"
     if kind == "Lambda":
-        raise ConversionError(
-            f"{called} holds Python code, which cnnlint does not run", path=path, remedy=REWRITE
-        )
+        raise ConversionError(f"{called} holds Python code, which cnnlint does not run", path=path, remedy=REWRITE)
     module: Any = entry.get("module", "keras")
     if isinstance(module, str) and (module == "keras" or module.startswith("keras.")):
         return

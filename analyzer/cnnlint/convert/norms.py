@@ -71,9 +71,7 @@ def _fold_into(
     return target
 
 
-def _into_convolution(
-    target: onnx.NodeProto, affine: Affine, constants: Constants, uses: Counter[str]
-) -> bool:
+def _into_convolution(target: onnx.NodeProto, affine: Affine, constants: Constants, uses: Counter[str]) -> bool:
     import numpy as np
 
     kernel = constants.values.get(target.input[1])
@@ -166,9 +164,7 @@ def _per_channel(value: Array | None, filters: int, spatial: tuple[int, ...]) ->
     return None
 
 
-def _replace(
-    node: onnx.NodeProto, index: int, value: Array, constants: Constants, uses: Counter[str]
-) -> None:
+def _replace(node: onnx.NodeProto, index: int, value: Array, constants: Constants, uses: Counter[str]) -> None:
     """Give `node` a constant of its own at input `index`, called after the one that it had."""
     old = node.input[index] if index < len(node.input) else ""
     if old and uses[old] == 1:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnlint.convert.constants import Constants
-from cnnlint.convert.interface import leftover_operators, set_batch_symbol
 from cnnlint.convert.keras_model import guard_optimizers, refuse_opset
+from cnnlint.convert.leftover import leftover_operators
 from cnnlint.convert.loading import first_line
+from cnnlint.convert.naming import name_batch
 from cnnlint.convert.norms import fold_norms
 from cnnlint.convert.toolchain import quiet, toolchain
 from cnnlint.convert.trace import held_captures
@@ -22,7 +23,16 @@ if TYPE_CHECKING:
 SIGNATURE = "serving_default"
 
 SIDE_EFFECTS = frozenset(
-    {"EagerPyFunc", "PrintV2", "PyFunc", "PyFuncStateless", "ReadFile", "TFRecordReaderV2", "WholeFileReaderV2", "WriteFile"}
+    {
+        "EagerPyFunc",
+        "PrintV2",
+        "PyFunc",
+        "PyFuncStateless",
+        "ReadFile",
+        "TFRecordReaderV2",
+        "WholeFileReaderV2",
+        "WriteFile",
+    }
 )
 """Operations that no network needs and that do more than compute."""
 
@@ -57,11 +67,11 @@ def savedmodel_to_onnx(folder: str | os.PathLike[str], *, opset: int | None = No
     leftover = leftover_operators(proto)
     if leftover:
         raise ConversionError(f"tf2onnx has no ONNX operator for {', '.join(leftover)}", path=path)
-    constants = Constants(proto.graph, held_captures(signature, tools))
+    constants = Constants(proto.graph, held_captures(signature, tools), {})
     constants.fold()
     fold_norms(constants)
     constants.write()
-    set_batch_symbol(proto.graph)
+    name_batch(proto.graph)
     proto.graph.name = Path(path).resolve().name
     proto.graph.doc_string = ""
     return proto

@@ -36,9 +36,7 @@ def toolchain() -> Toolchain:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet(), _stderr_closed():
         try:
-            tools = Toolchain(
-                import_module("tensorflow"), import_module("keras"), import_module("tf2onnx.convert")
-            )
+            tools = Toolchain(import_module("tensorflow"), import_module("keras"), import_module("tf2onnx.convert"))
         except ImportError as error:
             raise MissingExtraError(
                 f"converting needs TensorFlow and tf2onnx, and {error.name or error} is missing",

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cnnlint.convert.naming import weight_paths
 from cnnlint.errors import ConversionError
 
 if TYPE_CHECKING:
@@ -26,14 +27,16 @@ class Trace(NamedTuple):
         signature: Its arguments: the list of the weights that are apart, then the model's inputs.
         names: What the traced function calls each input, and what the user calls it.
         outputs: What the user calls the outputs, in order.
-        apart: What the traced function calls each weight that is apart, its path in the model, and its values.
+        apart: Values that are inputs of the trace and initializers of the finished model, by the name of the input.
+        labels: What the user calls a weight, by what the traced function calls it.
     """
 
     function: Any
     signature: list[Any]
     names: dict[str, str]
     outputs: list[str]
-    apart: dict[str, tuple[str, NDArray[np.generic]]]
+    apart: dict[str, NDArray[np.generic]]
+    labels: dict[str, str]
 
 
 def trace(model: Any, tools: Toolchain, apart_from: int | None) -> Trace:
@@ -58,9 +61,7 @@ def trace(model: Any, tools: Toolchain, apart_from: int | None) -> Trace:
         for index, variable in enumerate(variables)
         if apart_from is not None and weight_bytes(variable) >= apart_from
     ]
-    inside = {
-        index: variable.numpy() for index, variable in enumerate(variables) if index not in set(apart)
-    }
+    inside = {index: variable.numpy() for index, variable in enumerate(variables) if index not in set(apart)}
     structure = model.input if hasattr(model, "input") else inputs
 
     def call(weights: list[Any], *tensors: Any) -> list[Any]:
@@ -84,17 +85,21 @@ def trace(model: Any, tools: Toolchain, apart_from: int | None) -> Trace:
     ]
     function = tf.function(call, autograph=False)
     concrete = _concrete(tf, function, signature)
-    count = len(concrete.outputs)
-    held = {
-        f"{WEIGHT}{index}": (variables[index].path, variables[index].numpy()) for index in apart
-    }
+    paths = weight_paths(model)
+    labels: dict[str, str] = {}
+    for index, variable in enumerate(variables):
+        path = paths.get(id(variable), variable.path)
+        # An argument of the trace keeps its name; a constant in it is an operation's first output.
+        labels[f"{WEIGHT}{index}"] = labels[f"{WEIGHT}{index}:0"] = path
+    held = {f"{WEIGHT}{index}": variables[index].numpy() for index in apart}
     held |= held_captures(concrete, tools)
     return Trace(
         function,
         signature,
         {f"{INPUT}{index}": tensor.name for index, tensor in enumerate(inputs)},
-        _output_names(model, count),
+        _output_names(model, len(concrete.outputs)),
         held,
+        labels,
     )
 
 
@@ -103,13 +108,13 @@ def weight_bytes(variable: Any) -> int:
     return prod(variable.shape) * variable.value.dtype.size
 
 
-def held_captures(concrete: Any, tools: Toolchain) -> dict[str, tuple[str, NDArray[np.generic]]]:
+def held_captures(concrete: Any, tools: Toolchain) -> dict[str, NDArray[np.generic]]:
     """Return the constants that a traced function captured, by the name of the ONNX input that tf2onnx makes of each.
 
     They are what a layer computed when it was built, such as the reshaped mean of a Normalization.
     """
     return {
-        inner.name: (inner.name.split(":")[0], outer.numpy())
+        inner.name: outer.numpy()
         for outer, inner in concrete.graph.captures
         if outer.dtype != tools.tensorflow.resource
     }
@@ -169,7 +174,8 @@ def _spec(tf: Any, tensor: Any, name: str) -> Any:
 
 
 def _output_names(model: Any, count: int) -> list[str]:
-    given: list[str] = list(getattr(model, "output_names", None) or [])
+    # A functional model names its outputs by the layers that they come from; a Sequential does not.
+    given: list[str] = list(getattr(model, "output_names", None) or [model.layers[-1].name])
     given = given if len(given) == count else [f"output_{index}" for index in range(count)]
     names: list[str] = []
     for name in given:
