@@ -40,7 +40,7 @@ def from_raw(data: NDArray[np.uint8], shape: tuple[int, ...], dtype: str) -> NDA
     if bits < 8:
         shifts = np.arange(0, 8, bits, dtype=np.uint8)
         data = (data[:, None] >> shifts & np.uint8((1 << bits) - 1)).reshape(-1)[:elements]
-    elif dtype.startswith("float6"):
+    elif dtype.startswith("float6_"):
         flat = np.unpackbits(data, bitorder="little")[: 6 * elements].reshape(-1, 6)
         data = np.packbits(flat, axis=1, bitorder="little").reshape(-1)
     if dtype == "bfloat16":
@@ -73,7 +73,7 @@ def from_entries(entries: NDArray[np.generic], shape: tuple[int, ...], dtype: st
         return entries.astype(entries.dtype.newbyteorder("=")).view(final).reshape(shape)
     if dtype in {"int4", "uint4", "float4_e2m1fn", "int2", "uint2"}:
         return from_raw(entries.astype(np.uint8), shape, dtype)
-    if dtype.startswith("float6"):
+    if dtype.startswith("float6_"):
         return (entries.astype(np.uint8) & np.uint8(0x3F)).view(final).reshape(shape)
     # An entry is the pattern of the element's bits, sign-extended by protobuf.
     return entries.astype(f"u{final.itemsize}").view(final).reshape(shape)

@@ -7,7 +7,7 @@ import stat
 from typing import TYPE_CHECKING, Protocol
 
 from cnnlint.errors import ModelError
-from cnnlint.frontends.onnx.source import MappedFile
+from cnnlint.frontends.onnx.source import LocalFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,13 +36,13 @@ class LocalFolder:
 
     def __init__(self, model: str) -> None:
         self._model = model
-        self._files: dict[str, MappedFile] = {}
+        self._files: dict[str, LocalFile] = {}
 
-    def files(self) -> Iterable[MappedFile]:
+    def files(self) -> Iterable[LocalFile]:
         """Return the files that were asked for, each once."""
         return {file.path: file for file in self._files.values()}.values()
 
-    def file(self, location: str, tensor: str) -> MappedFile:
+    def file(self, location: str, tensor: str) -> LocalFile:
         """Return the data file at `location`.
 
         A symbolic link may lead to the folder where the model's own file really lies, as in the Hugging Face
@@ -78,7 +78,7 @@ class LocalFolder:
             raise ModelError(
                 f"the external data {location!r} of tensor {tensor!r} is not a regular file", path=self._model
             )
-        file = self._files[location] = MappedFile(path, status.st_size, opened=real)
+        file = self._files[location] = LocalFile(path, status.st_size, opened=real)
         return file
 
     def _outside(self, location: str, tensor: str) -> ModelError:

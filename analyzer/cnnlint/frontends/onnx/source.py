@@ -1,4 +1,4 @@
-"""Where a model's bytes come from: a mapped file, memory, or anything that reads byte ranges."""
+"""Where a model's bytes come from: a local file, memory, or anything that reads byte ranges."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import stat
 from typing import Protocol
 
 from cnnlint.errors import ModelError
+
+_BLOCK, _WIDEST_BLOCK = 4096, 65536
+
 
 class ByteSource(Protocol):
     """Bytes that can be read by range; a reader asks for many small, mostly ascending ranges."""
@@ -31,38 +34,71 @@ class ByteSource(Protocol):
         ...
 
 
-class MappedFile:
-    """A local file, mapped at the first access.
+class LocalFile:
+    """A local file, opened at the first access.
+
+    Small ranges are read through a block that grows while they follow one another: a first touch of a mapped page
+    costs thirty times the system call, and maps its neighbours into memory too. Values are mapped.
+
+    Args:
+        path: As the user wrote it.
+        size: Its bytes.
+        opened: The path to open, with symbolic links resolved, where that matters.
 
     Raises:
-        ModelError: The file cannot be opened, or is shorter than it was said to be.
+        ModelError: At an access, if the file cannot be opened or has become shorter.
     """
 
     def __init__(self, path: str, size: int, *, opened: str | None = None) -> None:
         self.path = path
         self.size = size
         self._opened = opened or path
+        self._descriptor = -1
         self._map: mmap.mmap | None = None
+        self._block = b""
+        self._base = 0
+        self._width = _BLOCK
 
-    def _mapped(self) -> mmap.mmap:
-        if self._map is None:
-            try:
-                with open(self._opened, "rb") as file:
-                    self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or error
-                raise ModelError(f"cannot be opened: {reason}", path=self.path) from error
-            if len(self._map) < self.size:
-                raise ModelError("was truncated while it was being read", path=self.path)
-        return self._map
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
     def read(self, offset: int, length: int) -> bytes:
         """Return a copy of `length` bytes from `offset`, fewer where the file ends."""
-        return (self._map or self._mapped())[offset : offset + length]
+        at = offset - self._base
+        if at >= 0 and at + length <= len(self._block):
+            return self._block[at : at + length]
+        if length >= _WIDEST_BLOCK:
+            return bytes(self.view(offset, length))
+        is_next = 0 <= at - len(self._block) < _WIDEST_BLOCK or 0 <= at <= len(self._block)
+        self._width = min(2 * self._width, _WIDEST_BLOCK) if is_next else _BLOCK
+        try:
+            descriptor = self._open()
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            self._block = os.read(descriptor, max(self._width, length))
+        except OSError as error:
+            raise ModelError(f"cannot be read: {error.strerror}", path=self.path) from error
+        self._base = offset
+        return self._block[:length]
 
     def view(self, offset: int, length: int) -> memoryview:
         """Return the mapped bytes themselves."""
-        return memoryview(self._mapped())[offset : offset + length]
+        if self._map is None:
+            try:
+                self._map = mmap.mmap(self._open(), 0, access=mmap.ACCESS_READ)
+            except (OSError, ValueError) as error:
+                raise ModelError(f"cannot be mapped: {error}", path=self.path) from error
+            if len(self._map) < self.size:
+                raise ModelError("has become shorter while it was being read", path=self.path)
+        return memoryview(self._map)[offset : offset + length]
+
+    def _open(self) -> int:
+        if self._descriptor < 0:
+            try:
+                self._descriptor = os.open(self._opened, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            except OSError as error:
+                raise ModelError(f"cannot be opened: {error.strerror}", path=self.path) from error
+        return self._descriptor
 
 
 class Memory:
@@ -83,7 +119,7 @@ class Memory:
         return self._view[offset : offset + length]
 
 
-def local_file(path: str) -> MappedFile:
+def local_file(path: str) -> LocalFile:
     """Return the model file at `path`.
 
     Raises:
@@ -102,4 +138,4 @@ def local_file(path: str) -> MappedFile:
         raise ModelError("is not a regular file", path=path)
     if status.st_size == 0:
         raise ModelError("the file is empty", path=path)
-    return MappedFile(path, status.st_size)
+    return LocalFile(path, status.st_size)

@@ -113,9 +113,14 @@ def _scan(context: Context, start: int, end: int) -> _Parts:
             parts.code = size
             pos += 2
             continue
-        tag, begin, stop = content(head, at)
-        begin += base
-        pos = stop + base
+        if size < 0x80 and tag & 0x87 == 2:
+            begin = pos + 2
+            pos = begin + size
+            stop = at + 2 + size
+        else:
+            tag, begin, stop = content(head, at)
+            begin += base
+            pos = stop + base
         if pos > end:
             raise TruncatedError(f"a tensor of {pos - begin:,} bytes is cut off after {end - begin:,}")
         number = tag >> 3

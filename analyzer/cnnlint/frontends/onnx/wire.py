@@ -35,6 +35,9 @@ def varint(data: bytes, pos: int) -> tuple[int, int]:
         WireError: It is longer than 10 bytes or has more than 64 bits.
         TruncatedError: The data ends within it.
     """
+    head = data[pos : pos + 2]
+    if len(head) == 2 and head[1] < 0x80 <= head[0]:
+        return head[0] & 0x7F | head[1] << 7, pos + 2
     value = shift = 0
     for byte in data[pos : pos + MAX_VARINT]:
         pos += 1
@@ -74,13 +77,22 @@ def content(data: bytes, pos: int) -> tuple[int, int, int]:
         WireError: The tag is none, or belongs to a group.
         TruncatedError: The data ends within the field's header.
     """
-    tag, start = varint(data, pos)
+    try:
+        tag = data[pos]
+        start = pos + 1
+        if tag > 0x7F:
+            tag, start = varint(data, pos)
+        if tag & 7 == 2 and tag > 7:
+            length = data[start]
+            if length > 0x7F:
+                length, start = varint(data, start)
+                return tag, start, start + length
+            return tag, start + 1, start + 1 + length
+    except IndexError:
+        raise TruncatedError("it ends in the middle of a field") from None
     if tag < 8 or tag > 0xFFFF_FFFF:
         raise WireError(f"{tag} is not the tag of a field")
     wire = tag & 7
-    if wire == 2:
-        length, start = varint(data, start)
-        return tag, start, start + length
     if wire == 0:
         return tag, start, varint(data, start)[1]
     if wire == 5:

@@ -1,0 +1,198 @@
+"""Element-by-element arithmetic of activations and constants, and sums over several of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cnnlint.frontends.onnx.lowering.state import Lowering, full_rank
+from cnnlint.frontends.onnx.lowering.values import Constant, Handler, Rows, Value
+from cnnlint.frontends.raising.view import View
+from cnnlint.graph.dims import product, quotient
+from cnnlint.graph.layers import Add, Concat, Elementwise, Multiply
+from cnnlint.graph.layers.dense import broadcast
+from cnnlint.graph.tensor import Dim, Shape
+
+FUNCTIONS = {
+    "Add": "add", "Sum": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Pow": "pow", "Max": "maximum", "Min": "minimum",
+    "Mean": "mean", "Mod": "mod", "And": "and", "Or": "or", "Xor": "xor", "Equal": "equal", "Greater": "greater",
+    "GreaterOrEqual": "greater_equal", "Less": "less", "LessOrEqual": "less_equal", "Where": "where", "BitShift": "bit_shift",
+    "QLinearAdd": "add", "QLinearMul": "mul",
+}  # fmt: skip
+"""ONNX's operators and our names for them."""
+
+BOOLEAN = frozenset({"and", "or", "xor", "equal", "greater", "greater_equal", "less", "less_equal"})
+
+
+def lower_elementwise(state: Lowering) -> None:
+    """Lower an operator that works element by element on any number of operands."""
+    quantised = state.node.op_type.startswith("QLinear")
+    indices = (0, 3) if quantised else tuple(range(len(state.node.inputs)))
+    operands = [state.value(index) for index in indices]
+    function = FUNCTIONS[state.node.op_type]
+    if all(isinstance(operand, Constant) for operand in operands):
+        state.give(_folded(function, [operand for operand in operands if isinstance(operand, Constant)]))
+        return
+    rows = next((operand for operand in operands if isinstance(operand, Rows)), None)
+    if rows is not None and all(isinstance(operand, Rows | Constant) for operand in operands):
+        operands = [operand.view if isinstance(operand, Rows) else operand for operand in operands]
+        _emit(state, function, operands)
+        made = state.get(state.node.outputs[0])
+        if isinstance(made, View):
+            state.give(Rows(made))
+        return
+    plain = [
+        state.as_view(operand, state.node.inputs[index]) if isinstance(operand, Rows) else operand
+        for operand, index in zip(operands, indices, strict=True)
+    ]
+    _emit(state, function, plain)
+
+
+def _emit(state: Lowering, function: str, operands: list[Value]) -> None:
+    views = [operand for operand in operands if isinstance(operand, View)]
+    constants = [operand for operand in operands if isinstance(operand, Constant)]
+    rank = max(len(operand.shape or ()) for operand in operands)
+    like = next((view for view in views if view.rank == rank), None)
+    if like is None or any(view.permutation != like.permutation for view in views if view.permutation or view.rank == rank):
+        like, views = None, [View(state.draft.tensor(view)) for view in views]
+    order = like or View(views[0].tensor)
+    shapes = [full_rank(constant.shape, rank) for constant in constants if constant.shape is not None]
+    fixed: Shape | None = order.in_graph_order(broadcast(*shapes)) if shapes and order.permutation else None
+    fixed = fixed or (broadcast(*shapes) if shapes else None)
+    weights = tuple(weight for constant in constants for weight in state.weights(constant, "constant"))
+    scalar = constants[0].scalar if len(constants) == 1 else None
+    first = operands.index(constants[0]) == 0 if constants else False
+    tensors = tuple(_aligned(state, view, order, rank) for view in views)
+    base = {"name": state.label, "inputs": tensors, "origin": state.origin, "weights": weights}
+    kind = {"add": Add, "mul": Multiply}.get(function) if len(views) > 1 and not constants else None
+    if kind is not None:
+        layer = kind(**base)  # pyright: ignore[reportArgumentType] - fields of every layer
+    else:
+        layer = Elementwise(
+            **base,  # pyright: ignore[reportArgumentType] - fields of every layer
+            function=f"r{function}" if first and function in ("sub", "div", "pow") else function,
+            constant_shape=fixed,
+            constant=scalar,
+        )
+    state.emit(layer, like=order, dtype="bool" if function in BOOLEAN else None)
+
+
+def _aligned(state: Lowering, view: View, order: View, rank: int):  # noqa: ANN202
+    """Return an operand's tensor; one of lower rank gets the axes that broadcasting gives it."""
+    tensor = view.tensor
+    if tensor.shape is None or len(tensor.shape) == rank or order.permutation is None:
+        return tensor
+    from cnnlint.graph.layers import Reshape  # noqa: PLC0415
+
+    target = order.in_graph_order(full_rank(state.draft.tensor(view).shape or (), rank))
+    layer = Reshape(name=f"{tensor.name}/broadcast", inputs=(state.draft.tensor(view),), target=target)
+    return state.draft.add(layer)[0]
+
+
+def _folded(function: str, constants: list[Constant]) -> Constant:
+    """Return the constant that arithmetic on constants gives; numbers only where they are extents."""
+    shapes = [constant.shape for constant in constants if constant.shape is not None]
+    shape = broadcast(*shapes) if len(shapes) == len(constants) else None
+    records = tuple({record.name: record for constant in constants for record in constant.records}.values())
+    rule = _ARITHMETIC.get(function)
+    values: tuple[Dim | float, ...] | None = None
+    lists = [constant.values for constant in constants]
+    if rule is not None and len(constants) == 2 and lists[0] is not None and lists[1] is not None:
+        left, right = lists
+        size = max(len(left), len(right))
+        if {len(left), len(right)} <= {1, size}:
+            pairs = zip(left * (size // max(len(left), 1)), right * (size // max(len(right), 1)), strict=False)
+            values = tuple(rule(one, other) for one, other in pairs)
+    dtype = "bool" if function in BOOLEAN else constants[0].dtype
+    return Constant(shape, dtype, records, values)
+
+
+Element = Dim | float
+
+
+def _numbers(rule: Callable[[float, float], float]) -> Callable[[Element, Element], Element]:
+    def apply(one: Element, other: Element) -> Element:
+        if isinstance(one, str) or isinstance(other, str) or one is None or other is None:
+            return None
+        return rule(one, other)
+
+    return apply
+
+
+def _add(one: Element, other: Element) -> Element:
+    if other == 0:
+        return one
+    if one == 0:
+        return other
+    return _numbers(lambda left, right: left + right)(one, other)
+
+
+def _mul(one: Element, other: Element) -> Element:
+    if isinstance(one, float) or isinstance(other, float):
+        return _numbers(lambda left, right: left * right)(one, other)
+    return product((one, other))
+
+
+def _div(one: Element, other: Element) -> Element:
+    if isinstance(one, int) and isinstance(other, int):
+        # integer division truncates towards zero in ONNX
+        return abs(one) // abs(other) * (1 if (one < 0) == (other < 0) else -1) if other else None
+    if isinstance(one, float) or isinstance(other, float):
+        return _numbers(lambda left, right: left / right if right else 0.0)(one, other)
+    return quotient(one, other)
+
+
+_ARITHMETIC: dict[str, Callable[[Element, Element], Element]] = {
+    "add": _add,
+    "sub": _numbers(lambda left, right: left - right),
+    "mul": _mul,
+    "div": _div,
+    "maximum": _numbers(max),
+    "minimum": _numbers(min),
+    "mod": _numbers(lambda left, right: left % right if right else 0),
+    "equal": _numbers(lambda left, right: int(left == right)),
+    "greater": _numbers(lambda left, right: int(left > right)),
+    "less": _numbers(lambda left, right: int(left < right)),
+}
+
+
+def lower_concat(state: Lowering) -> None:
+    """Lower Concat; of constants it is shape arithmetic."""
+    operands = [state.value(index) for index in range(len(state.node.inputs))]
+    axis = state.attribute_int("axis", 1)
+    if all(isinstance(operand, Constant) for operand in operands):
+        constants = [operand for operand in operands if isinstance(operand, Constant)]
+        known = [constant.values for constant in constants]
+        vectors = all(len(constant.shape or ()) <= 1 for constant in constants)
+        values = tuple(value for items in known for value in items or ()) if vectors and None not in known else None
+        records = tuple(record for constant in constants for record in constant.records)
+        state.give(Constant(_concat_shape(constants, axis, values), constants[0].dtype, records, values))
+        return
+    views = [state.as_view(operand, name) for operand, name in zip(operands, state.node.inputs, strict=True)]
+    like = views[0]
+    if any(view.permutation != like.permutation for view in views):
+        views = [View(state.draft.tensor(view)) for view in views]
+        like = views[0]
+    tensors = tuple(view.tensor for view in views)
+    if len(tensors) == 1:
+        state.give(like)
+        return
+    state.emit(Concat(name=state.label, inputs=tensors, axis=like.axis(axis), origin=state.origin), like=like)
+
+
+def _concat_shape(constants: list[Constant], axis: int, values: tuple[object, ...] | None) -> Shape | None:
+    if values is not None:
+        return (len(values),)
+    shapes = [constant.shape for constant in constants]
+    if any(shape is None for shape in shapes):
+        return None
+    known = [shape for shape in shapes if shape is not None]
+    axis %= max(len(known[0]), 1)
+    extents = [shape[axis] for shape in known]
+    total = sum(dim for dim in extents if isinstance(dim, int)) if all(isinstance(dim, int) for dim in extents) else None
+    return (*known[0][:axis], total, *known[0][axis + 1 :])
+
+
+HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(FUNCTIONS, lower_elementwise),
+    "Concat": lower_concat,
+}

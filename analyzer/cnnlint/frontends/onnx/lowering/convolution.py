@@ -1,0 +1,125 @@
+"""Conv, ConvTranspose, and their quantised forms."""
+
+from __future__ import annotations
+
+from cnnlint.errors import ModelError
+from cnnlint.frontends.onnx.lowering.state import Lowering
+from cnnlint.frontends.onnx.lowering.values import Constant, Handler
+from cnnlint.graph.layers import Conv, ConvTranspose
+from cnnlint.graph.tensor import Shape
+from cnnlint.graph.window import Padding, resolve_pads
+
+
+def lower_conv(state: Lowering) -> None:
+    """Lower Conv: X, W, B."""
+    _conv(state, kernel=1, bias=2)
+
+
+def lower_conv_integer(state: Lowering) -> None:
+    """Lower ConvInteger: x, w, zero points."""
+    _conv(state, kernel=1, bias=None, dtype="int32")
+
+
+def lower_qlinear_conv(state: Lowering) -> None:
+    """Lower QLinearConv: x, its scale and zero point, w, its scale and zero point, y's, B."""
+    _conv(state, kernel=3, bias=8)
+
+
+def _conv(state: Lowering, *, kernel: int, bias: int | None, dtype: str | None = None) -> None:
+    source = state.tensor(0)
+    weight, shape = _kernel(state, kernel)
+    filters, _, *taps = shape
+    rank = len(taps)
+    strides = state.attribute_ints("strides") or (1,) * rank
+    dilation = state.attribute_ints("dilations") or (1,) * rank
+    padding = window_padding(state, rank)
+    biased = bias is not None and state.has_input(bias)
+    layer = Conv(
+        name=state.label,
+        inputs=(source,),
+        filters=filters,
+        kernel_size=tuple(taps),
+        strides=strides,
+        padding=resolve_pads(padding, source.spatial, tuple(taps), strides, dilation) or padding,
+        dilation=dilation,
+        groups=state.attribute_int("group", 1),
+        use_bias=biased,
+        weights=(*state.weights(weight, "kernel"), *(state.weights(state.constant(bias), "bias") if biased else ())),
+        origin=state.origin,
+    )
+    state.emit(layer, dtype=dtype)
+
+
+def lower_conv_transpose(state: Lowering) -> None:
+    """Lower ConvTranspose: X, W (input channels first), B."""
+    source = state.tensor(0)
+    weight, shape = _kernel(state, 1)
+    groups = state.attribute_int("group", 1)
+    taps = shape[2:]
+    rank = len(taps)
+    strides = state.attribute_ints("strides") or (1,) * rank
+    dilation = state.attribute_ints("dilations") or (1,) * rank
+    output_padding = state.attribute_ints("output_padding") or (0,) * rank
+    padding = window_padding(state, rank)
+    wanted = state.attribute_ints("output_shape")
+    extents = source.spatial
+    if wanted is not None and extents is not None:
+        total = [
+            stride * (extent - 1) + extra + gap * (tap - 1) + 1 - want if isinstance(extent, int) else 0
+            for stride, extent, extra, gap, tap, want in zip(
+                strides, extents, output_padding, dilation, taps, wanted[-rank:], strict=True
+            )
+        ]
+        padding = tuple((cut // 2, cut - cut // 2) for cut in total)
+    layer = ConvTranspose(
+        name=state.label,
+        inputs=(source,),
+        filters=shape[1] * groups,
+        kernel_size=taps,
+        strides=strides,
+        padding=padding,
+        dilation=dilation,
+        output_padding=output_padding,
+        groups=groups,
+        use_bias=state.has_input(2),
+        weights=(*state.weights(weight, "kernel"), *state.weights(state.constant(2), "bias")),
+        origin=state.origin,
+    )
+    state.emit(layer)
+
+
+def window_padding(state: Lowering, rank: int) -> Padding:
+    """Return the padding that `pads` and `auto_pad` of a node say."""
+    auto = state.attribute_text("auto_pad", "NOTSET")
+    if auto == "SAME_UPPER":
+        return "same_upper"
+    if auto == "SAME_LOWER":
+        return "same_lower"
+    pads = state.attribute_ints("pads")
+    if auto == "VALID" or pads is None:
+        return ((0, 0),) * rank
+    return tuple(zip(pads[:rank], pads[rank:], strict=True))
+
+
+def _kernel(state: Lowering, index: int) -> tuple[Constant | None, tuple[int, ...]]:
+    """Return the kernel if it is constant, and its extents."""
+    value = state.value(index)
+    shape: Shape | None = value.shape
+    if shape is None or not all(isinstance(dim, int) for dim in shape):
+        declared = state.declared(state.node.inputs[index])
+        shape = None if declared is None else declared.shape
+    extents = tuple(dim for dim in shape or () if isinstance(dim, int))
+    if shape is None or len(extents) != len(shape) or len(shape) < 3:
+        raise ModelError(
+            f"node {state.label} ({state.node.op_type}) has a kernel of shape {shape}, not filters × channels × taps",
+            path=state.model.path,
+        )
+    return (value if isinstance(value, Constant) else None), extents
+
+
+HANDLERS: dict[str, Handler] = {
+    "Conv": lower_conv,
+    "ConvInteger": lower_conv_integer,
+    "ConvTranspose": lower_conv_transpose,
+    "QLinearConv": lower_qlinear_conv,
+}

@@ -1,0 +1,145 @@
+"""Gemm, MatMul and their kin: dense layers where one side is constant, products of activations otherwise."""
+
+from __future__ import annotations
+
+from cnnlint.frontends.onnx.lowering.state import Lowering
+from cnnlint.frontends.onnx.lowering.values import Constant, Handler, Rows
+from cnnlint.graph.layers import Dense, Einsum, MatMul, Transpose
+from cnnlint.graph.tensor import Tensor
+
+
+def lower_gemm(state: Lowering) -> None:
+    """Lower Gemm: A, B, C."""
+    kernel = state.constant(1)
+    if kernel is None or kernel.shape is None or state.attribute_int("transA", 0):
+        _product(state, 0, 1, transpose_right=bool(state.attribute_int("transB", 0)))
+        return
+    rows, columns = kernel.shape
+    units = rows if state.attribute_int("transB", 0) else columns
+    biased = state.has_input(2)
+    _dense(state, 0, kernel, units, bias=state.constant(2) if biased else None, biased=biased)
+
+
+def lower_matmul(state: Lowering) -> None:
+    """Lower MatMul: A, B."""
+    _matmul(state, 0, 1)
+
+
+def lower_qlinear_matmul(state: Lowering) -> None:
+    """Lower QLinearMatMul: a, its scale and zero point, b, ..."""
+    _matmul(state, 0, 3)
+
+
+def lower_qgemm(state: Lowering) -> None:
+    """Lower com.microsoft.QGemm: A, its scale and zero point, B, its scale and zero point, C, ..."""
+    kernel = state.constant(3)
+    if kernel is None or kernel.shape is None:
+        _product(state, 0, 3)
+        return
+    rows, columns = kernel.shape
+    units = rows if state.attribute_int("transB", 0) else columns
+    _dense(state, 0, kernel, units, bias=state.constant(6), biased=state.has_input(6))
+
+
+def lower_fused_matmul(state: Lowering) -> None:
+    """Lower com.microsoft.FusedMatMul: A, B, transposed by attributes."""
+    kernel = state.constant(1)
+    if kernel is not None and kernel.shape is not None and len(kernel.shape) == 2:
+        _dense(state, 0, kernel, kernel.shape[0 if state.attribute_int("transB", 0) else 1])
+    else:
+        _product(state, 0, 1, transpose_right=bool(state.attribute_int("transB", 0)))
+
+
+def _matmul(state: Lowering, left: int, right: int) -> None:
+    kernel = state.constant(right)
+    if kernel is not None and kernel.shape is not None and len(kernel.shape) == 2:
+        _dense(state, left, kernel, kernel.shape[1])
+        return
+    kernel = state.constant(left)
+    if kernel is not None and kernel.shape is not None and len(kernel.shape) == 2:
+        _dense(state, right, kernel, kernel.shape[0], axis=-2)
+        return
+    _product(state, left, right)
+
+
+def _dense(
+    state: Lowering,
+    data: int,
+    kernel: Constant,
+    units: object,
+    *,
+    bias: Constant | None = None,
+    biased: bool = False,
+    axis: int = -1,
+) -> None:
+    source = state.value(data)
+    rows = isinstance(source, Rows) and axis == -1
+    view = source.view if isinstance(source, Rows) and rows else state.view(data)
+    if not isinstance(units, int) or view.rank is None or view.rank < 2:
+        _product(state, data, 1 if data == 0 else 0)
+        return
+    layer = Dense(
+        name=state.label,
+        inputs=(view.tensor,),
+        units=units,
+        axis=view.axis(axis),
+        use_bias=biased,
+        weights=(*state.weights(kernel, "kernel"), *state.weights(bias, "bias")),
+        origin=state.origin,
+    )
+    outputs = state.emit(layer, like=view)
+    if rows:
+        state.give(Rows(view.of(outputs[0])))
+
+
+def _product(state: Lowering, left: int, right: int, *, transpose_right: bool = False) -> None:
+    tensors = list[Tensor]()
+    for index in (left, right):
+        view = state.view(index)
+        tensors.append(state.draft.tensor(view))
+    if transpose_right and (rank := tensors[1].rank) is not None:
+        order = (*range(rank - 2), rank - 1, rank - 2)
+        name = f"{state.label}/transpose"
+        flip = Transpose(name=name, inputs=(tensors[1],), permutation=order)
+        tensors[1] = state.draft.add(flip)[0]
+    state.emit(MatMul(name=state.label, inputs=tuple(tensors), origin=state.origin))
+
+
+def lower_einsum(state: Lowering) -> None:
+    """Lower Einsum of two operands; a constant one holds weights."""
+    equation = state.attribute_text("equation", "").replace(" ", "")
+    if "->" not in equation or "." in equation:
+        views = [state.tensor(index) for index in range(len(state.node.inputs))]
+        state.emit(Einsum(name=state.label, inputs=tuple(views), equation=equation, origin=state.origin))
+        return
+    constants = [state.constant(index) for index in range(len(state.node.inputs))]
+    weights = tuple(weight for constant in constants for weight in state.weights(constant, "kernel"))
+    operands = equation.split("->")[0].split(",")
+    extents = {
+        label: dim
+        for labels, constant in zip(operands, constants, strict=True)
+        if constant is not None and constant.shape is not None
+        for label, dim in zip(labels, constant.shape, strict=True)
+    }
+    tensors = tuple(state.tensor(index) for index, constant in enumerate(constants) if constant is None)
+    layer = Einsum(
+        name=state.label,
+        inputs=tensors,
+        equation=equation,
+        constant_extents=tuple((label, dim) for label, dim in extents.items() if isinstance(dim, int)),
+        constant_operands=tuple(index for index, constant in enumerate(constants) if constant is not None),
+        weights=weights,
+        origin=state.origin,
+    )
+    state.emit(layer)
+
+
+HANDLERS: dict[str, Handler] = {
+    "Einsum": lower_einsum,
+    "FusedMatMul": lower_fused_matmul,
+    "Gemm": lower_gemm,
+    "MatMul": lower_matmul,
+    "MatMulInteger": lower_matmul,
+    "QGemm": lower_qgemm,
+    "QLinearMatMul": lower_qlinear_matmul,
+}

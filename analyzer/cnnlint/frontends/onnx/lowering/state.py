@@ -1,0 +1,255 @@
+"""The state of a lowering: what each tensor name stands for, and the graph that grows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from cnnlint.errors import ModelError
+from cnnlint.frontends.onnx.lowering.values import Constant, Rows, Value, constant_of
+from cnnlint.frontends.onnx.records import ModelRecord, NodeRecord, TensorRecord, ValueRecord
+from cnnlint.frontends.raising.draft import Draft
+from cnnlint.frontends.raising.view import Permutation, View, to_channels_first
+from cnnlint.graph.dtype import is_floating
+from cnnlint.graph.layer import Layer, Part
+from cnnlint.graph.layers import Operator
+from cnnlint.graph.tensor import Shape, Tensor, Weight
+
+QUANTIZED = ("int8", "uint8", "int4", "uint4", "int2", "uint2")
+"""Element types that quantised weights are stored in."""
+
+AGNOSTIC = frozenset(
+    ["Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Mean", "Pow", "Neg", "Abs", "Exp", "Sqrt", "Reciprocal", "Erf", "Relu", "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid", "Tanh", "Clip", "Elu", "Selu", "Celu", "Gelu", "Softplus", "Softsign", "HardSwish", "Mish", "Swish", "Cast", "Identity", "Dropout", "Pad", "Concat", "Softmax", "QuantizeLinear", "DequantizeLinear", "Where"]
+)
+"""Operators that do not care in which order axes come; an input's layout is read off what comes behind them."""
+
+SPATIAL = frozenset(
+    ["Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "BatchNormalization", "InstanceNormalization", "LRN", "QLinearConv", "ConvInteger", "DepthToSpace", "SpaceToDepth"]
+)
+"""Operators that hold channels in front of the spatial axes."""
+
+
+class Lowering:
+    """Lowers the nodes of one graph or function body in order.
+
+    Attributes:
+        draft: The graph under construction.
+        model: The file.
+        opset: Version of the default domain.
+        node: The node at hand.
+    """
+
+    def __init__(self, draft: Draft, model: ModelRecord) -> None:
+        self.draft = draft
+        self.model = model
+        self.opset = model.opsets.get("", 1)
+        self.node: NodeRecord = NodeRecord("", "", "", (), (), {})
+        self.used: set[str] = set()
+        self._values: dict[str, Value] = {}
+        self._readers: dict[str, list[NodeRecord]] = {}
+        self._declared: dict[str, ValueRecord] = {}
+        self._inferred: Mapping[str, ValueRecord] | None = None
+        self._materialized: dict[str, View] = {}
+
+    # what a node gives
+
+    def attribute_int(self, name: str, default: int) -> int:
+        """Return an INT attribute of the node."""
+        value = self.node.attributes.get(name, default)
+        return value if isinstance(value, int) else default
+
+    def attribute_float(self, name: str, default: float) -> float:
+        """Return a FLOAT attribute of the node."""
+        value = self.node.attributes.get(name, default)
+        return float(value) if isinstance(value, int | float) else default
+
+    def attribute_text(self, name: str, default: str) -> str:
+        """Return a STRING attribute of the node."""
+        value = self.node.attributes.get(name)
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else default
+
+    def attribute_ints(self, name: str) -> tuple[int, ...] | None:
+        """Return an INTS attribute of the node; None if it is not given."""
+        value = self.node.attributes.get(name)
+        if not isinstance(value, tuple):
+            return None
+        return tuple(item for item in value if isinstance(item, int))
+
+    def has_input(self, index: int) -> bool:
+        """Return whether the node's input at `index` is given."""
+        return index < len(self.node.inputs) and self.node.inputs[index] != ""
+
+    # what names stand for
+
+    def value(self, index: int) -> Value:
+        """Return what the node's input at `index` stands for.
+
+        Raises:
+            ModelError: The node leaves out an input that it must have.
+        """
+        if not self.has_input(index):
+            raise ModelError(f"node {self.label} ({self.node.op_type}) lacks its input {index}", path=self.model.path)
+        return self._values[self.node.inputs[index]]
+
+    def constant(self, index: int) -> Constant | None:
+        """Return the node's input at `index` if it is given and constant."""
+        if not self.has_input(index):
+            return None
+        value = self._values[self.node.inputs[index]]
+        return value if isinstance(value, Constant) else None
+
+    def view(self, index: int) -> View:
+        """Return the node's input at `index` as an activation, in the order of axes that the file has."""
+        return self.as_view(self.value(index), self.node.inputs[index])
+
+    def tensor(self, index: int) -> Tensor:
+        """Return the node's input at `index` as a tensor of the graph, in the order of axes that the file has."""
+        return self.draft.tensor(self.view(index))
+
+    def as_view(self, value: Value, name: str) -> View:
+        """Return `value` as an activation; rows get their Reshape and constants a layer of their own."""
+        if isinstance(value, View):
+            return value
+        if name not in self._materialized:
+            self._materialized[name] = self._materialize(value, name)
+        return self._materialized[name]
+
+    def _materialize(self, value: Constant | Rows, name: str) -> View:
+        if isinstance(value, Rows):
+            from cnnlint.graph.layers import Reshape  # noqa: PLC0415
+
+            source = self.draft.tensor(value.view)
+            layer = Reshape(name=name, inputs=(source,), target=value.shape, origin=(Part(name=name, op="Reshape"),))
+            return View(self.draft.add(layer, [name])[0])
+        layer = Operator(
+            name=name,
+            inputs=(),
+            op="Constant",
+            shapes=(value.shape,),
+            weights=self.weights(value, "constant"),
+            origin=(Part(name=name, op="Constant", output=name),),
+        )
+        return View(self.draft.add(layer, [name], dtype=value.dtype)[0])
+
+    def get(self, name: str) -> Value | None:
+        """Return what a tensor name stands for, if it is known yet."""
+        return self._values.get(name)
+
+    def bind(self, name: str, value: Value) -> None:
+        """Let a tensor name stand for `value`."""
+        if name:
+            self._values[name] = value
+
+    def give(self, value: Value, index: int = 0) -> None:
+        """Let the node's output at `index` stand for `value`."""
+        if index < len(self.node.outputs):
+            self.bind(self.node.outputs[index], value)
+
+    def emit(self, layer: Layer, *, like: View | None = None, dtype: str | None = None) -> tuple[Tensor, ...]:
+        """Add the layer that the node becomes and bind the node's outputs to its own.
+
+        Args:
+            layer: Without outputs.
+            like: A view whose order of axes the outputs have for the file.
+            dtype: Of the outputs, if it is not that of the first input.
+        """
+        names = [name or f"{self.label}:{index}" for index, name in enumerate(self.node.outputs)]
+        outputs = self.draft.add(layer, names[: len(layer.output_shapes())], dtype=dtype)
+        for index, tensor in enumerate(outputs):
+            fits = like is not None and like.rank == tensor.rank
+            self.give(like.of(tensor) if like is not None and fits else View(tensor), index)
+        return outputs
+
+    # identity
+
+    @property
+    def label(self) -> str:
+        """What the file calls the node; its first output if the node has no name."""
+        return self.node.name or next((name for name in self.node.outputs if name), self.node.op_type)
+
+    @property
+    def origin(self) -> tuple[Part, ...]:
+        """The origin of a layer that the node becomes."""
+        first = self.node.outputs[0] if self.node.outputs else ""
+        return (Part(name=self.label, op=self.node.op_type, output=first),)
+
+    # weights
+
+    def weights(self, constant: Constant | None, *roles: str) -> tuple[Weight, ...]:
+        """Return the weights that a constant is made of.
+
+        What plays the role "constant" counts only if it is floating or quantised and not a bare number.
+        """
+        if constant is None:
+            return ()
+        found = [record for record in constant.records if roles[0] != "constant" or is_parameter(record)]
+        return tuple(
+            weight_of(record, role) for record, role in zip(found, [*roles, *[roles[-1]] * len(found)], strict=False)
+        )
+
+    # shapes and layout
+
+    def declare(self, values: Iterable[ValueRecord]) -> None:
+        """Note what the file says of its tensors."""
+        for value in values:
+            self._declared[value.name] = value
+
+    def index_readers(self, nodes: Iterable[NodeRecord]) -> None:
+        """Note who reads each tensor."""
+        for node in nodes:
+            for name in node.inputs:
+                if name:
+                    self._readers.setdefault(name, []).append(node)
+
+    def declared(self, name: str) -> ValueRecord | None:
+        """Return what the file, or else onnx's shape inference, says of a tensor."""
+        found = self._declared.get(name)
+        if found is not None and found.shape is not None:
+            return found
+        if self._inferred is None:
+            from cnnlint.frontends.onnx.inference import infer  # noqa: PLC0415 - imports onnx
+
+            self._inferred = infer(self.model)
+        return self._inferred.get(name, found)
+
+    def layout(self, name: str, rank: int | None) -> Permutation | None:
+        """Return how a tensor with free layout becomes channels-first, read off the first reader that cares."""
+        if rank is None or rank < 3:
+            return None
+        wanted, last_to_first = to_channels_first(rank), name
+        seen, ahead = {last_to_first}, [name]
+        while ahead and len(seen) < 64:
+            for node in self._readers.get(ahead.pop(), ()):
+                if node.op_type == "Transpose":
+                    return wanted if node.attributes.get("perm") == wanted else None
+                if node.op_type in SPATIAL:
+                    return None
+                if node.op_type in AGNOSTIC and node.outputs[0] not in seen:
+                    seen.add(node.outputs[0])
+                    ahead.append(node.outputs[0])
+        return None
+
+    def constants(self) -> Iterator[Constant]:
+        """Yield the constants among the node's inputs."""
+        for index in range(len(self.node.inputs)):
+            if (found := self.constant(index)) is not None:
+                yield found
+
+    def add_initializers(self, records: Mapping[str, TensorRecord]) -> None:
+        """Let each initializer's name stand for its constant."""
+        for name, record in records.items():
+            self._values[name] = constant_of(record)
+
+
+def is_parameter(record: TensorRecord) -> bool:
+    """Return whether a tensor of the file is a weight and not a number, an axis or a shape."""
+    return record.shape != () and (is_floating(record.dtype) or record.dtype in QUANTIZED)
+
+
+def weight_of(record: TensorRecord, role: str) -> Weight:
+    """Return the weight that a tensor of the file is."""
+    return Weight(key=record.name, shape=record.shape, dtype=record.dtype, role=role, storage=record.storage)
+
+
+def full_rank(shape: Shape, rank: int) -> Shape:
+    """Return `shape` with ones in front, as broadcasting sees it."""
+    return (*((1,) * (rank - len(shape))), *shape)
