@@ -1,0 +1,28 @@
+"""Networks written in one line, as textbooks write them: `INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnnlint.frontends.notation.syntax import NotationError, is_notation
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["NotationError", "is_notation", "to_onnx"]
+
+
+def to_onnx(text: str, *, seed: int = 0) -> onnx.ModelProto:
+    """Return the network that `text` describes as an ONNX model with seeded random weights.
+
+    Args:
+        text: In the notation of docs/notation.md.
+        seed: Of the weights' values; the same seed gives the same bytes.
+
+    Raises:
+        NotationError: The text is malformed, or a step does not fit the shape that it is given.
+    """
+    from cnnlint.frontends.notation.network import build  # noqa: PLC0415 - needs numpy and onnx
+    from cnnlint.frontends.notation.parser import parse  # noqa: PLC0415 - not needed to tell notation from a path
+
+    return build(parse(text), seed=seed)

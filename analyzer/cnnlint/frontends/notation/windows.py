@@ -1,0 +1,205 @@
+"""Steps that slide a window or move a map: convolutions, poolings, padding, resizing."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from cnnlint.frontends.notation.arguments import Arguments
+from cnnlint.frontends.notation.emitter import Emitter, Value, known, mapped, shape_error
+from cnnlint.graph.dims import product
+from cnnlint.graph.tensor import Dim, Shape
+from cnnlint.graph.window import Window, resolve_pads
+
+
+def conv(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+    """CONV filters kernel: a convolution, "same" unless told otherwise."""
+    mapped(value, arguments)
+    channels = known(value.shape[0], "input channel", arguments)
+    filters, kernel = arguments.filters_and_kernel(channels, value.rank)
+    groups = arguments.number("groups", 1)
+    if channels % groups or filters % groups:
+        raise arguments.error(f"{groups} groups do not divide {channels} channels and {filters} filters")
+    return _convolve(emit, name, value, arguments, filters=filters, kernel=kernel, groups=groups)
+
+
+def depthwise(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+    """DWCONV kernel: a convolution of every channel by itself."""
+    mapped(value, arguments)
+    channels = known(value.shape[0], "input channel", arguments)
+    kernel = arguments.required("kernel size", "DWCONV 3x3", value.rank)
+    filters = channels * arguments.number("multiplier", 1)
+    return _convolve(emit, name, value, arguments, filters=filters, kernel=kernel, groups=channels)
+
+
+def _convolve(
+    emit: Emitter, name: str, value: Value, arguments: Arguments, *, filters: int, kernel: tuple[int, ...], groups: int
+) -> Value:
+    channels = known(value.shape[0], "input channel", arguments)
+    attributes, spatial = _slide(value, arguments, kernel, (1,) * value.rank, same=True)
+    bias = not arguments.flag("nobias")
+    arguments.finish()
+    shape = (filters, channels // groups, *kernel)
+    inputs = [value.name, emit.kernel(f"{name}.kernel", shape, prod(shape[1:]), arguments)]
+    if bias:
+        inputs.append(emit.vector(f"{name}.bias", (filters,), arguments))
+    output = emit.node("Conv", inputs, name, kernel_shape=kernel, group=groups, **attributes)
+    return Value(output, (filters, *spatial))
+
+
+def deconv(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+    """DECONV filters kernel: a transposed convolution, whose output is input × stride unless told otherwise."""
+    mapped(value, arguments)
+    channels = known(value.shape[0], "input channel", arguments)
+    filters, kernel = arguments.filters_and_kernel(channels, value.rank)
+    strides = arguments.option("stride", value.rank) or (1,) * value.rank
+    valid = arguments.choice("same", "valid") == "valid"
+    bias = not arguments.flag("nobias")
+    arguments.finish()
+    before, after, extra = list[int](), list[int](), list[int]()
+    spatial = list[Dim]()
+    for extent, taps, stride in zip(value.spatial, kernel, strides, strict=True):
+        cut = 0 if valid else max(taps - stride, 0)
+        more = 0 if valid else max(stride - taps, 0)
+        before.append(cut // 2)
+        after.append(cut - cut // 2)
+        extra.append(more)
+        full = stride * (extent - 1) + taps if isinstance(extent, int) else None
+        spatial.append(full - cut + more if full is not None else extent if stride == 1 and not valid else None)
+    shape = (channels, filters, *kernel)
+    inputs = [value.name, emit.kernel(f"{name}.kernel", shape, channels * prod(kernel), arguments)]
+    if bias:
+        inputs.append(emit.vector(f"{name}.bias", (filters,), arguments))
+    output = emit.node(
+        "ConvTranspose", inputs, name, kernel_shape=kernel, strides=strides, pads=before + after, output_padding=extra
+    )
+    return Value(output, (filters, *spatial))
+
+
+def pool(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+    """POOL size: the maximum of windows that do not overlap, "valid" unless told otherwise."""
+    return _pool(emit, name, value, arguments, "MaxPool")
+
+
+def average_pool(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+    """AVGPOOL size: the mean of windows that do not overlap, "valid" unless told otherwise."""
+    return _pool(emit, name, value, arguments, "AveragePool")
+
+
+def _pool(emit: Emitter, name: str, value: Value, arguments: Arguments, op: str) -> Value:
+    mapped(value, arguments)
+    size = arguments.positional("pool size", value.rank) or (2,) * value.rank
+    ceil = arguments.flag("ceil")
+    attributes, spatial = _slide(value, arguments, size, size, same=False, ceil=ceil)
+    arguments.finish()
+    if ceil:
+        attributes["ceil_mode"] = 1
+    output = emit.node(op, [value.name], name, kernel_shape=size, **attributes)
+    return Value(output, (value.shape[0], *spatial))
+
+
+def _slide(
+    value: Value,
+    arguments: Arguments,
+    kernel: tuple[int, ...],
+    default_strides: tuple[int, ...],
+    *,
+    same: bool,
+    ceil: bool = False,
+) -> tuple[dict[str, Any], Shape]:
+    rank = value.rank
+    strides = arguments.option("stride", rank) or default_strides
+    dilation = arguments.option("dilation", rank) or (1,) * rank
+    amounts = arguments.option("pad", rank, least=0)
+    chosen = arguments.choice("same", "valid")
+    if amounts is not None and chosen is not None:
+        raise arguments.error(f"{arguments.step.kind} cannot be both {chosen} and padded by a number")
+    attributes: dict[str, Any] = {"strides": strides, "dilations": dilation}
+    if amounts is None and (same if chosen is None else chosen == "same"):
+        pads = resolve_pads("same_upper", value.spatial, kernel, strides, dilation)
+    else:
+        pads = tuple((amount, amount) for amount in amounts or (0,) * rank)
+    if pads is None:
+        # the amounts depend on extents that are only known when the network runs
+        return {**attributes, "auto_pad": "SAME_UPPER"}, (None,) * rank
+    windows = [
+        Window(taps, stride, gap, before, after, ceil)
+        for taps, stride, gap, (before, after) in zip(kernel, strides, dilation, pads, strict=True)
+    ]
+    spatial = tuple(window.output(extent) for window, extent in zip(windows, value.spatial, strict=True))
+    if 0 in spatial:
+        raise shape_error(value, f"has a window of {'x'.join(map(str, kernel))} that does not fit", arguments)
+    attributes["pads"] = [before for before, _ in pads] + [after for _, after in pads]
+    return attributes, spatial
+
+
+def pad(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+    """PAD amount: zeros on both sides of every spatial axis; two numbers are before and after."""
+    mapped(value, arguments)
+    rank = value.rank
+    before = arguments.positional("amount", rank, least=0)
+    if before is None:
+        raise arguments.error("PAD needs its amount", remedy="PAD 1")
+    after = arguments.positional("amount after", rank, least=0) or before
+    mode = arguments.choice("reflect", "edge") or "constant"
+    arguments.finish()
+    amounts = emit.constant(f"{name}.pads", [0, 0, *before, 0, 0, *after], np.int64)
+    output = emit.node("Pad", [value.name, amounts], name, mode=mode)
+    grown = zip(value.spatial, before, after, strict=True)
+    spatial = tuple(
+        extent + left + right if isinstance(extent, int) else extent if left == right == 0 else None
+        for extent, left, right in grown
+    )
+    return Value(output, (value.shape[0], *spatial))
+
+
+def upsample(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+    """UPSAMPLE factor: a map scaled up, by the nearest value unless told `linear`."""
+    mapped(value, arguments)
+    factors = arguments.positional("factor", value.rank) or (2,) * value.rank
+    mode = arguments.choice("nearest", "linear", "cubic") or "nearest"
+    arguments.finish()
+    scales = emit.constant(f"{name}.scales", [1, 1, *factors], np.float32)
+    output = emit.node("Resize", [value.name, "", scales], name, mode=mode, **_sampling(mode))
+    return Value(
+        output, (value.shape[0], *(product((extent, by)) for extent, by in zip(value.spatial, factors, strict=True)))
+    )
+
+
+def resize(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+    """RESIZE extents: a map brought to the given extents."""
+    mapped(value, arguments)
+    extents = arguments.required("extents", "RESIZE 64x64", value.rank)
+    mode = arguments.choice("nearest", "linear", "cubic") or "nearest"
+    arguments.finish()
+    sizes = emit.constant(f"{name}.sizes", extents, np.int64)
+    axes = list(range(2, 2 + value.rank))
+    output = emit.node("Resize", [value.name, "", "", sizes], name, mode=mode, axes=axes, **_sampling(mode))
+    return Value(output, (value.shape[0], *extents))
+
+
+def _sampling(mode: str) -> dict[str, Any]:
+    if mode == "nearest":
+        return {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return {"coordinate_transformation_mode": "half_pixel"}
+
+
+def global_average(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+    """GAP: the mean of every map, a vector unless told `keep`."""
+    return _global(emit, name, value, arguments, "ReduceMean")
+
+
+def global_maximum(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+    """GMP: the maximum of every map, a vector unless told `keep`."""
+    return _global(emit, name, value, arguments, "ReduceMax")
+
+
+def _global(emit: Emitter, name: str, value: Value, arguments: Arguments, op: str) -> Value:
+    mapped(value, arguments)
+    keep = arguments.flag("keep")
+    arguments.finish()
+    axes = emit.constant(f"{name}.axes", list(range(2, 2 + value.rank)), np.int64)
+    output = emit.node(op, [value.name, axes], name, keepdims=int(keep))
+    return Value(output, (value.shape[0], *((1,) * value.rank if keep else ())))
