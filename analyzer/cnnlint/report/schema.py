@@ -15,15 +15,15 @@ DOCUMENTS: dict[str, type[LintReport | SummaryReport]] = {"lint": LintReport, "s
 def json_schema(document: str) -> dict[str, Any]:
     """Return the JSON Schema of `document`, one of DOCUMENTS."""
     (reference,), definitions = msgspec.json.schema_components([DOCUMENTS[document]], ref_template="#/$defs/{name}")
-    schema = {
+    defs: dict[str, Any] = {name: _required(definition) for name, definition in sorted(definitions.items())}
+    defs[DOCUMENTS[document].__name__]["properties"]["schema"]["const"] = SCHEMA
+    schema: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"cnnlint-{document}-{SCHEMA}",
         "title": f"cnnlint {document}, version {SCHEMA}",
         **reference,
-        "$defs": {name: _required(definition) for name, definition in sorted(definitions.items())},
+        "$defs": defs,
     }
-    pinned = schema["$defs"][DOCUMENTS[document].__name__]["properties"]["schema"]
-    pinned["const"] = SCHEMA
     return _nullable_numbers(schema)
 
 

@@ -140,8 +140,7 @@ def _formula_lines(layer: LayerSummary) -> Iterator[tuple[str, str]]:
         yield "parameters", layer.formula + shared
         if layer.formula_words:
             yield "", layer.formula_words
-    for axis, formula in zip(_axes(len(layer.output_formulas)), layer.output_formulas, strict=True):
-        yield axis, formula
+    yield from zip(_axes(len(layer.output_formulas)), layer.output_formulas, strict=True)
     if layer.mac_formula:
         yield "MACs", layer.mac_formula
 

@@ -1,0 +1,104 @@
+"""The group of commands, and what it makes of errors and interruptions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, ClassVar
+
+import click
+
+from cnnlint.cli.streams import complain
+from cnnlint.errors import CnnlintError
+
+
+class Commands(click.Group):
+    """Commands by name; what is no command is a model to lint."""
+
+    MODULES: ClassVar[dict[str, tuple[str, str]]] = {
+        "lint": ("cnnlint.cli.lint", "Say what is wrong with models (what `cnnlint MODEL` does)."),
+        "summary": ("cnnlint.cli.summary", "Show layers, shapes, parameters, MACs, and how each follows."),
+        "explain": ("cnnlint.cli.explain", "Show the page of a rule, or why it is silent on a model."),
+        "rules": ("cnnlint.cli.rules", "List all rules."),
+        "completion": ("cnnlint.cli.completion", "Print the completion script of a shell."),
+    }
+    """The module of each command, which holds it as `command`, and its line in the help."""
+
+    OWN: ClassVar[frozenset[str]] = frozenset({"--help", "-h", "--version", "-V"})
+    """Options of the group itself."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of the help."""
+        return list(self.MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return a command."""
+        if cmd_name not in self.MODULES:
+            return None
+        return import_module(self.MODULES[cmd_name][0]).command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self.MODULES.items()])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `lint` in front of arguments that name no command."""
+        version = bool({"--version", "-V"} & set(args)) and all(arg.startswith("-") for arg in args)
+        if args and args[0] not in self.MODULES and args[0] not in self.OWN and not version:
+            args = ["lint", *args]
+        return super().parse_args(ctx, args)
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - click overloads it by a flag
+        """Run the command line; end the process with its exit code unless `standalone_mode` is off."""
+        standalone = extra.pop("standalone_mode", True)
+        code = self._run(args, prog_name, **extra)
+        if standalone:
+            sys.exit(code)
+        return code
+
+    def _run(self, args: Sequence[str] | None, prog_name: str | None, **extra: Any) -> int:
+        try:
+            result = super().main(args, prog_name, standalone_mode=False, **extra)
+        except click.Abort:
+            return 130
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            return 2
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else "cnnlint"
+            complain(f"{error.format_message().rstrip('.')} (`{command} --help` lists the options)")
+            return 2
+        except click.ClickException as error:
+            complain(error.format_message())
+            return 2
+        except CnnlintError as error:
+            complain(str(error))
+            return 2
+        return result if isinstance(result, int) else 0
+
+
+def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from cnnlint.cli.version import versions
+
+        click.echo("\n".join(versions(verbose=bool(ctx.params.get("verbose")))))
+        ctx.exit()
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=True,
+    subcommand_metavar="MODEL... | COMMAND ...",
+    epilog="`cnnlint MODEL...` is short for `cnnlint lint MODEL...`; `cnnlint lint --help` lists its options. "
+    "Exit codes: 0 nothing at or above --fail-on, 1 such findings, 2 the job could not be done.",
+)
+@click.option("-v", "--verbose", is_flag=True, is_eager=True, hidden=True)
+@click.option(
+    "-V", "--version", is_flag=True, expose_value=False, callback=_show_version,
+    help="Show the version; with -v those of the packages it works with.",
+)  # fmt: skip
+def commands(verbose: bool) -> None:
+    """The linter for convolutional networks: Keras (.keras, .h5, SavedModel) and ONNX models."""

@@ -1,0 +1,87 @@
+"""`cnnlint rules`: all rules in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from cnnlint.cli.options import color_option, config_options
+from cnnlint.cli.rule_set import rules_here
+from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
+from cnnlint.registry import RuleSet
+from cnnlint.report.rule_page import index, options, summary
+from cnnlint.report.view import View
+
+
+@click.command("rules")
+@click.option("--format", "form", type=click.Choice(("text", "json", "markdown")), default="text", show_default=True)
+@color_option
+@config_options
+def command(form: Literal["text", "json", "markdown"], color: ColorChoice, config: Path | None, isolated: bool) -> None:
+    """List all rules, those of installed plugins and of local files too."""
+    rules = rules_here(config, isolated=isolated)
+    view = view_of_stdout(color)
+    if form == "text":
+        write("".join(f"{line}\n" for line in _table(rules, view)))
+    elif form == "markdown":
+        write(index(rules))
+    else:
+        write(_json(rules, view))
+
+
+def _table(rules: RuleSet, view: View) -> Iterator[str]:
+    across = max(len(rule.name) for rule in rules)
+    family = ""
+    for rule in rules:
+        if family and rule.code[:-3] != family:
+            yield ""
+        family = rule.code[:-3]
+        severity = view.paint(f"{rule.severity:<7}", rule.severity.value)
+        certain = view.paint(f"{rule.confidence:<9}", "faint")
+        head = f"{view.paint(rule.code, 'strong')}  {rule.name:<{across}}  {severity}  {certain}"
+        used = len(rule.code) + across + 7 + 9 + 8
+        fix = " (can be rewritten)" if rule.is_fixable() else ""
+        yield from _beside(head, summary(rule) + fix, used, view)
+    yield ""
+    yield view.paint(f"{len(rules)} rules; `cnnlint explain CODE` shows a rule's page", "faint")
+
+
+def _beside(head: str, text: str, used: int, view: View) -> Iterator[str]:
+    from textwrap import wrap
+
+    room = view.width - used
+    if room < 30:
+        yield head.rstrip()
+        yield from (f"       {line}" for line in wrap(text, view.width - 7))
+        return
+    first, *rest = wrap(text, room)
+    yield f"{head}  {first}"
+    yield from (f"{'':<{used}}{line}" for line in rest)
+
+
+def _json(rules: RuleSet, view: View) -> str:
+    import msgspec
+
+    from cnnlint.results import SCHEMA
+
+    entries = [
+        {
+            "code": rule.code,
+            "name": rule.name,
+            "severity": rule.severity,
+            "confidence": rule.confidence,
+            "summary": summary(rule),
+            "fixable": rule.is_fixable(),
+            "origin": rules.origins[rule.code],
+            "options": [
+                {"name": name, "type": kind, "default": default, "description": description}
+                for name, kind, default, description in options(rule)
+            ],
+        }
+        for rule in rules
+    ]
+    encoded = msgspec.json.encode({"schema": SCHEMA, "rules": entries})
+    return (msgspec.json.format(encoded, indent=2) if view.terminal else encoded).decode() + "\n"

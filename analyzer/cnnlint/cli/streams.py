@@ -1,0 +1,63 @@
+"""What goes to standard output and standard error, in colour or not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import Literal, TextIO
+
+import click
+
+from cnnlint.report.view import View
+
+ColorChoice = Literal["auto", "always", "never"]
+
+WIDEST = 100
+"""Columns that a report takes at most."""
+
+
+def complain(message: str, kind: Literal["error", "warning", "note"] = "error") -> None:
+    """Write "cnnlint: error: MESSAGE" to standard error."""
+    head = f"{kind}:"
+    if in_color("auto", sys.stderr):
+        head = f"\x1b[1;{'31' if kind == 'error' else '33'}m{head}\x1b[0m"
+    click.echo(f"cnnlint: {head} {message}", err=True, color=True)
+
+
+def in_color(choice: ColorChoice, stream: TextIO) -> bool:
+    """Return whether to write colours: as told, else by NO_COLOR and FORCE_COLOR, else to terminals only."""
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def view_of_stdout(choice: ColorChoice, *, verbose: bool = False, quiet: bool = False) -> View:
+    """Return how a report on standard output is looked at."""
+    terminal = sys.stdout.isatty()
+    sized = terminal or "COLUMNS" in os.environ
+    columns = shutil.get_terminal_size((WIDEST, 24)).columns if sized else WIDEST
+    return View(
+        color=in_color(choice, sys.stdout),
+        width=max(40, min(WIDEST, columns)),
+        verbose=verbose,
+        quiet=quiet,
+        terminal=terminal,
+    )
+
+
+def write(text: str) -> None:
+    """Write a report to standard output; what its encoding lacks becomes "?".
+
+    A reader that has had enough (`| head`) is no error, and changes nothing about the exit code.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        click.echo(text.encode(encoding, "replace").decode(encoding), nl=False, color=True)
+    except BrokenPipeError:
+        # what Python still holds would fail again when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
