@@ -1,0 +1,214 @@
+"""What the configuration file and the command line together come to, each value with its origin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from cnnlint.budget import Budget
+from cnnlint.config.globs import files, is_plain, matches
+from cnnlint.config.load import Document
+from cnnlint.config.schema import BudgetTable, Configuration
+from cnnlint.errors import ConfigError
+from cnnlint.finding import Severity
+from cnnlint.results import FailOn
+from cnnlint.selection import Request
+from cnnlint.suppress import Ignore, parse_reason
+
+Dims = tuple[int, ...]
+
+
+class Flags(Struct, frozen=True, kw_only=True):
+    """What the command line, or the caller from Python, says; None or empty where silent.
+
+    It outweighs the file: `select` replaces its selection (its ignores included), as with ruff; tables are
+    merged key by key; budgets add up.
+    """
+
+    select: tuple[str, ...] | None = None
+    extend_select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    severity: dict[str, Severity] = field(default_factory=dict[str, Severity])
+    fail_on: FailOn | None = None
+    pedantic: bool | None = None
+    static: bool | None = None
+    model_ignores: bool | None = None
+    inputs: dict[str, str] = field(default_factory=dict[str, str])
+    budget: Budget = Budget()
+    rule_files: tuple[Path, ...] = ()
+    rules: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+
+
+class Setting(Struct, frozen=True):
+    """A value and where it comes from.
+
+    Attributes:
+        key: As the file spells it: "fail-on", "rules.FC001.min-share".
+        value: Ready for JSON.
+        origin: "cnnlint.toml:12", "--fail-on" or "default".
+    """
+
+    key: str
+    value: object
+    origin: str
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The settings for the models under one configuration file."""
+
+    document: Document | None
+    root: Path
+    requests: tuple[Request, ...]
+    severity: dict[str, Severity]
+    fail_on: FailOn
+    pedantic: bool
+    static: bool
+    model_ignores: bool
+    inputs: dict[str, Dims]
+    per_model_ignores: tuple[tuple[str, Ignore], ...]
+    budgets: tuple[BudgetTable, ...]
+    rule_files: tuple[Path, ...]
+    rules: dict[str, dict[str, Any]]
+    listing: tuple[Setting, ...]
+
+    def budgets_for(self, model: str) -> tuple[Budget, ...]:
+        """Return the budgets that the model at the path `model` must keep."""
+        return tuple(budget for budget in self.budgets if any(matches(glob, model, self.root) for glob in budget.globs))
+
+    def ignores_for(self, model: str, run: frozenset[Path] = frozenset()) -> tuple[Ignore, ...]:
+        """Return the ignores that are meant for the model at the path `model`.
+
+        Args:
+            model: As the user wrote it.
+            run: All models of the run, resolved. An ignore whose glob fits other files too can only be called
+                unused if these were looked at as well.
+        """
+        found = list[Ignore]()
+        for glob, ignore in self.per_model_ignores:
+            if matches(glob, model, self.root):
+                whole = is_plain(glob) or all(path.resolve() in run for path in files(glob, self.root))
+                found.append(ignore if whole else msgspec.structs.replace(ignore, reportable=False))
+        return tuple(found)
+
+    def check_budgets(self, models: tuple[str, ...]) -> None:
+        """Make sure that every budget of the file is meant for a model of the run, or for one that it left out.
+
+        Raises:
+            ConfigError: A budget fits no model and no file, so it limits nothing: its glob is mistyped, or the
+                model has moved.
+        """
+        if self.document is None or not models:
+            return
+        for index, budget in enumerate(self.document.configuration.budgets):
+            met = any(matches(glob, model, self.root) for glob in budget.globs for model in models)
+            if not met and not any(files(glob, self.root, most=1) for glob in budget.globs):
+                globs = ", ".join(budget.globs)
+                raise self.document.error(
+                    f"the budget for {globs} matches no model",
+                    "budgets",
+                    index,
+                    remedy="correct the glob, or delete it",
+                )
+
+
+def resolve(document: Document | None, flags: Flags, *, folder: Path | None = None) -> Settings:
+    """Return what `document` (or the defaults) and `flags` come to.
+
+    Args:
+        document: The configuration file; None if there is none.
+        flags: What outweighs it.
+        folder: What globs are relative to without a file; the working directory if None.
+
+    Raises:
+        ConfigError: A value of either cannot be read.
+    """
+    file = Configuration() if document is None else document.configuration
+    root = (folder or Path.cwd()) if document is None else document.root
+    flag_budget = flags.budget.limits()
+    budgets = (*file.budgets, *([_for_all(flags.budget)] if flag_budget else []))
+    requests = [
+        Request(select=file.select, extend_select=file.extend_select, ignore=file.ignore, where=_where(document)),
+        Request(select=flags.select, extend_select=flags.extend_select, ignore=flags.ignore, where="command line"),
+    ]
+    rules = {name: {**file.rules.get(name, {}), **flags.rules.get(name, {})} for name in {**file.rules, **flags.rules}}
+    return Settings(
+        document=document,
+        root=root,
+        requests=tuple(requests),
+        severity={**file.severity, **flags.severity},
+        fail_on=file.fail_on if flags.fail_on is None else flags.fail_on,
+        pedantic=file.pedantic if flags.pedantic is None else flags.pedantic,
+        static=file.static if flags.static is None else flags.static,
+        model_ignores=file.model_ignores if flags.model_ignores is None else flags.model_ignores,
+        inputs={
+            **{name: _dims(name, dims, document) for name, dims in file.inputs.items()},
+            **{name: _dims(name, dims, None) for name, dims in flags.inputs.items()},
+        },
+        per_model_ignores=tuple(_ignores(document)) if document is not None else (),
+        budgets=budgets,
+        rule_files=(*(root / name for name in file.rule_files), *flags.rule_files),
+        rules=rules,
+        listing=tuple(_listing(document, file, flags)),
+    )
+
+
+def _for_all(budget: Budget) -> BudgetTable:
+    return BudgetTable(**{name: getattr(budget, name) for name in budget.__struct_fields__})
+
+
+def _where(document: Document | None) -> str | None:
+    return None if document is None else str(document.path)
+
+
+def _dims(name: str, written: str, document: Document | None) -> Dims:
+    extents = written.lower().replace("×", "x").replace(",", "x").split("x")
+    if all(extent.strip().isdecimal() and int(extent) > 0 for extent in extents):
+        return tuple(int(extent) for extent in extents)
+    cause, remedy = f"{written!r} is no shape", "write every extent as a number: 1x3x224x224"
+    if document is not None:
+        raise document.error(cause, "inputs", name, remedy=remedy)
+    raise ConfigError(f"the input {name}: {cause}", remedy=remedy)
+
+
+def _ignores(document: Document) -> list[tuple[str, Ignore]]:
+    found = list[tuple[str, Ignore]]()
+    for key, entries in document.configuration.per_model_ignores.items():
+        glob, _, layers = key.partition("#")
+        for entry in entries:
+            selector, _, rest = entry.partition(":")
+            try:
+                reason, until = parse_reason(rest)
+            except ValueError as error:
+                raise document.error(str(error), "per-model-ignores", key) from error
+            ignore = Ignore(
+                selector=selector.strip(),
+                layers=(layers,) if layers else (),
+                reason=reason,
+                until=until,
+                origin=document.place("per-model-ignores", key),
+            )
+            found.append((glob, ignore))
+    return found
+
+
+def _listing(document: Document | None, file: Configuration, flags: Flags) -> list[Setting]:
+    """Return every setting, tables by their entries, with the flag, line or default that it comes from."""
+    said: dict[str, Any] = msgspec.to_builtins(flags, str_keys=True, enc_hook=str)
+    listing = list[Setting]()
+    for known, value in zip(msgspec.structs.fields(Configuration), msgspec.structs.astuple(file), strict=True):
+        key, plain = known.encode_name, msgspec.to_builtins(value)
+        written = document is not None and plain != msgspec.to_builtins(getattr(Configuration(), known.name))
+        flag = said.get(known.name)
+        if isinstance(plain, dict):
+            merged: dict[str, Any] = {**plain, **(flag or {})}
+            for name, entry in merged.items():
+                origin = f"--{key}" if flag and name in flag else document.place(key, name) if document else "default"
+                listing.append(Setting(f"{key}.{name}", entry, origin))
+        elif flag not in (None, [], ()):
+            listing.append(Setting(key, flag, f"--{key}"))
+        else:
+            listing.append(Setting(key, plain, document.place(key) if written and document else "default"))
+    return listing
