@@ -1,1 +1,47 @@
 """Readers that raise a model file to the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cnnlint.graph.graph import Graph
+    from cnnlint.graph.tensor import Shape
+
+KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+
+
+def load(path: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
+    """Read a model file or a SavedModel folder.
+
+    Args:
+        path: An `.onnx`, `.keras` or `.h5` file, or a SavedModel folder.
+        inputs: Shapes by input name that replace what the file declares, in the file's order of axes.
+
+    Raises:
+        ModelError: The file cannot be read as a model.
+        MissingExtraError: It is a SavedModel and TensorFlow is not installed.
+    """
+    from pathlib import Path  # noqa: PLC0415
+
+    if Path(path).is_dir() or path.endswith("saved_model.pb"):
+        from cnnlint.frontends import savedmodel  # noqa: PLC0415
+
+        return savedmodel.load(path, inputs=inputs)
+    if path.lower().endswith(KERAS_SUFFIXES):
+        from cnnlint.frontends import keras  # noqa: PLC0415
+
+        return keras.load(path, inputs=inputs)
+    from cnnlint.frontends.onnx.raise_graph import raise_model  # noqa: PLC0415
+    from cnnlint.frontends.onnx.skeleton import read  # noqa: PLC0415
+
+    return raise_model(read(path), inputs)
+
+
+def load_onnx_bytes(data: bytes, path: str = "", *, inputs: Mapping[str, Shape] | None = None) -> Graph:
+    """Read a serialized ONNX model in memory."""
+    from cnnlint.frontends.onnx.raise_graph import raise_model  # noqa: PLC0415
+    from cnnlint.frontends.onnx.skeleton import read_bytes  # noqa: PLC0415
+
+    return raise_model(read_bytes(data, path), inputs)

@@ -72,9 +72,14 @@ class Draft:
         self._put(len(self._slots), replace(layer, outputs=outputs, origin=origin), grow=True)
         return outputs
 
-    def source_view(self, layer: Layer, name: str, shape: Shape | None, permutation: Permutation | None) -> View:
-        """Return the source's view of what `layer` makes, the layer's shape being in the graph's order already."""
-        del shape
+    def add_oriented(self, layer: Layer, name: str, permutation: Permutation | None) -> View:
+        """Add a layer whose shape is in the graph's order and return the source's view of its output.
+
+        Args:
+            layer: As for `add`.
+            name: Of its output.
+            permutation: How the source's order becomes the graph's; None if it is the same.
+        """
         tensor = self.add(layer, [name])[0]
         if permutation is None:
             return View(tensor)

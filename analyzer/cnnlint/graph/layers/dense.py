@@ -91,15 +91,21 @@ class Einsum(Layer, frozen=True, kw_only=True, eq=False):
 
     Attributes:
         equation: With an explicit output: "bhqd,bhkd->bhqk".
+        constant_operands: Places of the operands that are weights.
+        constant_extents: Extents of those operands' labels.
     """
 
     equation: str
+    constant_operands: tuple[int, ...] = ()
+    constant_extents: tuple[tuple[str, int], ...] = ()
 
     multiplies: ClassVar[bool] = True
 
     def _extents(self) -> dict[str, Dim] | None:
-        extents = dict[str, Dim]()
-        for labels, tensor in zip(self.equation.split("->")[0].split(","), self.inputs, strict=False):
+        extents: dict[str, Dim] = dict(self.constant_extents)
+        operands = self.equation.split("->", maxsplit=1)[0].split(",")
+        moving = [labels for index, labels in enumerate(operands) if index not in self.constant_operands]
+        for labels, tensor in zip(moving, self.inputs, strict=False):
             if tensor.shape is None or len(labels) != len(tensor.shape):
                 return None
             extents.update(zip(labels, tensor.shape, strict=True))
@@ -109,17 +115,17 @@ class Einsum(Layer, frozen=True, kw_only=True, eq=False):
         """Return the extents of the output's labels."""
         extents = self._extents()
         labels = self.equation.partition("->")[2]
-        if extents is None or "." in self.equation:
+        if extents is None or not labels or "." in self.equation:
             return (None,)
         return (tuple(extents.get(label) for label in labels),)
 
     def mac_formula(self) -> Formula | None:
-        """Return the product of all labels' extents, for two operands."""
+        """Return the product of all labels' extents but the batch's, for two operands."""
         extents = self._extents()
-        if extents is None or len(self.inputs) != 2:
+        if extents is None or len(self.inputs) + len(self.constant_operands) != 2:
             return None
-        first_label = self.equation.partition("->")[2][:1]
-        factors = [extent for label, extent in extents.items() if label != first_label]
+        batch = self.equation.partition("->")[2][:1]
+        factors = [extent for label, extent in extents.items() if label != batch]
         numbers = tuple(dim for dim in factors if isinstance(dim, int))
         return Formula((numbers,), "product of all extents") if len(numbers) == len(factors) else None
 

@@ -12,11 +12,14 @@ class Elementwise(Layer, frozen=True, kw_only=True, eq=False):
 
     Attributes:
         function: ONNX's name in lower case: "sub", "div", "pow", "maximum", "mean", "sqrt", "where", ...
+            "rsub", "rdiv", "rpow" have the constant on the left.
         constant_shape: The shape of a constant operand, which takes part in broadcasting.
+        constant: The constant operand, if it is a single known number.
     """
 
     function: str
     constant_shape: Shape | None = None
+    constant: float | None = None
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return the shape that the operands broadcast to."""

@@ -56,6 +56,7 @@ class Attention(Layer, frozen=True, kw_only=True, eq=False):
         projects: Whether the projections of query, key, value and output are part of it.
         tokens: Queries per sample and keys per sample.
         features: Features of a token going in and coming out.
+        shape: Of the output; None for that of the first input.
     """
 
     heads: int
@@ -64,8 +65,13 @@ class Attention(Layer, frozen=True, kw_only=True, eq=False):
     projects: bool
     tokens: tuple[Dim, Dim]
     features: tuple[int, int] | None = None
+    shape: Shape | None = None
 
     multiplies: ClassVar[bool] = True
+
+    def output_shapes(self) -> tuple[Shape | None, ...]:
+        """Return `shape`, or the shape of the query."""
+        return (self.shape or self.input.shape,)
 
     def mac_formula(self) -> Formula | None:
         """Return projections, scores and weighted sums of all heads."""

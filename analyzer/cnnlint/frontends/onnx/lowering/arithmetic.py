@@ -52,7 +52,9 @@ def _emit(state: Lowering, function: str, operands: list[Value]) -> None:
     constants = [operand for operand in operands if isinstance(operand, Constant)]
     rank = max(len(operand.shape or ()) for operand in operands)
     like = next((view for view in views if view.rank == rank), None)
-    if like is None or any(view.permutation != like.permutation for view in views if view.permutation or view.rank == rank):
+    if like is None or any(
+        view.permutation != like.permutation for view in views if view.permutation or view.rank == rank
+    ):
         like, views = None, [View(state.draft.tensor(view)) for view in views]
     order = like or View(views[0].tensor)
     shapes = [full_rank(constant.shape, rank) for constant in constants if constant.shape is not None]
@@ -188,7 +190,9 @@ def _concat_shape(constants: list[Constant], axis: int, values: tuple[object, ..
     known = [shape for shape in shapes if shape is not None]
     axis %= max(len(known[0]), 1)
     extents = [shape[axis] for shape in known]
-    total = sum(dim for dim in extents if isinstance(dim, int)) if all(isinstance(dim, int) for dim in extents) else None
+    total = (
+        sum(dim for dim in extents if isinstance(dim, int)) if all(isinstance(dim, int) for dim in extents) else None
+    )
     return (*known[0][:axis], total, *known[0][axis + 1 :])
 
 

@@ -33,9 +33,7 @@ def lower_instance_norm(state: Lowering) -> None:
     epsilon = state.attribute_float("epsilon", 1e-5)
     weights = (*state.weights(state.constant(1), "gamma"), *state.weights(state.constant(2), "beta"))
     state.emit(
-        InstanceNorm(
-            name=state.label, inputs=(state.tensor(0),), epsilon=epsilon, weights=weights, origin=state.origin
-        )
+        InstanceNorm(name=state.label, inputs=(state.tensor(0),), epsilon=epsilon, weights=weights, origin=state.origin)
     )
 
 

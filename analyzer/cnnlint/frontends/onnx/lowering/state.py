@@ -18,12 +18,69 @@ QUANTIZED = ("int8", "uint8", "int4", "uint4", "int2", "uint2")
 """Element types that quantised weights are stored in."""
 
 AGNOSTIC = frozenset(
-    ["Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Mean", "Pow", "Neg", "Abs", "Exp", "Sqrt", "Reciprocal", "Erf", "Relu", "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid", "Tanh", "Clip", "Elu", "Selu", "Celu", "Gelu", "Softplus", "Softsign", "HardSwish", "Mish", "Swish", "Cast", "Identity", "Dropout", "Pad", "Concat", "Softmax", "QuantizeLinear", "DequantizeLinear", "Where"]
+    [
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "Max",
+        "Min",
+        "Sum",
+        "Mean",
+        "Pow",
+        "Neg",
+        "Abs",
+        "Exp",
+        "Sqrt",
+        "Reciprocal",
+        "Erf",
+        "Relu",
+        "LeakyRelu",
+        "PRelu",
+        "Sigmoid",
+        "HardSigmoid",
+        "Tanh",
+        "Clip",
+        "Elu",
+        "Selu",
+        "Celu",
+        "Gelu",
+        "Softplus",
+        "Softsign",
+        "HardSwish",
+        "Mish",
+        "Swish",
+        "Cast",
+        "Identity",
+        "Dropout",
+        "Pad",
+        "Concat",
+        "Softmax",
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "Where",
+    ]
 )
 """Operators that do not care in which order axes come; an input's layout is read off what comes behind them."""
 
 SPATIAL = frozenset(
-    ["Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "BatchNormalization", "InstanceNormalization", "LRN", "QLinearConv", "ConvInteger", "DepthToSpace", "SpaceToDepth"]
+    [
+        "Conv",
+        "ConvTranspose",
+        "MaxPool",
+        "AveragePool",
+        "LpPool",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "GlobalLpPool",
+        "BatchNormalization",
+        "InstanceNormalization",
+        "LRN",
+        "QLinearConv",
+        "ConvInteger",
+        "DepthToSpace",
+        "SpaceToDepth",
+    ]
 )
 """Operators that hold channels in front of the spatial axes."""
 

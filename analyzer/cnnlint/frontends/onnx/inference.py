@@ -1,0 +1,29 @@
+"""Shapes from onnx's own inference, for operators outside the vocabulary; the only import of onnx for reading."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnnlint.frontends.onnx.records import ModelRecord, ValueRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def infer(model: ModelRecord) -> Mapping[str, ValueRecord]:
+    """Return what onnx infers of the tensors of `model`, weights left in the file; {} where it cannot."""
+    from cnnlint.frontends.onnx.strip import shapes_only  # noqa: PLC0415
+
+    stripped = shapes_only(model)
+    if stripped is None:
+        return {}
+    import onnx  # noqa: PLC0415
+
+    from cnnlint.frontends.onnx.skeleton import read_bytes  # noqa: PLC0415
+
+    try:
+        inferred = onnx.shape_inference.infer_shapes(stripped, strict_mode=False, data_prop=True)
+    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
+        return {}
+    graph = read_bytes(inferred if isinstance(inferred, bytes) else inferred.SerializeToString()).graph
+    return {**graph.value_infos, **{value.name: value for value in graph.outputs}}

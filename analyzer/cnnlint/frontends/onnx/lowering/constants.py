@@ -1,0 +1,152 @@
+"""Constants, and the arithmetic on shapes that exporters leave in the graph."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from cnnlint.frontends.onnx.lowering.operators import emit_operator
+from cnnlint.frontends.onnx.lowering.state import Lowering
+from cnnlint.frontends.onnx.lowering.values import Constant, Handler, constant_of
+from cnnlint.frontends.onnx.records import TensorRecord
+from cnnlint.graph.dims import product
+from cnnlint.graph.tensor import Dim, Shape
+
+FOLDED_AT_MOST = 4096
+"""Elements of a constant that shape arithmetic still spells out."""
+
+
+def lower_constant(state: Lowering) -> None:
+    """Lower Constant: a tensor, a number or a list of numbers."""
+    attributes = state.node.attributes
+    tensor = attributes.get("value", attributes.get("sparse_value"))
+    if isinstance(tensor, TensorRecord):
+        state.give(constant_of(replace(tensor, name=state.node.outputs[0])))
+        return
+    number = attributes.get("value_int", attributes.get("value_float"))
+    if isinstance(number, int | float):
+        state.give(Constant((), "int64" if isinstance(number, int) else "float32", values=(number,)))
+        return
+    numbers = attributes.get("value_ints", attributes.get("value_floats"))
+    if isinstance(numbers, tuple):
+        plain = tuple(item for item in numbers if isinstance(item, int | float))
+        dtype = "int64" if "value_ints" in attributes else "float32"
+        state.give(Constant((len(numbers),), dtype, values=plain))
+        return
+    state.give(Constant((), "string"))
+
+
+def lower_constant_of_shape(state: Lowering) -> None:
+    """Lower ConstantOfShape; a floating one of known shape may be a weight without values."""
+    wanted = state.constant(0)
+    fill = state.node.attributes.get("value")
+    dtype = fill.dtype if isinstance(fill, TensorRecord) else "float32"
+    if wanted is None or wanted.dims is None:
+        if wanted is not None and wanted.shape == (0,):
+            state.give(Constant((), dtype, values=fill.values if isinstance(fill, TensorRecord) else (0.0,)))
+            return
+        emit_operator(state)
+        return
+    shape = wanted.dims
+    extents = tuple(dim for dim in shape if isinstance(dim, int))
+    if len(extents) != len(shape):
+        state.give(Constant(shape, dtype))
+        return
+    size = product(extents)
+    number = fill.values[0] if isinstance(fill, TensorRecord) and fill.values else 0
+    values = (number,) * size if isinstance(size, int) and size <= 64 else None
+    state.give(constant_of(TensorRecord(state.node.outputs[0], extents, dtype, None, values)))
+
+
+def lower_shape(state: Lowering) -> None:
+    """Lower Shape: the extents as the file sees them."""
+    shape = state.value(0).shape
+    if shape is None:
+        declared = state.declared(state.node.inputs[0])
+        shape = None if declared is None else declared.shape
+    if shape is None:
+        emit_operator(state)
+        return
+    start, end = state.attribute_int("start", 0), state.attribute_int("end", len(shape))
+    part = shape[start:end] if end != 0 or "end" in state.node.attributes else shape[start:]
+    state.give(Constant((len(part),), "int64", values=part))
+
+
+def lower_size(state: Lowering) -> None:
+    """Lower Size."""
+    shape = state.value(0).shape
+    if shape is None:
+        emit_operator(state)
+    else:
+        state.give(Constant((), "int64", values=(product(shape),)))
+
+
+def lower_range(state: Lowering) -> None:
+    """Lower Range of constants."""
+    bounds = [state.constant(index) for index in range(3)]
+    numbers = [bound.scalar for bound in bounds if bound is not None]
+    known = [number for number in numbers if isinstance(number, int)]
+    if len(known) == 3 and known[2] != 0 and len(range(*known)) <= FOLDED_AT_MOST:
+        values = tuple(range(*known))
+        state.give(Constant((len(values),), "int64", values=values))
+    elif all(bound is not None for bound in bounds):
+        state.give(Constant((None,), "int64"))
+    else:
+        emit_operator(state)
+
+
+def lower_identity(state: Lowering) -> None:
+    """Lower what passes its input on: Identity, and quantisation back and forth."""
+    state.give(state.value(0))
+
+
+def lower_cast(state: Lowering) -> None:
+    """Lower Cast and CastLike: of an input it may change the type that the network works in."""
+    value = state.value(0)
+    if isinstance(value, Constant):
+        to = state.attribute_int("to", 0)
+        whole = to in (6, 7)  # INT32, INT64
+        values = value.values
+        if whole and values is not None:
+            values = tuple(int(item) if isinstance(item, float) else item for item in values)
+        elif to in (1, 10, 11) and values is not None:  # FLOAT, FLOAT16, DOUBLE
+            values = tuple(float(item) if isinstance(item, int) else item for item in values)
+        state.give(replace(value, values=values, dtype="int64" if whole else value.dtype))
+        return
+    state.give(value)
+
+
+def lower_dynamic_quantize(state: Lowering) -> None:
+    """Lower DynamicQuantizeLinear: the values pass, scale and zero point are computed from them."""
+    view = state.view(0)
+    state.give(view)
+    for index, name in enumerate(state.node.outputs[1:], start=1):
+        if name:
+            state.give(Constant((), "float32"), index)
+
+
+def gather_constant(data: Constant, indices: Constant, axis: int) -> Constant:
+    """Return the elements of a constant vector at `indices`, or a constant of the right shape."""
+    places = indices.integers
+    shape: Shape | None = None
+    if data.shape is not None and indices.shape is not None:
+        shape = (*data.shape[:axis], *indices.shape, *data.shape[axis + 1 :])
+    values: tuple[Dim | float, ...] | None = None
+    if data.values is not None and places is not None and len(data.shape or ()) <= 1:
+        size = len(data.values)
+        values = tuple(data.values[place] for place in places if -size <= place < size)
+    return Constant(shape, data.dtype, data.records, values)
+
+
+HANDLERS: dict[str, Handler] = {
+    "Cast": lower_cast,
+    "CastLike": lower_cast,
+    "Constant": lower_constant,
+    "ConstantOfShape": lower_constant_of_shape,
+    "DequantizeLinear": lower_identity,
+    "DynamicQuantizeLinear": lower_dynamic_quantize,
+    "Identity": lower_identity,
+    "QuantizeLinear": lower_identity,
+    "Range": lower_range,
+    "Shape": lower_shape,
+    "Size": lower_size,
+}

@@ -1,0 +1,86 @@
+"""Recurrent cells and attention."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cnnlint.frontends.onnx.lowering.operators import emit_opaque
+from cnnlint.frontends.onnx.lowering.state import Lowering
+from cnnlint.frontends.onnx.lowering.values import Handler
+from cnnlint.graph.layers import Attention, Recurrent
+from cnnlint.graph.tensor import Shape
+
+CELLS: dict[str, Literal["lstm", "gru", "rnn"]] = {"LSTM": "lstm", "GRU": "gru", "RNN": "rnn"}
+
+
+def lower_recurrent(state: Lowering) -> None:
+    """Lower LSTM, GRU and RNN: X (steps, batch, features), W, R, B, ..."""
+    source = state.tensor(0)
+    kernel = state.constant(1)
+    units = state.attribute_int("hidden_size", 0)
+    directions = 2 if state.attribute_text("direction", "forward") == "bidirectional" else 1
+    shape = source.shape
+    steps, batch = (shape[0], shape[1]) if shape is not None and len(shape) == 3 else (None, None)
+    if state.attribute_int("layout", 0):
+        steps, batch = batch, steps
+    features = kernel.shape[-1] if kernel is not None and kernel.shape else None
+    outputs: tuple[Shape, ...] = (
+        (steps, directions, batch, units),
+        (directions, batch, units),
+        (directions, batch, units),
+    )
+    layer = Recurrent(
+        name=state.label,
+        inputs=(source,),
+        cell=CELLS[state.node.op_type],
+        units=units,
+        directions=directions,
+        steps=steps,
+        input_features=features if isinstance(features, int) else None,
+        shapes=outputs[: len(state.node.outputs)],
+        weights=(
+            *state.weights(kernel, "kernel"),
+            *state.weights(state.constant(2), "recurrent_kernel"),
+            *state.weights(state.constant(3), "bias"),
+        ),
+        origin=state.origin,
+    )
+    state.emit(layer)
+
+
+def lower_attention(state: Lowering) -> None:
+    """Lower the Attention operator of opset 23: Q, K, V as (batch, heads, tokens, features) or packed."""
+    tensors = tuple(state.tensor(index) for index in range(3))
+    query, key, value = (tensor.shape for tensor in tensors)
+    if query is None or key is None or value is None or state.node.domain:
+        emit_opaque(state, "an attention whose shapes are unknown")
+        return
+    if len(query) == 4:
+        heads, key_dim, value_dim = query[1], query[3], value[3]
+        queries, keys = query[2], key[2]
+        shape: Shape = (query[0], heads, queries, value_dim)
+    else:
+        heads = state.attribute_int("q_num_heads", 1)
+        pairs = state.attribute_int("kv_num_heads", heads)
+        key_dim = query[2] // heads if isinstance(query[2], int) else None
+        value_dim = value[2] // pairs if isinstance(value[2], int) else None
+        queries, keys = query[1], key[1]
+        shape = (query[0], queries, heads * value_dim if value_dim is not None and isinstance(value_dim, int) else None)
+    if not (isinstance(heads, int) and isinstance(key_dim, int) and isinstance(value_dim, int)):
+        emit_opaque(state, "an attention whose heads are unknown")
+        return
+    layer = Attention(
+        name=state.label,
+        inputs=tensors,
+        heads=heads,
+        key_dim=key_dim,
+        value_dim=value_dim,
+        projects=False,
+        tokens=(queries, keys),
+        shape=shape,
+        origin=state.origin,
+    )
+    state.emit(layer)
+
+
+HANDLERS: dict[str, Handler] = {**dict.fromkeys(CELLS, lower_recurrent), "Attention": lower_attention}

@@ -1,0 +1,412 @@
+"""Operators that move values: reshapes that flatten, pool or merge axes, pads, slices, splits, resizes."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from cnnlint.frontends.onnx.lowering.constants import gather_constant
+from cnnlint.frontends.onnx.lowering.operators import emit_operator
+from cnnlint.frontends.onnx.lowering.state import Lowering
+from cnnlint.frontends.onnx.lowering.values import Constant, Handler, Rows
+from cnnlint.frontends.raising.view import View, to_channels_last
+from cnnlint.graph.dims import product, quotient
+from cnnlint.graph.layers import (
+    Crop,
+    DepthToSpace,
+    Embedding,
+    Flatten,
+    Pad,
+    Reshape,
+    Resize,
+    Split,
+)
+from cnnlint.graph.layers.dense import broadcast
+from cnnlint.graph.tensor import Dim, Shape
+
+
+def lower_reshape(state: Lowering) -> None:
+    """Lower Reshape: data, shape."""
+    value = state.value(0)
+    wanted = state.constant(1)
+    target = wanted.dims if wanted is not None else state.attribute_ints("shape")
+    if target is None and wanted is not None and wanted.shape and isinstance(wanted.shape[0], int):
+        target = (None,) * wanted.shape[0]
+    resolved = (
+        None
+        if target is None
+        else resolve_target(target, value.shape, keep_zero=not state.attribute_int("allowzero", 0))
+    )
+    if resolved is None or None in resolved:
+        declared = state.declared(state.node.outputs[0])
+        if declared is not None and declared.shape is not None:
+            resolved = _merged(resolved, declared.shape)
+    reshape(state, resolved)
+
+
+def _merged(one: Shape | None, other: Shape) -> Shape:
+    if one is None or len(one) != len(other):
+        return other
+    return tuple(mine if mine is not None else theirs for mine, theirs in zip(one, other, strict=True))
+
+
+def resolve_target(target: tuple[Dim, ...], shape: Shape | None, *, keep_zero: bool = True) -> Shape:
+    """Return what a Reshape's 0 (keep) and −1 (the rest) come to; None for an extent that cannot be told."""
+    dims = list(target)
+    if keep_zero:
+        for axis, dim in enumerate(dims):
+            if dim == 0:
+                dims[axis] = shape[axis] if shape is not None and axis < len(shape) else None
+    if -1 in dims:
+        rest = dims.index(-1)
+        whole = product(shape) if shape is not None else None
+        dims[rest] = quotient(whole, product(dim for dim in dims if dim != -1))
+    return tuple(dims)
+
+
+def reshape(state: Lowering, target: Shape | None) -> None:
+    """Emit what a change of shape means: nothing, a Flatten, rows for a MatMul, or a Reshape."""
+    value = state.value(0)
+    if isinstance(value, Constant):
+        state.give(replace(value, shape=target))
+        return
+    view = value.view if isinstance(value, Rows) else value
+    shape = view.shape
+    if target is not None and target == shape:
+        state.give(view)
+        return
+    if isinstance(value, Rows):
+        if _same_features(shape, target):
+            view = value.view
+        else:
+            view = View(state.draft.tensor(view))
+    if target is not None and shape is not None:
+        if _flattens(shape, target):
+            _emit_flatten(state, view)
+            return
+        if _merges_rows(shape, target):
+            state.give(Rows(view))
+            return
+        if _keeps_last_axis(view, target):
+            _emit_channels_last(state, view, target)
+            return
+    permutation = None if target is None else state.layout(state.node.outputs[0], len(target))
+    source = state.draft.tensor(view)
+    graph_target = target if permutation is None or target is None else tuple(target[axis] for axis in permutation)
+    layer = Reshape(name=state.label, inputs=(source,), target=graph_target, origin=state.origin)
+    state.give(state.draft.add_oriented(layer, state.node.outputs[0], permutation))
+
+
+def _same_features(shape: Shape | None, target: Shape | None) -> bool:
+    return shape is not None and target is not None and len(shape) == len(target) and shape[-1] == target[-1]
+
+
+def _flattens(shape: Shape, target: Shape) -> bool:
+    return len(shape) > 2 and len(target) == 2 and target[0] == shape[0] and target[1] == product(shape[1:])
+
+
+def _merges_rows(shape: Shape, target: Shape) -> bool:
+    return len(shape) > 2 and len(target) == 2 and target[1] == shape[-1] and isinstance(target[1], int)
+
+
+def _keeps_last_axis(view: View, target: Shape) -> bool:
+    """Return whether a channels-last map keeps its batch and channels while its spatial axes are regrouped."""
+    shape = view.shape
+    return (
+        view.is_channels_last
+        and shape is not None
+        and len(target) > 2
+        and target[-1] == shape[-1]
+        and target[0] == shape[0]
+    )
+
+
+def _emit_flatten(state: Lowering, view: View) -> None:
+    spatial = view.tensor.spatial or ()
+    last = view.is_channels_last and any(dim != 1 for dim in spatial)
+    if view.permutation is not None and not view.is_channels_last:
+        view = View(state.draft.tensor(view))
+    order = "channels_last" if last else "channels_first"
+    state.emit(Flatten(name=state.label, inputs=(view.tensor,), order=order, origin=state.origin))
+
+
+def _emit_channels_last(state: Lowering, view: View, target: Shape) -> None:
+    graph_target = (target[0], target[-1], *target[1:-1])
+    layer = Reshape(name=state.label, inputs=(view.tensor,), target=graph_target, origin=state.origin)
+    tensor = state.draft.add(layer, [state.node.outputs[0]])[0]
+    state.give(View(tensor, to_channels_last(len(target))))
+
+
+def lower_flatten(state: Lowering) -> None:
+    """Lower Flatten, which keeps the axes before `axis` as one and the others as one."""
+    shape = state.value(0).shape
+    axis = state.attribute_int("axis", 1)
+    if shape is None:
+        view = state.view(0)
+        state.emit(Flatten(name=state.label, inputs=(state.draft.tensor(view),), origin=state.origin))
+        return
+    axis = axis % len(shape) if axis < 0 else axis
+    reshape(state, (product(shape[:axis]), product(shape[axis:])))
+
+
+def lower_squeeze(state: Lowering) -> None:
+    """Lower Squeeze: data, axes."""
+    shape = state.value(0).shape
+    axes = _axes(state)
+    if shape is None:
+        emit_operator(state)
+        return
+    gone = {axis % len(shape) for axis in axes} if axes is not None else {i for i, dim in enumerate(shape) if dim == 1}
+    reshape(state, tuple(dim for axis, dim in enumerate(shape) if axis not in gone))
+
+
+def lower_unsqueeze(state: Lowering) -> None:
+    """Lower Unsqueeze: data, axes."""
+    shape = state.value(0).shape
+    axes = _axes(state)
+    if shape is None or axes is None:
+        emit_operator(state)
+        return
+    rank = len(shape) + len(axes)
+    added = {axis % rank for axis in axes}
+    dims = iter(shape)
+    reshape(state, tuple(1 if axis in added else next(dims) for axis in range(rank)))
+
+
+def _axes(state: Lowering) -> tuple[int, ...] | None:
+    given = state.constant(1)
+    return given.integers if given is not None else state.attribute_ints("axes")
+
+
+def lower_transpose(state: Lowering) -> None:
+    """Lower Transpose: another view of the same tensor."""
+    value = state.value(0)
+    shape = value.shape
+    if shape is None:
+        emit_operator(state)
+        return
+    permutation = state.attribute_ints("perm") or tuple(reversed(range(len(shape))))
+    if isinstance(value, Constant):
+        values = value.values if len(shape) < 2 else None
+        state.give(replace(value, shape=tuple(shape[axis] for axis in permutation), values=values))
+        return
+    state.give(state.view(0).transposed(permutation))
+
+
+def lower_pad(state: Lowering) -> None:
+    """Lower Pad: data, pads, constant value, axes."""
+    view = state.view(0)
+    given = state.constant(1)
+    pads = given.integers if given is not None else state.attribute_ints("pads")
+    shape = view.shape
+    if shape is None or pads is None:
+        emit_operator(state)
+        return
+    axes = state.constant(3)
+    places = axes.integers if axes is not None and axes.integers is not None else tuple(range(len(shape)))
+    half = len(pads) // 2
+    amounts = [(0, 0)] * len(shape)
+    for place, before, after in zip(places, pads[:half], pads[half:], strict=True):
+        amounts[view.axis(place)] = (before, after)
+    mode = state.attribute_text("mode", "constant")
+    fill = state.constant(2)
+    layer = Pad(
+        name=state.label,
+        inputs=(view.tensor,),
+        amounts=tuple(amounts),
+        mode=mode if mode in ("reflect", "edge", "wrap") else "constant",
+        value=(fill.scalar if fill is not None else state.attribute_float("value", 0.0)) or 0.0,
+        origin=state.origin,
+    )
+    state.emit(layer, like=view)
+
+
+def lower_slice(state: Lowering) -> None:
+    """Lower Slice: data, starts, ends, axes, steps."""
+    value = state.value(0)
+    shape = value.shape
+    starts, ends, axes, steps = (_slice_input(state, index, name) for index, name in _SLICE_INPUTS)
+    if shape is None or starts is None or ends is None:
+        emit_operator(state)
+        return
+    places = axes or tuple(range(len(starts)))
+    strides = steps or (1,) * len(starts)
+    dims = list(shape)
+    for place, start, end, step in zip(places, starts, ends, strides, strict=True):
+        dims[place] = _sliced(dims[place], start, end, step)
+    if isinstance(value, Constant):
+        values = value.values
+        if values is not None and len(shape) == 1:
+            values = values[slice(starts[0], _end(ends[0]), strides[0])]
+        state.give(Constant(tuple(dims), value.dtype, value.records, values))
+        return
+    view = state.view(0)
+    target = view.in_graph_order(tuple(dims))
+    if target == view.tensor.shape:
+        state.give(view)
+        return
+    state.emit(Crop(name=state.label, inputs=(view.tensor,), target=target, origin=state.origin), like=view)
+
+
+_SLICE_INPUTS = ((1, "starts"), (2, "ends"), (3, "axes"), (4, "steps"))
+
+
+def _slice_input(state: Lowering, index: int, name: str) -> tuple[int, ...] | None:
+    given = state.constant(index)
+    return given.integers if given is not None else state.attribute_ints(name)
+
+
+def _end(end: int) -> int | None:
+    return None if abs(end) >= 2**31 - 1 else end
+
+
+def _sliced(dim: Dim, start: int, end: int, step: int) -> Dim:
+    if isinstance(dim, int):
+        return len(range(*slice(start, _end(end) if step < 0 else end, step).indices(dim)))
+    whole = start == 0 and end >= 2**31 - 1 and step == 1
+    return dim if whole else None
+
+
+def lower_gather(state: Lowering) -> None:
+    """Lower Gather: data, indices; of a constant table it is an embedding."""
+    value = state.value(0)
+    indices = state.value(1)
+    axis = state.attribute_int("axis", 0)
+    if isinstance(value, Constant):
+        if isinstance(indices, Constant):
+            state.give(gather_constant(value, indices, axis))
+            return
+        shape = value.shape
+        weights = state.weights(value, "embeddings")
+        if shape is not None and len(shape) == 2 and axis == 0 and weights:
+            entries, features = shape
+            if isinstance(entries, int) and isinstance(features, int):
+                layer = Embedding(
+                    name=state.label,
+                    inputs=(state.tensor(1),),
+                    entries=entries,
+                    features=features,
+                    weights=weights,
+                    origin=state.origin,
+                )
+                state.emit(layer, dtype=value.dtype)
+                return
+        emit_operator(state)
+        return
+    shape, places = value.shape, indices.shape
+    if shape is None or places is None:
+        emit_operator(state)
+        return
+    axis %= len(shape)
+    emit_operator(state, ((*shape[:axis], *places, *shape[axis + 1 :]),))
+
+
+def lower_split(state: Lowering) -> None:
+    """Lower Split: input, sizes."""
+    view = state.view(0)
+    shape = view.shape
+    if shape is None:
+        emit_operator(state)
+        return
+    axis = state.attribute_int("axis", 0) % len(shape)
+    count = len(state.node.outputs)
+    given = state.constant(1)
+    sizes: tuple[Dim, ...] | None = given.dims if given is not None else state.attribute_ints("split")
+    extent = shape[axis]
+    if sizes is None and isinstance(extent, int):
+        chunk = -(-extent // count)
+        sizes = (*((chunk,) * (count - 1)), extent - chunk * (count - 1))
+    sizes = sizes or (None,) * count
+    layer = Split(
+        name=state.label, inputs=(view.tensor,), axis=view.axis(axis), sizes=sizes[:count], origin=state.origin
+    )
+    state.emit(layer, like=view)
+
+
+def lower_expand(state: Lowering) -> None:
+    """Lower Expand: input, shape."""
+    value = state.value(0)
+    wanted = state.constant(1)
+    target = None
+    if wanted is not None and wanted.dims is not None and value.shape is not None:
+        target = broadcast(value.shape, wanted.dims)
+    if isinstance(value, Constant):
+        same = value.values if value.values is not None and target == value.shape else None
+        state.give(replace(value, shape=target, values=same))
+    elif target is not None and target == value.shape:
+        state.give(value)
+    else:
+        emit_operator(state, (target,) if target is not None else None)
+
+
+def lower_tile(state: Lowering) -> None:
+    """Lower Tile: input, repeats."""
+    value = state.value(0)
+    repeats = state.constant(1)
+    target = None
+    if repeats is not None and repeats.dims is not None and value.shape is not None:
+        target = tuple(product(pair) for pair in zip(value.shape, repeats.dims, strict=True))
+    if isinstance(value, Constant):
+        state.give(Constant(target, value.dtype, value.records))
+    elif target is not None and target == value.shape:
+        state.give(value)
+    else:
+        emit_operator(state, (target,) if target is not None else None)
+
+
+def lower_resize(state: Lowering) -> None:
+    """Lower Resize (X, roi, scales, sizes) and Upsample (X, scales)."""
+    view = state.view(0)
+    shape = view.shape
+    old = state.node.op_type == "Upsample" or state.opset < 11
+    scales, sizes = state.constant(1 if old else 2), None if old else state.constant(3)
+    target: tuple[Dim, ...] | None = None
+    if shape is not None and sizes is not None and sizes.dims is not None:
+        target = sizes.dims if len(sizes.dims) == len(shape) else (*shape[: len(shape) - len(sizes.dims)], *sizes.dims)
+    elif shape is not None:
+        given = state.node.attributes.get("scales") if scales is None else scales.values
+        if isinstance(given, tuple) and len(given) == len(shape):
+            target = tuple(_scaled(dim, scale) for dim, scale in zip(shape, given, strict=True))
+    if target is None:
+        declared = state.declared(state.node.outputs[0])
+        target = None if declared is None else declared.shape
+    mode = state.attribute_text("mode", "nearest")
+    in_order = None if target is None else view.in_graph_order(target)
+    layer = Resize(name=state.label, inputs=(view.tensor,), target=in_order, interpolation=mode, origin=state.origin)
+    state.emit(layer, like=view)
+
+
+def _scaled(dim: Dim, scale: object) -> Dim:
+    if scale == 1:
+        return dim
+    return int(dim * scale) if isinstance(dim, int) and isinstance(scale, int | float) else None
+
+
+def lower_depth_to_space(state: Lowering) -> None:
+    """Lower DepthToSpace and SpaceToDepth."""
+    layer = DepthToSpace(
+        name=state.label,
+        inputs=(state.tensor(0),),
+        block_size=state.attribute_int("blocksize", 1),
+        to_space=state.node.op_type == "DepthToSpace",
+        origin=state.origin,
+    )
+    state.emit(layer)
+
+
+HANDLERS: dict[str, Handler] = {
+    "DepthToSpace": lower_depth_to_space,
+    "Expand": lower_expand,
+    "Flatten": lower_flatten,
+    "Gather": lower_gather,
+    "Pad": lower_pad,
+    "Reshape": lower_reshape,
+    "Resize": lower_resize,
+    "Slice": lower_slice,
+    "SpaceToDepth": lower_depth_to_space,
+    "Split": lower_split,
+    "Squeeze": lower_squeeze,
+    "Tile": lower_tile,
+    "Transpose": lower_transpose,
+    "Unsqueeze": lower_unsqueeze,
+    "Upsample": lower_resize,
+}

@@ -1,0 +1,161 @@
+"""Raises the record of an ONNX file to a graph of CNN layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+
+from cnnlint.errors import ModelError
+from cnnlint.frontends.onnx.functions import inlined
+from cnnlint.frontends.onnx.lowering import (
+    activation,
+    arithmetic,
+    constants,
+    convolution,
+    dense,
+    normalization,
+    pooling,
+    sequence,
+    shaping,
+)
+from cnnlint.frontends.onnx.lowering.operators import CONTROL_FLOW, emit_opaque, emit_operator, names_read, subgraphs
+from cnnlint.frontends.onnx.lowering.state import Lowering
+from cnnlint.frontends.onnx.lowering.values import Handler
+from cnnlint.frontends.onnx.names import rename
+from cnnlint.frontends.onnx.order import in_order
+from cnnlint.frontends.onnx.records import GraphRecord, ModelRecord, NodeRecord, ValueRecord
+from cnnlint.frontends.raising.canonical import canonicalize
+from cnnlint.frontends.raising.draft import Draft
+from cnnlint.graph.dtype import storage_bytes
+from cnnlint.graph.graph import Graph, Source, UnusedWeight
+from cnnlint.graph.tensor import Shape, element_count
+
+IGNORE_PREFIX = "cnnlint.ignore."
+"""Keys of the model's metadata that name a rule to ignore."""
+
+KNOWN_DOMAINS = frozenset({"", "com.microsoft", "ai.onnx.ml", "ai.onnx.preview.training"})
+"""Domains whose operators outside the vocabulary are taken to do no multiply-accumulates."""
+
+
+def raise_model(model: ModelRecord, inputs: Mapping[str, Shape] | None = None) -> Graph:
+    """Return the graph of CNN layers that a file holds.
+
+    Args:
+        model: The file without its weights.
+        inputs: Shapes by input name, in the file's order of axes, that replace what the file declares.
+
+    Raises:
+        ModelError: The graph is cyclic, a node reads what nothing produces, or an operator is malformed.
+    """
+    draft = Draft()
+    state = Lowering(draft, model)
+    graph = model.graph
+    nodes = in_order(inlined(graph.nodes, model), graph, model.path)
+    state.declare([*graph.value_infos.values(), *graph.outputs] if not inputs else [])
+    state.index_readers(nodes)
+    state.add_initializers(graph.initializers)
+    _add_inputs(state, graph.inputs, graph, inputs or {})
+    for node in nodes:
+        _check_domain(node, model)
+        state.node = node
+        _handler(node, model)(state)
+    for value in graph.outputs:
+        found = state.get(value.name)
+        if found is None:
+            raise ModelError(f"nothing produces the output {value.name!r}", path=model.path)
+        draft.outputs.append(draft.tensor(state.as_view(found, value.name)) if not hasattr(found, "tensor") else found.tensor)
+    canonicalize(draft)
+    rename(draft, model)
+    return draft.freeze(_source(model, state), unused=_unused(graph, nodes), ignores=_ignores(model))
+
+
+@cache
+def handlers() -> dict[str, Handler]:
+    """Return what lowers each operator."""
+    families = (activation, arithmetic, constants, convolution, dense, normalization, pooling, sequence, shaping)
+    return {name: handler for family in families for name, handler in family.HANDLERS.items()}
+
+
+def _handler(node: NodeRecord, model: ModelRecord) -> Handler:
+    if node.op_type in CONTROL_FLOW:
+        return lambda state: emit_opaque(state, "control flow: what runs is decided by values")
+    if (node.domain, node.op_type, node.overload) in model.functions:
+        return lambda state: emit_opaque(state, "a function that calls itself")
+    if node.domain in KNOWN_DOMAINS:
+        found = handlers().get(node.op_type)
+        if found is not None:
+            return found
+        return _emit_microsoft if node.domain == "com.microsoft" else emit_operator
+    return lambda state: emit_opaque(state, f"an operator of domain {node.domain}")
+
+
+def _emit_microsoft(state: Lowering) -> None:
+    emit_opaque(state, "an operator of onnxruntime's own domain")
+
+
+def _check_domain(node: NodeRecord, model: ModelRecord) -> None:
+    if node.domain not in model.opsets and (node.domain, node.op_type, node.overload) not in model.functions:
+        name = node.name or node.op_type
+        raise ModelError(
+            f"node {name!r} uses operator {node.op_type} of domain {node.domain or 'ai.onnx'!r}, "
+            "but the file imports no version of that domain",
+            path=model.path,
+        )
+
+
+def _add_inputs(
+    state: Lowering, values: Iterable[ValueRecord], graph: GraphRecord, given: Mapping[str, Shape]
+) -> None:
+    names = [value.name for value in values if value.name not in graph.initializers]
+    for name in given:
+        if name not in names:
+            raise ModelError(
+                f"there is no input {name!r} to set", path=state.model.path, remedy=f"its inputs are {', '.join(names)}"
+            )
+    for value in values:
+        if value.name in graph.initializers:
+            continue
+        shape = given.get(value.name, value.shape)
+        if shape is not None and value.shape is not None and len(shape) != len(value.shape):
+            raise ModelError(
+                f"input {value.name!r} has {len(value.shape)} axes, not {len(shape)}", path=state.model.path
+            )
+        permutation = state.layout(value.name, None if shape is None else len(shape))
+        view = state.draft.add_input(value.name, shape, value.dtype or "float32", permutation=permutation)
+        state.bind(value.name, view)
+
+
+def _source(model: ModelRecord, state: Lowering) -> Source:
+    producer = f"{model.producer} {model.producer_version}".strip()
+    last = any(
+        state.layout(value.name, None if value.shape is None else len(value.shape)) for value in model.graph.inputs
+    )
+    return Source(
+        path=model.path,
+        format="onnx",
+        producer=producer,
+        opset=model.opsets.get(""),
+        file_bytes=model.file_bytes,
+        layout="channels_last" if last else "channels_first",
+    )
+
+
+def _unused(graph: GraphRecord, nodes: Iterable[NodeRecord]) -> tuple[UnusedWeight, ...]:
+    read = {value.name for value in graph.outputs}
+    for node in nodes:
+        read.update(node.inputs)
+        for body in subgraphs(node):
+            read.update(names_read(body))
+    return tuple(
+        UnusedWeight(record.name, storage_bytes(record.dtype, element_count(record.shape) or 0))
+        for name, record in graph.initializers.items()
+        if name not in read
+    )
+
+
+def _ignores(model: ModelRecord) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (key.removeprefix(IGNORE_PREFIX), value)
+        for key, value in model.metadata.items()
+        if key.startswith(IGNORE_PREFIX)
+    )

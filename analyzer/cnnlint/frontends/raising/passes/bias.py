@@ -1,0 +1,38 @@
+"""A constant added behind a convolution or a dense layer is its bias."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from cnnlint.frontends.raising.draft import Draft
+from cnnlint.graph.layers import Conv, ConvTranspose, Dense, Elementwise
+from cnnlint.graph.tensor import Weight
+
+
+def fuse_bias(draft: Draft) -> None:
+    """Fuse Conv, ConvTranspose or Dense without a bias with the Add of one value per output feature behind it."""
+    for layer in draft:
+        if not isinstance(layer, Conv | ConvTranspose | Dense) or layer.use_bias:
+            continue
+        added = draft.sole_consumer(layer.output)
+        if not isinstance(added, Elementwise) or added.function != "add" or len(added.inputs) != 1:
+            continue
+        axis, features = (layer.axis, layer.units) if isinstance(layer, Dense) else (1, layer.filters)
+        if not is_per_feature(added, axis, features):
+            continue
+        biases = tuple(with_role(weight, "bias") for weight in added.weights)
+        draft.fuse((layer, added), replace(layer, use_bias=True, weights=(*layer.weights, *biases)))
+
+
+def is_per_feature(layer: Elementwise, axis: int, features: object) -> bool:
+    """Return whether the constant of `layer` has one value per feature along `axis` and none elsewhere."""
+    shape = layer.constant_shape
+    if shape is None or not layer.weights:
+        return False
+    axis %= len(shape)
+    return shape[axis] == features and all(dim == 1 for index, dim in enumerate(shape) if index != axis)
+
+
+def with_role(weight: Weight, role: str) -> Weight:
+    """Return `weight` in another role."""
+    return replace(weight, role=role)

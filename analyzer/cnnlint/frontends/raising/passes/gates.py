@@ -1,0 +1,104 @@
+"""Activations that exporters spell out: swish, hard swish, gelu, mish, hard sigmoid."""
+
+from __future__ import annotations
+
+from math import isclose, sqrt
+
+from cnnlint.frontends.raising.draft import Draft
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers import Activation, Elementwise, Multiply
+from cnnlint.graph.tensor import Tensor
+
+
+def fuse_activations(draft: Draft) -> None:
+    """Fuse each spelled-out activation into one Activation layer."""
+    for layer in draft:
+        if isinstance(layer, Activation) and layer.function in ("sigmoid", "hard_sigmoid", "tanh", "relu6"):
+            _fuse_product(draft, layer)
+        elif isinstance(layer, Elementwise) and layer.function == "erf":
+            _fuse_erf(draft, layer)
+
+
+def _fuse_product(draft: Draft, gate: Activation) -> None:
+    """x · sigmoid(x) is swish, x · hard_sigmoid(x) hard swish, x · tanh(softplus(x)) mish."""
+    if gate.function == "relu6":
+        _fuse_relu6(draft, gate)
+        return
+    product = draft.sole_consumer(gate.output)
+    if not isinstance(product, Multiply) or len(product.inputs) != 2:
+        return
+    other = next((tensor for tensor in product.inputs if tensor.name != gate.output.name), None)
+    if other is None:
+        return
+    if gate.function == "tanh":
+        soft = draft.producer(gate.input)
+        if isinstance(soft, Activation) and soft.function == "softplus" and soft.input.name == other.name:
+            if draft.sole_consumer(soft.output) is gate:
+                _fuse(draft, (soft, gate, product), other, "mish")
+    elif gate.input.name == other.name:
+        _fuse(draft, (gate, product), other, "swish" if gate.function == "sigmoid" else "hard_swish")
+
+
+def _fuse_relu6(draft: Draft, clip: Activation) -> None:
+    """relu6(x + 3) / 6 is hard sigmoid, and times x hard swish."""
+    shifted, scaled = draft.producer(clip.input), draft.sole_consumer(clip.output)
+    if not _is_constant(shifted, "add", 3.0) or draft.sole_consumer(clip.input) is not clip:
+        return
+    source = shifted.input
+    if isinstance(scaled, Multiply) and any(tensor.name == source.name for tensor in scaled.inputs):
+        sixth = draft.sole_consumer(scaled.output)
+        if _is_constant(sixth, "mul", 1 / 6) or _is_constant(sixth, "div", 6.0):
+            _fuse(draft, (shifted, clip, scaled, sixth), source, "hard_swish")
+        return
+    if not (_is_constant(scaled, "mul", 1 / 6) or _is_constant(scaled, "div", 6.0)):
+        return
+    product = draft.sole_consumer(scaled.output)
+    if isinstance(product, Multiply) and any(tensor.name == source.name for tensor in product.inputs):
+        _fuse(draft, (shifted, clip, scaled, product), source, "hard_swish")
+    else:
+        _fuse(draft, (shifted, clip, scaled), source, "hard_sigmoid")
+
+
+def _fuse_erf(draft: Draft, erf: Elementwise) -> None:
+    """x · (1 + erf(x / √2)) / 2 in any order of its factors is gelu."""
+    inner, plus = draft.producer(erf.input), draft.sole_consumer(erf.output)
+    if not (_is_constant(inner, "div", sqrt(2)) or _is_constant(inner, "mul", sqrt(0.5))):
+        return
+    if not _is_constant(plus, "add", 1.0):
+        return
+    source = inner.input
+    chain: list[Layer] = [inner, erf, plus]
+    half, gated = False, False
+    layer: Layer = plus
+    while not (half and gated):
+        following = draft.sole_consumer(layer.output)
+        if _is_constant(following, "mul", 0.5) or _is_constant(following, "div", 2.0):
+            half = True
+        elif isinstance(following, Multiply) and len(following.inputs) == 2:
+            other = next((tensor for tensor in following.inputs if tensor.name != layer.output.name), None)
+            halved = draft.producer(other) if other is not None else None
+            if other is not None and other.name == source.name:
+                gated = True
+            elif _is_constant(halved, "mul", 0.5) and halved.input.name == source.name:
+                chain.insert(0, halved)
+                half = gated = True
+            else:
+                return
+        else:
+            return
+        chain.append(following)
+        layer = following
+    _fuse(draft, tuple(chain), source, "gelu")
+
+
+def _is_constant(layer: Layer | None, function: str, value: float) -> bool:
+    return (
+        isinstance(layer, Elementwise)
+        and layer.function == function
+        and layer.constant is not None
+        and isclose(layer.constant, value, rel_tol=1e-3)
+    )
+
+
+def _fuse(draft: Draft, layers: tuple[Layer, ...], source: Tensor, function: str) -> None:
+    draft.fuse(layers, Activation(name=layers[-1].name, inputs=(source,), function=function))
