@@ -14,6 +14,8 @@ from cnnlint.errors import ModelError
 from cnnlint.frontends.onnx import datatypes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -23,7 +25,7 @@ def _dtype(name: str) -> np.dtype[np.generic]:
     except TypeError:
         pass
     try:
-        import ml_dtypes
+        import ml_dtypes  # noqa: PLC0415  (only types that numpy lacks need it)
 
         return np.dtype(getattr(ml_dtypes, name))
     except (ImportError, AttributeError):
@@ -32,8 +34,11 @@ def _dtype(name: str) -> np.dtype[np.generic]:
         ) from None
 
 
-def from_raw(data: NDArray[np.uint8], shape: tuple[int, ...], dtype: str) -> NDArray[np.generic]:
-    """Shape little-endian bytes, which have the length that shape and type need."""
+def from_raw(
+    content: bytes | memoryview | NDArray[np.uint8], shape: tuple[int, ...], dtype: str
+) -> NDArray[np.generic]:
+    """Shape little-endian bytes, which have the length that shape and type need, without copying them."""
+    data = np.frombuffer(content, dtype=np.uint8)
     final = _dtype(dtype)
     elements = prod(shape)
     bits = {"int4": 4, "uint4": 4, "float4_e2m1fn": 4, "int2": 2, "uint2": 2}.get(dtype, 8)
@@ -49,8 +54,9 @@ def from_raw(data: NDArray[np.uint8], shape: tuple[int, ...], dtype: str) -> NDA
     return data.view(final.newbyteorder("<")).astype(final, copy=False).reshape(shape)
 
 
-def typed_entries(content: NDArray[np.uint8], number: int) -> NDArray[np.generic]:
+def typed_entries(packed: bytes | memoryview, number: int) -> NDArray[np.generic]:
     """Decode the packed content of the typed field `number` to its own entries."""
+    content = np.frombuffer(packed, dtype=np.uint8)
     if number in {datatypes.FLOAT_DATA, datatypes.DOUBLE_DATA}:
         unit = np.dtype("<f4" if number == datatypes.FLOAT_DATA else "<f8")
         return content[: content.size // unit.itemsize * unit.itemsize].view(unit)
@@ -77,3 +83,22 @@ def from_entries(entries: NDArray[np.generic], shape: tuple[int, ...], dtype: st
         return (entries.astype(np.uint8) & np.uint8(0x3F)).view(final).reshape(shape)
     # An entry is the pattern of the element's bits, sign-extended by protobuf.
     return entries.astype(f"u{final.itemsize}").view(final).reshape(shape)
+
+
+def from_texts(texts: Sequence[bytes | memoryview], shape: tuple[int, ...]) -> NDArray[np.generic]:
+    """Decode UTF-8 strings, which are as many as the shape needs, to an array of objects."""
+    decoded = [bytes(text).decode("utf-8", "backslashreplace") for text in texts]
+    return np.array(decoded, dtype=object).reshape(shape)
+
+
+def unfolded(values: NDArray[np.generic], indices: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.generic]:
+    """Put `values` [NNZ] at `indices`, [NNZ] in row-major order or [NNZ, rank], among zeros.
+
+    Raises:
+        IndexError, ValueError: An index is out of bounds, or there are not as many indices as values.
+    """
+    places = indices.astype(np.int64)
+    flat = np.ravel_multi_index(tuple(places.T), shape) if places.ndim == 2 else places
+    dense = np.zeros(prod(shape), dtype=values.dtype)
+    dense[flat] = values.reshape(-1)
+    return dense.reshape(shape)

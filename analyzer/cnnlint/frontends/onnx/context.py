@@ -8,9 +8,13 @@ from cnnlint.errors import ModelError
 from cnnlint.frontends.onnx.wire import text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cnnlint.frontends.onnx.external import Folder
-    from cnnlint.frontends.onnx.records import AttributeValue, ValueRecord
+    from cnnlint.frontends.onnx.records import AttributeValue, GraphRecord, ValueRecord
     from cnnlint.frontends.onnx.source import ByteSource
+
+    GraphReader = Callable[["Context", int, int, int], GraphRecord]
 
 MAX_SUBGRAPHS = 64
 """Deepest nesting of subgraphs; protobuf itself stops at 100 messages, which is 33 subgraphs."""
@@ -25,13 +29,16 @@ class Context:
     Args:
         source: The model's bytes.
         folder: Where its external data lies; None for a model in memory, whose external data stays unread.
+        graph: Reads a GraphProto at [start, stop) and so many subgraphs deep; attributes hold graphs whose nodes
+            hold attributes.
     """
 
-    __slots__ = ("attributes", "folder", "source", "types")
+    __slots__ = ("attributes", "folder", "graph", "source", "types")
 
-    def __init__(self, source: ByteSource, folder: Folder | None) -> None:
+    def __init__(self, source: ByteSource, folder: Folder | None, graph: GraphReader) -> None:
         self.source = source
         self.folder = folder
+        self.graph = graph
         self.attributes: dict[bytes, tuple[str, AttributeValue | None, str]] = {}
         self.types: dict[bytes, ValueRecord] = {}
 

@@ -49,8 +49,8 @@ def _kind(head: bytes) -> str | None:
         return "ONNX as protobuf text"
     if start.startswith((b"{", b"[")):
         return "JSON text"
-    if head.startswith(b"\x08\x01\x12") and b"serve" in head:
-        return "a TensorFlow SavedModel"
+    if head.startswith(b"\x08\x01\x12"):  # saved_model_schema_version and meta_graphs
+        return "perhaps the saved_model.pb of a TensorFlow SavedModel"
     if head.startswith(b"\x0a") and (b"\x12\x0bPlaceholder" in head or b"\x12\x05Const" in head):
         return "a frozen TensorFlow graph"
     return None

@@ -1,49 +1,26 @@
-"""NodeProto, AttributeProto, GraphProto and FunctionProto -> records."""
+"""NodeProto, GraphProto and FunctionProto -> records."""
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
+from cnnlint.frontends.onnx.attributes import INLINE, attribute, decode_attribute
 from cnnlint.frontends.onnx.context import MAX_SUBGRAPHS
-from cnnlint.frontends.onnx.records import (
-    FunctionRecord,
-    GraphRecord,
-    NodeRecord,
-    TensorRecord,
-    ValueRecord,
-)
+from cnnlint.frontends.onnx.records import FunctionRecord, GraphRecord, NodeRecord
 from cnnlint.frontends.onnx.tensors import sparse_tensor, tensor
-from cnnlint.frontends.onnx.values import value_info, value_type
-from cnnlint.frontends.onnx.wire import (
-    WireError,
-    closed,
-    content,
-    entry,
-    fields,
-    signed,
-    text,
-    varint,
-    varints,
-)
+from cnnlint.frontends.onnx.values import value_info
+from cnnlint.frontends.onnx.wire import closed, content, entry, fields, signed, text, varint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cnnlint.frontends.onnx.context import Context
-    from cnnlint.frontends.onnx.records import AttributeValue
-
-INLINE = 1024
-"""Messages up to this many bytes are read whole; of larger ones, fields that hold payloads stay in the file."""
+    from cnnlint.frontends.onnx.records import AttributeValue, TensorRecord, ValueRecord
 
 _MEMO = 96
 """Attributes up to this many bytes are worth remembering."""
 
 _NONE: dict[str, str] = {}
-
-# The tags of AttributeProto whose fields hold tensors and graphs, and how each is read.
-_TENSOR, _GRAPH, _TENSORS, _GRAPHS, _SPARSE, _SPARSES = 0x2A, 0x32, 0x52, 0x5A, 0xB2, 0xBA
-_HEAVY = frozenset({_TENSOR, _GRAPH, _TENSORS, _GRAPHS, _SPARSE, _SPARSES})
 
 
 def node(context: Context, start: int, end: int, depth: int = 0) -> NodeRecord:
@@ -93,7 +70,7 @@ def _node(context: Context, data: bytes, base: int, depth: int, ranges: Iterable
             key = data[start:pos]
             known = memo.get(key)
             if known is None:
-                known = _attribute(context, key, base + start, depth, {})
+                known = decode_attribute(context, key, base + start, depth)
                 if pos - start <= _MEMO:
                     memo[key] = known
             found.append(known)
@@ -120,127 +97,6 @@ def opset_domain(data: bytes) -> str:
     """Decode an operator domain; the default one goes by two names."""
     domain = text(data)
     return "" if domain == "ai.onnx" else domain
-
-
-def attribute(context: Context, start: int, end: int, depth: int) -> tuple[str, AttributeValue | None, str]:
-    """Read the AttributeProto at [start, end): its name, its value, and the attribute that it refers to.
-
-    The value is None for a reference and for types that are not known.
-
-    Raises:
-        WireError: It is malformed.
-        ModelError: A tensor in it is wrong, or its subgraphs are nested too deep.
-    """
-    source = context.source
-    if end - start <= INLINE:
-        return _attribute(context, source.read(start, end - start), start, depth, {})
-    light: list[bytes] = []
-    heavy: dict[int, list[tuple[int, int]]] = {}
-    field = start
-    for tag, begin, stop in fields(source, start, end):
-        if tag in _HEAVY:
-            heavy.setdefault(tag, []).append((begin, stop))
-        elif tag != 0x6A:
-            light.append(source.read(field, stop - field))
-        field = stop
-    return _attribute(context, b"".join(light), start, depth, heavy)
-
-
-def _attribute(
-    context: Context, data: bytes, base: int, depth: int, heavy: dict[int, list[tuple[int, int]]]
-) -> tuple[str, AttributeValue | None, str]:
-    """Decode an AttributeProto that lies at `base`, with the fields at `heavy` that are not in `data`."""
-    name = reference = ""
-    kind = 0
-    integer, real, string = 0, 0.0, b""
-    integers: list[int] = []
-    reals: list[float] = []
-    strings: list[bytes] = []
-    types: list[ValueRecord] = []
-    seen = 0
-    pos, end = 0, len(data)
-    while pos < end:
-        tag, start, pos = content(data, pos)
-        if pos > end:
-            break
-        if tag == 0x0A:
-            name = data[start:pos].decode("utf-8", "backslashreplace")
-        elif tag == 0xA0:
-            kind = varint(data, start)[0]
-        elif tag == 0x18:
-            integer, seen = signed(varint(data, start)[0]), 2
-        elif tag == 0x40:
-            integers.append(signed(varint(data, start)[0]))
-        elif tag == 0x42:
-            integers.extend(map(signed, varints(data[start:pos])))
-        elif tag == 0x15:
-            real, seen = struct.unpack_from("<f", data, start)[0], 1
-        elif tag in {0x3D, 0x3A}:
-            reals.extend(_floats(data[start:pos]))
-        elif tag == 0x22:
-            string, seen = data[start:pos], 3
-        elif tag == 0x4A:
-            strings.append(data[start:pos])
-        elif tag in _HEAVY:
-            heavy.setdefault(tag, []).append((base + start, base + pos))
-        elif tag in {0x72, 0x7A}:
-            types.append(value_type(data[start:pos]))
-        elif tag == 0xAA:
-            reference = text(data[start:pos])
-    closed(pos, end)
-    value: AttributeValue | None
-    match kind or _deduced(seen, heavy, integers=integers, reals=reals, strings=strings, types=types):
-        case 1:
-            value = real
-        case 2:
-            value = integer
-        case 3:
-            value = string
-        case 4:
-            tensors = [tensor(context, *span) for span in heavy.get(_TENSOR, ())]
-            value = tensors[-1] if tensors else TensorRecord("", (), "", None)
-        case 5:
-            graphs = [graph(context, *span, depth + 1) for span in heavy.get(_GRAPH, ())]
-            value = graphs[-1] if graphs else GraphRecord("", (), {}, (), (), {})
-        case 6:
-            value = tuple(reals)
-        case 7:
-            value = tuple(integers)
-        case 8:
-            value = tuple(strings)
-        case 9:
-            value = tuple(tensor(context, *span) for span in heavy.get(_TENSORS, ()))
-        case 10:
-            value = tuple(graph(context, *span, depth + 1) for span in heavy.get(_GRAPHS, ()))
-        case 11:
-            tensors = [sparse_tensor(context, *span) for span in heavy.get(_SPARSE, ())]
-            value = tensors[-1] if tensors else TensorRecord("", (), "", None)
-        case 12:
-            value = tuple(sparse_tensor(context, *span) for span in heavy.get(_SPARSES, ()))
-        case 13:
-            value = types[-1] if types else ValueRecord("", None, "")
-        case 14:
-            value = tuple(types)
-        case _:
-            value = None
-    return name, value, reference
-
-
-def _deduced(
-    seen: int, heavy: Iterable[int], *, integers: object, reals: object, strings: object, types: object
-) -> int:
-    """Return the attribute's type in files of IR version 1, which do not say it: that of the field in use."""
-    for kind, used in ((7, integers), (6, reals), (8, strings), (13, types)):
-        if used:
-            return kind
-    tags = {_TENSOR: 4, _GRAPH: 5, _TENSORS: 9, _GRAPHS: 10, _SPARSE: 11, _SPARSES: 12}
-    return next((tags[tag] for tag in heavy), seen)
-
-
-def _floats(data: bytes) -> tuple[float, ...]:
-    if len(data) % 4:
-        raise WireError("a list of floats ends within one")
-    return struct.unpack(f"<{len(data) // 4}f", data)
 
 
 def graph(context: Context, start: int, end: int, depth: int = 0) -> GraphRecord:

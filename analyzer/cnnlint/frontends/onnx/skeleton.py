@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cnnlint.frontends.onnx.records import FunctionRecord, GraphRecord
     from cnnlint.frontends.onnx.source import ByteSource
 
+_GRAPH = 0x3A
+
 
 def read(path: str) -> ModelRecord:
     """Read the skeleton of the ONNX file at `path`.
@@ -62,7 +64,7 @@ def read_source(source: ByteSource, folder: Folder | None, path: str) -> ModelRe
     """
     if source.size == 0:
         raise ModelError("the file is empty", path=path or None)
-    context = Context(source, folder)
+    context = Context(source, folder, graph)
     begun: list[int] = []
     try:
         return _model(context, path, begun)
@@ -81,7 +83,7 @@ def _model(context: Context, path: str, begun: list[int]) -> ModelRecord:
     metadata: dict[str, str] = {}
     for tag, begin, stop in fields(source, 0, source.size):
         begun.append(tag)
-        if tag == 0x3A:
+        if tag == _GRAPH:
             if main is not None:
                 raise context.error("holds two graphs")
             main = graph(context, begin, stop)
@@ -123,9 +125,9 @@ def _unreadable(source: ByteSource, path: str, begun: list[int], error: Exceptio
     known = diagnose(source.read(0, LOOK), where)
     if known is not None:
         return known
-    if 0x3A in begun:
+    if _GRAPH in begun:
         reason = str(error) if isinstance(error, WireError) else "it ends in the middle of a field"
         return ModelError(f"is a damaged ONNX model: {reason}", path=where)
-    if begun[:1] == [0x08] and len(begun) > 1 and isinstance(error, TruncatedError):
+    if begun[:1] == [0x08] and isinstance(error, TruncatedError) and (len(begun) > 1 or error.tag == _GRAPH):
         return ModelError(f"is a truncated ONNX model: {error}", path=where)
     return ModelError("is not an ONNX model", path=where)

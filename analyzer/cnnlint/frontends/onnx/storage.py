@@ -60,15 +60,13 @@ class RawStorage(Struct, frozen=True, gc=False):
         Raises:
             ModelError: The bytes cannot be read, are too few or too many, or are of an unknown type.
         """
-        import numpy as np
-
-        from cnnlint.frontends.onnx import arrays
+        from cnnlint.frontends.onnx import arrays  # noqa: PLC0415  (it imports numpy)
 
         needed = storage_bytes(self.dtype, prod(self.shape))
         if needed is None or needed != self.length:
             raise ModelError(mismatch(self.name, self.shape, self.length), path=self.source.path)
-        data = np.frombuffer(self.source.view(self.offset, self.length), dtype=np.uint8)
-        if data.size != self.length:
+        data = self.source.view(self.offset, self.length)
+        if len(data) != self.length:
             raise ModelError(f"the values of tensor {self.name!r} are cut off", path=self.source.path)
         return arrays.from_raw(data, self.shape, self.dtype)
 
@@ -114,9 +112,7 @@ class TypedStorage(Struct, frozen=True, gc=False):
         Raises:
             ModelError: The bytes cannot be read, or the values are too few or too many.
         """
-        import numpy as np
-
-        from cnnlint.frontends.onnx import arrays
+        from cnnlint.frontends.onnx import arrays  # noqa: PLC0415  (it imports numpy)
 
         number = datatypes.typed_field(self.dtype)
         try:
@@ -131,10 +127,8 @@ class TypedStorage(Struct, frozen=True, gc=False):
         if number == datatypes.STRING_DATA:
             if len(chunks) != elements:
                 raise ModelError(mismatch(self.name, self.shape, len(chunks), "values"), path=self.source.path)
-            texts = [bytes(chunk).decode("utf-8", "backslashreplace") for chunk in chunks]
-            return np.array(texts, dtype=object).reshape(self.shape)
-        joined = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        entries = arrays.typed_entries(np.frombuffer(joined, dtype=np.uint8), number)
+            return arrays.from_texts(chunks, self.shape)
+        entries = arrays.typed_entries(chunks[0] if len(chunks) == 1 else b"".join(chunks), number)
         if len(entries) != datatypes.typed_entry_count(self.dtype, elements):
             raise ModelError(mismatch(self.name, self.shape, len(entries), "values"), path=self.source.path)
         return arrays.from_entries(entries, self.shape, self.dtype)
@@ -173,7 +167,7 @@ class SparseStorage(Struct, frozen=True, gc=False):
         Raises:
             ModelError: It would be larger than `MAX_DENSE_BYTES`, or an index is out of its bounds.
         """
-        import numpy as np
+        from cnnlint.frontends.onnx import arrays  # noqa: PLC0415  (it imports numpy)
 
         if self.values.storage is None or self.indices.storage is None:
             raise ModelError(f"the values of sparse tensor {self.name!r} are not in the file")
@@ -181,14 +175,10 @@ class SparseStorage(Struct, frozen=True, gc=False):
         if (storage_bytes(self.values.dtype, elements) or 0) > MAX_DENSE_BYTES:
             raise ModelError(f"sparse tensor {self.name!r} of {elements:,} elements is too large to unfold")
         values, indices = self.values.storage.read(), self.indices.storage.read()
-        dense = np.zeros(elements, dtype=values.dtype)
         try:
-            if indices.ndim == 2:
-                indices = np.ravel_multi_index(tuple(indices.T.astype(np.int64)), self.shape)
-            dense[indices.astype(np.int64)] = values.reshape(-1)
+            return arrays.unfolded(values, indices, self.shape)
         except (IndexError, ValueError) as error:
             raise ModelError(f"sparse tensor {self.name!r} has indices that do not fit it") from error
-        return dense.reshape(self.shape)
 
 
 def mismatch(name: str, shape: tuple[int, ...], held: int, unit: str = "bytes") -> str:

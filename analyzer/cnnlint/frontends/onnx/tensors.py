@@ -62,10 +62,9 @@ def tensor(context: Context, start: int, end: int) -> TensorRecord:
     if parts.is_external:
         return TensorRecord(parts.name, shape, dtype, _external(context, parts, shape, dtype))
     if parts.raw is not None and (parts.raw[1] or not elements):
-        return _raw(context, parts.name, shape, dtype, *parts.raw)
-    ranges = parts.payloads.get(datatypes.typed_field(dtype))
-    if ranges is not None or not elements:
-        return _typed(context, parts.name, shape, dtype, (start, end), ranges or [])
+        return _raw(context, parts.name, shape, dtype, parts.raw)
+    if datatypes.typed_field(dtype) in parts.payloads or not elements:
+        return _typed(context, parts, shape, dtype, (start, end))
     if parts.payloads or (storage_bytes(dtype, elements) or 0) > MAX_INLINE_BYTES:
         raise context.error(mismatch(parts.name, shape, 0))
     return TensorRecord(parts.name, shape, dtype, None)
@@ -105,18 +104,16 @@ def _scan(context: Context, start: int, end: int) -> _Parts:
             tag, size = head[at], head[at + 1]
         except IndexError:
             raise TruncatedError("it ends in the middle of a tensor") from None
-        if tag == 0x08 and size < 0x80:
-            dims.append(size)
+        if tag in {0x08, 0x10} and size < 0x80:
             pos += 2
-            continue
-        if tag == 0x10 and size < 0x80:
-            parts.code = size
-            pos += 2
+            if tag == 0x08:
+                dims.append(size)
+            else:
+                parts.code = size
             continue
         if size < 0x80 and tag & 0x87 == 2:
             begin = pos + 2
             pos = begin + size
-            stop = at + 2 + size
         else:
             tag, begin, stop = content(head, at)
             begin += base
@@ -127,12 +124,9 @@ def _scan(context: Context, start: int, end: int) -> _Parts:
         if tag == 0x4A:
             parts.raw = (begin, pos - begin)
         elif tag == 0x42:
-            name = head[begin - base : stop] if pos <= limit else read(begin, pos - begin)
-            parts.name = name.decode("utf-8", "backslashreplace")
+            parts.name = context.text(begin, pos)
         elif tag == 0x08:
             dims.append(signed(varint(head, begin - base)[0]))
-        elif tag == 0x10:
-            parts.code = varint(head, begin - base)[0]
         elif number in _TYPED:
             parts.payloads.setdefault(number, []).append((begin, pos))
         elif tag == 0x6A:
@@ -145,7 +139,8 @@ def _scan(context: Context, start: int, end: int) -> _Parts:
     return parts
 
 
-def _raw(context: Context, name: str, shape: tuple[int, ...], dtype: str, offset: int, length: int) -> TensorRecord:
+def _raw(context: Context, name: str, shape: tuple[int, ...], dtype: str, place: tuple[int, int]) -> TensorRecord:
+    offset, length = place
     elements = prod(shape)
     needed = storage_bytes(dtype, elements)
     if needed is not None and needed != length:
@@ -158,14 +153,10 @@ def _raw(context: Context, name: str, shape: tuple[int, ...], dtype: str, offset
 
 
 def _typed(
-    context: Context,
-    name: str,
-    shape: tuple[int, ...],
-    dtype: str,
-    message: tuple[int, int],
-    ranges: list[tuple[int, int]],
+    context: Context, parts: _Parts, shape: tuple[int, ...], dtype: str, message: tuple[int, int]
 ) -> TensorRecord:
-    start, end = message
+    name, (start, end) = parts.name, message
+    ranges = parts.payloads.get(datatypes.typed_field(dtype), [])
     elements = prod(shape)
     held = sum(stop - begin for begin, stop in ranges)
     entries = datatypes.typed_entry_count(dtype, elements)

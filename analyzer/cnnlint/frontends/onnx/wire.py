@@ -25,7 +25,16 @@ class WireError(Exception):
 
 
 class TruncatedError(WireError):
-    """A field reaches beyond the end of the message that holds it."""
+    """A field reaches beyond the end of the message that holds it.
+
+    Args:
+        reason: In one clause.
+        tag: The field's tag; 0 if not even that is whole.
+    """
+
+    def __init__(self, reason: str, tag: int = 0) -> None:
+        super().__init__(reason)
+        self.tag = tag
 
 
 def varint(data: bytes, pos: int) -> tuple[int, int]:
@@ -131,7 +140,7 @@ def fields(source: ByteSource, start: int, end: int) -> Iterator[tuple[int, int,
             begin += base
             stop += base
         if stop > end:
-            raise TruncatedError(f"a field of {stop - begin:,} bytes is cut off after {end - begin:,}")
+            raise TruncatedError(f"a field of {stop - begin:,} bytes is cut off after {end - begin:,}", tag)
         yield tag, begin, stop
         pos = stop
 

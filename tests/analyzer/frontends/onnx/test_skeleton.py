@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from importlib import import_module
 from pathlib import Path
-
 
 import numpy as np
 import onnx
@@ -35,9 +35,7 @@ def test_agrees_with_onnx_on_the_models_that_onnx_ships(folder):
 def test_agrees_with_onnx_on_the_model_of_every_operator_test():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the cases compute their expected outputs, infinities included
-        from onnx.backend.test.case.node import collect_testcases
-
-        cases = collect_testcases("")
+        cases = import_module("onnx.backend.test.case.node").collect_testcases("")
     models = [case.model for case in cases if case.model is not None]
     assert len(models) > 1000
     for model in models:
@@ -104,7 +102,7 @@ def test_reads_the_types_that_numpy_lacks(code, raw, count):
 
 def test_names_every_type_that_onnx_knows():
     for name, code in TensorProto.DataType.items():
-        if name not in {"UNDEFINED"}:
+        if name != "UNDEFINED":
             value = helper.make_tensor_value_info("x", code, [1])
             model = model_of(value_info=[value])
             assert read_bytes(model.SerializeToString()).graph.value_infos["x"].dtype == agreement.dtype_name(code)
@@ -256,7 +254,9 @@ def test_raw_data_is_mapped_and_located_in_the_file(tmp_path):
 
 
 def test_repeated_attributes_keep_the_values_of_their_own_node():
-    ones = [helper.make_node("Constant", [], [f"c{i}"], value=numpy_helper.from_array(np.float32(i % 3))) for i in range(9)]
+    ones = [
+        helper.make_node("Constant", [], [f"c{i}"], value=numpy_helper.from_array(np.float32(i % 3))) for i in range(9)
+    ]
     model = model_of(nodes=ones)
     agreement.assert_same_model(read_bytes(model.SerializeToString()), model)
 
@@ -325,7 +325,7 @@ def test_no_payload_is_touched_wherever_a_tensor_stands(holder, tmp_path):
         "constant": lambda: model_of(nodes=[constant]),
         "constants": lambda: model_of(nodes=[helper.make_node("Custom", [], ["w"], several=[tensor, tensor])]),
         "subgraph": lambda: model_of(nodes=[helper.make_node("If", ["c"], ["y"], then_branch=body, else_branch=body)]),
-        "function": lambda: model_of(),
+        "function": model_of,
     }[holder]()
     if holder == "function":
         opset = [helper.make_opsetid("", 18)]
