@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from onnx import TensorProto, helper, numpy_helper
 
+import zoo
 from cnnlint.frontends.onnx.external import LocalFolder
 from cnnlint.frontends.onnx.records import SMALL
 from cnnlint.frontends.onnx.skeleton import read, read_bytes, read_source
@@ -357,3 +358,10 @@ def test_a_file_read_in_blocks_is_the_file(tmp_path):
     for offset, length in zip(rng.integers(0, 300_100, 500), rng.integers(0, 70_000, 500) // 50, strict=True):
         assert file.read(int(offset), int(length)) == content[offset : offset + length]
         assert file.read(int(offset) + 3, 90_000) == content[offset + 3 : offset + 90_003]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50"])
+def test_agrees_with_onnx_on_what_tf2onnx_writes(name):
+    path = zoo.onnx_path(name)
+    agreement.assert_same_model(read(str(path)), onnx.load(path), str(path.parent))

@@ -1,0 +1,106 @@
+"""An ONNX file -> the same model with its weights left in the file, as external data of it.
+
+onnxruntime then maps the weights from the original file instead of parsing and copying them.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from cnnlint.errors import ModelError
+from cnnlint.frontends.onnx.source import local_file
+from cnnlint.frontends.onnx.wire import WireError, fields, varint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cnnlint.frontends.onnx.source import ByteSource
+
+STAYS = 4096
+"""Tensors up to this many bytes stay in the model: shape inference wants the values of shapes and axes."""
+
+_GRAPH, _INITIALIZER = 0x3A, 0x2A
+_RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION, _EXTERNAL = 0x4A, 0x6A, 0x70, 1
+_TYPED = frozenset({0x22, 0x2A, 0x32, 0x3A, 0x52, 0x5A})
+
+
+class _NotRawError(Exception):
+    """A large initializer stands in a typed field, which cannot be mapped."""
+
+
+def without_weights(path: str) -> bytes | None:
+    """Return the model at `path` with every large initializer of its graph replaced by a reference to the file.
+
+    What is returned is a ModelProto of a few kilobytes for a session whose option
+    `session.model_external_initializers_file_folder_path` is the folder of `path`. All else is kept to the byte;
+    tensors in attributes, subgraphs and functions stay where they are, and so does external data.
+
+    Returns:
+        None if a large initializer is not raw_data, and the model must be loaded from its file.
+
+    Raises:
+        ModelError: The file cannot be read or is no protobuf.
+    """
+    source = local_file(path)
+    file = os.path.basename(path).encode()
+    parts: list[bytes] = []
+    try:
+        field = 0
+        for tag, begin, stop in fields(source, 0, source.size):
+            if tag == _GRAPH:
+                parts.append(_message(_GRAPH, b"".join(_graph(source, begin, stop, file))))
+            else:
+                parts.append(source.read(field, stop - field))
+            field = stop
+    except _NotRawError:
+        return None
+    except WireError as error:
+        raise ModelError(f"is a damaged ONNX model: {error}", path=path) from error
+    return b"".join(parts)
+
+
+def _graph(source: ByteSource, start: int, end: int, file: bytes) -> Iterator[bytes]:
+    """Yield the GraphProto's fields, in runs as long as nothing in them changes."""
+    run = field = start
+    for tag, begin, stop in fields(source, start, end):
+        if tag == _INITIALIZER and stop - begin > STAYS:
+            yield source.read(run, field - run)
+            yield _message(_INITIALIZER, _tensor(source, begin, stop, file))
+            run = stop
+        field = stop
+    yield source.read(run, end - run)
+
+
+def _tensor(source: ByteSource, start: int, end: int, file: bytes) -> bytes:
+    """Return the TensorProto with its raw_data replaced by a reference to where it lies."""
+    kept: list[bytes] = []
+    place: tuple[int, int] | None = None
+    field = start
+    for tag, begin, stop in fields(source, start, end):
+        if tag == _RAW_DATA:
+            place = (begin, stop - begin)
+        elif tag in _TYPED and stop - begin > STAYS:
+            raise _NotRawError
+        elif tag == _DATA_LOCATION and varint(source.read(begin, stop - begin), 0)[0] == _EXTERNAL:
+            return source.read(start, end - start)
+        else:
+            kept.append(source.read(field, stop - field))
+        field = stop
+    if place is None:
+        raise _NotRawError
+    for key, value in ((b"location", file), (b"offset", b"%d" % place[0]), (b"length", b"%d" % place[1])):
+        kept.append(_message(_EXTERNAL_DATA, _message(0x0A, key) + _message(0x12, value)))
+    kept.append(bytes((_DATA_LOCATION, _EXTERNAL)))
+    return b"".join(kept)
+
+
+def _message(tag: int, content: bytes) -> bytes:
+    """Encode a length-delimited field whose tag is a single byte."""
+    header = bytearray((tag,))
+    length = len(content)
+    while length > 0x7F:
+        header.append(length & 0x7F | 0x80)
+        length >>= 7
+    header.append(length)
+    return bytes(header) + content
