@@ -1,0 +1,181 @@
+"""Seeded inputs: what a check feeds to a model, and how a report words it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from cnnlint.errors import RuntimeCheckError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cnnlint.frontends.onnx.records import GraphRecord, ValueRecord
+    from cnnlint.graph.tensor import Dim
+
+BATCH = 2
+"""Samples in a batch whose size is dynamic: the fewest in which one sample can depend on another."""
+
+EXTENTS = (224, 256, 64)
+"""What a dynamic height or width is tried with: the usual crop, then powers of two for nets that halve often."""
+
+LENGTH = 16
+"""What a dynamic axis that is neither batch nor space is given."""
+
+MOST_CHANNELS = 4
+"""A fixed extent up to this, first or last of a sample, is taken for the channels of an image."""
+
+DISTRIBUTIONS = {
+    "float": "standard normal",
+    "uint8": "uniform in 0..255",
+    "int8": "uniform in -128..127",
+    "int": "0 or 1",
+    "bool": "false or true",
+}
+"""Integers wider than a byte are indices or flags, and 0 and 1 are good ones in any table of two entries."""
+
+
+class Extents(Struct, frozen=True):
+    """The shapes that inputs are given.
+
+    Attributes:
+        shapes: By the input's name.
+        batched: Inputs whose first axis is the batch, with its extent in `batch`.
+        batch: Samples; None where no input has a batch axis.
+        dynamic: Whether the model leaves the batch open.
+        guessed: What was chosen for open extents other than the batch: "x.height=224" by where it is; () if none.
+    """
+
+    shapes: dict[str, tuple[int, ...]]
+    batched: frozenset[str]
+    batch: int | None
+    dynamic: bool
+    guessed: tuple[str, ...]
+
+
+def fed_inputs(graph: GraphRecord) -> tuple[ValueRecord, ...]:
+    """Return the inputs that have no initializer and so have to be fed."""
+    return tuple(value for value in graph.inputs if value.name not in graph.initializers)
+
+
+def choose_extents(
+    inputs: Sequence[ValueRecord], given: Mapping[str, tuple[int, ...]], *, batch: int = BATCH, extent: int = EXTENTS[0]
+) -> Extents:
+    """Return a shape for each of `inputs`: as declared, as the user gives it, or with stated values.
+
+    Args:
+        inputs: What the file declares.
+        given: Whole shapes by the user, by name.
+        batch: For an open first axis.
+        extent: For other open axes of an image.
+
+    Raises:
+        RuntimeCheckError: An input is no tensor or of unknown rank, or a given shape does not fit it.
+    """
+    known = dict[str, int]()
+    for value in inputs:
+        for dim, size in zip(value.shape or (), given.get(value.name, ()), strict=False):
+            if isinstance(dim, str):
+                known[dim] = size
+    shapes, batched, guessed = dict[str, tuple[int, ...]](), set[str](), list[str]()
+    size: int | None = None
+    dynamic = False
+    for value in inputs:
+        if value.name in given:
+            shape = _given(value, given[value.name])
+        elif value.shape is None:
+            raise RuntimeCheckError(
+                f"the shape of input {value.name} is not declared", remedy=f"give it with --input {value.name}=..."
+            )
+        else:
+            shape = _chosen(value.name, value.shape, known, guessed, batch=batch, extent=extent)
+        shapes[value.name] = shape
+        if len(shape) > 1 and (size is None or shape[0] == size):
+            size = shape[0]
+            batched.add(value.name)
+            dynamic = dynamic or (value.shape is not None and not isinstance(value.shape[0], int))
+    return Extents(shapes, frozenset(batched), size, dynamic, tuple(guessed))
+
+
+def _given(value: ValueRecord, shape: tuple[int, ...]) -> tuple[int, ...]:
+    declared = value.shape
+    fits = declared is None or (
+        len(declared) == len(shape)
+        and all(not isinstance(dim, int) or dim == size for dim, size in zip(declared, shape, strict=True))
+    )
+    if not fits:
+        raise RuntimeCheckError(f"input {value.name} is declared as {worded(declared or ())}, not {worded(shape)}")
+    return shape
+
+
+def _chosen(
+    name: str, shape: tuple[Dim, ...], known: dict[str, int], guessed: list[str], *, batch: int, extent: int
+) -> tuple[int, ...]:
+    spatial = _spatial_axes(shape)
+    result = list[int]()
+    for axis, dim in enumerate(shape):
+        if isinstance(dim, int):
+            result.append(dim)
+            continue
+        if isinstance(dim, str) and dim in known:
+            size = known[dim]
+        elif axis == 0:
+            size = batch
+        else:
+            size = extent if axis in spatial else LENGTH
+            guessed.append(f"{name}.{dim or f'axis {axis}'}={size}")
+        if isinstance(dim, str):
+            known[dim] = size
+        result.append(size)
+    return tuple(result)
+
+
+def _spatial_axes(shape: tuple[Dim, ...]) -> frozenset[int]:
+    """Return the axes of a 2-D image's height and width, whichever way its channels stand."""
+    if len(shape) != 4:
+        return frozenset()
+    last, first = shape[-1], shape[1]
+    channels_last = isinstance(last, int) and last <= MOST_CHANNELS
+    channels_first = isinstance(first, int) and first <= MOST_CHANNELS
+    return frozenset({1, 2} if channels_last and not channels_first else {2, 3})
+
+
+def distribution(dtype: str) -> str:
+    """Return what the values of an input of type `dtype` are drawn from.
+
+    Raises:
+        RuntimeCheckError: Such inputs cannot be made.
+    """
+    if dtype in DISTRIBUTIONS:
+        return DISTRIBUTIONS[dtype]
+    if dtype in {"float16", "float32", "float64", "bfloat16"}:
+        return DISTRIBUTIONS["float"]
+    if dtype.startswith(("int", "uint")) and dtype[-2:] in {"16", "32", "64"}:
+        return DISTRIBUTIONS["int"]
+    raise RuntimeCheckError(f"inputs of type {dtype or 'unknown'} cannot be made up")
+
+
+def sample(shape: tuple[int, ...], dtype: str, rng: np.random.Generator) -> NDArray[Any]:
+    """Return random values of `shape` and `dtype`, distributed as `distribution` says."""
+    import numpy as np
+
+    kind = distribution(dtype)
+    if kind == DISTRIBUTIONS["float"]:
+        if dtype == "bfloat16":
+            raise RuntimeCheckError("inputs of type bfloat16 cannot be given from Python")
+        return rng.standard_normal(shape, dtype=np.float32).astype(dtype)
+    if dtype == "bool":
+        return rng.integers(0, 2, shape).astype(np.bool_)
+    if dtype in {"uint8", "int8"}:
+        limits = np.iinfo(dtype)
+        return rng.integers(limits.min, limits.max + 1, shape).astype(dtype)
+    return rng.integers(0, 2, shape).astype(dtype)
+
+
+def worded(shape: Sequence[Dim]) -> str:
+    """Return a shape as reports write it: "2×3×224×224"."""
+    return "×".join("?" if dim is None else str(dim) for dim in shape) or "scalar"

@@ -1,0 +1,229 @@
+"""The runs that checks share: one session, one batch of seeded inputs, and a second look at one sample of it."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from cnnlint.analysis.cost import peak_activation_bytes, total_macs
+from cnnlint.errors import RuntimeCheckError
+from cnnlint.runtime.inputs import EXTENTS, Extents, choose_extents, distribution, fed_inputs, sample, worded
+from cnnlint.runtime.samples import mixing_layers
+from cnnlint.runtime.session import Session, SessionError
+from cnnlint.runtime.tails import SoftmaxTail, softmax_tails
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from cnnlint.frontends.onnx.records import ValueRecord
+    from cnnlint.graph.graph import Graph
+    from cnnlint.runtime.program import Program
+
+SEED = 20_150_410
+"""The day that VGG's final version was put on arXiv; any number would do."""
+
+COSTLY = 5_000_000_000
+"""Multiply-accumulates per sample from which a run that can tell nothing new is spared."""
+
+
+class Run(Struct, frozen=True, eq=False):
+    """One run of the model.
+
+    Attributes:
+        feeds: Inputs by name.
+        values: The model's outputs and the watched tensors, by name.
+        extents: The shapes that were fed, and which were chosen here.
+        conditions: How the inputs were made, in words: "x 2×3×224×224 standard normal, seed 20150410".
+    """
+
+    feeds: dict[str, NDArray[Any]]
+    values: dict[str, NDArray[Any]]
+    extents: Extents
+    conditions: str
+
+
+class Failure(Struct, frozen=True, eq=False):
+    """A run that onnxruntime could not finish."""
+
+    error: SessionError
+    extents: Extents
+    conditions: str
+
+
+class Probe:
+    """A model under onnxruntime; sessions and runs are made when first asked for, and shared by all checks.
+
+    Args:
+        program: The model.
+        graph: The network that was raised from it.
+        inputs: Whole shapes by the user, for inputs with open extents.
+    """
+
+    def __init__(
+        self, program: Program, graph: Graph, *, inputs: Mapping[str, tuple[int, ...]] | None = None, seed: int = SEED
+    ) -> None:
+        self.program = program
+        self.graph = graph
+        self.seed = seed
+        self._given = dict(inputs or {})
+        self._watched = tuple(tail.logits for tail in self.tails)
+        self._session: Session | SessionError | None = None
+        self._run: Run | RuntimeCheckError | None = None
+        self.failures: list[Failure] = []
+
+    @property
+    def inputs(self) -> tuple[ValueRecord, ...]:
+        """What the file declares of the inputs that are fed."""
+        return fed_inputs(self.program.record.graph)
+
+    @property
+    def outputs(self) -> tuple[ValueRecord, ...]:
+        """What the file declares of the outputs."""
+        return self.program.record.graph.outputs
+
+    @cached_property
+    def tails(self) -> tuple[SoftmaxTail, ...]:
+        """The softmaxes that outputs come from."""
+        return softmax_tails(self.program.record)
+
+    def watch(self, names: Iterable[str]) -> None:
+        """Have runs return the tensors `names` as well; cheap before the first run, another session after it."""
+        made = {name for node in self.program.record.graph.nodes for name in node.outputs}
+        more = [name for name in dict.fromkeys(names) if name in made and name not in self._watched]
+        if more:
+            self._watched += tuple(more)
+            self._session = self._run = None
+            self.failures.clear()
+
+    @property
+    def session(self) -> Session:
+        """The model, loaded.
+
+        Raises:
+            SessionError: onnxruntime refuses it.
+        """
+        if self._session is None:
+            names = [value.name for value in self.outputs]
+            try:
+                self._session = Session(self.program, tuple(dict.fromkeys([*names, *self._watched])))
+            except SessionError as error:
+                self._session = error
+        if isinstance(self._session, SessionError):
+            raise self._session
+        return self._session
+
+    @property
+    def load_error(self) -> SessionError | None:
+        """Why onnxruntime does not load the model; None if it does."""
+        try:
+            _ = self.session
+        except SessionError as error:
+            return error
+        return None
+
+    def run(self) -> Run:
+        """Return the run of the first batch: two samples, where the model takes two.
+
+        Open heights and widths are tried with `EXTENTS`, an open batch that fails with one sample too; what failed
+        on the way is in `failures`.
+
+        Raises:
+            SessionError: onnxruntime does not load the model, or runs it with none of the shapes tried.
+            RuntimeCheckError: Inputs cannot be made up, or the run would not fit into memory.
+        """
+        if self._run is None:
+            try:
+                self._run = self._first()
+            except RuntimeCheckError as error:
+                self._run = error
+        if isinstance(self._run, RuntimeCheckError):
+            raise self._run
+        return self._run
+
+    def _first(self) -> Run:
+        session = self.session
+        batch = 1 if self.is_spared else 2
+        choices = [choose_extents(self.inputs, self._given, batch=batch)]
+        if choices[0].guessed:
+            choices += [choose_extents(self.inputs, self._given, batch=batch, extent=extent) for extent in EXTENTS[1:]]
+        if choices[0].dynamic and batch > 1:
+            choices.append(choose_extents(self.inputs, self._given, batch=1))
+        tried = list[Extents]()
+        for extents in choices:
+            if extents in tried:
+                continue
+            tried.append(extents)
+            self._refuse_memory(extents)
+            feeds = self.feeds(extents, self.seed)
+            conditions = self._conditions(extents)
+            try:
+                return Run(feeds, session.run(feeds), extents, conditions)
+            except SessionError as error:
+                self.failures.append(Failure(error, extents, conditions))
+        raise self.failures[0].error
+
+    @cached_property
+    def is_spared(self) -> bool:
+        """Whether the graph shows that samples cannot meet and a run costs enough to be content with that."""
+        macs = total_macs(self.graph)
+        return macs is not None and macs > COSTLY and not mixing_layers(self.graph)
+
+    def again(self) -> Run | None:
+        """Return a run of the first batch's first sample in other company: alone, or beside other samples.
+
+        None where the model takes no batch, only one of a single sample, or nothing could be learned from it.
+
+        Raises:
+            SessionError: onnxruntime cannot run it.
+            RuntimeCheckError: There is no first run.
+        """
+        import numpy as np
+
+        first = self.run()
+        extents = first.extents
+        if extents.batch is None or extents.batch < 2:
+            return None
+        if extents.dynamic:
+            feeds = {name: value[:1] if name in extents.batched else value for name, value in first.feeds.items()}
+        else:
+            others = self.feeds(extents, self.seed + 1)
+            feeds = {
+                name: np.concatenate([value[:1], others[name][1:]]) if name in extents.batched else value
+                for name, value in first.feeds.items()
+            }
+        return Run(feeds, self.session.run(feeds), extents, first.conditions)
+
+    def feeds(self, extents: Extents, seed: int) -> dict[str, NDArray[Any]]:
+        """Return inputs of the shapes `extents`, drawn in the order of the model's inputs from one generator.
+
+        Raises:
+            RuntimeCheckError: An input's type cannot be made up.
+        """
+        import numpy as np
+
+        rng = np.random.default_rng(seed)
+        return {value.name: sample(extents.shapes[value.name], value.dtype, rng) for value in self.inputs}
+
+    def _conditions(self, extents: Extents) -> str:
+        parts = (f"{v.name} {worded(extents.shapes[v.name])} {distribution(v.dtype)}" for v in self.inputs)
+        return f"{', '.join(parts) or 'no inputs'}, seed {self.seed}"
+
+    def _refuse_memory(self, extents: Extents) -> None:
+        """Refuse a run whose activations alone are more than the machine's memory."""
+        peak = peak_activation_bytes(self.graph)
+        memory = _memory()
+        needed = None if peak is None else peak * (extents.batch or 1)
+        if needed is not None and memory is not None and needed > memory:
+            raise RuntimeCheckError(f"a run needs {needed:,} bytes of activations, and the machine has {memory:,}")
+
+
+def _memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system
+        return None

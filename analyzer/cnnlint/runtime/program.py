@@ -1,0 +1,101 @@
+"""A model in the form that onnxruntime takes: bytes of a graph, and the folder that its weights lie in."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from cnnlint.errors import ModelError, RuntimeCheckError
+from cnnlint.frontends.onnx import skeleton
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import onnx
+
+    from cnnlint.frontends.onnx.records import ModelRecord
+
+LARGEST = 2**31 - 1
+"""Bytes that a protobuf message may have."""
+
+
+class Program(Struct, frozen=True, dict=True, eq=False):
+    """A model that can be run.
+
+    Attributes:
+        content: A serialised ModelProto, whose large weights may be external data.
+        folder: Where its external data lies; "" if it has none.
+        path: As the user wrote it; "" for a model in memory.
+    """
+
+    content: bytes
+    folder: str = ""
+    path: str = ""
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Program:
+        """Return the model in the ONNX file at `path`, its weights left in the file where that can be done.
+
+        Raises:
+            ModelError: The file cannot be read, or is not an ONNX model.
+        """
+        path = os.fspath(path)
+        folder = os.path.dirname(os.path.abspath(path))
+        try:
+            with open(path, "rb") as file:
+                return cls(file.read(), folder, path)
+        except OSError as error:
+            raise ModelError(f"cannot be opened: {error.strerror}", path=path) from error
+
+    @classmethod
+    def from_proto(cls, proto: onnx.ModelProto, folder: str = "") -> Program:
+        """Return `proto`, whose external data lies in `folder`.
+
+        Raises:
+            RuntimeCheckError: Its weights inside the message are more than protobuf can serialise.
+        """
+        if proto.ByteSize() > LARGEST:
+            raise RuntimeCheckError("the model in memory has more than 2 GB of weights, too many for one protobuf")
+        return cls(proto.SerializeToString(), folder)
+
+    def proto(self) -> onnx.ModelProto:
+        """Return a new ModelProto, its external data still outside."""
+        import onnx
+
+        return onnx.ModelProto.FromString(self.content)
+
+    @cached_property
+    def record(self) -> ModelRecord:
+        """What the model declares.
+
+        Raises:
+            ModelError: It is damaged.
+        """
+        return skeleton.read_bytes(self.content)
+
+    def with_outputs(self, names: Iterable[str]) -> Program:
+        """Return the model with the tensors `names` as further outputs.
+
+        Fields of one message that stand in two places are merged by every protobuf parser, so the outputs are
+        written behind the model as a second part of its graph.
+        """
+        present = {output.name for output in self.record.graph.outputs}
+        more = b"".join(_field(12, _field(1, name.encode())) for name in dict.fromkeys(names) if name not in present)
+        return Program(self.content + _field(7, more), self.folder, self.path) if more else self
+
+
+def _field(number: int, payload: bytes) -> bytes:
+    """Return a length-delimited protobuf field."""
+    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+
+
+def _varint(value: int) -> bytes:
+    groups = bytearray()
+    while value > 0x7F:
+        groups.append(value & 0x7F | 0x80)
+        value >>= 7
+    groups.append(value)
+    return bytes(groups)

@@ -1,0 +1,142 @@
+"""onnxruntime sessions that are cheap to make, quiet, and run what the file says and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from cnnlint.errors import RuntimeCheckError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cnnlint.runtime.program import Program
+
+    Values = Mapping[str, NDArray[Any]]
+
+FATAL = 4
+"""onnxruntime's level above errors: what is wrong is raised, and need not be on the user's stderr as well."""
+
+
+class Refusal(Enum):
+    """Why onnxruntime does not do it."""
+
+    BROKEN = "broken"
+    """The model is wrong."""
+    UNSUPPORTED = "unsupported"
+    """The installed onnxruntime lacks an operator, a type or a version."""
+
+
+class SessionError(RuntimeCheckError):
+    """onnxruntime does not load or does not run a model.
+
+    Attributes:
+        refusal: Whose fault it is, as far as the message tells.
+    """
+
+    def __init__(self, cause: str, refusal: Refusal) -> None:
+        super().__init__(cause)
+        self.refusal = refusal
+
+
+class Session:
+    """A model loaded into onnxruntime's CPU provider for a few runs.
+
+    Graph optimisation is off, so that what runs is what the file says. Weights are not repacked, and external
+    ones are mapped: loading costs next to nothing, for a somewhat slower run.
+
+    Args:
+        program: The model.
+        outputs: Tensors that a run returns; all outputs of the model if empty.
+
+    Raises:
+        SessionError: onnxruntime refuses the model.
+    """
+
+    def __init__(self, program: Program, outputs: Sequence[str] = ()) -> None:
+        ort = _onnxruntime()
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.log_severity_level = FATAL
+        options.intra_op_num_threads = processors()
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        # A thread that spins while it waits takes the processor from whatever else runs on the machine.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if program.folder:
+            options.add_session_config_entry(
+                "session.model_external_initializers_file_folder_path", os.path.abspath(program.folder)
+            )
+        wanted = program.with_outputs(outputs) if outputs else program
+        try:
+            self._session = ort.InferenceSession(wanted.content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise _refused(error) from error
+        self.outputs: tuple[str, ...] = tuple(outputs) or tuple(value.name for value in self._session.get_outputs())
+
+    def run(self, feeds: Values) -> dict[str, NDArray[np.generic]]:
+        """Return the values of `outputs` for the inputs `feeds`.
+
+        Raises:
+            SessionError: onnxruntime cannot run the model on them.
+        """
+        options = _onnxruntime().RunOptions()
+        options.log_severity_level = FATAL
+        try:
+            values: list[Any] = self._session.run(list(self.outputs), dict(feeds), options)
+        except Exception as error:
+            raise _refused(error) from error
+        return dict(zip(self.outputs, values, strict=True))
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows
+        return os.cpu_count() or 1
+
+
+def _onnxruntime() -> Any:
+    """Import onnxruntime, which has no type stubs."""
+    import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
+
+    return onnxruntime
+
+
+def _refused(error: Exception) -> SessionError:
+    """Word what onnxruntime says in one line."""
+    name, text = type(error).__name__, str(error)
+    lacking = name == "NotImplemented" or any(phrase in text for phrase in _LACKING)
+    return SessionError(one_line(text) or name, Refusal.UNSUPPORTED if lacking else Refusal.BROKEN)
+
+
+_LACKING = (
+    "is not a registered function/op",
+    "Could not find an implementation",
+    "is under development and support for this is limited",
+    "Unsupported model IR version",
+    "Load model from  failed:Unsupported",
+)
+
+_NOISE = (
+    (r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", ""),
+    (r"^Load model from .* failed:", ""),
+    (r"Status Message: ", ""),
+    (r"/\S+\.(?:cc|h|cpp):\d+ ", ""),  # where in onnxruntime's source
+    (r"onnxruntime::[\w:]+(?:<[^>]*>)?\([^)]*\)(?: const)? ", ""),
+    (r"Non-zero status code returned while running (\w+) node\. Name:'([^']*)' ?", r"\1 node '\2': "),
+    (r"(\w+ node) ''", r"\1"),
+    (r"\s+", " "),
+)
+
+
+def one_line(text: str) -> str:
+    """Return onnxruntime's message without codes, source places and line breaks."""
+    for pattern, replacement in _NOISE:
+        text = re.sub(pattern, replacement, text)
+    return text.strip()
