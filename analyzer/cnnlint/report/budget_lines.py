@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
 from cnnlint.budget import QUANTITIES
 from cnnlint.report.quantities import UNKNOWN, count, share
@@ -18,9 +19,14 @@ def budget_lines(budgets: Sequence[BudgetResult], view: View) -> Iterator[str]:
     for budget, (name, measured, limit, left) in zip(budgets, rows, strict=True):
         verdict = "kept" if budget.passed else "OVER" if budget.measured is not None else "FAIL"
         painted = view.paint(verdict, "good" if budget.passed else "error")
-        yield f"  {painted}  {name:<{widths[0]}}  {measured:>{widths[1]}} of {limit:>{widths[2]}}  {left}".rstrip()
+        line = f"{name:<{widths[0]}}  {measured:>{widths[1]}} of {limit:>{widths[2]}}"
+        if budget.measured is None and len(line) + len(left) + 10 > view.width:
+            yield f"  {painted}  {line}"
+            yield from (f"        {part}" for part in wrap(left, view.width - 8))
+        else:
+            yield f"  {painted}  {line}  {left}".rstrip()
         if budget.message and not budget.passed:
-            yield f"        {budget.message}"
+            yield from (f"        {part}" for part in wrap(budget.message, view.width - 8))
 
 
 def _row(budget: BudgetResult) -> tuple[str, str, str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -28,14 +30,25 @@ def json_schema(document: str) -> dict[str, Any]:
 
 
 def _required(definition: dict[str, Any]) -> dict[str, Any]:
-    """Every field is always written, also one that has its default."""
-    properties = definition.get("properties")
+    """Say that every field is always written, also one that has its default, and what each of them is."""
+    summary, attributes = _described(str(definition.get("description", "")))
+    definition = {**definition, "description": summary} if summary else definition
+    properties: dict[str, dict[str, Any]] | None = definition.get("properties")
     if properties is None:
         return definition
-    without_defaults = {
-        name: {key: value for key, value in field.items() if key != "default"} for name, field in properties.items()
-    }
-    return {**definition, "properties": without_defaults, "required": sorted(properties), "additionalProperties": False}
+    described: dict[str, dict[str, Any]] = {}
+    for name, field in properties.items():
+        kept = {key: value for key, value in field.items() if key != "default"}
+        described[name] = {**kept, "description": attributes[name]} if name in attributes else kept
+    return {**definition, "properties": described, "required": sorted(properties), "additionalProperties": False}
+
+
+def _described(docstring: str) -> tuple[str, dict[str, str]]:
+    """Return the first sentence of a docstring, and what its "Attributes:" say, by name."""
+    text = cleandoc(docstring)
+    attributes = text.partition("\nAttributes:\n")[2]
+    entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE)
+    return " ".join(text.partition("\n\n")[0].split()), {name: " ".join(said.split()) for name, said in entries}
 
 
 def _nullable_numbers(node: Any) -> Any:

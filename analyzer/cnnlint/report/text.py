@@ -32,9 +32,13 @@ def _model(model: ModelReport, view: View) -> Iterator[str]:
     if not view.quiet:
         yield from _headline(model, view)
         yield ""
+    explained = set[str]()
     for finding, hidden in _grouped(model.findings, view):
         if finding is not None:
             yield from _finding(finding, model, view)
+            if finding.code not in explained:
+                yield from _labelled("see", f"cnnlint explain {finding.code}", view)
+            explained.add(finding.code)
         else:
             yield from _summed_up(hidden, view)
         yield ""
@@ -58,8 +62,17 @@ def _headline(model: ModelReport, view: View) -> Iterator[str]:
         f"weights {size(model.weight_bytes)}",
         f"peak activations {size(model.peak_activation_bytes)}",
     )
-    for line in wrap(" · ".join(facts), view.width - 2):
-        yield f"  {line}"
+    yield from _joined(facts, view.width)
+
+
+def _joined(facts: Iterable[str], width: int) -> Iterator[str]:
+    line = ""
+    for fact in facts:
+        if line and len(line) + len(fact) + 5 > width:
+            yield f"  {line}"
+            line = ""
+        line = f"{line} · {fact}" if line else fact
+    yield f"  {line}"
 
 
 def _grouped(findings: Iterable[Finding], view: View) -> Iterator[tuple[Finding | None, list[Finding]]]:
@@ -99,12 +112,11 @@ def _finding(finding: Finding, model: ModelReport, view: View) -> Iterator[str]:
     if sentence:
         yield from _labelled("help", sentence, view)
         for line in code:
-            yield f"          {line}".rstrip()
+            yield f"{' ' * len('   = help:   ')}{line}".rstrip()
     if saved := _saved(finding.savings):
         yield from _labelled("saves", saved, view)
     if finding.proof is not None:
         yield from _labelled("proved" if finding.proof.equivalent else "not proved", _proof(finding.proof), view)
-    yield from _labelled("see", f"cnnlint explain {finding.code}", view)
 
 
 def _place(finding: Finding, model: ModelReport) -> str:

@@ -1,0 +1,53 @@
+"""From the options of a command line to what outweighs the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cnnlint.budget import Budget
+from cnnlint.config.settings import Flags
+from cnnlint.errors import ConfigError
+
+
+def flags_of(said: Mapping[str, Any]) -> Flags:
+    """Return the flags that the options `said` come to; an option that was not given says nothing.
+
+    Raises:
+        ConfigError: An input is not NAME=SHAPE, or a budget's amount cannot be read.
+    """
+    budget = Budget(
+        **{name.removeprefix("budget_"): amount for name, amount in said.items() if name.startswith("budget_")}
+    )
+    budget.limits()
+    return Flags(
+        select=_codes(said["select"]) or None,
+        extend_select=_codes(said["extend_select"]),
+        ignore=_codes(said["ignore"]),
+        fail_on=said["fail_on"],
+        pedantic=said["pedantic"],
+        static=said["static"],
+        model_ignores=False if said["no_model_ignores"] else None,
+        inputs=input_shapes(said["inputs"]),
+        budget=budget,
+    )
+
+
+def input_shapes(written: Iterable[str]) -> dict[str, str]:
+    """Return the shape written for each input, by name.
+
+    Raises:
+        ConfigError: An entry is not NAME=SHAPE.
+    """
+    shapes = dict[str, str]()
+    for entry in written:
+        # a name may hold an equals sign or a colon; a shape holds neither
+        name, separator, shape = entry.rpartition("=")
+        if not separator or not name or not shape:
+            raise ConfigError(f"--input {entry} does not name an input", remedy="write --input NAME=1x3x224x224")
+        shapes[name] = shape
+    return shapes
+
+
+def _codes(written: Iterable[str]) -> tuple[str, ...]:
+    return tuple(code.strip() for entry in written for code in entry.split(",") if code.strip())
