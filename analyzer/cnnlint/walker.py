@@ -14,7 +14,7 @@ from cnnlint.finding import Finding, NearMiss, with_fingerprint
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.patterns import Chain, Match
-from cnnlint.housekeeping import CrashedRule
+from cnnlint.housekeeping import CrashedRule, HousekeepingRule
 from cnnlint.identity import structural_identities
 from cnnlint.rule import LayerRule, ModelRule, PatternRule, Remark, Rule, RuntimeRule
 
@@ -45,10 +45,12 @@ class Walk(Struct, frozen=True, eq=False):
     Attributes:
         places: The findings, by rule and then in the order of the graph.
         near_misses: Why rules stayed silent, by code; empty unless asked for.
+        finished: Codes of the rules that looked at all they had to look at.
     """
 
     places: tuple[Place, ...]
     near_misses: dict[str, tuple[NearMiss, ...]]
+    finished: frozenset[str]
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -74,19 +76,23 @@ def walk(
     context = graph if isinstance(graph, Context) else Context(graph)
     said = list[tuple[Rule, Where, Remark]]()
     silent = dict[str, list[NearMiss]]()
+    finished = set[str]()
     for rule in rules:
+        if isinstance(rule, HousekeepingRule) or (isinstance(rule, RuntimeRule) and probe is None):
+            continue
         try:
             for where, remark in _run(rule, context, probe):
                 if isinstance(remark, Remark):
                     said.append((rule, where, remark))
                 elif near_misses:
                     silent.setdefault(rule.code, []).append(remark)
+            finished.add(rule.code)
         except Exception as error:
             said.append((rule, None, _crash(rule, error)))
     names = (name for _, _, remark in said for name in remark.finding.layers)
     identities = structural_identities(context.graph, names)
     places = tuple(Place(rule, where, _finish(remark, context, identities)) for rule, where, remark in said)
-    return Walk(places, {code: tuple(misses) for code, misses in silent.items()})
+    return Walk(places, {code: tuple(misses) for code, misses in silent.items()}, frozenset(finished))
 
 
 def _run(rule: Rule, context: Context, probe: Probe | None) -> Iterator[tuple[Where, Remark | NearMiss]]:

@@ -1,0 +1,147 @@
+"""The Python interface: load, lint and summarize models, in files or in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from cnnlint import __version__
+from cnnlint.budget import Budget
+from cnnlint.config.settings import Flags
+from cnnlint.errors import CnnlintError, ConfigError
+from cnnlint.finding import Severity
+from cnnlint.graph.graph import Graph
+from cnnlint.linter import Linter
+from cnnlint.models import path_of, raise_model
+from cnnlint.results import FailOn, LintReport, ModelSummary, SummaryReport
+
+if TYPE_CHECKING:
+    from cnnlint.models import Model
+
+Dims = tuple[int, ...]
+
+
+def load(model: Model, *, inputs: Mapping[str, Dims] | None = None) -> Graph:
+    """Read a model as the graph that rules see.
+
+    Args:
+        model: The path of an `.onnx`, `.keras` or `.h5` file or of a SavedModel folder; an `onnx.ModelProto`; or a
+            built `keras.Model`.
+        inputs: Shapes by input name, in the model's own order of axes, where it leaves dims open.
+
+    Raises:
+        ModelError: It cannot be read as a model.
+    """
+    return raise_model(model, inputs)
+
+
+def lint(
+    model: Model | Iterable[Model],
+    *,
+    config: str | os.PathLike[str] | None = None,
+    isolated: bool = False,
+    static: bool | None = None,
+    pedantic: bool | None = None,
+    select: Iterable[str] | None = None,
+    extend_select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    severity: Mapping[str, str] | None = None,
+    fail_on: FailOn | None = None,
+    budget: Budget | None = None,
+    inputs: Mapping[str, Dims] | None = None,
+    rules: Mapping[str, Mapping[str, Any]] | None = None,
+    rule_files: Iterable[str | os.PathLike[str]] = (),
+    near_misses: bool = False,
+) -> LintReport:
+    """Lint one or more models; what is None is left to the configuration.
+
+    Args:
+        model: As for `load`, or several of them.
+        config: The configuration file to take instead of the one nearest to each model.
+        isolated: Take no configuration file.
+        static: Leave out what needs onnxruntime.
+        pedantic: Run rules that are a matter of opinion too.
+        select: Codes, names or families of rules to run instead of the default ones.
+        extend_select: Rules to run besides.
+        ignore: Rules to leave out.
+        severity: "info", "warning" or "error" by code, name or family.
+        fail_on: The severity from which `LintReport.exit_code` is 1.
+        budget: What the models may cost, besides the budgets of the configuration.
+        inputs: Shapes by input name, where a model leaves dims open.
+        rules: Options by rule and name: {"FC001": {"min-share": 0.3}}.
+        rule_files: Python files with rules of your own.
+        near_misses: Keep why rules stayed silent.
+
+    Returns:
+        A report per model; one that cannot be read has its `error` set, and the others are linted all the same.
+
+    Raises:
+        ConfigError: The configuration or an argument is wrong.
+        RuleError: A plugin or a file of rules is.
+    """
+    models = _several(model)
+    flags = Flags(
+        select=None if select is None else _words(select),
+        extend_select=_words(extend_select),
+        ignore=_words(ignore),
+        severity={selector: _severity(level) for selector, level in (severity or {}).items()},
+        fail_on=fail_on,
+        pedantic=pedantic,
+        static=static,
+        inputs={name: "x".join(map(str, dims)) for name, dims in (inputs or {}).items()},
+        budget=budget or Budget(),
+        rule_files=tuple(Path(file) for file in rule_files),
+        rules={name: dict(options) for name, options in (rules or {}).items()},
+    )
+    linter = Linter(
+        flags,
+        config=None if config is None else Path(config),
+        isolated=isolated,
+        models=[path_of(each) for each in models],
+        near_misses=near_misses,
+    )
+    return LintReport(cnnlint=__version__, models=tuple(linter.lint(each) for each in models))
+
+
+def summarize(model: Model | Iterable[Model], *, inputs: Mapping[str, Dims] | None = None) -> SummaryReport:
+    """Return layers, shapes, parameters and MACs of one or more models, and how each number follows.
+
+    Args:
+        model: As for `load`, or several of them.
+        inputs: Shapes by input name, where a model leaves dims open.
+
+    Returns:
+        A summary per model; one that cannot be read has its `error` set.
+    """
+    return SummaryReport(cnnlint=__version__, models=tuple(_summary(each, inputs) for each in _several(model)))
+
+
+def _summary(model: Model, inputs: Mapping[str, Dims] | None) -> ModelSummary:
+    from cnnlint.summary import summarize as summarize_graph  # noqa: PLC0415 - a lint does without
+
+    path = path_of(model)
+    try:
+        return summarize_graph(raise_model(model, inputs))
+    except CnnlintError as error:
+        return ModelSummary(path=path, format=None, error=str(error) if error.path else f"{path}: {error}")
+
+
+def _several(model: Model | Iterable[Model]) -> tuple[Model, ...]:
+    if isinstance(model, (list, tuple, set, frozenset)):
+        return tuple(cast("Iterable[Model]", model))
+    return (cast("Model", model),)
+
+
+def _words(selectors: Iterable[str]) -> tuple[str, ...]:
+    return (selectors,) if isinstance(selectors, str) else tuple(selectors)
+
+
+def _severity(level: str) -> Severity:
+    try:
+        return msgspec.convert(level, Severity)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{level!r} is no severity", remedy="write info, warning or error") from error

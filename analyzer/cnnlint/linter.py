@@ -1,0 +1,229 @@
+"""The lint of one model after the other: its configuration, its rules, its graph, its run, its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cnnlint.analysis.surroundings import sites
+from cnnlint.budget import BudgetRule, measure
+from cnnlint.config.load import Document, find_document, read_document
+from cnnlint.config.options import bind
+from cnnlint.config.settings import Flags, Settings, resolve
+from cnnlint.context import Context
+from cnnlint.errors import CnnlintError, ConfigError, RuleError
+from cnnlint.finding import Finding, Severity
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layers import Conv, ConvTranspose, Opaque
+from cnnlint.ignoring import obey
+from cnnlint.models import path_of, program_of, raise_model
+from cnnlint.registry import RuleSet, load_rules
+from cnnlint.results import ModelReport
+from cnnlint.rule import Rule, RuntimeRule
+from cnnlint.selection import Selection, choose, severities
+from cnnlint.walker import walk
+
+if TYPE_CHECKING:
+    from cnnlint.models import Model
+    from cnnlint.runtime.probe import Probe
+
+
+class Plan(Struct, frozen=True):
+    """What is to be done with the models under one configuration.
+
+    Attributes:
+        settings: The configuration and flags.
+        known: All rules there are.
+        selection: Those that run.
+        severity: Severities that replace the rules' own, by code.
+    """
+
+    settings: Settings
+    known: RuleSet
+    selection: Selection
+    severity: dict[str, Severity]
+
+
+class Linter:
+    """Lints models one at a time; configurations and rules are read once for all.
+
+    Args:
+        flags: What outweighs every configuration file.
+        config: The one configuration file to take.
+        isolated: Whether to take none.
+        models: All paths of the run, so that budgets and ignores that fit none of them are noticed.
+        near_misses: Whether reports hold why rules stayed silent.
+        today: Decides which ignores have run out.
+
+    Raises:
+        ConfigError: The configuration of a model is wrong, or a budget fits no model.
+        RuleError: A plugin or a file of rules is.
+    """
+
+    def __init__(
+        self,
+        flags: Flags | None = None,
+        *,
+        config: Path | None = None,
+        isolated: bool = False,
+        models: Sequence[str] = (),
+        near_misses: bool = False,
+        today: date | None = None,
+    ) -> None:
+        self.flags = flags or Flags()
+        self.near_misses = near_misses
+        self.today = today or date.today()  # noqa: DTZ011 - an ignore runs out where its reader lives
+        self._fixed = read_document(config) if config is not None else None
+        self._searches = config is None and not isolated
+        self._documents = dict[Path, Document | None]()
+        self._plans = dict[Path | None, Plan]()
+        self._rules = dict[tuple[Path, ...], RuleSet]()
+        self._run = frozenset(Path(model).resolve() for model in models)
+        for plan, paths in self._by_plan(models):
+            plan.settings.check_budgets(paths)
+
+    def plan(self, path: str) -> Plan:
+        """Return what is to be done with the model at `path`."""
+        document = self._document(path)
+        key = None if document is None else document.path
+        if key not in self._plans:
+            settings = resolve(document, self.flags)
+            if settings.rule_files not in self._rules:
+                self._rules[settings.rule_files] = load_rules(settings.rule_files)
+            known = self._rules[settings.rule_files]
+            selection = choose(known, settings.requests, pedantic=settings.pedantic)
+            for _, ignore in settings.per_model_ignores:
+                if not known.matching(ignore.selector):
+                    raise known.unknown(ignore.selector, where=ignore.origin)
+            self._plans[key] = Plan(settings, known, selection, severities(known, settings.severity))
+        return self._plans[key]
+
+    def lint(self, model: Model) -> ModelReport:
+        """Return the report of one model; what is wrong with the model itself stands in its `error`.
+
+        Raises:
+            ConfigError: The configuration is wrong.
+            RuleError: A plugin or a file of rules is.
+        """
+        path = path_of(model)
+        plan = self.plan(path)
+        rules = bind(plan.selection.rules, plan.settings, plan.known, path)
+        try:
+            return self._lint(model, path, plan, rules)
+        except (ConfigError, RuleError):
+            raise
+        except CnnlintError as error:
+            message = str(error) if error.path else f"{path}: {error}"
+        except Exception as error:
+            message = f"{path}: cnnlint failed on this model: {_fault(error)} (please report this)"
+        return ModelReport(path=path, format=None, error=message, fail_on=plan.settings.fail_on)
+
+    def _lint(self, model: Model, path: str, plan: Plan, rules: tuple[Rule, ...]) -> ModelReport:
+        settings = plan.settings
+        graph = raise_model(model, settings.inputs)
+        context = Context(graph)
+        notes = [*plan.selection.notes, *_blind_spots(graph)]
+        probe: Probe | None = None
+        if not settings.static and any(isinstance(rule, RuntimeRule) or rule.is_fixable() for rule in rules):
+            probe, reason = probe_of(model, graph, settings)
+            notes += [f"run time checks were left out: {reason}"] if reason else []
+        walked = walk(context, rules, probe=probe, near_misses=self.near_misses)
+        obeyed = obey(
+            walked,
+            graph,
+            settings.ignores_for(path, self._run),
+            plan.known,
+            heed_model=settings.model_ignores,
+            enabled=plan.selection.rules,
+            today=self.today,
+        )
+        findings = _graded(obeyed.findings, plan.severity, graph)
+        limits = (limit for rule in rules if isinstance(rule, BudgetRule) for limit in rule.limits())
+        return ModelReport(
+            path=path,
+            format=graph.source.format,
+            parameters=context.parameters,
+            macs=context.macs,
+            weight_bytes=context.weight_bytes,
+            peak_activation_bytes=context.peak_activation_bytes,
+            findings=findings,
+            budgets=measure(context, limits),
+            suppressed=obeyed.suppressed,
+            notes=tuple(notes),
+            near_misses=walked.near_misses,
+            sites=sites(graph, findings),
+            fail_on=settings.fail_on,
+        )
+
+    def _document(self, path: str) -> Document | None:
+        if not self._searches:
+            return self._fixed
+        here = Path.cwd()
+        in_memory = path.startswith("<") or "://" in path
+        folder = here if in_memory else Path(path).absolute().parent
+        for start in (folder, here):
+            if start not in self._documents:
+                self._documents[start] = find_document(start)
+            if (document := self._documents[start]) is not None:
+                return document
+        return None
+
+    def _by_plan(self, models: Sequence[str]) -> Iterator[tuple[Plan, tuple[str, ...]]]:
+        groups = dict[int, tuple[Plan, list[str]]]()
+        for path in models:
+            plan = self.plan(path)
+            groups.setdefault(id(plan), (plan, []))[1].append(path)
+        for plan, paths in groups.values():
+            yield plan, tuple(paths)
+
+
+def probe_of(model: Model, graph: Graph, settings: Settings) -> tuple[Probe | None, str]:
+    """Return the model under onnxruntime; or None, and why not as a clause."""
+    if graph.source.format != "onnx":
+        return None, "onnxruntime runs ONNX models (`cnnlint convert` makes one of this, and proves it equal)"
+    from cnnlint.runtime.probe import Probe  # noqa: PLC0415 - the run time is only loaded where it is wanted
+
+    return Probe(program_of(model), graph, inputs=settings.inputs), ""
+
+
+def _graded(findings: Iterable[Finding], severity: dict[str, Severity], graph: Graph) -> tuple[Finding, ...]:
+    """Return `findings` with the configured severities, most severe first and then in the order of the graph."""
+    graded = [
+        replace(finding, severity=severity[finding.code]) if finding.code in severity else finding
+        for finding in findings
+    ]
+    position = graph.position
+    return tuple(
+        sorted(
+            graded,
+            key=lambda finding: (
+                -finding.severity.rank,
+                position.get(finding.layers[0], -1) if finding.layers else -1,
+                finding.code,
+            ),
+        )
+    )
+
+
+def _blind_spots(graph: Graph) -> Iterator[str]:
+    """Yield what rules cannot see in this network, a sentence each."""
+    opaque = list(graph.of_kind(Opaque))
+    if opaque:
+        named = ", ".join(f"{layer.name} ({layer.reason})" for layer in opaque[:3])
+        more = f" and {len(opaque) - 3} more" if len(opaque) > 3 else ""
+        yield f"no rule looks into opaque layers: {named}{more}"
+    if next(graph.of_kind(Conv, ConvTranspose), None) is None:
+        yield "there is no convolution in this network, so most rules had nothing to look at"
+
+
+def _fault(error: Exception) -> str:
+    from traceback import extract_tb  # noqa: PLC0415 - only where something went wrong
+
+    frames = extract_tb(error.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}: {error}{where}".replace("\n", " ")
