@@ -103,9 +103,7 @@ def command(
     for error in missing:
         complain(str(error))
     view = view_of_stdout(color, verbose=verbose, quiet=quiet)
-    report = run(
-        found, flags, config=config, isolated=isolated, skip_weights_only=skip_weights_only, timed=verbose and not quiet
-    )
+    report = run(found, flags, config=config, isolated=isolated, timed=verbose)
     for output in outputs:
         output.write(report, view)
     write(render(report, form, view))

@@ -1,0 +1,57 @@
+"""`cnnlint explain CODE --on MODEL`: what a rule found, and where it stayed silent and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from textwrap import wrap
+
+from cnnlint.cli.discovery import models
+from cnnlint.cli.run import run
+from cnnlint.cli.streams import complain, write
+from cnnlint.config.settings import Flags
+from cnnlint.report.quantities import several
+from cnnlint.report.view import Style, View
+from cnnlint.results import ModelReport
+from cnnlint.rule import Rule, RuntimeRule
+
+
+def explain_on(
+    rule: type[Rule], paths: Sequence[str], view: View, *, config: Path | None = None, isolated: bool = False
+) -> int:
+    """Print what `rule` makes of the models at `paths`, and return the exit code."""
+    found, missing = models(paths)
+    for error in missing:
+        complain(str(error))
+    # what is proved or run is no part of why a rule stays silent, and takes longest
+    flags = Flags(select=(rule.code,), static=not issubclass(rule, RuntimeRule))
+    report = run(found, flags, config=config, isolated=isolated, near_misses=True)
+    lines = [line for model in report.models if model.error is None for line in _model(rule, model, view)]
+    write("".join(f"{line}\n" for line in lines))
+    return 2 if missing or report.exit_code == 2 else 0
+
+
+def _model(rule: type[Rule], model: ModelReport, view: View) -> Iterator[str]:
+    yield f"{view.paint(model.path, 'strong')}: {rule.code} {rule.name}"
+    findings = [finding for finding in model.findings if finding.code == rule.code]
+    misses = model.near_misses.get(rule.code, ())
+    for finding in findings:
+        yield from _row(f"found at {_names(finding.layers)}", finding.message, "warning", view)
+    for miss in misses:
+        yield from _row(f"silent at {_names(miss.layers)}", miss.reason, "good", view)
+    if not findings and not misses:
+        yield "  silent: no layers of this network are what the rule looks for"
+    else:
+        yield view.paint(f"  {several(len(findings), 'finding')}, silent at {several(len(misses), 'place')}", "faint")
+    yield ""
+
+
+def _row(head: str, text: str, style: Style, view: View) -> Iterator[str]:
+    yield f"  {view.paint(head, style)}"
+    yield from (f"    {line}" for line in wrap(text, view.width - 4, break_on_hyphens=False))
+
+
+def _names(layers: Sequence[str]) -> str:
+    if not layers:
+        return "the network as a whole"
+    return ", ".join(layers[:3]) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")

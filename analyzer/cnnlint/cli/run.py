@@ -1,0 +1,44 @@
+"""The run of a lint: models one after the other, with progress, errors and time on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+
+from cnnlint import __version__
+from cnnlint.cli.progress import progress
+from cnnlint.cli.streams import complain
+from cnnlint.config.settings import Flags
+from cnnlint.linter import Linter
+from cnnlint.results import LintReport, ModelReport
+
+
+def run(
+    models: Sequence[str],
+    flags: Flags,
+    *,
+    config: Path | None = None,
+    isolated: bool = False,
+    near_misses: bool = False,
+    timed: bool = False,
+) -> LintReport:
+    """Lint `models` and say on standard error which could not be read.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+        RuleError: A plugin or a file of rules is.
+    """
+    started = perf_counter()
+    linter = Linter(flags, config=config, isolated=isolated, models=models, near_misses=near_misses)
+    reports = list[ModelReport]()
+    with progress(models) as next_turn:
+        for model in models:
+            next_turn(model)
+            reports.append(linter.lint(model))
+    for report in reports:
+        if report.error is not None:
+            complain(report.error)
+    if timed:
+        complain(f"{len(models)} models in {perf_counter() - started:.2f} s", "note")
+    return LintReport(cnnlint=__version__, models=tuple(reports))
