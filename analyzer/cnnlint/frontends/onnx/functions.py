@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec.structs import replace
 
@@ -63,7 +63,7 @@ def _body(function: FunctionRecord, call: NodeRecord, scope: str) -> Iterator[No
         yield NodeRecord("Identity", "", "", (names[formal],), (actual,), {})
 
 
-def _renamed(body: GraphRecord, local) -> GraphRecord:  # noqa: ANN001  # pyright: ignore
+def _renamed(body: GraphRecord, local: Callable[[str], str]) -> GraphRecord:
     """Return a subgraph whose captured names are those of the caller."""
     own = {*body.initializers, *(value.name for value in body.inputs)}
     own.update(name for node in body.nodes for name in node.outputs)

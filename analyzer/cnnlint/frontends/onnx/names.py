@@ -1,13 +1,64 @@
-"""Names that the user recognises: what tf2onnx appends and puts in front is taken off."""
+"""Names that the user recognises: the Keras layer's own where tf2onnx has wrapped it in scopes and suffixes."""
 
 from __future__ import annotations
 
+import re
+
 from cnnlint.frontends.onnx.records import ModelRecord
 from cnnlint.frontends.raising.draft import Draft
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers import Activation
+
+INNER = frozenset(
+    {"batchnorm", "moments", "convolution", "separable_conv2d", "Cast", "ReadVariableOp", "merged_input", "Tensordot"}
+)
+"""Scopes that Keras's own layers open inside theirs."""
+
+TRACED = re.compile(r"_\d+$")
+"""What Keras appends to every scope when it traces a model again."""
 
 
 def rename(draft: Draft, model: ModelRecord) -> None:
     """Give layers the names of the Keras layers that they come from, where tf2onnx kept them."""
     if not model.producer.startswith("tf2onnx"):
         return
-    del draft
+    scopes = {layer.name: scope for layer in draft if (scope := _scope(layer)) is not None}
+    if not scopes:
+        return
+    paths = _without_root(scopes)
+    names, taken = dict[str, str](), set[str]()
+    for layer in draft:
+        path = paths.get(layer.name)
+        if path is None:
+            continue
+        name = "/".join(path)
+        if name in taken:
+            name += "/" + (layer.function if isinstance(layer, Activation) else layer.kind.lower())
+        if name not in taken:
+            taken.add(name)
+            names[layer.name] = name
+    draft.rename(names)
+
+
+def _scope(layer: Layer) -> list[str] | None:
+    """Return the scope that the layer's node stands in; that of its kernel for a node that tf2onnx made itself."""
+    own = [part.name for part in layer.origin if part.op != "Pad" or layer.kind == "Pad"]
+    candidates = own + [weight.key for weight in layer.weights]
+    name = next((name for name in candidates if "/" in name and not name.startswith("const_fold")), None)
+    if name is None:
+        return None
+    path = name.partition(":")[0].split("/")[:-1]
+    while len(path) > 1 and path[-1] in INNER:
+        path.pop()
+    return path
+
+
+def _without_root(scopes: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Take off the model's own scope where all share it, and the suffix of a second trace where all have it."""
+    paths = scopes
+    first = next(iter(paths.values()))[0]
+    if all(len(path) > 1 and path[0] == first for path in paths.values()):
+        paths = {layer: path[1:] for layer, path in paths.items()}
+        if TRACED.search(first) and all(TRACED.search(step) for path in paths.values() for step in path):
+            paths = {layer: [TRACED.sub("", step) for step in path] for layer, path in paths.items()}
+    return paths

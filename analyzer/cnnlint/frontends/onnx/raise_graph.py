@@ -19,8 +19,7 @@ from cnnlint.frontends.onnx.lowering import (
     shaping,
 )
 from cnnlint.frontends.onnx.lowering.operators import CONTROL_FLOW, emit_opaque, emit_operator, names_read, subgraphs
-from cnnlint.frontends.onnx.lowering.state import Lowering
-from cnnlint.frontends.onnx.lowering.values import Handler
+from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.names import rename
 from cnnlint.frontends.onnx.order import in_order
 from cnnlint.frontends.onnx.records import GraphRecord, ModelRecord, NodeRecord, ValueRecord
@@ -33,8 +32,11 @@ from cnnlint.graph.tensor import Shape, element_count
 IGNORE_PREFIX = "cnnlint.ignore."
 """Keys of the model's metadata that name a rule to ignore."""
 
-KNOWN_DOMAINS = frozenset({"", "com.microsoft", "ai.onnx.ml", "ai.onnx.preview.training"})
-"""Domains whose operators outside the vocabulary are taken to do no multiply-accumulates."""
+STANDARD_DOMAINS = frozenset({"", "ai.onnx.ml"})
+"""Domains whose operators outside the vocabulary do no multiply-accumulates."""
+
+KNOWN_DOMAINS = STANDARD_DOMAINS | {"com.microsoft"}
+"""Domains that some operators of the vocabulary come from."""
 
 
 def raise_model(model: ModelRecord, inputs: Mapping[str, Shape] | None = None) -> Graph:
@@ -58,12 +60,12 @@ def raise_model(model: ModelRecord, inputs: Mapping[str, Shape] | None = None) -
     for node in nodes:
         _check_domain(node, model)
         state.node = node
-        _handler(node, model)(state)
+        _handler(node)(state)
     for value in graph.outputs:
         found = state.get(value.name)
         if found is None:
             raise ModelError(f"nothing produces the output {value.name!r}", path=model.path)
-        draft.outputs.append(draft.tensor(state.as_view(found, value.name)) if not hasattr(found, "tensor") else found.tensor)
+        draft.outputs.append(state.as_view(found, value.name).tensor)
     canonicalize(draft)
     rename(draft, model)
     return draft.freeze(_source(model, state), unused=_unused(graph, nodes), ignores=_ignores(model))
@@ -76,21 +78,16 @@ def handlers() -> dict[str, Handler]:
     return {name: handler for family in families for name, handler in family.HANDLERS.items()}
 
 
-def _handler(node: NodeRecord, model: ModelRecord) -> Handler:
+def _handler(node: NodeRecord) -> Handler:
     if node.op_type in CONTROL_FLOW:
-        return lambda state: emit_opaque(state, "control flow: what runs is decided by values")
-    if (node.domain, node.op_type, node.overload) in model.functions:
-        return lambda state: emit_opaque(state, "a function that calls itself")
-    if node.domain in KNOWN_DOMAINS:
-        found = handlers().get(node.op_type)
-        if found is not None:
-            return found
-        return _emit_microsoft if node.domain == "com.microsoft" else emit_operator
-    return lambda state: emit_opaque(state, f"an operator of domain {node.domain}")
+        return _opaque("control flow: what runs is decided by values")
+    if node.domain in KNOWN_DOMAINS and (found := handlers().get(node.op_type)) is not None:
+        return found
+    return emit_operator if node.domain in STANDARD_DOMAINS else _opaque(f"an operator of domain {node.domain}")
 
 
-def _emit_microsoft(state: Lowering) -> None:
-    emit_opaque(state, "an operator of onnxruntime's own domain")
+def _opaque(reason: str) -> Handler:
+    return lambda state: emit_opaque(state, reason)
 
 
 def _check_domain(node: NodeRecord, model: ModelRecord) -> None:
@@ -103,9 +100,7 @@ def _check_domain(node: NodeRecord, model: ModelRecord) -> None:
         )
 
 
-def _add_inputs(
-    state: Lowering, values: Iterable[ValueRecord], graph: GraphRecord, given: Mapping[str, Shape]
-) -> None:
+def _add_inputs(state: Lowering, values: Iterable[ValueRecord], graph: GraphRecord, given: Mapping[str, Shape]) -> None:
     names = [value.name for value in values if value.name not in graph.initializers]
     for name in given:
         if name not in names:
@@ -120,16 +115,14 @@ def _add_inputs(
             raise ModelError(
                 f"input {value.name!r} has {len(value.shape)} axes, not {len(shape)}", path=state.model.path
             )
-        permutation = state.layout(value.name, None if shape is None else len(shape))
+        permutation = state.layout(value.name, shape)
         view = state.draft.add_input(value.name, shape, value.dtype or "float32", permutation=permutation)
         state.bind(value.name, view)
 
 
 def _source(model: ModelRecord, state: Lowering) -> Source:
     producer = f"{model.producer} {model.producer_version}".strip()
-    last = any(
-        state.layout(value.name, None if value.shape is None else len(value.shape)) for value in model.graph.inputs
-    )
+    last = any(state.layout(value.name, value.shape) for value in model.graph.inputs)
     return Source(
         path=model.path,
         format="onnx",

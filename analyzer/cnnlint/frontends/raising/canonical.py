@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cnnlint.frontends.raising.draft import Draft
-from cnnlint.frontends.raising.passes import affine, bias, gates, pads, pooled
+from cnnlint.frontends.raising.passes import affine, bias, gates, pads, pooled, scalars
 
 
 def canonicalize(draft: Draft) -> None:
@@ -13,3 +13,4 @@ def canonicalize(draft: Draft) -> None:
     affine.fuse_affine(draft)
     pads.fuse_pads(draft)
     pooled.fuse_pooled(draft)
+    scalars.drop_scalars(draft)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -57,11 +57,8 @@ class Draft:
         """
         layer = replace(layer, name=self._unique_layer_name(layer.name))
         shapes = layer.output_shapes()
-        wanted = list(names or ())
-        wanted += [
-            layer.name if not wanted and index == 0 else f"{layer.name}:{index}"
-            for index in range(len(wanted), len(shapes))
-        ]
+        wanted = list(names or (layer.name,))
+        wanted += [f"{layer.name}:{index}" for index in range(len(wanted), len(shapes))]
         kind = dtype or (layer.inputs[0].dtype if layer.inputs else "float32")
         outputs = tuple(
             Tensor(self._unique_tensor_name(name), shape, kind) for name, shape in zip(wanted, shapes, strict=False)
@@ -181,6 +178,13 @@ class Draft:
             inputs = tuple(new if tensor.name == old.name else tensor for tensor in reader.inputs)
             self._slots[slot] = replace(reader, inputs=inputs)
         self.outputs = [new if tensor.name == old.name else tensor for tensor in self.outputs]
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Give layers new names, old name to new; one that another layer keeps gets a number."""
+        kept = {layer.name: 1 for layer in self if layer.name not in names}
+        for slot, layer in enumerate(self._slots):
+            if layer is not None and layer.name in names:
+                self._slots[slot] = replace(layer, name=_unique(names[layer.name], kept))
 
     def freeze(
         self,

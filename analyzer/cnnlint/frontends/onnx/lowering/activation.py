@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import inf
 
-from cnnlint.frontends.onnx.lowering.state import Lowering
-from cnnlint.frontends.onnx.lowering.values import Constant, Handler, Rows
+from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
+from cnnlint.frontends.onnx.lowering.values import Constant, Rows
 from cnnlint.graph.layers import Activation, Elementwise
 
 SIMPLE = {

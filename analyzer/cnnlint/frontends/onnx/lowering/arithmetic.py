@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from cnnlint.frontends.onnx.lowering.state import Lowering, full_rank
-from cnnlint.frontends.onnx.lowering.values import Constant, Handler, Rows, Value
+from cnnlint.frontends.onnx.lowering.state import Handler, Lowering, full_rank
+from cnnlint.frontends.onnx.lowering.values import Constant, Rows, Value
 from cnnlint.frontends.raising.view import View
 from cnnlint.graph.dims import product, quotient
-from cnnlint.graph.layers import Add, Concat, Elementwise, Multiply
+from cnnlint.graph.layers import Add, Concat, Elementwise, Multiply, Reshape
 from cnnlint.graph.layers.dense import broadcast
-from cnnlint.graph.tensor import Dim, Shape
+from cnnlint.graph.tensor import Dim, Shape, Tensor
 
 FUNCTIONS = {
-    "Add": "add", "Sum": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Pow": "pow", "Max": "maximum", "Min": "minimum",
-    "Mean": "mean", "Mod": "mod", "And": "and", "Or": "or", "Xor": "xor", "Equal": "equal", "Greater": "greater",
-    "GreaterOrEqual": "greater_equal", "Less": "less", "LessOrEqual": "less_equal", "Where": "where", "BitShift": "bit_shift",
-    "QLinearAdd": "add", "QLinearMul": "mul",
+    "Add": "add", "Sum": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Pow": "pow", "Max": "maximum",
+    "Min": "minimum", "Mean": "mean", "Mod": "mod", "And": "and", "Or": "or", "Xor": "xor", "Equal": "equal",
+    "Greater": "greater", "GreaterOrEqual": "greater_equal", "Less": "less", "LessOrEqual": "less_equal",
+    "Where": "where", "BitShift": "bit_shift", "QLinearAdd": "add", "QLinearMul": "mul",
 }  # fmt: skip
 """ONNX's operators and our names for them."""
 
@@ -47,7 +47,7 @@ def lower_elementwise(state: Lowering) -> None:
     _emit(state, function, plain)
 
 
-def _emit(state: Lowering, function: str, operands: list[Value]) -> None:
+def _emit(state: Lowering, function: str, operands: Sequence[Value]) -> None:
     views = [operand for operand in operands if isinstance(operand, View)]
     constants = [operand for operand in operands if isinstance(operand, Constant)]
     rank = max(len(operand.shape or ()) for operand in operands)
@@ -78,13 +78,11 @@ def _emit(state: Lowering, function: str, operands: list[Value]) -> None:
     state.emit(layer, like=order, dtype="bool" if function in BOOLEAN else None)
 
 
-def _aligned(state: Lowering, view: View, order: View, rank: int):  # noqa: ANN202
+def _aligned(state: Lowering, view: View, order: View, rank: int) -> Tensor:
     """Return an operand's tensor; one of lower rank gets the axes that broadcasting gives it."""
     tensor = view.tensor
     if tensor.shape is None or len(tensor.shape) == rank or order.permutation is None:
         return tensor
-    from cnnlint.graph.layers import Reshape  # noqa: PLC0415
-
     target = order.in_graph_order(full_rank(state.draft.tensor(view).shape or (), rank))
     layer = Reshape(name=f"{tensor.name}/broadcast", inputs=(state.draft.tensor(view),), target=target)
     return state.draft.add(layer)[0]
@@ -97,8 +95,8 @@ def _folded(function: str, constants: list[Constant]) -> Constant:
     records = tuple({record.name: record for constant in constants for record in constant.records}.values())
     rule = _ARITHMETIC.get(function)
     values: tuple[Dim | float, ...] | None = None
-    lists = [constant.values for constant in constants]
-    if rule is not None and len(constants) == 2 and lists[0] is not None and lists[1] is not None:
+    lists = [constant.values for constant in constants if constant.values is not None]
+    if rule is not None and len(constants) == len(lists) == 2:
         left, right = lists
         size = max(len(left), len(right))
         if {len(left), len(right)} <= {1, size}:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from cnnlint.frontends.onnx.lowering.operators import emit_operator
-from cnnlint.frontends.onnx.lowering.state import Lowering
-from cnnlint.frontends.onnx.lowering.values import Constant, Handler, constant_of
+from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
+from cnnlint.frontends.onnx.lowering.values import Constant, constant_of
 from cnnlint.frontends.onnx.records import TensorRecord
 from cnnlint.graph.dims import product
 from cnnlint.graph.tensor import Dim, Shape

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cnnlint.errors import ModelError
-from cnnlint.frontends.onnx.lowering.state import Lowering
-from cnnlint.frontends.onnx.lowering.values import Constant, Handler
+from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
+from cnnlint.frontends.onnx.lowering.values import Constant
 from cnnlint.graph.layers import Conv, ConvTranspose
 from cnnlint.graph.tensor import Shape
 from cnnlint.graph.window import Padding, resolve_pads
@@ -33,7 +33,7 @@ def _conv(state: Lowering, *, kernel: int, bias: int | None, dtype: str | None =
     strides = state.attribute_ints("strides") or (1,) * rank
     dilation = state.attribute_ints("dilations") or (1,) * rank
     padding = window_padding(state, rank)
-    biased = bias is not None and state.has_input(bias)
+    biases = state.weights(state.constant(bias), "bias") if bias is not None else ()
     layer = Conv(
         name=state.label,
         inputs=(source,),
@@ -43,8 +43,8 @@ def _conv(state: Lowering, *, kernel: int, bias: int | None, dtype: str | None =
         padding=resolve_pads(padding, source.spatial, tuple(taps), strides, dilation) or padding,
         dilation=dilation,
         groups=state.attribute_int("group", 1),
-        use_bias=biased,
-        weights=(*state.weights(weight, "kernel"), *(state.weights(state.constant(bias), "bias") if biased else ())),
+        use_bias=bias is not None and state.has_input(bias),
+        weights=(*state.weights(weight, "kernel"), *biases),
         origin=state.origin,
     )
     state.emit(layer, dtype=dtype)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cnnlint.frontends.onnx.lowering.state import Lowering
-from cnnlint.frontends.onnx.lowering.values import Constant, Handler, Rows
+from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
+from cnnlint.frontends.onnx.lowering.values import Constant, Rows
 from cnnlint.graph.layers import Dense, Einsum, MatMul, Transpose
 from cnnlint.graph.tensor import Tensor
 

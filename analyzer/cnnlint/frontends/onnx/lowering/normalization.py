@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cnnlint.frontends.onnx.lowering.state import Lowering
-from cnnlint.frontends.onnx.lowering.values import Handler
+from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
+from cnnlint.frontends.raising.view import View
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import BatchNorm, Dropout, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm
 from cnnlint.graph.tensor import Tensor, Weight
@@ -95,8 +95,6 @@ def lower_dropout(state: Lowering) -> None:
 def _emit_first(state: Lowering, layer: Layer) -> Tensor:
     """Add a layer of which only the node's first output is a tensor of the network."""
     outputs = state.draft.add(layer, [state.node.outputs[0]])
-    from cnnlint.frontends.raising.view import View  # noqa: PLC0415
-
     for index in range(len(state.node.outputs)):
         state.give(View(outputs[0]), index)
     return outputs[0]

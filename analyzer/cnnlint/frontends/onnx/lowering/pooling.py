@@ -6,8 +6,8 @@ from typing import Literal
 
 from cnnlint.frontends.onnx.lowering.convolution import window_padding
 from cnnlint.frontends.onnx.lowering.operators import emit_operator
-from cnnlint.frontends.onnx.lowering.state import Lowering
-from cnnlint.frontends.onnx.lowering.values import Constant, Handler
+from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
+from cnnlint.frontends.onnx.lowering.values import Constant
 from cnnlint.frontends.raising.view import View
 from cnnlint.graph.dims import product
 from cnnlint.graph.layers import AvgPool, GlobalPool, MaxPool, Operator

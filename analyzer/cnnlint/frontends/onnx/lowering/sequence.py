@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cnnlint.frontends.onnx.lowering.operators import emit_opaque
-from cnnlint.frontends.onnx.lowering.state import Lowering
-from cnnlint.frontends.onnx.lowering.values import Handler
+from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.graph.layers import Attention, Recurrent
 from cnnlint.graph.tensor import Shape
 
@@ -65,7 +64,7 @@ def lower_attention(state: Lowering) -> None:
         key_dim = query[2] // heads if isinstance(query[2], int) else None
         value_dim = value[2] // pairs if isinstance(value[2], int) else None
         queries, keys = query[1], key[1]
-        shape = (query[0], queries, heads * value_dim if value_dim is not None and isinstance(value_dim, int) else None)
+        shape = (query[0], queries, None if value_dim is None else heads * value_dim)
     if not (isinstance(heads, int) and isinstance(key_dim, int) and isinstance(value_dim, int)):
         emit_opaque(state, "an attention whose heads are unknown")
         return

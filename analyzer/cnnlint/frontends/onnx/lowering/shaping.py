@@ -6,9 +6,9 @@ from msgspec.structs import replace
 
 from cnnlint.frontends.onnx.lowering.constants import gather_constant
 from cnnlint.frontends.onnx.lowering.operators import emit_operator
-from cnnlint.frontends.onnx.lowering.state import Lowering
-from cnnlint.frontends.onnx.lowering.values import Constant, Handler, Rows
-from cnnlint.frontends.raising.view import View, to_channels_last
+from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
+from cnnlint.frontends.onnx.lowering.values import Constant, Rows
+from cnnlint.frontends.raising.view import Permutation, View, to_channels_first, to_channels_last
 from cnnlint.graph.dims import product, quotient
 from cnnlint.graph.layers import (
     Crop,
@@ -75,13 +75,13 @@ def reshape(state: Lowering, target: Shape | None) -> None:
         state.give(view)
         return
     if isinstance(value, Rows):
-        if _same_features(shape, target):
-            view = value.view
-        else:
-            view = View(state.draft.tensor(view))
+        view = value.view if _same_features(shape, target) else View(state.draft.tensor(view))
     if target is not None and shape is not None:
         if _flattens(shape, target):
             _emit_flatten(state, view)
+            return
+        if (moved := _moves_unit_axis(shape, target)) is not None:
+            state.give(view.transposed(moved))
             return
         if _merges_rows(shape, target):
             state.give(Rows(view))
@@ -89,7 +89,7 @@ def reshape(state: Lowering, target: Shape | None) -> None:
         if _keeps_last_axis(view, target):
             _emit_channels_last(state, view, target)
             return
-    permutation = None if target is None else state.layout(state.node.outputs[0], len(target))
+    permutation = state.layout(state.node.outputs[0], target)
     source = state.draft.tensor(view)
     graph_target = target if permutation is None or target is None else tuple(target[axis] for axis in permutation)
     layer = Reshape(name=state.label, inputs=(source,), target=graph_target, origin=state.origin)
@@ -102,6 +102,17 @@ def _same_features(shape: Shape | None, target: Shape | None) -> bool:
 
 def _flattens(shape: Shape, target: Shape) -> bool:
     return len(shape) > 2 and len(target) == 2 and target[0] == shape[0] and target[1] == product(shape[1:])
+
+
+def _moves_unit_axis(shape: Shape, target: Shape) -> Permutation | None:
+    """Return the transpose that a Reshape is when all it does is move the one channel of a grey image."""
+    rank = len(shape)
+    if len(target) != rank or rank < 3:
+        return None
+    moves = ((to_channels_first(rank), shape[-1]), (to_channels_last(rank), shape[1]))
+    return next(
+        (order for order, channels in moves if channels == 1 and target == tuple(shape[axis] for axis in order)), None
+    )
 
 
 def _merges_rows(shape: Shape, target: Shape) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from cnnlint.errors import ModelError
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows, Value, constant_of
@@ -11,7 +11,7 @@ from cnnlint.frontends.raising.draft import Draft
 from cnnlint.frontends.raising.view import Permutation, View, to_channels_first
 from cnnlint.graph.dtype import is_floating
 from cnnlint.graph.layer import Layer, Part
-from cnnlint.graph.layers import Operator
+from cnnlint.graph.layers import Operator, Reshape
 from cnnlint.graph.tensor import Shape, Tensor, Weight
 
 QUANTIZED = ("int8", "uint8", "int4", "uint4", "int2", "uint2")
@@ -62,6 +62,9 @@ AGNOSTIC = frozenset(
     ]
 )
 """Operators that do not care in which order axes come; an input's layout is read off what comes behind them."""
+
+FAR = 64
+"""Tensors that a search for the layout looks at before it gives up."""
 
 SPATIAL = frozenset(
     [
@@ -172,8 +175,6 @@ class Lowering:
 
     def _materialize(self, value: Constant | Rows, name: str) -> View:
         if isinstance(value, Rows):
-            from cnnlint.graph.layers import Reshape  # noqa: PLC0415
-
             source = self.draft.tensor(value.view)
             layer = Reshape(name=name, inputs=(source,), target=value.shape, origin=(Part(name=name, op="Reshape"),))
             return View(self.draft.add(layer, [name])[0])
@@ -268,22 +269,31 @@ class Lowering:
             self._inferred = infer(self.model)
         return self._inferred.get(name, found)
 
-    def layout(self, name: str, rank: int | None) -> Permutation | None:
-        """Return how a tensor with free layout becomes channels-first, read off the first reader that cares."""
-        if rank is None or rank < 3:
+    def layout(self, name: str, shape: Shape | None) -> Permutation | None:
+        """Return how a tensor of free layout becomes channels-first, read off the first reader that cares."""
+        if shape is None or len(shape) < 3:
             return None
-        wanted, last_to_first = to_channels_first(rank), name
-        seen, ahead = {last_to_first}, [name]
-        while ahead and len(seen) < 64:
+        wanted = to_channels_first(len(shape))
+        seen, ahead = {name}, [name]
+        while ahead and len(seen) < FAR:
             for node in self._readers.get(ahead.pop(), ()):
                 if node.op_type == "Transpose":
                     return wanted if node.attributes.get("perm") == wanted else None
+                if node.op_type == "Reshape":
+                    return wanted if shape[-1] == 1 and self._moves_channels(node, shape) else None
                 if node.op_type in SPATIAL:
                     return None
                 if node.op_type in AGNOSTIC and node.outputs[0] not in seen:
                     seen.add(node.outputs[0])
                     ahead.append(node.outputs[0])
         return None
+
+    def _moves_channels(self, node: NodeRecord, shape: Shape) -> bool:
+        """Return whether a Reshape only moves the one channel of a grey image to the front."""
+        target = self._values.get(node.inputs[1]) if len(node.inputs) > 1 else None
+        if not isinstance(target, Constant) or target.integers is None or len(target.integers) != len(shape):
+            return False
+        return target.integers[1] == 1 and shape[1] != 1 and target.integers[2:] == shape[1:-1]
 
     def constants(self) -> Iterator[Constant]:
         """Yield the constants among the node's inputs."""
@@ -310,3 +320,7 @@ def weight_of(record: TensorRecord, role: str) -> Weight:
 def full_rank(shape: Shape, rank: int) -> Shape:
     """Return `shape` with ones in front, as broadcasting sees it."""
     return (*((1,) * (rank - len(shape))), *shape)
+
+
+Handler = Callable[[Lowering], None]
+"""Lowers the node at hand."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import prod
-
 from msgspec import Struct
 
 from cnnlint.frontends.onnx.records import TensorRecord
 from cnnlint.frontends.raising.view import View
+from cnnlint.graph.dims import product
 from cnnlint.graph.tensor import Dim, Shape
 
 
@@ -64,8 +62,6 @@ class Rows(Struct, frozen=True):
     @property
     def shape(self) -> Shape | None:
         """Rows × features."""
-        from cnnlint.graph.dims import product  # noqa: PLC0415
-
         shape = self.view.shape
         return None if shape is None else (product(shape[:-1]), shape[-1])
 
@@ -76,11 +72,3 @@ Value = View | Rows | Constant
 def constant_of(record: TensorRecord) -> Constant:
     """Return the constant that a tensor of the file is."""
     return Constant(record.shape, record.dtype, (record,), record.values)
-
-
-def elements(shape: tuple[int, ...]) -> int:
-    """Return the number of elements of a shape without symbols."""
-    return prod(shape)
-
-
-Handler = Callable[..., None]

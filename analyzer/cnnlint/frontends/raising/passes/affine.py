@@ -18,9 +18,7 @@ def fuse_affine(draft: Draft) -> None:
     rescaled = {tensor.name for tensor in draft.inputs}
     for layer in draft:
         if isinstance(layer, Elementwise) and layer.inputs and layer.input.name in rescaled and _is_constant(layer):
-            made = draft.substitute(
-                layer, Rescale(name=layer.name, inputs=layer.inputs, weights=layer.weights)
-            )
+            made = draft.substitute(layer, Rescale(name=layer.name, inputs=layer.inputs, weights=layer.weights))
             rescaled.add(made.output.name)
     for layer in draft:
         if isinstance(layer, Rescale):

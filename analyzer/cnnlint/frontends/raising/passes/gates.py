@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isclose, sqrt
+from typing import TypeGuard
 
 from cnnlint.frontends.raising.draft import Draft
 from cnnlint.graph.layer import Layer
@@ -20,7 +21,7 @@ def fuse_activations(draft: Draft) -> None:
 
 
 def _fuse_product(draft: Draft, gate: Activation) -> None:
-    """x · sigmoid(x) is swish, x · hard_sigmoid(x) hard swish, x · tanh(softplus(x)) mish."""
+    """Fuse a gate and its product: x · sigmoid(x) (swish), x · hard_sigmoid(x), x · tanh(softplus(x)) (mish)."""
     if gate.function == "relu6":
         _fuse_relu6(draft, gate)
         return
@@ -32,9 +33,9 @@ def _fuse_product(draft: Draft, gate: Activation) -> None:
         return
     if gate.function == "tanh":
         soft = draft.producer(gate.input)
-        if isinstance(soft, Activation) and soft.function == "softplus" and soft.input.name == other.name:
-            if draft.sole_consumer(soft.output) is gate:
-                _fuse(draft, (soft, gate, product), other, "mish")
+        is_soft = isinstance(soft, Activation) and soft.function == "softplus" and soft.input.name == other.name
+        if soft is not None and is_soft and draft.sole_consumer(soft.output) is gate:
+            _fuse(draft, (soft, gate, product), other, "mish")
     elif gate.input.name == other.name:
         _fuse(draft, (gate, product), other, "swish" if gate.function == "sigmoid" else "hard_swish")
 
@@ -60,7 +61,7 @@ def _fuse_relu6(draft: Draft, clip: Activation) -> None:
 
 
 def _fuse_erf(draft: Draft, erf: Elementwise) -> None:
-    """x · (1 + erf(x / √2)) / 2 in any order of its factors is gelu."""
+    """Fuse gelu: x · (1 + erf(x / √2)) / 2 in any order of its factors."""
     inner, plus = draft.producer(erf.input), draft.sole_consumer(erf.output)
     if not (_is_constant(inner, "div", sqrt(2)) or _is_constant(inner, "mul", sqrt(0.5))):
         return
@@ -91,7 +92,7 @@ def _fuse_erf(draft: Draft, erf: Elementwise) -> None:
     _fuse(draft, tuple(chain), source, "gelu")
 
 
-def _is_constant(layer: Layer | None, function: str, value: float) -> bool:
+def _is_constant(layer: Layer | None, function: str, value: float) -> TypeGuard[Elementwise]:
     return (
         isinstance(layer, Elementwise)
         and layer.function == function
