@@ -1,0 +1,1 @@
+"""The rules that come with cnnlint: a folder for each family, a file for each rule."""

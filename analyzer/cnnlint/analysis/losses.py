@@ -1,0 +1,92 @@
+"""Which last activation a cross-entropy expects, as Keras defines the losses."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from cnnlint.graph.graph import Training
+
+CATEGORICAL = frozenset(
+    {"categorical_crossentropy", "sparse_categorical_crossentropy", "categorical_focal_crossentropy"}
+)
+BINARY = frozenset({"binary_crossentropy", "binary_focal_crossentropy"})
+SIGMOIDS = ("sigmoid", "hard_sigmoid")
+
+
+class Mismatch(Struct, frozen=True):
+    """A loss and an output that do not belong together.
+
+    Attributes:
+        effect: What comes of it, as a clause about the loss.
+        cure: What to do.
+        trains: Whether the network learns all the same.
+    """
+
+    effect: str
+    cure: str
+    trains: bool = False
+
+
+def loss_name(training: Training) -> str:
+    """Return the loss in snake case, whether the file names the function or the class; "" for a custom one."""
+    name = training.loss.rpartition(">")[2]
+    if not name or name.islower():
+        return name
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+def loss_mismatch(training: Training, function: str, units: int) -> Mismatch | None:
+    """Return what is wrong with an output of `units` that passes through `function` last; None if nothing is.
+
+    Args:
+        training: The loss; one that does not say whether it takes logits takes probabilities, Keras's default.
+        function: An activation as Keras spells it; "linear" for none.
+        units: Scores of the output.
+    """
+    name = loss_name(training)
+    kind: Literal["softmax", "sigmoid"]
+    if name in CATEGORICAL:
+        kind = "softmax"
+    elif name in BINARY:
+        kind = "sigmoid"
+    else:
+        return None
+    if kind == "softmax" and units == 1:
+        return Mismatch(
+            "has a single class to choose from, so it teaches nothing",
+            "Use binary_crossentropy and a sigmoid for one unit, or as many units as there are classes",
+        )
+    if training.from_logits:
+        if function in ("softmax", *SIGMOIDS):
+            return Mismatch(
+                f"applies a {kind} of its own to what is a {function} already",
+                "Leave the activation out of the head, or set from_logits=False",
+            )
+        return None
+    return _of_probabilities(kind, function, units)
+
+
+def _of_probabilities(kind: Literal["softmax", "sigmoid"], function: str, units: int) -> Mismatch | None:
+    if function == kind or (kind == "sigmoid" and function in SIGMOIDS):
+        return None
+    if kind == "softmax" and function in SIGMOIDS:
+        return Mismatch(
+            "divides the sigmoids by their sum, so they are not the independent probabilities that they look like",
+            "Use a softmax for one class of many, or binary_crossentropy for several labels at once",
+            trains=True,
+        )
+    if kind == "sigmoid" and function == "softmax":
+        if units == 2:
+            return None  # −log p − log(1 − (1 − p)) is the categorical cross-entropy, twice
+        return Mismatch(
+            "scores each unit on its own, while the softmax lets only one of them be right",
+            "Use categorical_crossentropy with the softmax, or a sigmoid for several labels at once",
+            trains=True,
+        )
+    through = "no activation" if function == "linear" else f"a {function}"
+    return Mismatch(
+        f"takes the logarithm of probabilities, but the output passes through {through}",
+        f"End the head in a {kind}, or set from_logits=True",
+    )

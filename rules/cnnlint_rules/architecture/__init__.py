@@ -1,0 +1,1 @@
+"""Rules about the network's overall structure (AR)."""

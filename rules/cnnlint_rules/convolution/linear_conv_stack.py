@@ -1,0 +1,114 @@
+"""CV002: convolutions with no non-linearity between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+from cnnlint.context import Context
+from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers import Conv
+from cnnlint.graph.patterns import Many, Match, Op
+from cnnlint.graph.queries import is_affine_per_channel
+from cnnlint.rule import Bad, Good, PatternRule, Remark
+
+
+class LinearConvStack(PatternRule, code="CV002", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
+    """A convolution follows another with no non-linearity between, so that one convolution would do.
+
+    ## Why
+    Two convolutions compose to one: a k₁ × k₁ and a k₂ × k₂ kernel to one of k₁ + k₂ − 1. Batch normalisation and
+    dropout between them change nothing about it, as they are a scale and a shift at inference. So the second
+    layer buys receptive field but no expressive power; as a rule the activation was forgotten, as `Conv2D(64, 3)`
+    and `nn.Conv2d` have none.
+
+    ## Instead
+    An activation between the two. If it is left out on purpose, one convolution of the composed kernel does the same.
+
+    ## When not
+    Leaving it out is right where the pair is a factorisation of a costlier kernel, and the rule knows these:
+    a depthwise or grouped convolution and its 1 × 1 (Xception trains better without an activation there), a linear
+    bottleneck that narrows the channels (MobileNetV2: a ReLU would lose what is in the few channels left), a 1 × 1
+    that saves weights against the composed kernel, and 1 × k with k × 1.
+
+    ## References
+    - Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018, section 3.2.
+    - Chollet, "Xception: Deep Learning with Depthwise Separable Convolutions", CVPR 2017, section 4.7.
+    - Jaderberg, Vedaldi and Zisserman, "Speeding up Convolutional Neural Networks with Low Rank Expansions",
+      BMVC 2014.
+    """
+
+    first, second = Op(Conv), Op(Conv)
+    between = Many(Layer, where=is_affine_per_channel)
+    pattern = first >> between >> second
+
+    def check(self, match: Match, context: Context) -> Iterator[Remark | NearMiss]:
+        """Yield the two kernels and the one that they compose to."""
+        first, second = match[self.first], match[self.second]
+        channels = first.in_channels
+        if channels is None or len(first.kernel_size) != len(second.kernel_size):
+            yield self.skip(second, first, reason="the kernels cannot be composed by what is known of them")
+            return
+        composed = tuple(
+            one + (other - 1) * step
+            for one, other, step in zip(_reach(first), _reach(second), first.strides, strict=True)
+        )
+        both = prod(first.kernel_size) * channels * first.filters
+        both += prod(second.kernel_size) * first.filters * second.filters
+        one = prod(composed) * channels * second.filters
+        if reason := _factorises(first, second, channels, both, one):
+            yield self.skip(second, first, reason=reason)
+            return
+        size = " × ".join(str(extent) for extent in composed)
+        macs = (context.layer_macs(first) or 0) + (context.layer_macs(second) or 0)
+        yield self.finding(
+            second,
+            first,
+            message=f"No non-linearity stands between {first.name} and {second.name}: with {both:,} weights they"
+            f" express no more than one {size} convolution of {second.filters:,} filters.",
+            evidence={
+                "weights": both,
+                "weights_composed": one,
+                "filters": second.filters,
+                "macs": macs,
+                **{f"composed_kernel_{axis}": extent for axis, extent in enumerate(composed)},
+            },
+            advice=Advice(
+                text=f"Put an activation between {first.name} and {second.name}, or make them one convolution",
+                keras=f'keras.layers.Conv2D({first.filters}, {first.kernel_size}, activation="relu")',
+                pytorch=f"nn.ReLU()  # behind {first.name}",
+            ),
+        )
+
+    examples = (
+        Bad(
+            "INPUT 3x32x32 -> CONV 16 3x3 same -> CONV 32 3x3 same -> RELU -> GAP -> FC 10",
+            at=("conv2", "conv1"),
+        ),
+        Bad(
+            "INPUT 3x32x32 -> CONV 16 3x3 same nobias -> BN -> CONV 32 3x3 same -> RELU -> GAP -> FC 10",
+            at=("conv2", "conv1"),
+        ),
+        Good("INPUT 3x32x32 -> CONV 16 3x3 same -> RELU -> CONV 32 3x3 same -> RELU -> GAP -> FC 10"),
+        Good("INPUT 32x32x32 -> CONV 32 3x3 same groups 32 -> CONV 64 1x1 -> RELU -> GAP -> FC 10"),
+        Good("INPUT 64x32x32 -> CONV 16 1x1 -> BN -> CONV 96 1x1 -> RELU -> GAP -> FC 10"),
+        Good("INPUT 64x32x32 -> CONV 64 1x7 same -> CONV 64 7x1 same -> RELU -> GAP -> FC 10"),
+    )
+
+
+def _reach(layer: Conv) -> tuple[int, ...]:
+    return tuple(gap * (taps - 1) + 1 for taps, gap in zip(layer.kernel_size, layer.dilation, strict=True))
+
+
+def _factorises(first: Conv, second: Conv, channels: int, both: int, one: int) -> str:
+    """Return which factorisation the pair is; "" if it is none."""
+    if first.groups > 1 or second.groups > 1:
+        return "one of the two is depthwise or grouped, and the other mixes its channels"
+    if first.filters < min(channels, second.filters):
+        return f"a linear bottleneck: {channels} → {first.filters} → {second.filters} channels"
+    if (first.is_pointwise or second.is_pointwise) and both < one:
+        return f"a low-rank factorisation: {both:,} weights where the composed kernel has {one:,}"
+    if all(min(pair) == 1 for pair in zip(first.kernel_size, second.kernel_size, strict=True)) and both < one:
+        return "a factorised kernel: each of the two is 1 wide where the other is not"
+    return ""

@@ -1,0 +1,116 @@
+"""FC001: a dense layer on a flattened map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import Annotated
+
+from msgspec import Meta
+
+from cnnlint.context import Context
+from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint.graph.layers import Activation, BatchNorm, Dense, Dropout, Flatten
+from cnnlint.graph.patterns import Many, Match, Op
+from cnnlint.rule import Bad, Good, PatternRule, Remark
+
+
+class FlattenBeforeDense(PatternRule, code="FC001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
+    """A dense layer on a flattened feature map holds a large share of the parameters.
+
+    ## Why
+    A dense layer of U units on a C × H × W map holds U × C × H × W weights: a weight of its own for every position,
+    where a convolution shares one among all. In VGG16 the first dense layer on the 512 × 7 × 7 map holds
+    4096 × 512 × 7 × 7 = 102,760,448 of 138,357,544 parameters, 74 %, for 0.7 % of the multiply-accumulates.
+    It also ties the network to a single image size, and it is where such networks overfit: AlexNet and VGG need
+    dropout of 0.5 there.
+
+    ## Instead
+    Average each channel over the map (global average pooling) and put the dense layer on the C means:
+    U × C weights, H × W times fewer, none at all in the pooling, and any image size is accepted. Network in Network
+    introduced it; GoogLeNet, ResNet, DenseNet, MobileNet and EfficientNet end this way. Retrain afterwards.
+
+    ## When not
+    Where the position of a feature is the answer, as in regression of coordinates, key points or poses, an average
+    throws away what the dense layer needs. On maps of 2 × 2 and less little is to be had.
+
+    ## References
+    - Lin, Chen and Yan, "Network In Network", ICLR 2014, section 3.2.
+    - Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015.
+    - Szegedy et al., "Going Deeper with Convolutions", CVPR 2015: average pooling in place of dense layers raised
+      top-1 accuracy by about 0.6 %.
+    - Stanford CS231n, "Convolutional Neural Networks", on the memory and parameters of VGGNet.
+    """
+
+    min_share: Annotated[
+        float, Meta(description="The least share of the network's parameters, 0 to 1, that is reported.", ge=0, le=1)
+    ] = 0.2
+
+    flatten, dense = Op(Flatten), Op(Dense)
+    pattern = flatten >> Many(Dropout, BatchNorm, Activation) >> dense
+
+    def check(self, match: Match, context: Context) -> Iterator[Remark | NearMiss]:
+        """Yield the parameters now and on the channels' means."""
+        flatten, dense = match[self.flatten], match[self.dense]
+        sizes = flatten.input.sample_shape or ()
+        extents = [size for size in sizes if isinstance(size, int)]
+        if len(extents) < 2 or len(extents) != len(sizes):
+            yield self.skip(dense, reason="what is flattened is not a feature map of known size")
+            return
+        channels, positions = extents[0], prod(extents[1:])
+        if positions == 1:
+            yield self.skip(dense, reason=f"the flattened map is {_by(extents)}: a vector already")
+            return
+        kernel = dense.weight("kernel")
+        if kernel is None:
+            yield self.skip(dense, reason="its kernel is not in the file")
+            return
+        share = context.share(dense)
+        if share < self.min_share:
+            reason = f"it holds {share:.1%} of the parameters, less than min-share = {self.min_share:.0%}"
+            yield self.skip(dense, reason=reason)
+            return
+        saved = kernel.size - kernel.size // positions
+        yield self.finding(
+            dense,
+            message=f"A dense layer on a flattened {_by(extents)} map holds {dense.parameters:,} of"
+            f" {context.parameters:,} parameters ({share:.0%}); on the {channels:,} channel means it would hold"
+            f" {dense.parameters - saved:,}.",
+            evidence={
+                "parameters": dense.parameters,
+                "parameters_after": dense.parameters - saved,
+                "share": share,
+                "channels": channels,
+                "positions": positions,
+            },
+            advice=Advice(
+                text=f"Average each channel over the map in place of {flatten.name}, then retrain",
+                keras=f"x = keras.layers.GlobalAveragePooling2D()(x)\nx = keras.layers.Dense({dense.units})(x)",
+                pytorch=f"nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear({channels}, {dense.units}))",
+            ),
+            savings=Savings(
+                parameters=saved,
+                macs=saved,
+                bytes=(nbytes := kernel.nbytes or 0) - nbytes // positions,
+            ),
+        )
+
+    examples = (
+        Bad(
+            "INPUT 3x32x32 -> CONV 32 3x3 same -> RELU -> POOL 2 -> CONV 64 3x3 same -> RELU -> POOL 2"
+            " -> FLATTEN -> FC 128 -> RELU -> FC 10 -> SOFTMAX",
+            at=("fc1",),
+        ),
+        Good(
+            "INPUT 3x32x32 -> CONV 32 3x3 same -> RELU -> POOL 2 -> CONV 64 3x3 same -> RELU -> POOL 2"
+            " -> GAP -> FC 128 -> RELU -> FC 10 -> SOFTMAX"
+        ),
+        Good(
+            "INPUT 3x32x32 -> CONV 32 3x3 same -> RELU -> POOL 2 -> FLATTEN -> FC 10 -> SOFTMAX",
+            min_share=1.0,
+        ),
+    )
+
+
+def _by(extents: list[int]) -> str:
+    return " × ".join(str(extent) for extent in extents)

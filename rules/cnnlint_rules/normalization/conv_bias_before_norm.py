@@ -1,0 +1,75 @@
+"""BN002: a bias that the normalisation behind it takes away again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cnnlint.context import Context
+from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint.graph.layers import BatchNorm, Conv, ConvTranspose, Dense
+from cnnlint.graph.patterns import Match, Op
+from cnnlint.rule import Bad, Good, PatternRule, Remark
+
+
+class ConvBiasBeforeNorm(PatternRule, code="BN002", severity=Severity.INFO, confidence=Confidence.EXACT):
+    """A layer adds a bias per channel that the batch normalisation right behind it subtracts again.
+
+    ## Why
+    BN(Wx + b) = γ(Wx + b − E[Wx + b])/σ + β = γ(Wx − E[Wx])/σ + β: the bias shifts the mean by exactly what it adds,
+    its gradient is zero, and the variance does not see it. What is left for a bias to do, β does. At inference the
+    moving mean holds the same shift. The parameters are few (ResNet50 in Keras has 26,560 such biases in 53
+    convolutions, 0.1 % of its parameters), but so is the effort: an argument.
+
+    ## Instead
+    Leave the bias out: `use_bias=False`, `bias=False`. A trained network stays what it is when the bias is
+    subtracted from the moving mean (μ ← μ − b) and dropped.
+
+    ## When not
+    With an activation or a pooling by maximum between the two the bias is not cancelled; the rule wants the
+    normalisation right behind. Weights that must load into a published architecture keep its biases.
+
+    ## References
+    - Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
+      Shift", ICML 2015, section 3.2: "the bias b can be ignored since its effect will be canceled by the subsequent
+      mean subtraction".
+    """
+
+    layer, norm = Op(Conv, ConvTranspose, Dense, where=lambda layer: layer.use_bias), Op(BatchNorm)
+    pattern = layer >> norm
+
+    def check(self, match: Match, context: Context) -> Iterator[Remark | NearMiss]:
+        """Yield how many biases are cancelled."""
+        layer, norm = match[self.layer], match[self.norm]
+        if norm.folded:
+            yield self.skip(
+                layer, norm, reason=f"of {norm.name} only a scale and a shift are left: it subtracts no mean"
+            )
+            return
+        if norm.axis != (layer.axis if isinstance(layer, Dense) else 1):
+            yield self.skip(layer, norm, reason=f"{norm.name} keeps another axis apart than the channels of the bias")
+            return
+        bias = layer.weight("bias")
+        if bias is None:
+            yield self.skip(layer, norm, reason="the bias is not in the file")
+            return
+        yield self.finding(
+            layer,
+            norm,
+            message=f"The {bias.size:,} biases of {layer.name} are cancelled by the mean that {norm.name} subtracts"
+            " right behind it.",
+            evidence={"parameters": bias.size, "share": bias.size / context.parameters},
+            advice=Advice(
+                text=f"Leave the bias of {layer.name} out; if it is trained, subtract it from the moving mean of"
+                f" {norm.name}",
+                keras="use_bias=False",
+                pytorch="bias=False",
+            ),
+            savings=Savings(parameters=bias.size, bytes=bias.nbytes or 0),
+        )
+
+    examples = (
+        Bad("INPUT 3x32x32 -> CONV 16 3x3 -> BN -> RELU -> GAP -> FC 10", at=("conv1", "bn1")),
+        Good("INPUT 3x32x32 -> CONV 16 3x3 nobias -> BN -> RELU -> GAP -> FC 10 -> SOFTMAX"),
+        Good("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> BN -> GAP -> FC 10 -> SOFTMAX"),
+        Good("INPUT 3x32x32 -> CONV 16 3x3 -> POOL 2 -> BN -> RELU -> GAP -> FC 10 -> SOFTMAX"),
+    )

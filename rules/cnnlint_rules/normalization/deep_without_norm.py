@@ -1,0 +1,85 @@
+"""BN004: a deep network without any normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from msgspec import Meta
+
+from cnnlint.context import Context
+from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.graph.layers import Activation, BatchNorm, Conv, GroupNorm, InstanceNorm, LayerNorm
+from cnnlint.rule import Good, ModelRule, Remark
+
+NORMS = (BatchNorm, GroupNorm, InstanceNorm, LayerNorm)
+
+
+class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
+    """A deep classifier has no normalisation at all.
+
+    ## Why
+    The variance of activations and gradients is multiplied at every layer; beyond a dozen layers small errors of
+    the initialisation make both vanish or explode. VGG's authors trained their 11-layer network first and
+    initialised the 13- to 19-layer ones from it; He et al. show a 30-layer network that does not start to learn with
+    Glorot's initialisation. Normalisation removes the problem and gains accuracy: torchvision's VGG16 reaches 71.59 %
+    top-1 on ImageNet and 73.36 % with it, VGG19 72.38 and 74.22 %. At inference it folds into the convolutions
+    and costs nothing.
+
+    ## Instead
+    A batch normalisation behind every convolution (without bias); group normalisation where batches are small.
+
+    ## When not
+    Networks that regulate their variance otherwise: SELU (the rule knows it), Fixup, weight standardisation. Networks
+    that give back an image do better without (Lim et al. drop it for super-resolution); the rule looks at classifiers
+    and regressors of whole images only. An ONNX file for inference may have had its normalisation folded away; the
+    rule is silent on those.
+
+    ## References
+    - Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
+      section 3.1.
+    - He et al., "Delving Deep into Rectifiers", ICCV 2015, section 2.2.
+    - Ioffe and Szegedy, "Batch Normalization", ICML 2015.
+    - Klambauer et al., "Self-Normalizing Neural Networks", NeurIPS 2017.
+    - Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution", CVPR Workshops 2017.
+    """
+
+    min_depth: Annotated[
+        int, Meta(description="Convolutions and dense layers on the longest path from which on a norm is due.", ge=1)
+    ] = 12
+
+    def check(self, context: Context) -> Iterator[Remark | NearMiss]:
+        """Yield the depth of a network without normalisation."""
+        graph = context.graph
+        convolutions = sum(1 for _ in graph.of_kind(Conv))
+        depth = max(context.depths.values(), default=0)
+        if convolutions == 0 or depth < self.min_depth:
+            yield self.skip(reason=f"{depth} layers with kernels on the longest path, fewer than {self.min_depth}")
+            return
+        if (norm := next(graph.of_kind(*NORMS), None)) is not None:
+            yield self.skip(norm, reason="the network has normalisation")
+            return
+        if graph.source.format == "onnx":
+            yield self.skip(reason="an ONNX file for inference may have had its normalisation folded away")
+            return
+        if any(layer.function == "selu" for layer in graph.of_kind(Activation)):
+            yield self.skip(reason="SELU keeps the variance by itself")
+            return
+        if not any(head.is_vector for head in context.heads):
+            yield self.skip(reason="the network gives back a map, where normalisation can do harm")
+            return
+        yield self.finding(
+            message=f"{depth} layers with kernels lie one behind the other, {convolutions} convolutions among them, and"
+            " none is normalised.",
+            evidence={"depth": depth, "convolutions": convolutions, "min_depth": self.min_depth},
+            advice=Advice(
+                text="Put a batch normalisation behind every convolution and drop the convolution's bias, then retrain",
+                keras='x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)\n'
+                'x = keras.layers.BatchNormalization()(x)\nx = keras.layers.Activation("relu")(x)',
+            ),
+        )
+
+    examples = (
+        Good("INPUT 3x32x32 -> [CONV 16 3x3 same nobias -> BN -> RELU]*12 -> GAP -> FC 10 -> SOFTMAX"),
+        Good("INPUT 3x32x32 -> [CONV 16 3x3 same -> RELU]*4 -> GAP -> FC 10 -> SOFTMAX"),
+    )

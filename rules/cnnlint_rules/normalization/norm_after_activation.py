@@ -1,0 +1,133 @@
+"""BN001: a batch normalisation behind the activation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from cnnlint.context import Context
+from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers import BatchNorm
+from cnnlint.graph.layers.pooling import AvgPool, MaxPool
+from cnnlint.graph.queries import KERNEL_LAYERS, is_inert, is_nonlinear
+from cnnlint.rule import Bad, Good, LayerRule, Remark
+
+Order = Literal["conv-bn-act", "conv-pool-bn-act", "bn-act-conv", "conv-act-bn", "conv-act-pool-bn", "conv-pool-act-bn"]
+
+
+class NormAfterActivation(
+    LayerRule[BatchNorm], code="BN001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC
+):
+    """A batch normalisation stands behind the activation, or in another order than those that the team allows.
+
+    ## Why
+    Behind its convolution (or dense layer) a normalisation is free at inference: γ(Wx − μ)/σ + β is again a
+    convolution, with kernel γW/σ and bias β − γμ/σ. With the activation between it cannot be folded backwards, and
+    forwards only into a convolution without zero padding; so it stays, and costs a pass over the map: 2 × C × H × W
+    operations and, on a device bound by memory, C × H × W reads and writes. What reaches the next convolution is then
+    a rectified distribution stretched to unit variance, and no longer sparse.
+
+    ## Instead
+    Convolution, normalisation, activation (Ioffe and Szegedy), or the pre-activation order normalisation,
+    activation, convolution in residual and dense blocks (He et al.; Huang et al.). A pooling before the
+    normalisation makes it cheaper and is fine.
+
+    ## When not
+    Accuracy speaks for either order: on a small CaffeNet, Mishkin et al. measured slightly better results with the
+    normalisation behind the ReLU. A team that prefers that allows `conv-act-bn` in `orders`.
+
+    ## References
+    - Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
+      Shift", ICML 2015, section 3.2.
+    - He et al., "Identity Mappings in Deep Residual Networks", ECCV 2016.
+    - Huang et al., "Densely Connected Convolutional Networks", CVPR 2017.
+    - Mishkin, Sergievskiy and Matas, "Systematic evaluation of convolution neural network advances on the ImageNet",
+      CVIU 2017.
+    """
+
+    orders: Annotated[tuple[Order, ...], Meta(description="Orders of layers that are fine.", min_length=1)] = (
+        "conv-bn-act",
+        "conv-pool-bn-act",
+        "bn-act-conv",
+    )
+
+    kinds = (BatchNorm,)
+
+    def check(self, layer: BatchNorm, context: Context) -> Iterator[Remark | NearMiss]:
+        """Yield the order of the layers around `layer` and what the norm costs there."""
+        order, before = _order(context.graph, layer)
+        if order is None:
+            yield self.skip(
+                layer, reason="it is in no order with a convolution: what it normalises comes from elsewhere"
+            )
+            return
+        if order in self.orders:
+            yield self.skip(layer, reason=f"{order} is one of the orders that are fine")
+            return
+        elements = layer.output.sample_elements
+        learner = before[0].name
+        subject = f"The order is {order}: {' → '.join([*(step.name for step in before), layer.name])}"
+        if "act" in order.partition("bn")[0]:
+            activation = next(step for step in before if is_nonlinear(step))
+            cost = "" if elements is None else f", so {2 * elements:,} operations per sample stay at inference"
+            subject = f"{activation.name} keeps this normalisation from being folded into {learner}{cost}"
+        yield self.finding(
+            layer,
+            *before,
+            message=f"{subject}.",
+            evidence={} if elements is None else {"elements": elements, "operations": 2 * elements},
+            advice=Advice(
+                text=f"Normalise right behind {learner} and activate afterwards, then retrain",
+                keras='x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)\n'
+                'x = keras.layers.BatchNormalization()(x)\nx = keras.layers.Activation("relu")(x)',
+                pytorch="nn.Sequential(nn.Conv2d(c, filters, 3, padding=1, bias=False), nn.BatchNorm2d(filters),"
+                " nn.ReLU())",
+            ),
+        )
+
+    examples = (
+        Bad(
+            "INPUT 3x32x32 -> CONV 16 3x3 same -> RELU -> BN -> CONV 32 3x3 same -> RELU -> GAP -> FC 10",
+            at=("bn1", "conv1", "relu1"),
+        ),
+        Good("INPUT 3x32x32 -> CONV 16 3x3 same -> BN -> RELU -> CONV 32 3x3 same -> RELU -> GAP -> FC 10"),
+        Good("INPUT 3x32x32 -> CONV 16 3x3 same -> POOL 2 -> BN -> RELU -> CONV 32 3x3 same -> RELU -> GAP -> FC 10"),
+        Good("INPUT 3x32x32 -> CONV 16 3x3 same -> RES[BN -> RELU -> CONV 16 3x3 same] -> BN -> RELU -> GAP -> FC 10"),
+        Good(
+            "INPUT 3x32x32 -> CONV 16 3x3 same -> RELU -> BN -> CONV 32 3x3 same -> RELU -> GAP -> FC 10",
+            orders=("conv-act-bn",),
+        ),
+    )
+
+
+def _order(graph: Graph, norm: BatchNorm) -> tuple[Order | None, list[Layer]]:
+    """Return the order that `norm` stands in, and the layers before it, the convolution or dense layer first."""
+    before = list[Layer]()
+    steps = list[str]()
+    layer = graph.producer(norm.input)
+    while layer is not None and not isinstance(layer, KERNEL_LAYERS):
+        if is_nonlinear(layer) and "act" not in steps:
+            steps.append("act")
+        elif isinstance(layer, MaxPool | AvgPool) and "pool" not in steps:
+            steps.append("pool")
+        elif not is_inert(layer):
+            break
+        before.append(layer)
+        layer = graph.producer(layer.input)
+    activates = any(is_nonlinear(successor) for successor in graph.successors(norm))
+    if activates and (not isinstance(layer, KERNEL_LAYERS) or "act" in steps):
+        return "bn-act-conv", []
+    if not isinstance(layer, KERNEL_LAYERS):
+        return None, []
+    orders: dict[tuple[str, ...], Order] = {
+        (): "conv-bn-act",
+        ("pool",): "conv-pool-bn-act",
+        ("act",): "conv-act-bn",
+        ("pool", "act"): "conv-act-pool-bn",
+        ("act", "pool"): "conv-pool-act-bn",
+    }
+    return orders[tuple(steps)], [layer, *reversed(before)]

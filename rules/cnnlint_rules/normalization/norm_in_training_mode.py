@@ -1,0 +1,65 @@
+"""BN003: normalisation by the statistics of the batch at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cnnlint.context import Context
+from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.graph.layers import BatchNorm
+from cnnlint.rule import Bad, Good, ModelRule, Remark
+
+
+class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confidence=Confidence.EXACT):
+    """The network normalises by the statistics of the batch at hand and not by those gathered in training.
+
+    ## Why
+    In training a batch normalisation uses the mean and variance of its mini-batch; at inference it must use the
+    moving ones. Exported in training mode, a sample's output depends on which other samples share its batch, one
+    and the same image gives different answers, and a batch of one is normalised by itself alone: behind a dense
+    layer or global pooling (x − x)/√ε = 0 whatever the image.
+
+    ## Instead
+    Export the network in inference mode: one call ahead of the export, not a change of the network. All
+    normalisations of a network fall under one finding, as one switch sets them all.
+
+    ## When not
+    Adapting the statistics to the data at test time on purpose, and training graphs that are to be trained further
+    by the runtime.
+
+    ## References
+    - Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
+      Shift", ICML 2015, section 3.1, algorithm 2.
+    - ONNX operator BatchNormalization, attribute `training_mode` (opset 14 and later).
+    """
+
+    def check(self, context: Context) -> Iterator[Remark | NearMiss]:
+        """Yield one finding about all normalisations in training mode."""
+        norms = tuple(context.graph.of_kind(BatchNorm))
+        training = tuple(norm for norm in norms if norm.training)
+        if not training:
+            if norms:
+                yield self.skip(*norms[:1], reason=f"all {len(norms)} normalisations use their moving statistics")
+            return
+        which = "the only one" if len(norms) == 1 else f"{len(training)} of {len(norms)}"
+        yield self.finding(
+            *training,
+            message=f"Batch normalisation ({which}) uses the statistics of the batch at hand, so the output for an"
+            " image depends on what else is in its batch.",
+            evidence={"norms_in_training_mode": len(training), "norms": len(norms)},
+            advice=Advice(
+                text="Export the network in inference mode",
+                keras='model.export("model.onnx", format="onnx")  # and no call with training=True in the model',
+                pytorch="torch.onnx.export(model.eval(), example, path, training=torch.onnx.TrainingMode.EVAL)",
+            ),
+        )
+
+    examples = (
+        Bad("INPUT 3x32x32 -> CONV 16 3x3 nobias -> BN training -> RELU -> GAP -> FC 10 -> SOFTMAX", at=("bn1",)),
+        Bad(
+            "INPUT 3x32x32 -> CONV 16 3x3 nobias -> BN training -> RELU -> CONV 16 3x3 nobias -> BN training -> RELU"
+            " -> GAP -> FC 10 -> SOFTMAX",
+            at=("bn1", "bn2"),
+        ),
+        Good("INPUT 3x32x32 -> CONV 16 3x3 nobias -> BN -> RELU -> GAP -> FC 10 -> SOFTMAX"),
+    )

@@ -1,0 +1,74 @@
+"""BN005: a normalisation that inference does not need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cnnlint.context import Context
+from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint.graph.layers import BatchNorm, Conv, ConvTranspose, Dense
+from cnnlint.graph.patterns import Match, Op
+from cnnlint.rule import Bad, Good, PatternRule, Remark
+
+
+class NormNotFolded(PatternRule, code="BN005", severity=Severity.INFO, confidence=Confidence.EXACT):
+    """A batch normalisation in a file for inference could be part of the convolution ahead of it.
+
+    ## Why
+    At inference a normalisation is a scale and a shift of each channel, and so is part of what a convolution can do:
+    γ(Wx + b − μ)/√(σ² + ε) + β = W′x + b′ with W′ = γW/√(σ² + ε) and b′ = β + γ(b − μ)/√(σ² + ε). Left as it is,
+    it costs up to four vectors of parameters, a node, and a pass over the map: 2 × C × H × W operations. onnxruntime
+    folds it each time it loads the file (at its basic level of optimisation); many runtimes on small devices
+    do not, and quantisation needs it folded, as rounding has to see the final weights.
+
+    ## Instead
+    Fold at export: PyTorch does when the model is in eval mode, tf2onnx does by itself; onnxsim and
+    onnxruntime's offline optimisation do it for a file that is there.
+
+    ## When not
+    A file that is to be fine-tuned needs its normalisations. A Keras file is a training graph, and the rule does
+    not look at it.
+
+    ## References
+    - Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
+      CVPR 2018, section 3.2.
+    - onnxruntime documentation, "Graph Optimizations in ONNX Runtime", Conv BatchNorm Fusion.
+    """
+
+    layer, norm = Op(Conv, ConvTranspose, Dense), Op(BatchNorm)
+    pattern = layer >> norm
+
+    def check(self, match: Match, context: Context) -> Iterator[Remark | NearMiss]:
+        """Yield the parameters and operations that folding saves."""
+        layer, norm = match[self.layer], match[self.norm]
+        if context.graph.source.format != "onnx":
+            yield self.skip(norm, layer, reason="a Keras model is a training graph; its export folds the norm")
+            return
+        if norm.training:
+            yield self.skip(norm, layer, reason="it uses the statistics of the batch, which nothing can fold")
+            return
+        if norm.axis != (layer.axis if isinstance(layer, Dense) else 1):
+            yield self.skip(norm, layer, reason=f"it keeps another axis apart than the channels of {layer.name}")
+            return
+        channels = layer.units if isinstance(layer, Dense) else layer.filters
+        saved = norm.parameters - (0 if layer.use_bias else channels)
+        operations = 2 * (norm.output.sample_elements or 0)
+        cost = f"{operations:,} operations per sample and " if operations else ""
+        yield self.finding(
+            norm,
+            layer,
+            message=f"Folded into {layer.name}, this normalisation of {channels:,} channels would save {cost}"
+            f"{max(saved, 0):,} parameters.",
+            evidence={"channels": channels, "parameters": max(saved, 0), "operations": operations},
+            advice=Advice(
+                text="Export with the normalisation folded, or fold it in the file with onnxsim",
+                pytorch="torch.onnx.export(model.eval(), example, path)",
+            ),
+            savings=Savings(parameters=max(saved, 0)),
+        )
+
+    examples = (
+        Bad("INPUT 3x32x32 -> CONV 16 3x3 nobias -> BN -> RELU -> GAP -> FC 10 -> SOFTMAX", at=("bn1", "conv1")),
+        Good("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX"),
+        Good("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> BN -> CONV 16 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX"),
+    )

@@ -1,0 +1,1 @@
+"""Rules about pooling and the size of feature maps (PL)."""

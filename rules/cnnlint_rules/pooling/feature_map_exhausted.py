@@ -1,0 +1,115 @@
+"""PL002: a window that is larger than what it slides over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+from cnnlint.context import Context
+from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint.graph.layers import AvgPool, Conv, MaxPool
+from cnnlint.graph.window import Window
+from cnnlint.rule import Bad, Good, LayerRule, Remark
+
+
+class FeatureMapExhausted(
+    LayerRule[Conv | MaxPool | AvgPool], code="PL002", severity=Severity.WARNING, confidence=Confidence.EXACT
+):
+    """A kernel or pooling window is larger than the map that it slides over.
+
+    ## Why
+    Strides have used the map up before the network ends. A 3 × 3 kernel on a 1 × 1 map meets nothing but padding with
+    eight of its nine taps: they are multiplied by zero, get no gradient and never learn, 8/9 of the layer's
+    parameters. Without padding the map has no window at all and the output is empty. It happens when a network made for
+    224 × 224 is fed 32 × 32 images: ResNet's last stage works on 1 × 1 maps there, and cutting such a tail
+    off costs no accuracy (Richter et al.).
+
+    ## Instead
+    Feed larger images, take strides out of the first layers (ResNets for CIFAR-10 start with a 3 × 3 of stride 1 and
+    no pooling), or drop the layers that have nothing left to see.
+
+    ## When not
+    A kernel as large as its map is a dense layer in other words, and a pooling as large as its map is global
+    pooling: both are fine and not reported. A detector's heads on its last, tiny maps share their design
+    with the larger ones.
+
+    ## References
+    - Richter et al., "Should You Go Deeper? Optimizing Convolutional Neural Network Architectures without Training",
+      ICMLA 2021.
+    - He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2.
+    """
+
+    kinds = (Conv, MaxPool, AvgPool)
+
+    def check(self, layer: Conv | MaxPool | AvgPool, context: Context) -> Iterator[Remark | NearMiss]:  # noqa: ARG002
+        """Yield the window, the map, and how many taps never meet it."""
+        extents = [extent for extent in layer.input.spatial or () if isinstance(extent, int)]
+        windows = layer.windows
+        if windows is None or len(extents) != len(windows):
+            yield self.skip(layer, reason="the size of its map is unknown")
+            return
+        axes = list(zip(windows, extents, strict=True))
+        if all(window.reach <= extent for window, extent in axes):
+            return
+        reach, size = _by([window.reach for window in windows]), _by(extents)
+        evidence = {
+            **{f"window_{axis}": window.reach for axis, window in enumerate(windows)},
+            **{f"map_{axis}": extent for axis, extent in enumerate(extents)},
+        }
+        if any(window.output(extent) == 0 for window, extent in axes):
+            yield self.finding(
+                layer,
+                message=f"A window of {reach} does not fit on the {size} map at all: the output is empty.",
+                evidence=evidence,
+                advice=Advice(text="Feed larger images or leave the layer out"),
+                severity=Severity.ERROR,
+            )
+            return
+        live = prod(_live_taps(window, extent) for window, extent in axes)
+        taps = prod(window.kernel for window in windows)
+        dead = self._dead_weights(layer, taps, live)
+        told = f", so {dead:,} of its {dead // (taps - live) * taps:,} weights never meet it" if dead else ""
+        yield self.finding(
+            layer,
+            message=f"A window of {reach} slides over a map of {size}: {taps - live} of {taps} taps see padding only"
+            f"{told}.",
+            evidence={**evidence, "taps": taps, "dead_taps": taps - live, "dead_weights": dead},
+            advice=Advice(text="Feed larger images, take a stride out of the layers ahead, or leave this layer out"),
+            savings=Savings(parameters=dead) if dead else None,
+            severity=None if live < taps else Severity.INFO,
+        )
+
+    def _dead_weights(self, layer: Conv | MaxPool | AvgPool, taps: int, live: int) -> int:
+        channels = layer.in_channels if isinstance(layer, Conv) else None
+        if not isinstance(layer, Conv) or channels is None:
+            return 0
+        return (taps - live) * (channels // layer.groups) * layer.filters
+
+    examples = (
+        Bad(
+            "INPUT 3x8x8 -> CONV 16 3x3 same stride 2 -> RELU -> POOL 4 -> CONV 32 3x3 same -> RELU -> GAP -> FC 10",
+            at=("conv2",),
+        ),
+        Good("INPUT 3x8x8 -> CONV 16 3x3 same -> RELU -> CONV 32 3x3 same -> RELU -> GAP -> FC 10"),
+        Good("INPUT 3x8x8 -> CONV 16 8x8 valid -> RELU -> FLATTEN -> FC 10"),
+        Good("INPUT 3x8x8 -> CONV 16 3x3 same -> RELU -> POOL 8 -> CONV 32 1x1 -> RELU -> FLATTEN -> FC 10"),
+    )
+
+
+def _live_taps(window: Window, extent: int) -> int:
+    """Return how many taps meet the map, and not its padding, at one of the window's positions or more."""
+    count = window.output(extent)
+    starts = range(
+        -window.before, -window.before + (count if isinstance(count, int) else 0) * window.stride, window.stride
+    )
+    # Tap t lies at start + t × dilation; the starts that put it on the map are a range, so none need be tried.
+    live = 0
+    for tap in range(window.kernel):
+        offset = tap * window.dilation
+        first = -(-max(-offset - starts.start, 0) // window.stride)
+        live += first < len(starts) and starts[first] + offset < extent
+    return live
+
+
+def _by(extents: list[int]) -> str:
+    return " × ".join(str(extent) for extent in extents)
