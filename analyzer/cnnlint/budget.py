@@ -22,13 +22,15 @@ class Quantity(Struct, frozen=True):
     """Something about a network that can be limited.
 
     Attributes:
-        words: As it stands in a sentence, as a plural.
+        name: What it is called, a plural.
+        words: What follows the amount in a sentence.
         unit: How its amounts are written.
         measure: The amount; None if unknown.
         unknown: Why it is unknown, as a clause.
         costs: The amount that each layer (or kind of layer) takes, by name.
     """
 
+    name: str
     words: str
     unit: Unit
     measure: Callable[[Context], int | float | None]
@@ -192,22 +194,35 @@ def _never(_: Context) -> str:
 
 
 QUANTITIES: dict[str, Quantity] = {
-    "params": Quantity("parameters", "count", lambda context: context.parameters, _never, _parameters_by_layer),
-    "macs": Quantity("MACs per sample", "count", lambda context: context.macs, _no_macs, _macs_by_layer),
+    "params": Quantity(
+        "parameters", "parameters", "count", lambda context: context.parameters, _never, _parameters_by_layer
+    ),
+    "macs": Quantity("MACs", "MACs per sample", "count", lambda context: context.macs, _no_macs, _macs_by_layer),
     "weight_bytes": Quantity(
-        "weight bytes", "bytes", lambda context: context.weight_bytes, _no_weight_bytes, _weight_bytes_by_layer
+        "weight bytes",
+        "of weights",
+        "bytes",
+        lambda context: context.weight_bytes,
+        _no_weight_bytes,
+        _weight_bytes_by_layer,
     ),
     "file_bytes": Quantity(
-        "file bytes", "bytes", lambda context: context.graph.source.file_bytes, _no_file, _weight_bytes_by_layer
+        "file bytes",
+        "on disk",
+        "bytes",
+        lambda context: context.graph.source.file_bytes,
+        _no_file,
+        _weight_bytes_by_layer,
     ),
     "peak_activation_bytes": Quantity(
-        "peak activation bytes per sample",
+        "peak activation bytes",
+        "of activations alive at once, per sample",
         "bytes",
         lambda context: context.peak_activation_bytes,
         _no_activations,
         _activations_by_layer,
     ),
-    "layers": Quantity("layers", "count", lambda context: len(context.graph.layers), _never, _kinds),
-    "layer_share": Quantity("shares of one layer", "share", _largest_share, _never, _shares),
+    "layers": Quantity("layers", "layers", "count", lambda context: len(context.graph.layers), _never, _kinds),
+    "layer_share": Quantity("shares", "of its parameters in one layer", "share", _largest_share, _never, _shares),
 }
 """What can be limited, by its name in results; the configuration spells it with hyphens."""

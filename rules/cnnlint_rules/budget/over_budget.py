@@ -1,0 +1,83 @@
+"""BG001: more parameters, MACs, bytes or layers than the budget allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cnnlint.budget import QUANTITIES, BudgetRule, costliest, measure
+from cnnlint.context import Context
+from cnnlint.finding import Confidence, NearMiss, Severity
+from cnnlint.quantity import format_amount
+from cnnlint.results import BudgetResult
+from cnnlint.rule import Bad, Good, Remark
+
+
+class OverBudget(BudgetRule, code="BG001", severity=Severity.ERROR, confidence=Confidence.EXACT):
+    """The network costs more than the budget that was set for it.
+
+    ## Why
+    A network that has to fit a device, a download or a latency outgrows it one commit at a time. A budget says
+    where the line is, so that crossing it is a decision and not a surprise in production. Limits can be set on
+    parameters, MACs per sample, weight bytes, file bytes, peak activation bytes per sample, layers, and the share
+    of the parameters that one layer may hold. What cannot be measured is over budget, with the reason: a gate that
+    passes when the measurement failed is worse than none.
+
+    ## Instead
+    The layers that cost most are named with what they cost: begin with the first. Or raise the limit, in a commit
+    that says why. Limits stand in the configuration, `[[tool.cnnlint.budgets]]` with `models`, `params`, `macs`,
+    `weight-bytes`, `file-bytes`, `peak-activation-bytes`, `layers`, `layer-share` and `message`, or on the command
+    line (`--max-params 5M`).
+
+    ## When not
+    Without a budget the rule says nothing. What a model says about itself in its metadata is not listened to here.
+
+    ## References
+    - size-limit and Lighthouse CI, which do this for web pages.
+    - Sandler et al., "MobileNetV2", CVPR 2018, which reports parameters and MACs as the costs of a network.
+    """
+
+    def check(self, context: Context) -> Iterator[Remark | NearMiss]:
+        """Yield every limit that is broken, by how much, and the three layers that cost most."""
+        for result in measure(context, self.limits()):
+            if result.passed:
+                yield self.skip(reason=f"{_counted(result)}, of at most {_amount(result.limit, result)}")
+            else:
+                yield self._broken(result, context)
+
+    def _broken(self, result: BudgetResult, context: Context) -> Remark:
+        quantity = QUANTITIES[result.quantity]
+        name = result.quantity
+        evidence: dict[str, int | float] = {f"{name}_limit": result.limit}
+        because = f" ({result.message})" if result.message else ""
+        limit = _amount(result.limit, result)
+        if result.measured is None or result.margin is None:
+            message = f"The {quantity.name} are unknown, because {result.reason}; the budget is {limit}{because}."
+            return self.finding(message=message, evidence=evidence, subject=name)
+        dearest = costliest(context, name)
+        evidence |= {name: result.measured, f"{name}_margin": result.margin}
+        evidence |= {f"{name} of {layer}": cost for layer, cost in dearest}
+        named = ", ".join(f"{layer} {_amount(cost, result)}" for layer, cost in dearest)
+        message = (
+            f"The network has {_counted(result)}, {_amount(-result.margin, result)} over the budget of {limit}{because}"
+            f"{'; most in ' + named if named else ''}."
+        )
+        return self.finding(message=message, evidence=evidence, subject=name)
+
+    examples = (
+        Bad(
+            "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10",
+            at=(),
+            budgets=({"params": 600, "message": "fits the sensor"},),
+        ),
+        Bad("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10", at=(), budgets=({"macs": "0.1 M"},)),
+        Good("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10", budgets=({"params": 618, "layer-share": "80 %"},)),
+        Good("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10"),
+    )
+
+
+def _amount(amount: float | None, result: BudgetResult) -> str:
+    return "unknown" if amount is None else format_amount(amount, QUANTITIES[result.quantity].unit)
+
+
+def _counted(result: BudgetResult) -> str:
+    return f"{_amount(result.measured, result)} {QUANTITIES[result.quantity].words}"

@@ -1,0 +1,1 @@
+"""Rules about what exporters leave behind (EX)."""
