@@ -26,7 +26,7 @@ from cnnlint.registry import RuleSet, load_rules
 from cnnlint.results import ModelReport
 from cnnlint.rule import Rule, RuntimeRule
 from cnnlint.selection import Selection, choose, severities
-from cnnlint.walker import walk
+from cnnlint.walker import Walk, walk
 
 if TYPE_CHECKING:
     from cnnlint.models import Model
@@ -132,7 +132,10 @@ class Linter:
         if not settings.static and any(isinstance(rule, RuntimeRule) or rule.is_fixable() for rule in rules):
             probe, reason = probe_of(model, graph, settings)
             notes += [f"run time checks were left out: {reason}"] if reason else []
-        walked = walk(context, rules, probe=probe, near_misses=self.near_misses)
+        walked = walk(context, rules, near_misses=self.near_misses)
+        if probe is not None:
+            walked, unproved = _run(walked, context, rules, probe, near_misses=self.near_misses)
+            notes += unproved
         obeyed = obey(
             walked,
             graph,
@@ -189,6 +192,19 @@ def probe_of(model: Model, graph: Graph, settings: Settings) -> tuple[Probe | No
     from cnnlint.runtime.probe import Probe  # noqa: PLC0415 - the run time is only loaded where it is wanted
 
     return Probe(program_of(model), graph, inputs=settings.inputs), ""
+
+
+def _run(
+    walked: Walk, context: Context, rules: tuple[Rule, ...], probe: Probe, *, near_misses: bool
+) -> tuple[Walk, tuple[str, ...]]:
+    """Add to `walked` the proofs of rewrites and what run time checks find; return why some proofs are missing."""
+    from cnnlint.proving import attempt, settle  # noqa: PLC0415 - the run time is only loaded where it is wanted
+
+    attempts = attempt(probe, walked.places)
+    checks = [rule for rule in rules if isinstance(rule, RuntimeRule)]
+    checked = walk(context, checks, probe=probe, near_misses=near_misses)
+    proven = settle(probe, attempts)
+    return replace(walked, places=proven.places).joined(checked), proven.notes
 
 
 def _graded(findings: Iterable[Finding], severity: dict[str, Severity], graph: Graph) -> tuple[Finding, ...]:

@@ -57,6 +57,14 @@ class Walk(Struct, frozen=True, eq=False):
         """The findings alone."""
         return tuple(place.finding for place in self.places)
 
+    def joined(self, other: Walk) -> Walk:
+        """Return what these and the rules of another walk over the same graph said."""
+        return Walk(
+            (*self.places, *other.places),
+            {**self.near_misses, **other.near_misses},
+            self.finished | other.finished,
+        )
+
 
 def walk(
     graph: Graph | Context, rules: Iterable[Rule], *, probe: Probe | None = None, near_misses: bool = False
