@@ -60,6 +60,9 @@ class Linter:
         near_misses: Whether reports hold why rules stayed silent.
         today: Decides which ignores have run out.
 
+    Attributes:
+        errors: What was wrong with models that could not be linted, by path.
+
     Raises:
         ConfigError: The configuration of a model is wrong, or a budget fits no model.
         RuleError: A plugin or a file of rules is.
@@ -78,6 +81,7 @@ class Linter:
         self.flags = flags or Flags()
         self.near_misses = near_misses
         self.today = today or date.today()  # noqa: DTZ011 - an ignore runs out where its reader lives
+        self.errors = dict[str, CnnlintError]()
         self._fixed = read_document(config) if config is not None else None
         self._searches = config is None and not isolated
         self._documents = dict[Path, Document | None]()
@@ -118,6 +122,7 @@ class Linter:
         except (ConfigError, RuleError):
             raise
         except CnnlintError as error:
+            self.errors[path] = error
             message = str(error) if error.path else f"{path}: {error}"
         except Exception as error:
             message = f"{path}: cnnlint failed on this model: {_fault(error)} (please report this)"

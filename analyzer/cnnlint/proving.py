@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -70,7 +70,7 @@ def settle(probe: Probe, attempts: Iterable[Attempt]) -> Proven:
             try:
                 proof = prove(probe, tried.rewritten)
                 place = replace(place, finding=replace(place.finding, proof=proof))
-            except Exception as error:
+            except Exception as error:  # a finding stands without its proof
                 obstacle = _cause(error)
         places.append(place)
         if obstacle:
@@ -87,13 +87,14 @@ def _attempt(probe: Probe, place: Place) -> Attempt:
 
     try:
         editor = Editor(probe.program.proto())
-        if (isinstance(rule, PatternRule) and isinstance(where, Match)) or (
-            isinstance(rule, LayerRule) and isinstance(where, Layer)
-        ):
-            rule.rewrite(where, editor)
-        else:
-            return Attempt(place)
-    except Exception as error:
+        match rule, where:
+            case PatternRule(), Match():
+                rule.rewrite(where, editor)
+            case LayerRule(), Layer():
+                cast("LayerRule[Layer]", rule).rewrite(where, editor)
+            case _:
+                return Attempt(place)
+    except Exception as error:  # a finding stands without its proof
         return Attempt(place, obstacle=_cause(error))
     return Attempt(place, editor.model)
 
