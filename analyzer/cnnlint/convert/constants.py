@@ -30,9 +30,7 @@ class Constants:
         from onnx import numpy_helper
 
         self.graph = graph
-        self.values: dict[str, Array] = {
-            tensor.name: cast("Array", numpy_helper.to_array(tensor)) for tensor in graph.initializer
-        }
+        self.values: dict[str, Array] = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
         del graph.initializer[:]
         self.labels = dict(labels)
         self.values |= held

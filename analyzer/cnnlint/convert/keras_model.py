@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from importlib import import_module
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from msgspec import Struct
 
 from cnnlint.convert.constants import Constants
 from cnnlint.convert.leftover import leftover_operators
 from cnnlint.convert.loading import first_line, load_keras
-from cnnlint.convert.naming import layer_paths, name_interface, name_layers
+from cnnlint.convert.naming import drop_numbers, kernel_layers, name_constants, name_interface, name_layers
 from cnnlint.convert.norms import fold_norms
 from cnnlint.convert.toolchain import quiet, toolchain
-from cnnlint.convert.trace import trace, weight_bytes
+from cnnlint.convert.trace import trace
 from cnnlint.errors import ConversionError
 
 if TYPE_CHECKING:
@@ -25,19 +27,13 @@ if TYPE_CHECKING:
 
 Way = Literal["weightless", "ordinary"]
 
-LARGE = 8 * 2**20
-"""Bytes of weights from which tf2onnx's copies of them cost more than leaving them out."""
-
-APART = 16 * 2**10
-"""Bytes from which one weight is left out of a weightless conversion; smaller ones are folded by tf2onnx."""
-
 
 class Conversion(Struct, frozen=True):
     """A finished conversion.
 
     Attributes:
         model: The ONNX model; its weights are initializers.
-        way: "weightless" where large weights bypassed tf2onnx, "ordinary" where it handled all.
+        way: "weightless" where the kernels bypassed tf2onnx, "ordinary" where it handled all.
         norms_folded: Per-channel products and sums (BatchNorms) that became part of the layer before them.
     """
 
@@ -46,13 +42,13 @@ class Conversion(Struct, frozen=True):
     norms_folded: int
 
 
-def keras_to_onnx(model_or_path: Any, *, opset: int | None = None) -> onnx.ModelProto:
+def keras_to_onnx(model_or_path: object, *, opset: int | None = None) -> onnx.ModelProto:
     """Convert a live `keras.Model`, or the one in a `.keras` or `.h5` file, to ONNX: see `convert_keras`."""
     return convert_keras(model_or_path, opset=opset).model
 
 
 def convert_keras(
-    model_or_path: Any, *, opset: int | None = None, way: Way | None = None, fold: bool = True
+    model_or_path: object, *, opset: int | None = None, way: Way | None = None, fold: bool = True
 ) -> Conversion:
     """Convert a live `keras.Model`, or the one in a `.keras` or `.h5` file, to ONNX in inference mode.
 
@@ -61,7 +57,8 @@ def convert_keras(
     Args:
         model_or_path: The model, or the path of its file.
         opset: Version of the default operator set; tf2onnx's own choice if None.
-        way: Take this way only; if None, the one that suits the bytes of weights, and then the other.
+        way: Take this way only; if None, weightless, and ordinary where tf2onnx needs a kernel's values (recurrent
+            cells). The ordinary way costs tf2onnx's copies of the weights and is slower for any size of them.
         fold: Fold per-channel arithmetic into the layer before it; False leaves what tf2onnx leaves.
 
     Raises:
@@ -70,36 +67,34 @@ def convert_keras(
         ConversionError: The file needs foreign code, or tf2onnx has no translation for a layer of it.
     """
     tools = toolchain()
-    path = os.fspath(model_or_path) if isinstance(model_or_path, str | os.PathLike) else None
-    model = model_or_path if path is None else load_keras(path, tools)
+    path = os.fspath(cast("str | PathLike[str]", model_or_path)) if isinstance(model_or_path, str | PathLike) else None
     refuse_opset(opset, path)
-    size = sum(weight_bytes(variable) for variable in model.variables)
-    ways: list[Way] = [way] if way else ["weightless", "ordinary"] if size >= LARGE else ["ordinary"]
-    try:
-        for attempt in ways[:-1]:
-            try:
-                return _convert(model, tools, opset, attempt, fold=fold, guarded=False)
-            except Exception:  # noqa: S112 - whatever stops tf2onnx, the last way may do
-                continue
-        return _convert(model, tools, opset, ways[-1], fold=fold, guarded=len(ways) > 1)
-    except ConversionError as error:
-        raise ConversionError(error.cause, path=path, remedy=error.remedy) from error
-    except Exception as error:
-        raise ConversionError(f"tf2onnx cannot convert it: {first_line(error)}", path=path) from error
+    model = cast("Any", model_or_path) if path is None else load_keras(path, tools)
+    attempts: tuple[tuple[Way, bool], ...] = ((way or "weightless", False), (way or "ordinary", True))
+    reasons: list[Exception] = []
+    for attempt, guarded in attempts:
+        try:
+            return _convert(model, tools, opset, attempt, fold=fold, guarded=guarded)
+        except Exception as error:
+            reasons.append(error)
+    # What the ordinary way says names operators of the whole model; the weightless way may fail on its own account.
+    reason = reasons[-1]
+    if isinstance(reason, ConversionError):
+        raise ConversionError(reason.cause, path=path, remedy=reason.remedy) from reason
+    raise ConversionError(f"tf2onnx cannot convert it: {first_line(reason)}", path=path) from reason
 
 
 def refuse_opset(opset: int | None, path: str | None) -> None:
     """Raise ConversionError for an operator set that the installed onnx or tf2onnx does not know."""
-    from tf2onnx.schemas import get_max_supported_opset_version  # type: ignore[import-untyped]
-
-    newest: int = get_max_supported_opset_version()
+    schemas: Any = import_module("tf2onnx.schemas")
+    newest: int = schemas.get_max_supported_opset_version()
     if opset is not None and not 7 <= opset <= newest:
         raise ConversionError(f"opset {opset} is not one of 7 to {newest}", path=path)
 
 
 def _convert(model: Any, tools: Toolchain, opset: int | None, way: Way, *, fold: bool, guarded: bool) -> Conversion:
     with quiet(), tools.tensorflow.device("/cpu:0"), guard_optimizers(guarded=guarded):
-        traced = trace(model, tools, APART if way == "weightless" else None)
+        traced = trace(model, tools, weightless=way == "weightless")
         proto, _ = tools.tf2onnx.from_function(traced.function, traced.signature, opset=opset)
     leftover = leftover_operators(proto)
     if leftover:
@@ -107,7 +102,9 @@ def _convert(model: Any, tools: Toolchain, opset: int | None, way: Way, *, fold:
     constants = Constants(proto.graph, traced.apart, traced.labels)
     constants.fold()
     folded = fold_norms(constants) if fold else 0
-    name_layers(constants, layer_paths(model))
+    name_layers(constants, kernel_layers(model))
+    drop_numbers(proto.graph)
+    name_constants(constants)
     constants.write()
     name_interface(proto.graph, traced.names, traced.outputs)
     proto.graph.name = model.name
@@ -116,7 +113,7 @@ def _convert(model: Any, tools: Toolchain, opset: int | None, way: Way, *, fold:
 
 
 @contextmanager
-def guard_optimizers(*, guarded: bool) -> Iterator[None]:
+def guard_optimizers(*, guarded: bool) -> Generator[None]:
     """Let tf2onnx go on when one of its optimisers fails; for that, it copies the graph before each of them."""
     name = "TF2ONNX_CATCH_ERRORS"
     before = os.environ.get(name)

@@ -83,7 +83,7 @@ def _config(path: str) -> object:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 return json.loads(archive.read("config.json"))
-        import h5py
+        import h5py  # pyright: ignore[reportMissingTypeStubs] - h5py ships none
 
         with h5py.File(path, "r") as file:
             return json.loads(cast("str | bytes", file.attrs["model_config"]))

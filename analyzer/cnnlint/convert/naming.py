@@ -17,7 +17,7 @@ BATCH = "batch"
 """What the dynamic batch is called."""
 
 NUMBERED = re.compile(r"__\d+(:\d+)?$")
-"""How tf2onnx ends the names that it makes up; the number depends on the order of its sets."""
+"""How tf2onnx ends the names that it makes up: a number, and which output of a node it is."""
 
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
@@ -31,9 +31,9 @@ def weight_paths(model: Any) -> dict[int, str]:
     }
 
 
-def layer_paths(model: Any) -> set[str]:
-    """Return the paths of the layers of a Keras model, names of nested models before them."""
-    return {path for path, _ in _layers(model, "")}
+def kernel_layers(model: Any) -> set[str]:
+    """Return the paths of the layers of a Keras model that hold a kernel, names of nested models before them."""
+    return {path for path, layer in _layers(model, "") if any("kernel" in variable.name for variable in layer.weights)}
 
 
 def _layers(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
@@ -51,29 +51,60 @@ def _own_name(variable: Any, layer: Any) -> str:
     return rest if found else variable.name
 
 
-def name_layers(constants: Constants, paths: set[str]) -> None:
-    """Call kernels and biases by the layer in `paths` that they belong to, and other constants by what reads them.
+def drop_numbers(graph: onnx.GraphProto) -> None:
+    """Take tf2onnx's running numbers out of the names of nodes and what they produce.
 
-    tf2onnx numbers a node that it made of two (`Conv__123`); such a node is called after its kernel's layer.
+    The numbers go on from one conversion to the next, so that the same model would never be named the same twice.
+    """
+    taken = {name for node in graph.node for name in (node.name, *node.output)}
+    taken |= {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
+    fixed = {value.name for value in (*graph.input, *graph.output)}
+    renamed: dict[str, str] = {}
+    for node in graph.node:
+        number = NUMBERED.search(node.name)
+        if number is not None:
+            stem = node.name[: number.start()]
+            node.name = unique_name(f"{stem}/{node.op_type}" if stem in taken else stem, taken)
+            taken.add(node.name)
+        for index, name in enumerate(node.output):
+            if NUMBERED.search(name) and name not in fixed:
+                renamed[name] = unique_name(f"{node.name}:{index}", taken)
+                taken.add(renamed[name])
+    rename_tensors(graph, renamed)
+
+
+def name_layers(constants: Constants, paths: set[str]) -> None:
+    """Call kernels, biases and the nodes that read them by the layer in `paths` that they belong to.
+
+    tf2onnx gives a node that it made of two no scope (`Conv__123`), its kernel often no name; then the bias may tell.
     """
     renamed: dict[str, str] = {}
     taken = {name for node in constants.graph.node for name in (node.name, *node.output)}
     for node in constants.graph.node:
-        if node.op_type in WEIGHTED and len(node.input) > 1 and node.input[1] in constants.values:
-            kernel = node.input[1]
-            path = _layer_of(constants.labels.get(kernel, kernel), paths) or _layer_of(node.name, paths)
-            if path is not None:
-                constants.labels.setdefault(kernel, f"{path}/kernel")
-                if len(node.input) > 2 and node.input[2] in constants.values:
-                    constants.labels.setdefault(node.input[2], f"{path}/bias")
-                if "/" not in node.name:
-                    node.name = unique_name(f"{path}/{node.op_type}", taken)
-                    renamed[node.output[0]] = unique_name(f"{node.name}:0", taken)
-                    taken |= {node.name, renamed[node.output[0]]}
+        if node.op_type not in WEIGHTED or len(node.input) < 2 or node.input[1] not in constants.values:
+            continue
+        # Never the output: it may be called after a norm that was folded.
+        candidates = [node.input[1], node.name, *node.input[2:]]
+        found = (_layer_of(constants.labels.get(name, name), paths) for name in candidates)
+        path = next((path for path in found if path is not None), None)
+        if path is None:
+            continue
+        for name, role in zip(node.input[1:], ("kernel", "bias"), strict=False):
+            if name in constants.values:
+                constants.labels.setdefault(name, f"{path}/{role}")
+        if "/" not in node.name:
+            node.name = unique_name(f"{path}/{node.op_type}", taken)
+            renamed[node.output[0]] = unique_name(f"{node.name}:0", taken)
+            taken |= {node.name, renamed[node.output[0]]}
+    rename_tensors(constants.graph, renamed)
+
+
+def name_constants(constants: Constants) -> None:
+    """Call constants that have no name of the model's by the first node that reads them."""
+    for node in constants.graph.node:
         for index, name in enumerate(node.input):
             if name in constants.values and ("/" not in name or NUMBERED.search(name)):
                 constants.labels.setdefault(name, f"{node.name}/input_{index}")
-    rename_tensors(constants.graph, renamed)
 
 
 def _layer_of(name: str, paths: set[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Fold per-channel arithmetic into the convolution or matrix product before it: what a BatchNorm leaves at inference."""
+"""Fold per-channel arithmetic, what a BatchNorm is at inference, into the convolution or matrix product before it."""
 
 from __future__ import annotations
 

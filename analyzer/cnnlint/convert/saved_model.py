@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from cnnlint.convert.constants import Constants
 from cnnlint.convert.keras_model import guard_optimizers, refuse_opset
 from cnnlint.convert.leftover import leftover_operators
 from cnnlint.convert.loading import first_line
-from cnnlint.convert.naming import name_batch
+from cnnlint.convert.naming import drop_numbers, name_batch, name_constants
 from cnnlint.convert.norms import fold_norms
 from cnnlint.convert.toolchain import quiet, toolchain
 from cnnlint.convert.trace import held_captures
@@ -70,6 +71,8 @@ def savedmodel_to_onnx(folder: str | os.PathLike[str], *, opset: int | None = No
     constants = Constants(proto.graph, held_captures(signature, tools), {})
     constants.fold()
     fold_norms(constants)
+    drop_numbers(proto.graph)
+    name_constants(constants)
     constants.write()
     name_batch(proto.graph)
     proto.graph.name = Path(path).resolve().name
@@ -101,9 +104,8 @@ def _signature(signatures: Mapping[str, Any], path: str) -> Any:
 
 def _refuse_side_effects(path: str) -> None:
     """Loading runs the initialisers of a SavedModel, so nothing in it may reach files or Python."""
-    from tensorflow.core.protobuf import saved_model_pb2  # type: ignore[import-untyped]
-
-    content: Any = saved_model_pb2.SavedModel.FromString((Path(path) / "saved_model.pb").read_bytes())
+    schema: Any = import_module("tensorflow.core.protobuf.saved_model_pb2")
+    content = schema.SavedModel.FromString((Path(path) / "saved_model.pb").read_bytes())
     for meta in content.meta_graphs:
         bodies = [meta.graph_def.node, *(function.node_def for function in meta.graph_def.library.function)]
         for node in (node for body in bodies for node in body):

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import ModuleType
@@ -52,7 +52,7 @@ def toolchain() -> Toolchain:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet() -> Generator[None]:
     """Hold back the warnings and log records of TensorFlow, Keras and tf2onnx while the block runs."""
     loggers = [logging.getLogger(name) for name in LOGGERS]
     levels = [logger.level for logger in loggers]
@@ -68,7 +68,7 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _stderr_closed() -> Iterator[None]:
+def _stderr_closed() -> Generator[None]:
     """Send file descriptor 2 to nowhere: TensorFlow's library logs as it is loaded, before it reads any setting."""
     if "tensorflow" in sys.modules:
         yield

@@ -1,10 +1,9 @@
-"""Trace a Keras model as a TensorFlow function whose large weights are inputs and not constants."""
+"""Trace a Keras model as a TensorFlow function whose kernels are inputs and not constants."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnlint.convert.naming import weight_paths
@@ -39,10 +38,11 @@ class Trace(NamedTuple):
     labels: dict[str, str]
 
 
-def trace(model: Any, tools: Toolchain, apart_from: int | None) -> Trace:
-    """Trace `model` in inference mode; weights of `apart_from` bytes and more become inputs.
+def trace(model: Any, tools: Toolchain, *, weightless: bool) -> Trace:
+    """Trace `model` in inference mode; its kernels become inputs if `weightless`.
 
-    What is left inside as constants, TensorFlow and tf2onnx fold: a BatchNorm's four vectors become two.
+    What is left inside as constants, TensorFlow and tf2onnx fold: a BatchNorm's four vectors become two. Vectors
+    always are: beside a vector that it does not know, tf2onnx leaves a pair of Transposes.
 
     Raises:
         ConversionError: The model is not built, so that it has no inputs yet.
@@ -56,11 +56,7 @@ def trace(model: Any, tools: Toolchain, apart_from: int | None) -> Trace:
         )
     variables: list[Any] = [*model.trainable_variables, *model.non_trainable_variables]
     trainable = len(model.trainable_variables)
-    apart = [
-        index
-        for index, variable in enumerate(variables)
-        if apart_from is not None and weight_bytes(variable) >= apart_from
-    ]
+    apart = [index for index, variable in enumerate(variables) if weightless and len(variable.shape) > 1]
     inside = {index: variable.numpy() for index, variable in enumerate(variables) if index not in set(apart)}
     structure = model.input if hasattr(model, "input") else inputs
 
@@ -88,7 +84,7 @@ def trace(model: Any, tools: Toolchain, apart_from: int | None) -> Trace:
     paths = weight_paths(model)
     labels: dict[str, str] = {}
     for index, variable in enumerate(variables):
-        path = paths.get(id(variable), variable.path)
+        path: str = paths.get(id(variable)) or variable.path
         # An argument of the trace keeps its name; a constant in it is an operation's first output.
         labels[f"{WEIGHT}{index}"] = labels[f"{WEIGHT}{index}:0"] = path
     held = {f"{WEIGHT}{index}": variables[index].numpy() for index in apart}
@@ -101,11 +97,6 @@ def trace(model: Any, tools: Toolchain, apart_from: int | None) -> Trace:
         held,
         labels,
     )
-
-
-def weight_bytes(variable: Any) -> int:
-    """Return the bytes of a Keras variable's values."""
-    return prod(variable.shape) * variable.value.dtype.size
 
 
 def held_captures(concrete: Any, tools: Toolchain) -> dict[str, NDArray[np.generic]]:
@@ -121,7 +112,7 @@ def held_captures(concrete: Any, tools: Toolchain) -> dict[str, NDArray[np.gener
 
 
 @contextmanager
-def plain_scopes(graph: Any) -> Iterator[None]:
+def plain_scopes(graph: Any) -> Generator[None]:
     """Let operations carry their layer's own name while `graph` is traced.
 
     Keras opens a layer's name scope twice, once to build it and once to call it; TensorFlow would call the
