@@ -124,7 +124,7 @@ class Linter:
         except CnnlintError as error:
             self.errors[path] = error
             message = str(error) if error.path else f"{path}: {error}"
-        except Exception as error:
+        except Exception as error:  # a fault of cnnlint on one model must not lose the reports of the others
             message = f"{path}: cnnlint failed on this model: {_fault(error)} (please report this)"
         return ModelReport(path=path, format=None, error=message, fail_on=plan.settings.fail_on)
 

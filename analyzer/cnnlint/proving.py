@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -91,7 +91,7 @@ def _attempt(probe: Probe, place: Place) -> Attempt:
             case PatternRule(), Match():
                 rule.rewrite(where, editor)
             case LayerRule(), Layer():
-                cast("LayerRule[Layer]", rule).rewrite(where, editor)
+                rule.rewrite(where, editor)
             case _:
                 return Attempt(place)
     except Exception as error:  # a finding stands without its proof

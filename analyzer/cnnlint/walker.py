@@ -95,7 +95,7 @@ def walk(
                 elif near_misses:
                     silent.setdefault(rule.code, []).append(remark)
             finished.add(rule.code)
-        except Exception as error:
+        except Exception as error:  # a plugin may raise anything, and the other rules still have to run
             said.append((rule, None, _crash(rule, error)))
     names = (name for _, _, remark in said for name in remark.finding.layers)
     identities = structural_identities(context.graph, names)
