@@ -30,6 +30,7 @@ _DEFAULTS: dict[int, AttributeValue] = {
     13: ValueRecord("", None, ""),
 }
 _LISTS = frozenset({6, 7, 8, 9, 10, 12, 14})
+_KINDS = _LISTS | _DEFAULTS.keys()
 
 
 def attribute(context: Context, start: int, end: int, depth: int) -> tuple[str, AttributeValue | None, str]:
@@ -85,7 +86,7 @@ def decode_attribute(
             found.setdefault(kind, []).append(read(context, base + start, base + pos, depth))
     closed(pos, end)
     # Files of IR version 1 do not declare the type: it is that of the field in use.
-    kind = declared or next(iter(found), 0)
+    kind = declared if declared in _KINDS else next(iter(found), 0)
     values = found.get(kind, ())
     if kind in _LISTS:
         return name, cast("AttributeValue", tuple(values)), reference

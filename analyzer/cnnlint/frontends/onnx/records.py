@@ -9,6 +9,7 @@ from msgspec import Struct, field
 if TYPE_CHECKING:
     from typing import TypeAlias
 
+    from cnnlint.frontends.onnx.source import ByteSource
     from cnnlint.graph.tensor import Dim, Storage
 
 SMALL = 64
@@ -130,6 +131,7 @@ class ModelRecord(Struct, frozen=True, gc=False):
         functions: By (domain, name, overload).
         metadata: `metadata_props` of the model.
         external_files: Paths of the external data files that tensors refer to, each once.
+        source: The bytes that all this was read from.
     """
 
     path: str
@@ -142,6 +144,7 @@ class ModelRecord(Struct, frozen=True, gc=False):
     metadata: dict[str, str]
     file_bytes: int | None
     external_files: tuple[str, ...] = ()
+    source: ByteSource | None = None
 
 
 if TYPE_CHECKING:

@@ -116,6 +116,7 @@ def _model(context: Context, path: str, begun: list[int]) -> ModelRecord:
         metadata,
         source.size + sum(file.size for file in data),
         tuple(file.path for file in data if file.path),
+        source,
     )
 
 

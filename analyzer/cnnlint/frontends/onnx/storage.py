@@ -63,7 +63,9 @@ class RawStorage(Struct, frozen=True, gc=False):
         from cnnlint.frontends.onnx import arrays  # noqa: PLC0415  (it imports numpy)
 
         needed = storage_bytes(self.dtype, prod(self.shape))
-        if needed is None or needed != self.length:
+        if needed is None:
+            raise ModelError(f"the type of tensor {self.name!r} is not known", path=self.source.path)
+        if needed != self.length:
             raise ModelError(mismatch(self.name, self.shape, self.length), path=self.source.path)
         data = self.source.view(self.offset, self.length)
         if len(data) != self.length:
@@ -183,5 +185,7 @@ class SparseStorage(Struct, frozen=True, gc=False):
 
 def mismatch(name: str, shape: tuple[int, ...], held: int, unit: str = "bytes") -> str:
     """Word the error of a tensor whose dims and payload disagree."""
+    elements = prod(shape)
+    count = f"{elements:,}" if elements < 1 << 63 else "more than 2^63"
     dims = "×".join(map(str, shape)) or "a scalar"
-    return f"tensor {name!r} claims {prod(shape):,} elements ({dims}) but holds {held:,} {unit}"
+    return f"tensor {name!r} claims {count} elements ({dims}) but holds {held:,} {unit}"

@@ -6,6 +6,7 @@ onnxruntime then maps the weights from the original file instead of parsing and 
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cnnlint.errors import ModelError
@@ -13,7 +14,7 @@ from cnnlint.frontends.onnx.source import local_file
 from cnnlint.frontends.onnx.wire import WireError, fields, varint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cnnlint.frontends.onnx.source import ByteSource
 
@@ -23,6 +24,8 @@ STAYS = 4096
 _GRAPH, _INITIALIZER = 0x3A, 0x2A
 _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION, _EXTERNAL = 0x4A, 0x6A, 0x70, 1
 _TYPED = frozenset({0x22, 0x2A, 0x32, 0x3A, 0x52, 0x5A})
+_HEADER = frozenset({0x08, 0x0A, 0x10, 0x42})
+"""Tags of dims (packed or not), data_type and name."""
 
 
 class _NotRawError(Exception):
@@ -43,13 +46,13 @@ def without_weights(path: str) -> bytes | None:
         ModelError: The file cannot be read or is no protobuf.
     """
     source = local_file(path)
-    file = os.path.basename(path).encode()
+    refer = partial(_reference, os.path.basename(path).encode())
     parts: list[bytes] = []
     try:
         field = 0
         for tag, begin, stop in fields(source, 0, source.size):
             if tag == _GRAPH:
-                parts.append(_message(_GRAPH, b"".join(_graph(source, begin, stop, file))))
+                parts.append(_message(_GRAPH, b"".join(_graph(source, begin, stop, refer))))
             else:
                 parts.append(source.read(field, stop - field))
             field = stop
@@ -60,19 +63,51 @@ def without_weights(path: str) -> bytes | None:
     return b"".join(parts)
 
 
-def _graph(source: ByteSource, start: int, end: int, file: bytes) -> Iterator[bytes]:
+def shapes_only(source: ByteSource) -> bytes:
+    """Return the model in `source` with every large initializer of its graph left without values.
+
+    Enough for shape inference; onnxruntime would refuse it.
+
+    Raises:
+        WireError: The source is no protobuf.
+    """
+    parts: list[bytes] = []
+    field = 0
+    for tag, begin, stop in fields(source, 0, source.size):
+        if tag == _GRAPH:
+            parts.append(_message(_GRAPH, b"".join(_graph(source, begin, stop, _header))))
+        else:
+            parts.append(source.read(field, stop - field))
+        field = stop
+    return b"".join(parts)
+
+
+def _graph(
+    source: ByteSource, start: int, end: int, shrink: Callable[[ByteSource, int, int], bytes]
+) -> Iterator[bytes]:
     """Yield the GraphProto's fields, in runs as long as nothing in them changes."""
     run = field = start
     for tag, begin, stop in fields(source, start, end):
         if tag == _INITIALIZER and stop - begin > STAYS:
             yield source.read(run, field - run)
-            yield _message(_INITIALIZER, _tensor(source, begin, stop, file))
+            yield _message(_INITIALIZER, shrink(source, begin, stop))
             run = stop
         field = stop
     yield source.read(run, end - run)
 
 
-def _tensor(source: ByteSource, start: int, end: int, file: bytes) -> bytes:
+def _header(source: ByteSource, start: int, end: int) -> bytes:
+    """Return the name, the dims and the type of the TensorProto alone."""
+    kept: list[bytes] = []
+    field = start
+    for tag, _, stop in fields(source, start, end):
+        if tag in _HEADER:
+            kept.append(source.read(field, stop - field))
+        field = stop
+    return b"".join(kept)
+
+
+def _reference(file: bytes, source: ByteSource, start: int, end: int) -> bytes:
     """Return the TensorProto with its raw_data replaced by a reference to where it lies."""
     kept: list[bytes] = []
     place: tuple[int, int] | None = None

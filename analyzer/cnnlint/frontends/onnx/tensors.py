@@ -9,7 +9,7 @@ from cnnlint.errors import ModelError
 from cnnlint.frontends.onnx import datatypes, external
 from cnnlint.frontends.onnx.records import SMALL, TensorRecord
 from cnnlint.frontends.onnx.storage import RawStorage, SparseStorage, TypedStorage, mismatch
-from cnnlint.frontends.onnx.wire import TruncatedError, content, entry, fields, signed, varint, varints
+from cnnlint.frontends.onnx.wire import TruncatedError, content, entry, fields, signed, text, varint, varints
 from cnnlint.graph.dtype import storage_bytes
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _scan(context: Context, start: int, end: int) -> _Parts:
         if tag == 0x4A:
             parts.raw = (begin, pos - begin)
         elif tag == 0x42:
-            parts.name = context.text(begin, pos)
+            parts.name = text(head[begin - base : pos - base]) if pos <= limit else context.text(begin, pos)
         elif tag == 0x08:
             dims.append(signed(varint(head, begin - base)[0]))
         elif number in _TYPED:

@@ -120,13 +120,15 @@ def fields(source: ByteSource, start: int, end: int) -> Iterator[tuple[int, int,
         WireError: The message is malformed.
         TruncatedError: It is cut off.
     """
-    window, base, pos = b"", start, start
+    window = b""
+    pos = base = limit = start
     width = _NARROW
     while pos < end:
-        if pos + _LONGEST_HEADER > base + len(window) and base + len(window) < end:
+        if pos + _LONGEST_HEADER > limit < end:
             # Fields in a row are read ahead; a payload that was stepped over makes the next look a short one.
-            width = min(2 * width, _WIDE) if pos <= base + len(window) else _NARROW
+            width = min(2 * width, _WIDE) if pos <= limit else _NARROW
             window, base = source.read(pos, min(width, end - pos)), pos
+            limit = base + len(window)
         at = pos - base
         try:
             tag, size = window[at], window[at + 1]

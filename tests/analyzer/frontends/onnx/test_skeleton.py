@@ -17,10 +17,12 @@ from hypothesis.extra import numpy as hnp
 from onnx import TensorProto, helper, numpy_helper
 
 import zoo
+from cnnlint.frontends.onnx import datatypes
 from cnnlint.frontends.onnx.external import LocalFolder
 from cnnlint.frontends.onnx.records import SMALL
 from cnnlint.frontends.onnx.skeleton import read, read_bytes, read_source
 from cnnlint.frontends.onnx.source import LocalFile, local_file
+from cnnlint.graph import dtype
 from skeletons import agreement
 
 SHIPPED = Path(onnx.__file__).parent / "backend" / "test" / "data"
@@ -181,6 +183,30 @@ def test_agrees_with_onnx_on_generated_models(nodes, values, metadata, opsets):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid(*entry) for entry in opsets.items()])
     helper.set_model_props(model, metadata)
     agreement.assert_same_model(read_bytes(model.SerializeToString()), model)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [3, 0.5, b"text", [1, 2], [0.5, 2.0], [b"a", b"b"], numpy_helper.from_array(np.ones(3, np.float32), "t")],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_attribute_that_does_not_declare_its_type_has_that_of_its_field(value):
+    node = helper.make_node("Custom", [], ["y"], value=value)
+    declared = onnx.NodeProto.FromString(node.SerializeToString())
+    node.attribute[0].ClearField("type")
+    record = read_bytes(model_of(nodes=[node]).SerializeToString()).graph.nodes[0]
+    agreement.assert_same_nodes((record,), [declared], "")
+
+
+def test_a_node_with_thousands_of_inputs_and_a_long_doc_string_is_read():
+    names = [f"branch_{i}/output" for i in range(2000)]
+    node = helper.make_node("Concat", names, ["y"], axis=1, doc_string="stack trace " * 1000)
+    model = model_of(nodes=[node])
+    agreement.assert_same_model(read_bytes(model.SerializeToString()), model)
+
+
+def test_every_type_has_a_known_size_but_text():
+    assert {name for name in datatypes.NAMES.values() if name not in dtype.BITS} == {"string"}
 
 
 def test_keeps_references_defaults_and_opsets_of_functions():
