@@ -133,11 +133,6 @@ def name_interface(graph: onnx.GraphProto, inputs: Mapping[str, str], outputs: l
     for name in (present & targets) - wanted.keys():
         names[name] = unique_name(f"{name}_inner", present | targets)
     rename_tensors(graph, names)
-    name_batch(graph)
-
-
-def name_batch(graph: onnx.GraphProto) -> None:
-    """Give the first extent of every input and output, where it is open, the symbol "batch"."""
     for value in (*graph.input, *graph.output):
         dims = value.type.tensor_type.shape.dim
         if dims and not dims[0].HasField("dim_value"):

@@ -12,7 +12,7 @@ from cnnlint.convert.constants import Constants
 from cnnlint.convert.keras_model import guard_optimizers, refuse_opset
 from cnnlint.convert.leftover import leftover_operators
 from cnnlint.convert.loading import first_line
-from cnnlint.convert.naming import drop_numbers, name_batch, name_constants
+from cnnlint.convert.naming import drop_numbers, name_constants, name_interface
 from cnnlint.convert.norms import fold_norms
 from cnnlint.convert.toolchain import quiet, toolchain
 from cnnlint.convert.trace import held_captures
@@ -74,7 +74,8 @@ def savedmodel_to_onnx(folder: str | os.PathLike[str], *, opset: int | None = No
     drop_numbers(proto.graph)
     name_constants(constants)
     constants.write()
-    name_batch(proto.graph)
+    # tf2onnx keeps the signature's names of inputs, and its order of outputs: by their names.
+    name_interface(proto.graph, {}, sorted(signature.structured_outputs))
     proto.graph.name = Path(path).resolve().name
     proto.graph.doc_string = ""
     return proto
