@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from cnnlint.config.json_schema import config_schema
 from cnnlint.registry import load_rules
 from cnnlint.report.rule_page import index, page
 from cnnlint.report.schema import DOCUMENTS, json_schema
@@ -30,6 +31,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     for document in DOCUMENTS:
         schema = json.dumps(json_schema(document), indent=2, ensure_ascii=False)
         yield Path(f"schema/{document}.schema.json"), f"{schema}\n"
+    yield Path("schema/config.schema.json"), f"{json.dumps(config_schema(rules), indent=2, ensure_ascii=False)}\n"
 
 
 def stale(folder: Path = DOCS) -> list[str]:

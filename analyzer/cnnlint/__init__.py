@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from cnnlint.api import lint, load, summarize
+    from cnnlint.api import Report, Summary, lint, load, summarize
     from cnnlint.budget import Budget
     from cnnlint.context import Context
     from cnnlint.errors import CnnlintError, ConfigError, ModelError, RuleError
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Advice", "Bad", "Budget", "CnnlintError", "Confidence", "ConfigError", "Context", "Finding", "Good", "Graph",
     "Layer", "LayerRule", "LintReport", "Many", "Match", "Maybe", "ModelError", "ModelReport", "ModelRule",
-    "ModelSummary", "NearMiss", "Op", "PatternRule", "Proof", "Rule", "RuleError", "RuleSet", "RuntimeRule",
-    "Savings", "Severity", "SummaryReport", "__version__", "lint", "load", "load_rules", "summarize", "walk",
+    "ModelSummary", "NearMiss", "Op", "PatternRule", "Proof", "Report", "Rule", "RuleError", "RuleSet", "RuntimeRule",
+    "Savings", "Severity", "Summary", "SummaryReport", "__version__", "lint", "load", "load_rules", "summarize", "walk",
 ]  # fmt: skip
 
 _HOMES = {
-    "api": ("lint", "load", "summarize"),
+    "api": ("Report", "Summary", "lint", "load", "summarize"),
     "budget": ("Budget",),
     "context": ("Context",),
     "errors": ("CnnlintError", "ConfigError", "ModelError", "RuleError"),

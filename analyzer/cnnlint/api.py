@@ -25,6 +25,41 @@ if TYPE_CHECKING:
 Dims = tuple[int, ...]
 
 
+class Report(LintReport, frozen=True, kw_only=True):
+    """A lint report that prints as `cnnlint MODEL` does, and shows itself in a notebook."""
+
+    def __str__(self) -> str:
+        from cnnlint.report.text import render  # noqa: PLC0415 - a report is not always printed
+        from cnnlint.report.view import View  # noqa: PLC0415
+
+        errors = "".join(f"error: {model.error}\n" for model in self.models if model.error is not None)
+        return (errors + render(self, View())).rstrip("\n")
+
+    def __repr__(self) -> str:
+        findings = sum(len(model.findings) for model in self.models)
+        return f"<cnnlint.Report: models {len(self.models)}, findings {findings}>"
+
+    def _repr_html_(self) -> str:
+        return _preformatted(str(self))
+
+
+class Summary(SummaryReport, frozen=True, kw_only=True):
+    """A summary that prints as `cnnlint summary MODEL` does, and shows itself in a notebook."""
+
+    def __str__(self) -> str:
+        from cnnlint.report.summary_text import render  # noqa: PLC0415 - a summary is not always printed
+        from cnnlint.report.view import View  # noqa: PLC0415
+
+        errors = "".join(f"error: {model.error}\n" for model in self.models if model.error is not None)
+        return (errors + render(self, View())).rstrip("\n")
+
+    def __repr__(self) -> str:
+        return f"<cnnlint.Summary: models {len(self.models)}>"
+
+    def _repr_html_(self) -> str:
+        return _preformatted(str(self))
+
+
 def load(model: Model, *, inputs: Mapping[str, Dims] | None = None) -> Graph:
     """Read a model as the graph that rules see.
 
@@ -56,7 +91,7 @@ def lint(
     rules: Mapping[str, Mapping[str, Any]] | None = None,
     rule_files: Iterable[str | os.PathLike[str]] = (),
     near_misses: bool = False,
-) -> LintReport:
+) -> Report:
     """Lint one or more models; what is None is left to the configuration.
 
     Args:
@@ -104,10 +139,10 @@ def lint(
         models=[path_of(each) for each in models],
         near_misses=near_misses,
     )
-    return LintReport(cnnlint=__version__, models=tuple(linter.lint(each) for each in models))
+    return Report(cnnlint=__version__, models=tuple(linter.lint(each) for each in models))
 
 
-def summarize(model: Model | Iterable[Model], *, inputs: Mapping[str, Dims] | None = None) -> SummaryReport:
+def summarize(model: Model | Iterable[Model], *, inputs: Mapping[str, Dims] | None = None) -> Summary:
     """Return layers, shapes, parameters and MACs of one or more models, and how each number follows.
 
     Args:
@@ -117,7 +152,7 @@ def summarize(model: Model | Iterable[Model], *, inputs: Mapping[str, Dims] | No
     Returns:
         A summary per model; one that cannot be read has its `error` set.
     """
-    return SummaryReport(cnnlint=__version__, models=tuple(_summary(each, inputs) for each in _several(model)))
+    return Summary(cnnlint=__version__, models=tuple(_summary(each, inputs) for each in _several(model)))
 
 
 def _summary(model: Model, inputs: Mapping[str, Dims] | None) -> ModelSummary:
@@ -128,6 +163,12 @@ def _summary(model: Model, inputs: Mapping[str, Dims] | None) -> ModelSummary:
         return summarize_graph(raise_model(model, inputs))
     except CnnlintError as error:
         return ModelSummary(path=path, format=None, error=str(error) if error.path else f"{path}: {error}")
+
+
+def _preformatted(text: str) -> str:
+    from html import escape  # noqa: PLC0415 - only in notebooks
+
+    return f'<pre style="line-height: 1.2; white-space: pre">{escape(text)}</pre>'
 
 
 def _several(model: Model | Iterable[Model]) -> tuple[Model, ...]:
