@@ -14,11 +14,9 @@ from cnnlint.graph.layers import (
     Dense,
     Dropout,
     Flatten,
-    LocalResponseNorm,
     Reshape,
     Transpose,
 )
-from cnnlint.graph.layers.pooling import AvgPool, MaxPool
 
 KERNEL_LAYERS = (Conv, ConvTranspose, Dense)
 """Layers that multiply their input by a learned kernel."""
@@ -69,8 +67,3 @@ def is_affine_per_channel(layer: Layer) -> bool:
 def is_nonlinear(layer: Layer) -> bool:
     """Return whether `layer` is an activation other than the identity."""
     return isinstance(layer, Activation) and layer.function != "linear"
-
-
-def is_between_kernels(layer: Layer) -> bool:
-    """Return whether `layer` can stand between two kernels of a chain without being one: norm, activation, pool."""
-    return isinstance(layer, Activation | BatchNorm | LocalResponseNorm | MaxPool | AvgPool) or is_view(layer)

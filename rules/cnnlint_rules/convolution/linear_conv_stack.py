@@ -105,7 +105,9 @@ def _factorises(first: Conv, second: Conv, channels: int, both: int, one: int) -
     """Return which factorisation the pair is; "" if it is none."""
     if first.groups > 1 or second.groups > 1:
         return "one of the two is depthwise or grouped, and the other mixes its channels"
-    if first.filters < min(channels, second.filters):
+    narrows = first.filters < min(channels, second.filters)
+    expands = first.is_pointwise and second.is_pointwise and channels >= first.filters <= second.filters // 2
+    if narrows or expands:
         return f"a linear bottleneck: {channels} → {first.filters} → {second.filters} channels"
     if (first.is_pointwise or second.is_pointwise) and both < one:
         return f"a low-rank factorisation: {both:,} weights where the composed kernel has {one:,}"

@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
-from cnnlint.graph.layers import Activation, BatchNorm, Conv, GroupNorm, InstanceNorm, LayerNorm
-from cnnlint.rule import Good, ModelRule, Remark
+from cnnlint.graph.layers import Activation, BatchNorm, Conv, Dropout, GroupNorm, InstanceNorm, LayerNorm
+from cnnlint.rule import Bad, Good, ModelRule, Remark
 
 NORMS = (BatchNorm, GroupNorm, InstanceNorm, LayerNorm)
 
@@ -32,8 +32,8 @@ class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confid
     ## When not
     Networks that regulate their variance otherwise: SELU (the rule knows it), Fixup, weight standardisation. Networks
     that give back an image do better without (Lim et al. drop it for super-resolution); the rule looks at classifiers
-    and regressors of whole images only. An ONNX file for inference may have had its normalisation folded away; the
-    rule is silent on those.
+    and regressors of whole images only. Exporters and optimisers fold normalisation away for inference and drop
+    dropout with it: an ONNX file without dropout is given the benefit of the doubt.
 
     ## References
     - Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
@@ -59,8 +59,8 @@ class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confid
         if (norm := next(graph.of_kind(*NORMS), None)) is not None:
             yield self.skip(norm, reason="the network has normalisation")
             return
-        if graph.source.format == "onnx":
-            yield self.skip(reason="an ONNX file for inference may have had its normalisation folded away")
+        if graph.source.format not in ("keras", "h5") and next(graph.of_kind(Dropout), None) is None:
+            yield self.skip(reason="its normalisation may have been folded away with its dropout, for inference")
             return
         if any(layer.function == "selu" for layer in graph.of_kind(Activation)):
             yield self.skip(reason="SELU keeps the variance by itself")
@@ -80,6 +80,7 @@ class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confid
         )
 
     examples = (
+        Bad("INPUT 3x32x32 -> [CONV 16 3x3 same -> RELU]*12 -> GAP -> DROPOUT 0.5 -> FC 10 -> SOFTMAX", at=()),
         Good("INPUT 3x32x32 -> [CONV 16 3x3 same nobias -> BN -> RELU]*12 -> GAP -> FC 10 -> SOFTMAX"),
         Good("INPUT 3x32x32 -> [CONV 16 3x3 same -> RELU]*4 -> GAP -> FC 10 -> SOFTMAX"),
     )

@@ -6,11 +6,22 @@ from collections.abc import Iterator
 
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
-from cnnlint.graph.layers import BatchNorm, Conv, ConvTranspose
-from cnnlint.graph.queries import is_between_kernels, preceding
-from cnnlint.rule import Good, LayerRule, Remark
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers import (
+    Activation,
+    AvgPool,
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Dropout,
+    MaxPool,
+    Pad,
+    Transpose,
+)
+from cnnlint.rule import Bad, Good, LayerRule, Remark
 
-AXES = {3: ("batch", "channels", "length"), 4: ("batch", "channels", "height", "width")}
+AXES = {3: ("samples", "channels", "positions"), 4: ("samples", "channels", "rows", "columns")}
 
 
 class NormAxis(LayerRule[BatchNorm], code="BN006", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
@@ -39,33 +50,60 @@ class NormAxis(LayerRule[BatchNorm], code="BN006", severity=Severity.WARNING, co
 
     def check(self, layer: BatchNorm, context: Context) -> Iterator[Remark | NearMiss]:
         """Yield the axis that is kept apart and its extent."""
-        shape = layer.input.shape
-        if shape is None or len(shape) < 3:
-            return
-        axis = layer.axis % len(shape)
+        source, axis = _origin(context.graph, layer)
         if axis == 1:
             return
-        source = preceding(context.graph, layer, is_between_kernels)
-        if not isinstance(source, Conv | ConvTranspose) and len(shape) == 3:
-            yield self.skip(layer, reason="no convolution makes its input: the last axis holds the features of tokens")
+        shape = layer.input.shape
+        if shape is None:
+            return
+        if not isinstance(source, Conv | ConvTranspose):
+            yield self.skip(layer, reason="no convolution makes its input, whose axes may mean anything")
             return
         names = AXES.get(len(shape), ("batch", "channels", *(f"spatial axis {n}" for n in range(1, len(shape) - 1))))
-        extent, channels = shape[axis], shape[1]
-        evidence = {"axis": axis}
-        evidence |= {key: dim for key, dim in (("extent", extent), ("channels", channels)) if isinstance(dim, int)}
+        extent, channels = shape[layer.axis], source.filters
+        evidence = {"axis": axis, "channels": channels}
+        evidence |= {"extent": extent} if isinstance(extent, int) else {}
+        right = -1 if context.graph.source.layout == "channels_last" else 1
         yield self.finding(
             layer,
-            message=f"This normalisation keeps the {extent} entries of the {names[axis]} apart and mixes the"
-            f" {channels} channels.",
+            source,
+            message=f"This normalisation keeps the {extent} {names[axis]} of the map of {source.name} apart and mixes"
+            f" its {channels} channels.",
             evidence=evidence,
             advice=Advice(
-                text="Normalise along the axis of the channels",
-                keras=f"keras.layers.BatchNormalization(axis={self._axis(context)})",
+                text="Normalise along the axis of the channels, then retrain",
+                keras=f"keras.layers.BatchNormalization(axis={right})",
                 pytorch=f"nn.BatchNorm2d({channels})",
             ),
         )
 
-    def _axis(self, context: Context) -> int:
-        return -1 if context.graph.source.layout == "channels_last" else 1
+    examples = (
+        Bad(
+            """
+            <ir_version: 8, opset_import: ["" : 17]>
+            net (float[1, 3, 8, 8] x) => (float[1, 16, 6, 6] y) {
+                kernel_shape = Constant <value_ints = [16, 3, 3, 3]> ()
+                kernel = ConstantOfShape (kernel_shape)
+                rows = Constant <value_ints = [6]> ()
+                statistics = ConstantOfShape (rows)
+                [conv1] convolved = Conv (x, kernel)
+                channels_last = Transpose <perm = [0, 2, 3, 1]> (convolved)
+                [bn1] normalised = BatchNormalization (channels_last, statistics, statistics, statistics, statistics)
+                y = Transpose <perm = [0, 3, 1, 2]> (normalised)
+            }
+            """,
+            at=("bn1", "conv1"),
+        ),
+        Good("INPUT 3x32x32 -> CONV 16 3x3 nobias -> BN -> RELU -> GAP -> FC 10 -> SOFTMAX"),
+    )
 
-    examples = (Good("INPUT 3x32x32 -> CONV 16 3x3 nobias -> BN -> RELU -> GAP -> FC 10 -> SOFTMAX"),)
+
+def _origin(graph: Graph, norm: BatchNorm) -> tuple[Layer | None, int]:
+    """Return what makes the map that `norm` normalises, and which axis of that is kept apart."""
+    axis = norm.axis % norm.input.rank if norm.input.rank else norm.axis
+    layer = graph.producer(norm.input)
+    while isinstance(layer, Transpose | Activation | MaxPool | AvgPool | Dropout | Pad):
+        if isinstance(layer, Transpose):
+            axis = layer.permutation[axis]
+        layer = graph.producer(layer.input)
+    return layer, axis

@@ -65,6 +65,9 @@ class FeatureMapExhausted(
                 severity=Severity.ERROR,
             )
             return
+        if not isinstance(layer, Conv) and all(window.output(extent) == 1 for window, extent in axes):
+            yield self.skip(layer, reason="its one window covers the whole map: global pooling")
+            return
         live = prod(_live_taps(window, extent) for window, extent in axes)
         taps = prod(window.kernel for window in windows)
         dead = self._dead_weights(layer, taps, live)

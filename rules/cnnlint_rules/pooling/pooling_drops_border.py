@@ -10,7 +10,9 @@ from msgspec import Meta
 
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
-from cnnlint.graph.layers import AvgPool, MaxPool
+from cnnlint.graph.layers import AvgPool, MaxPool, Pad
+from cnnlint.graph.queries import is_inert, preceding
+from cnnlint.graph.window import Pads
 from cnnlint.rule import Bad, Good, LayerRule, Remark
 
 AXES = {1: ("columns",), 2: ("rows", "columns"), 3: ("slices", "rows", "columns")}
@@ -46,7 +48,7 @@ class PoolingDropsBorder(
 
     kinds = (MaxPool, AvgPool)
 
-    def check(self, layer: MaxPool | AvgPool, context: Context) -> Iterator[Remark | NearMiss]:  # noqa: ARG002
+    def check(self, layer: MaxPool | AvgPool, context: Context) -> Iterator[Remark | NearMiss]:
         """Yield the rows and columns that no window covers."""
         extents = [extent for extent in layer.input.spatial or () if isinstance(extent, int)]
         windows = layer.windows
@@ -56,7 +58,15 @@ class PoolingDropsBorder(
         if any(window.output(extent) == 0 for window, extent in zip(windows, extents, strict=True)):
             yield self.skip(layer, reason="its window is larger than its map")
             return
-        unseen = [window.unseen(extent) for window, extent in zip(windows, extents, strict=True)]
+        if any(window.reach < window.stride for window in windows):
+            yield self.skip(layer, reason="its windows leave gaps everywhere: it subsamples on purpose")
+            return
+        added = _padding_ahead(layer, context)
+        extents = [extent - before - after for extent, (before, after) in zip(extents, added, strict=True)]
+        unseen = [
+            max(window.unseen(extent + before + after) - after, 0)
+            for window, extent, (before, after) in zip(windows, extents, added, strict=True)
+        ]
         if not any(unseen):
             return
         seen = prod(extent - lost for extent, lost in zip(extents, unseen, strict=True))
@@ -92,5 +102,14 @@ class PoolingDropsBorder(
         Bad("INPUT 3x14x14 -> CONV 16 3x3 same -> RELU -> POOL 2 -> POOL 2 -> GAP -> FC 10", at=("pool2",)),
         Bad("INPUT 3x224x224 -> CONV 16 2x2 valid -> RELU -> POOL 2 -> GAP -> FC 10", at=("pool1",)),
         Good("INPUT 3x16x16 -> CONV 16 3x3 same -> RELU -> POOL 2 -> POOL 2 -> GAP -> FC 10"),
+        Good("INPUT 3x16x16 -> CONV 16 3x3 same -> RELU -> PAD 1 -> POOL 3 stride 2 -> GAP -> FC 10"),
         Good("INPUT 3x15x15 -> CONV 16 3x3 same -> RELU -> POOL 3 stride 2 -> GAP -> FC 10"),
     )
+
+
+def _padding_ahead(layer: MaxPool | AvgPool, context: Context) -> Pads:
+    """Return what a layer of its own pads ahead of `layer`, per spatial axis: padding that is not seen is no loss."""
+    pad = preceding(context.graph, layer, is_inert)
+    if isinstance(pad, Pad):
+        return pad.amounts[-len(layer.pool_size) :]
+    return ((0, 0),) * len(layer.pool_size)
