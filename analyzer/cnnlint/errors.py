@@ -30,6 +30,10 @@ class UnsupportedModelError(ModelError):
     """The file is a sound file of a kind that holds no graph to lint (weights only, a Git LFS pointer)."""
 
 
+class WeightsOnlyError(UnsupportedModelError):
+    """The file holds the weights of a model and not the model."""
+
+
 class ConfigError(CnnlintError):
     """A configuration file or a command line option is wrong."""
 

@@ -81,7 +81,7 @@ class Commands(click.Group):
 
 def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        from cnnlint.cli.version import versions
+        from cnnlint.cli.version import versions  # noqa: PLC0415
 
         click.echo("\n".join(versions(verbose=bool(ctx.params.get("verbose")))))
         ctx.exit()

@@ -57,7 +57,7 @@ def _walk(folder: str) -> Iterator[str]:
     for where, folders, files in os.walk(folder):
         if any(name in files for name in SAVED_MODEL):
             folders.clear()
-            yield where
+            yield os.path.normpath(where)
             continue
         folders[:] = sorted(
             name
@@ -66,7 +66,9 @@ def _walk(folder: str) -> Iterator[str]:
             and name not in SKIPPED_FOLDERS
             and not os.path.exists(os.path.join(where, name, "pyvenv.cfg"))
         )
-        yield from (os.path.join(where, name) for name in sorted(files) if name.lower().endswith(SUFFIXES))
+        yield from (
+            os.path.normpath(os.path.join(where, name)) for name in sorted(files) if name.lower().endswith(SUFFIXES)
+        )
 
 
 def _fitting(pattern: str) -> Iterator[str]:

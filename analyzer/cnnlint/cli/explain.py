@@ -22,6 +22,7 @@ from cnnlint.rule import Rule
 @color_option
 @config_options
 def command(
+    *,
     rule: str,
     models: tuple[str, ...],
     form: Literal["text", "markdown"],
@@ -32,7 +33,7 @@ def command(
     """Show the page of RULE, which is a code (FC001) or a name (flatten-before-dense)."""
     found = rules_here(config, isolated=isolated).require(rule)
     if models:
-        from cnnlint.cli.near_misses import explain_on
+        from cnnlint.cli.near_misses import explain_on  # noqa: PLC0415
 
         return explain_on(found, models, view_of_stdout(color), config=config, isolated=isolated)
     if form == "markdown":
@@ -43,8 +44,8 @@ def command(
 
 
 def _rendered(rule: type[Rule], view: View) -> str:
-    from rich.console import Console
-    from rich.markdown import Markdown
+    from rich.console import Console  # noqa: PLC0415
+    from rich.markdown import Markdown  # noqa: PLC0415
 
     console = Console(
         width=view.width,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from cnnlint.budget import Budget
-from cnnlint.config.settings import Flags
+from cnnlint.config.settings import Flags, resolve
 from cnnlint.errors import ConfigError
 
 
@@ -16,10 +18,6 @@ def flags_of(said: Mapping[str, Any]) -> Flags:
     Raises:
         ConfigError: An input is not NAME=SHAPE, or a budget's amount cannot be read.
     """
-    budget = Budget(
-        **{name.removeprefix("budget_"): amount for name, amount in said.items() if name.startswith("budget_")}
-    )
-    budget.limits()
     return Flags(
         select=_codes(said["select"]) or None,
         extend_select=_codes(said["extend_select"]),
@@ -29,7 +27,7 @@ def flags_of(said: Mapping[str, Any]) -> Flags:
         static=said["static"],
         model_ignores=False if said["no_model_ignores"] else None,
         inputs=input_shapes(said["inputs"]),
-        budget=budget,
+        budget=_budget(said),
     )
 
 
@@ -47,6 +45,30 @@ def input_shapes(written: Iterable[str]) -> dict[str, str]:
             raise ConfigError(f"--input {entry} does not name an input", remedy="write --input NAME=1x3x224x224")
         shapes[name] = shape
     return shapes
+
+
+def input_dims(written: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each input in numbers, by name.
+
+    Raises:
+        ConfigError: An entry is not NAME=SHAPE, or an extent is no number.
+    """
+    return resolve(None, Flags(inputs=input_shapes(written))).inputs
+
+
+def _budget(said: Mapping[str, Any]) -> Budget:
+    budget = Budget()
+    for name, amount in said.items():
+        if not name.startswith("budget_") or amount is None:
+            continue
+        quantity = name.removeprefix("budget_")
+        try:
+            Budget(**{quantity: amount}).limits()
+        except ConfigError as error:
+            flag = f"--max-{quantity.replace('_', '-')}"
+            raise ConfigError(f"{flag} {amount}: {error.cause}", remedy=error.remedy) from error
+        budget = replace(budget, **{quantity: amount})
+    return budget
 
 
 def _codes(written: Iterable[str]) -> tuple[str, ...]:

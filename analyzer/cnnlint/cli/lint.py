@@ -14,8 +14,9 @@ from cnnlint.cli.flags import flags_of
 from cnnlint.cli.options import color_option, config_options, inputs_option
 from cnnlint.cli.outputs import Output, OutputType
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
-from cnnlint.errors import ConfigError
+from cnnlint.errors import ConfigError, ModelError
 from cnnlint.report import FORMATS, render
+from cnnlint.spelling import closest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -94,19 +95,29 @@ def command(
         raise ConfigError("--config and --isolated contradict each other", remedy="give one of them")
     flags = flags_of(said)
     if show_settings:
-        from cnnlint.cli.settings import show
+        from cnnlint.cli.settings import show  # noqa: PLC0415
 
         return show(paths, flags, config=config, isolated=isolated)
-    from cnnlint.cli.run import run
+    from cnnlint.cli.run import run  # noqa: PLC0415
 
     found, missing = models(paths)
     for error in missing:
-        complain(str(error))
+        complain(f"{error}{_meant_command(error)}")
     view = view_of_stdout(color, verbose=verbose, quiet=quiet)
-    report = run(found, flags, config=config, isolated=isolated, timed=verbose)
+    report = run(found, flags, config=config, isolated=isolated, skip_weights_only=skip_weights_only, timed=verbose)
     for output in outputs:
         output.write(report, view)
-    write(render(report, form, view))
+    if report.models or form == "json":
+        write(render(report, form, view))
     if missing or report.exit_code == 2:
         return 2
     return 0 if exit_zero else report.exit_code
+
+
+def _meant_command(error: ModelError) -> str:
+    """Return a hint for what looks like a mistyped command, as `sumary` in `cnnlint sumary model.onnx`."""
+    from cnnlint.cli.commands import Commands  # noqa: PLC0415 - it imports this module
+
+    word = error.path or ""
+    meant = closest(word, Commands.MODULES) if word.isalpha() else None
+    return f" (did you mean the command {meant}?)" if meant else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ PATIENCE = 1.0
 
 
 @contextmanager
-def progress(models: Sequence[str]) -> Iterator[Callable[[str], None]]:
+def progress(models: Sequence[str]) -> Generator[Callable[[str], None]]:
     """Yield what is to be told of each model before its turn; it shows how far the run is.
 
     A thread shows the bar after a second even while the first model is still being looked at. Where standard

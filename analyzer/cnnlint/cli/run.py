@@ -10,7 +10,10 @@ from cnnlint import __version__
 from cnnlint.cli.progress import progress
 from cnnlint.cli.streams import complain
 from cnnlint.config.settings import Flags
+from cnnlint.errors import CnnlintError, WeightsOnlyError
+from cnnlint.frontends import load
 from cnnlint.linter import Linter
+from cnnlint.report.quantities import several
 from cnnlint.results import LintReport, ModelReport
 
 
@@ -21,6 +24,7 @@ def run(
     config: Path | None = None,
     isolated: bool = False,
     near_misses: bool = False,
+    skip_weights_only: bool = False,
     timed: bool = False,
 ) -> LintReport:
     """Lint `models` and say on standard error which could not be read.
@@ -36,9 +40,28 @@ def run(
         for model in models:
             next_turn(model)
             reports.append(linter.lint(model))
+    if skip_weights_only:
+        reports = [report for report in reports if not _passed_over(report)]
     for report in reports:
         if report.error is not None:
             complain(report.error)
     if timed:
-        complain(f"{len(models)} models in {perf_counter() - started:.2f} s", "note")
+        complain(f"{several(len(models), 'model')} in {perf_counter() - started:.2f} s", "note")
     return LintReport(cnnlint=__version__, models=tuple(reports))
+
+
+def _passed_over(report: ModelReport) -> bool:
+    """Return whether the file holds only weights; says so on standard error.
+
+    A report keeps an error's words and not its kind, so the few files that could not be read are opened again.
+    """
+    if report.error is None:
+        return False
+    try:
+        load(report.path)
+    except WeightsOnlyError as error:
+        complain(f"{report.path} is passed over: it {error.cause}", "note")
+        return True
+    except CnnlintError:
+        return False
+    return False

@@ -15,6 +15,9 @@ def show(paths: Sequence[str], flags: Flags, *, config: Path | None, isolated: b
     document = _document(Path(paths[0]), config, isolated=isolated)
     listing = resolve(document, flags).listing
     lines = [(f"{setting.key} = {_toml(setting.value)}", setting.origin) for setting in listing]
+    lines += [
+        (f"--max-{limit.quantity.replace('_', '-')} {limit.most:,}", "command line") for limit in flags.budget.limits()
+    ]
     across = min(60, max(len(text) for text, _ in lines))
     head = f"# {document.path}" if document else "# no configuration file"
     write("".join(f"{line}\n" for line in [head, *(f"{text:<{across}}  # {origin}" for text, origin in lines)]))
@@ -31,6 +34,6 @@ def _document(model: Path, config: Path | None, *, isolated: bool) -> Document |
 
 
 def _toml(value: object) -> str:
-    import msgspec
+    import msgspec  # noqa: PLC0415
 
-    return '""' if value is None else msgspec.json.encode(value).decode()
+    return "(not set)" if value is None else msgspec.json.encode(value).decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.report.quantities import extents
+from cnnlint.report.quantities import extents, shortened
 from cnnlint.report.view import View
 from cnnlint.results import Site
 
@@ -24,7 +24,7 @@ def excerpt(layers: tuple[str, ...], sites: dict[str, Site], view: View) -> Iter
     meant = next(name for name in layers if name in sites)
     rows = _with_neighbours(named, sites)
     rows = _shortened(rows, meant)
-    names = {row: _cut(row, max(16, view.width - 64)) for row in rows}
+    names = {row: shortened(row, max(16, view.width - 64)) for row in rows}
     across = max(len(name) for name in names.values())
     labels = max(len(sites[row].label) for row in rows)
     shapes = max(len(extents(sites[row].output_shape)) for row in rows)
@@ -61,10 +61,3 @@ def _shortened(rows: list[str], meant: str) -> list[str]:
         return rows
     kept = {*rows[: MOST // 2], *rows[-(MOST // 2) :], meant}
     return [row for row in rows if row in kept]
-
-
-def _cut(name: str, most: int) -> str:
-    if len(name) <= most:
-        return name
-    head = (most - 1) // 3
-    return f"{name[:head]}…{name[head + 1 - most :]}"

@@ -34,6 +34,14 @@ def extents(shape: Shape | None) -> str:
     return "×".join("?" if dim is None else str(dim) for dim in shape)
 
 
+def shortened(name: str, most: int) -> str:
+    """Return `name` in at most `most` columns; a scope loses its middle, for its ends tell it from others."""
+    if len(name) <= most:
+        return name
+    head = (most - 1) // 3
+    return f"{name[:head]}…{name[head + 1 - most :]}"
+
+
 def several(number: int, noun: str) -> str:
     """Return "1 error" or "3 errors"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -9,13 +9,18 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cnnlint.report.quantities import UNKNOWN, brief, count, extents, share, size
+from cnnlint.report.quantities import UNKNOWN, brief, count, extents, share, shortened, size
 from cnnlint.report.view import View
 from cnnlint.results import LayerSummary, ModelSummary, SummaryReport
 
 BAR = 6
 """Columns of a share bar."""
 EIGHTHS = " ▏▎▍▌▋▊▉█"
+BARS_FROM = 90
+"""Columns of a terminal that has room for bars."""
+NARROWEST_NAME = 16
+GAP = 2
+"""Columns between two columns of the table."""
 
 
 def render(report: SummaryReport, view: View, *, explain: bool = False) -> str:
@@ -40,37 +45,39 @@ def _model(model: ModelSummary, view: View, *, explain: bool) -> RenderableType:
 
 
 def _table(model: ModelSummary, view: View) -> Table:
-    roomy = view.width >= 100
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("layer", overflow="ellipsis", no_wrap=True, ratio=None, min_width=8)
-    table.add_column("kind", no_wrap=True)
-    table.add_column("output", no_wrap=True)
-    table.add_column("parameters", justify="right", no_wrap=True)
-    if roomy:
-        table.add_column("", no_wrap=True, width=BAR)
-    table.add_column("MACs", justify="right", no_wrap=True)
-    if roomy:
-        table.add_column("", no_wrap=True, width=BAR)
-    table.add_column("memory", justify="right", no_wrap=True)
-    table.add_column("field", justify="right", no_wrap=True)
-    for layer in model.layers:
-        table.add_row(*_row(layer, model, bars=roomy), style="dim" if layer.merged_into else None)
+    """Return the table; on a narrow terminal bars are left out, then names cut, then the last columns left out."""
+    rows = [list(_cells(layer, model, bars=view.width >= BARS_FROM)) for layer in model.layers]
+    titles = ["kind", "output", "parameters", "", "MACs", "", "memory", "field"]
+    if view.width < BARS_FROM:
+        titles = [title for title in titles if title]
+    widths = [max([len(title), *(len(row[index]) for row in rows)]) for index, title in enumerate(titles)]
+    while (room := view.width - sum(width + GAP for width in widths)) < NARROWEST_NAME and len(widths) > 3:
+        del widths[-1], titles[-1]
+    rows = [row[: len(titles)] for row in rows]
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+    table.add_column("layer", no_wrap=True)
+    for title, width in zip(titles, widths, strict=True):
+        justify = "left" if title in {"kind", "output", ""} else "right"
+        table.add_column(title, justify=justify, no_wrap=True, min_width=width)
+    for layer, row in zip(model.layers, rows, strict=True):
+        name = shortened(f"  {layer.name}" if layer.merged_into else layer.name, max(NARROWEST_NAME, room))
+        table.add_row(Text(name), *row, style="dim" if layer.merged_into else None)
     return table
 
 
-def _row(layer: LayerSummary, model: ModelSummary, *, bars: bool) -> Iterator[str | Text]:
-    yield f"  {layer.name}" if layer.merged_into else layer.name
-    yield layer.kind
-    yield extents(layer.output_shape)
+def _cells(layer: LayerSummary, model: ModelSummary, *, bars: bool) -> Iterator[Text]:
+    yield Text(layer.kind)
+    yield Text(extents(layer.output_shape))
     shared = layer.shared_with is not None
-    yield f"({count(layer.parameters)})" if shared else count(layer.parameters) if layer.parameters else "-"
+    held = count(layer.parameters) if layer.parameters else "-"
+    yield Text(f"({held})" if shared else held)
     if bars:
         yield Text("" if shared else _bar(layer.parameters, model.parameters), style="cyan")
-    yield brief(layer.macs) if layer.macs != 0 else "-"
+    yield Text("-" if layer.macs == 0 else "?" if layer.macs is None else brief(layer.macs))
     if bars:
         yield Text(_bar(layer.macs, model.macs), style="magenta")
-    yield "?" if layer.activation_bytes is None else size(layer.activation_bytes)
-    yield _field(layer.receptive_field)
+    yield Text("?" if layer.activation_bytes is None else size(layer.activation_bytes))
+    yield Text(_field(layer.receptive_field))
 
 
 def _bar(part: int | None, whole: int | None) -> str:
@@ -83,7 +90,7 @@ def _bar(part: int | None, whole: int | None) -> str:
 
 def _field(extent: tuple[int, ...] | None) -> str:
     if extent is None:
-        return "?" if extent is None else ""
+        return "-"
     return str(extent[0]) if len(set(extent)) == 1 else extents(extent)
 
 

@@ -24,6 +24,9 @@ def tally(report: LintReport, view: View) -> str:
         for severity in (Severity.ERROR, Severity.WARNING, Severity.INFO)
         if (number := counts[severity])
     ]
+    lost = view.paint(f"{several(unread, 'model')} could not be read", "error")
+    if not read:
+        return lost if unread else "no models"
     text = f"{several(len(read), 'model')}: " + (", ".join(parts) if parts else view.paint("no findings", "good"))
     broken = sum(not budget.passed for model in read for budget in model.budgets)
     kept = sum(budget.passed for model in read for budget in model.budgets)
@@ -33,5 +36,5 @@ def tally(report: LintReport, view: View) -> str:
     if suppressed := sum(model.suppressed for model in read):
         text += view.paint(f" ({suppressed:,} suppressed)", "faint")
     if unread:
-        text += "; " + view.paint(f"{several(unread, 'model')} could not be read", "error")
+        text += f"; {lost}"
     return text

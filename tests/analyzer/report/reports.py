@@ -74,7 +74,5 @@ BUDGETS = (
         message="The phone has room for 20 MB.",
     ),
     BudgetResult(quantity="layer_share", measured=0.7427, limit=0.8, margin=0.0573, passed=True),
-    BudgetResult(
-        quantity="macs", measured=None, limit=10**9, margin=None, passed=False, reason="custom_1 is opaque"
-    ),
+    BudgetResult(quantity="macs", measured=None, limit=10**9, margin=None, passed=False, reason="custom_1 is opaque"),
 )

@@ -3,6 +3,7 @@ import math
 
 import jsonschema
 import pytest
+
 from analyzer.report.reports import BUDGETS, FLATTENED, finding, model, report
 from cnnlint.report import render
 from cnnlint.report.json import render as render_json

@@ -1,4 +1,5 @@
 import pytest
+
 from cnnlint.report.quantities import brief, count, extents, several, size
 
 

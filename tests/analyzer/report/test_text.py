@@ -2,6 +2,7 @@ import re
 from dataclasses import dataclass
 
 import pytest
+
 from analyzer.report.reports import BUDGETS, FLATTENED, SITES, finding, model, report, site
 from cnnlint.finding import Proof, Savings, Severity
 from cnnlint.report import render

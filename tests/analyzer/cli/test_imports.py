@@ -1,0 +1,29 @@
+import pytest
+from analyzer.cli.commandline import MODELS, modules_loaded_by
+
+HEAVY = {"numpy", "onnx", "onnxruntime", "h5py", "tensorflow", "keras", "tf2onnx"}
+
+
+@pytest.mark.parametrize(
+    "args", [("--version",), ("--version", "-v"), ("--help",), ("rules",), ("explain", "FC001"), ("completion", "zsh")]
+)
+def test_commands_that_open_no_model_import_nothing_that_reads_models(args):
+    code, modules = modules_loaded_by(*args)
+    assert code == 0
+    assert not HEAVY & modules
+
+
+@pytest.mark.parametrize("form", ["text", "concise", "json"])
+def test_a_static_lint_of_an_onnx_file_imports_none_of_the_heavy_packages(form, tmp_path):
+    code, modules = modules_loaded_by(
+        "--static", "--isolated", "--exit-zero", f"--format={form}", MODELS / "smelly.onnx", cwd=tmp_path
+    )
+    assert code == 0
+    assert "cnnlint.linter" in modules
+    assert not (HEAVY | {"rich"}) & modules
+
+
+def test_help_and_version_import_no_rule():
+    for args in (("--help",), ("--version",)):
+        _, modules = modules_loaded_by(*args)
+        assert not {name for name in modules if name.startswith("cnnlint_rules")}

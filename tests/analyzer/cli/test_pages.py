@@ -1,0 +1,71 @@
+import json
+
+import pytest
+from analyzer.cli.commandline import MODELS, cnnlint
+from click.testing import CliRunner
+from cnnlint.cli.commands import commands
+from cnnlint.registry import load_rules
+from cnnlint.report.rule_page import page
+
+
+def run(*args):
+    return CliRunner().invoke(commands, [str(arg) for arg in args])
+
+
+def test_rules_lists_every_rule_with_its_severity():
+    shown = run("rules", "--isolated").output
+    for rule in load_rules():
+        assert any(
+            rule.code in line and rule.name in line and rule.severity.value in line for line in shown.splitlines()
+        )
+
+
+def test_rules_as_json_tells_options_and_defaults():
+    entries = {entry["code"]: entry for entry in json.loads(run("rules", "--format", "json").output)["rules"]}
+    assert set(entries) == {rule.code for rule in load_rules()}
+    (option,) = [option for option in entries["FC001"]["options"] if option["name"] == "min-share"]
+    assert (option["type"], option["default"]) == ("number", "0.2")
+    assert "share" in option["description"]
+
+
+@pytest.mark.parametrize("name", ["FC001", "fc001", "flatten-before-dense"])
+def test_explain_takes_codes_and_names(name):
+    assert run("explain", name, "--format", "markdown").output == page(load_rules().require("FC001"))
+
+
+def test_explain_shows_the_sections_examples_and_options_of_a_page():
+    shown = run("explain", "FC001").output
+    for part in ("flatten-before-dense (FC001)", "Why", "Instead", "References", "INPUT 3x32x32", "min-share"):
+        assert part in shown
+
+
+def test_an_unknown_rule_is_answered_with_the_closest():
+    done = cnnlint("explain", "FC01")
+    assert done.returncode == 2
+    assert done.stderr.startswith("cnnlint: error: there is no rule FC01 (did you mean ")
+
+
+def test_explain_on_a_model_says_where_the_rule_speaks_and_where_it_is_silent_and_why(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = run("explain", "FC001", "--on", MODELS / "vgg_style.onnx").output
+    assert "found at fc1" in found
+    (tmp_path / "cnnlint.toml").write_text("[rules.FC001]\nmin-share = 0.99\n", encoding="utf-8")
+    silent = run("explain", "FC001", "--on", MODELS / "vgg_style.onnx").output
+    assert "silent at fc1" in silent
+    assert "less than min-share = 99%" in silent
+    assert "found" not in silent
+    nothing = run("explain", "FC001", "--on", MODELS / "seed_cnn.onnx").output
+    assert "no layers of this network are what the rule looks for" in nothing
+
+
+def test_explain_on_a_missing_model_is_an_error():
+    assert run("explain", "FC001", "--on", "gone.onnx").exit_code == 2
+
+
+def test_every_page_has_its_sections_and_no_option_without_a_description():
+    for rule in load_rules():
+        text = page(rule)
+        assert text.startswith(f"# {rule.name} ({rule.code})\n")
+        for section in ("## Why", "## Instead", "## References"):
+            assert section in text, f"{rule.code} lacks {section}"
+        assert "|  |" not in text, f"{rule.code} has an option that is not described"
