@@ -12,18 +12,16 @@ if TYPE_CHECKING:
 
 def infer(model: ModelRecord) -> Mapping[str, ValueRecord]:
     """Return what onnx infers of the tensors of `model`, weights left in the file; {} where it cannot."""
-    from cnnlint.frontends.onnx.strip import shapes_only  # noqa: PLC0415
-
-    stripped = shapes_only(model)
-    if stripped is None:
+    if model.source is None:
         return {}
-    import onnx  # noqa: PLC0415
+    import onnx.shape_inference  # noqa: PLC0415
 
     from cnnlint.frontends.onnx.skeleton import read_bytes  # noqa: PLC0415
+    from cnnlint.frontends.onnx.strip import shapes_only  # noqa: PLC0415
 
     try:
-        inferred = onnx.shape_inference.infer_shapes(stripped, strict_mode=False, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(shapes_only(model.source), strict_mode=False, data_prop=True)
     except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
         return {}
-    graph = read_bytes(inferred if isinstance(inferred, bytes) else inferred.SerializeToString()).graph
+    graph = read_bytes(inferred.SerializeToString()).graph
     return {**graph.value_infos, **{value.name: value for value in graph.outputs}}

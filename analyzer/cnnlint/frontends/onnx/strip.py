@@ -9,7 +9,10 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from cnnlint.errors import ModelError
+from cnnlint.frontends.onnx.skeleton import read
 from cnnlint.frontends.onnx.source import local_file
 from cnnlint.frontends.onnx.wire import WireError, fields, varint
 
@@ -32,21 +35,37 @@ class _NotRawError(Exception):
     """A large initializer stands in a typed field, which cannot be mapped."""
 
 
-def without_weights(path: str) -> bytes | None:
+class StrippedModel(Struct, frozen=True):
+    """A model whose large initializers are references to the file that they were left in.
+
+    Attributes:
+        model: A serialised ModelProto, mostly of a few kilobytes.
+        folder: What `session.model_external_initializers_file_folder_path` of a session of it must be.
+    """
+
+    model: bytes
+    folder: str
+
+
+def without_weights(path: str) -> StrippedModel | None:
     """Return the model at `path` with every large initializer of its graph replaced by a reference to the file.
 
-    What is returned is a ModelProto of a few kilobytes for a session whose option
-    `session.model_external_initializers_file_folder_path` is the folder of `path`. All else is kept to the byte;
-    tensors in attributes, subgraphs and functions stay where they are, and so does external data.
+    All else is kept to the byte; tensors in attributes, subgraphs and functions stay where they are, and so does
+    external data.
 
     Returns:
-        None if a large initializer is not raw_data, and the model must be loaded from its file.
+        None if a large initializer is not raw_data, or if the model has external data beside a symbolic link that
+        is not beside the file itself: onnxruntime follows no link out of the folder. Such a model must be loaded
+        from its path.
 
     Raises:
-        ModelError: The file cannot be read or is no protobuf.
+        ModelError: The file cannot be read or is no ONNX model.
     """
     source = local_file(path)
-    refer = partial(_reference, os.path.basename(path).encode())
+    folder, name = os.path.split(os.path.realpath(path))
+    if folder != os.path.realpath(os.path.dirname(path)) and read(path).external_files:
+        return None
+    refer = partial(_reference, name.encode())
     parts: list[bytes] = []
     try:
         field = 0
@@ -60,7 +79,7 @@ def without_weights(path: str) -> bytes | None:
         return None
     except WireError as error:
         raise ModelError(f"is a damaged ONNX model: {error}", path=path) from error
-    return b"".join(parts)
+    return StrippedModel(b"".join(parts), folder)
 
 
 def shapes_only(source: ByteSource) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows
-from cnnlint.graph.layers import Dense, Einsum, MatMul, Transpose
+from cnnlint.graph.layers import Dense, Einsum, MatMul
 from cnnlint.graph.tensor import Tensor
 
 
@@ -12,7 +12,8 @@ def lower_gemm(state: Lowering) -> None:
     """Lower Gemm: A, B, C."""
     kernel = state.constant(1)
     if kernel is None or kernel.shape is None or state.attribute_int("transA", 0):
-        _product(state, 0, 1, transpose_right=bool(state.attribute_int("transB", 0)))
+        turned = tuple(bool(state.attribute_int(name, 0)) for name in ("transA", "transB"))
+        _product(state, 0, 1, turned=(turned[0], turned[1]))
         return
     rows, columns = kernel.shape
     units = rows if state.attribute_int("transB", 0) else columns
@@ -47,7 +48,8 @@ def lower_fused_matmul(state: Lowering) -> None:
     if kernel is not None and kernel.shape is not None and len(kernel.shape) == 2:
         _dense(state, 0, kernel, kernel.shape[0 if state.attribute_int("transB", 0) else 1])
     else:
-        _product(state, 0, 1, transpose_right=bool(state.attribute_int("transB", 0)))
+        turned = tuple(bool(state.attribute_int(name, 0)) for name in ("transA", "transB"))
+        _product(state, 0, 1, turned=(turned[0], turned[1]))
 
 
 def _matmul(state: Lowering, left: int, right: int) -> None:
@@ -92,16 +94,13 @@ def _dense(
         state.give(Rows(view.of(outputs[0])))
 
 
-def _product(state: Lowering, left: int, right: int, *, transpose_right: bool = False) -> None:
+def _product(state: Lowering, left: int, right: int, *, turned: tuple[bool, bool] = (False, False)) -> None:
     tensors = list[Tensor]()
-    for index in (left, right):
+    for index, turn in zip((left, right), turned, strict=True):
         view = state.view(index)
+        if turn and view.rank is not None:
+            view = view.transposed((*range(view.rank - 2), view.rank - 1, view.rank - 2))
         tensors.append(state.draft.tensor(view))
-    if transpose_right and (rank := tensors[1].rank) is not None:
-        order = (*range(rank - 2), rank - 1, rank - 2)
-        name = f"{state.label}/transpose"
-        flip = Transpose(name=name, inputs=(tensors[1],), permutation=order)
-        tensors[1] = state.draft.add(flip)[0]
     state.emit(MatMul(name=state.label, inputs=tuple(tensors), origin=state.origin))
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.raising.view import View
-from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import BatchNorm, Dropout, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm
-from cnnlint.graph.tensor import Tensor, Weight
+from cnnlint.graph.tensor import Weight
 
 
 def lower_batch_norm(state: Lowering) -> None:
@@ -25,7 +24,9 @@ def lower_batch_norm(state: Lowering) -> None:
         weights=tuple(weights),
         origin=state.origin,
     )
-    _emit_first(state, layer)
+    outputs = state.draft.add(layer, [state.node.outputs[0]])
+    state.give(View(outputs[0]))
+    state.give_aside(1, layer.inputs, ((layer.input.channels,),) * 4)
 
 
 def lower_instance_norm(state: Lowering) -> None:
@@ -68,6 +69,8 @@ def lower_layer_norm(state: Lowering) -> None:
     )
     outputs = state.draft.add(layer, [state.node.outputs[0]])
     state.give(view.of(outputs[0]))
+    statistics = tuple(1 if axis in axes else dim for axis, dim in enumerate(view.tensor.shape or ()))
+    state.give_aside(1, layer.inputs, (statistics or None,) * 3)
 
 
 def lower_lrn(state: Lowering) -> None:
@@ -90,14 +93,6 @@ def lower_dropout(state: Lowering) -> None:
     state.give(view.of(outputs[0]))
     if len(state.node.outputs) > 1 and state.node.outputs[1]:
         state.give(view, 1)
-
-
-def _emit_first(state: Lowering, layer: Layer) -> Tensor:
-    """Add a layer of which only the node's first output is a tensor of the network."""
-    outputs = state.draft.add(layer, [state.node.outputs[0]])
-    for index in range(len(state.node.outputs)):
-        state.give(View(outputs[0]), index)
-    return outputs[0]
 
 
 HANDLERS: dict[str, Handler] = {

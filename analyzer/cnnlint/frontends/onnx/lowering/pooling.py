@@ -44,15 +44,7 @@ def lower_window_pool(state: Lowering) -> None:
         )
         outputs = state.draft.add(layer, [state.node.outputs[0]])
         state.give(View(outputs[0]))
-        if len(state.node.outputs) > 1 and state.node.outputs[1]:
-            indices = Operator(
-                name=f"{state.label}/indices",
-                inputs=(source,),
-                op="MaxPool",
-                shapes=(outputs[0].shape,),
-                origin=state.origin,
-            )
-            state.give(View(state.draft.add(indices, [state.node.outputs[1]], dtype="int64")[0]), 1)
+        state.give_aside(1, (source,), (outputs[0].shape,))
         return
     state.emit(
         AvgPool(
@@ -83,14 +75,13 @@ def _global(state: Lowering, mode: Mode) -> None:
 def lower_reduce(state: Lowering) -> None:
     """Lower a reduction; a mean or maximum over all spatial axes is a global pool."""
     value = state.value(0)
-    axes_input = state.constant(1)
-    axes = state.attribute_ints("axes") if axes_input is None else axes_input.integers
+    axes, known = state.setting(1, "axes")
     keepdims = bool(state.attribute_int("keepdims", 1))
     if isinstance(value, Constant):
         _reduce_constant(state, value, keepdims=keepdims)
         return
     view = state.view(0)
-    if view.shape is None or (axes_input is not None and axes is None):
+    if view.shape is None or not known:
         emit_operator(state)
         return
     if not axes:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from cnnlint.frontends.onnx.lowering.operators import emit_opaque
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
+from cnnlint.frontends.raising.view import View
 from cnnlint.graph.layers import Attention, Recurrent
 from cnnlint.graph.tensor import Shape
 
@@ -79,7 +80,10 @@ def lower_attention(state: Lowering) -> None:
         shape=shape,
         origin=state.origin,
     )
-    state.emit(layer)
+    outputs = state.draft.add(layer, [state.node.outputs[0]])
+    state.give(View(outputs[0]))
+    declared = [state.declared(name) for name in state.node.outputs[1:]]
+    state.give_aside(1, tensors, tuple(None if record is None else record.shape for record in declared))
 
 
 HANDLERS: dict[str, Handler] = {**dict.fromkeys(CELLS, lower_recurrent), "Attention": lower_attention}

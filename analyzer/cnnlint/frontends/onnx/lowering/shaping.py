@@ -162,8 +162,8 @@ def lower_flatten(state: Lowering) -> None:
 def lower_squeeze(state: Lowering) -> None:
     """Lower Squeeze: data, axes."""
     shape = state.value(0).shape
-    axes = _axes(state)
-    if shape is None:
+    axes, known = state.setting(1, "axes")
+    if shape is None or not known:
         emit_operator(state)
         return
     gone = {axis % len(shape) for axis in axes} if axes is not None else {i for i, dim in enumerate(shape) if dim == 1}
@@ -173,7 +173,7 @@ def lower_squeeze(state: Lowering) -> None:
 def lower_unsqueeze(state: Lowering) -> None:
     """Lower Unsqueeze: data, axes."""
     shape = state.value(0).shape
-    axes = _axes(state)
+    axes, _ = state.setting(1, "axes")
     if shape is None or axes is None:
         emit_operator(state)
         return
@@ -181,11 +181,6 @@ def lower_unsqueeze(state: Lowering) -> None:
     added = {axis % rank for axis in axes}
     dims = iter(shape)
     reshape(state, tuple(1 if axis in added else next(dims) for axis in range(rank)))
-
-
-def _axes(state: Lowering) -> tuple[int, ...] | None:
-    given = state.constant(1)
-    return given.integers if given is not None else state.attribute_ints("axes")
 
 
 def lower_transpose(state: Lowering) -> None:
@@ -206,14 +201,13 @@ def lower_transpose(state: Lowering) -> None:
 def lower_pad(state: Lowering) -> None:
     """Lower Pad: data, pads, constant value, axes."""
     view = state.view(0)
-    given = state.constant(1)
-    pads = given.integers if given is not None else state.attribute_ints("pads")
+    pads, _ = state.setting(1, "pads")
+    axes, known = state.setting(3, "axes")
     shape = view.shape
-    if shape is None or pads is None:
+    if shape is None or pads is None or not known:
         emit_operator(state)
         return
-    axes = state.constant(3)
-    places = axes.integers if axes is not None and axes.integers is not None else tuple(range(len(shape)))
+    places = axes or tuple(range(len(shape)))
     half = len(pads) // 2
     amounts = [(0, 0)] * len(shape)
     for place, before, after in zip(places, pads[:half], pads[half:], strict=True):
@@ -235,8 +229,9 @@ def lower_slice(state: Lowering) -> None:
     """Lower Slice: data, starts, ends, axes, steps."""
     value = state.value(0)
     shape = value.shape
-    starts, ends, axes, steps = (_slice_input(state, index, name) for index, name in _SLICE_INPUTS)
-    if shape is None or starts is None or ends is None:
+    given = [state.setting(index, name) for index, name in enumerate(("starts", "ends", "axes", "steps"), start=1)]
+    starts, ends, axes, steps = (numbers for numbers, _ in given)
+    if shape is None or starts is None or ends is None or not all(known for _, known in given):
         emit_operator(state)
         return
     places = axes or tuple(range(len(starts)))
@@ -256,14 +251,6 @@ def lower_slice(state: Lowering) -> None:
         state.give(view)
         return
     state.emit(Crop(name=state.label, inputs=(view.tensor,), target=target, origin=state.origin), like=view)
-
-
-_SLICE_INPUTS = ((1, "starts"), (2, "ends"), (3, "axes"), (4, "steps"))
-
-
-def _slice_input(state: Lowering, index: int, name: str) -> tuple[int, ...] | None:
-    given = state.constant(index)
-    return given.integers if given is not None else state.attribute_ints(name)
 
 
 def _end(end: int) -> int | None:
@@ -323,7 +310,7 @@ def lower_split(state: Lowering) -> None:
     given = state.constant(1)
     sizes: tuple[Dim, ...] | None = given.dims if given is not None else state.attribute_ints("split")
     extent = shape[axis]
-    if sizes is None and isinstance(extent, int):
+    if sizes is None and isinstance(extent, int) and not state.has_input(1):
         chunk = -(-extent // count)
         sizes = (*((chunk,) * (count - 1)), extent - chunk * (count - 1))
     sizes = sizes or (None,) * count
@@ -374,7 +361,7 @@ def lower_resize(state: Lowering) -> None:
     if shape is not None and sizes is not None and sizes.dims is not None:
         target = sizes.dims if len(sizes.dims) == len(shape) else (*shape[: len(shape) - len(sizes.dims)], *sizes.dims)
     elif shape is not None:
-        given = state.node.attributes.get("scales") if scales is None else scales.values
+        given = scales.values if scales is not None else state.node.attributes.get("scales")
         if isinstance(given, tuple) and len(given) == len(shape):
             target = tuple(_scaled(dim, scale) for dim, scale in zip(shape, given, strict=True))
     if target is None:

@@ -157,6 +157,18 @@ class Lowering:
         value = self._values[self.node.inputs[index]]
         return value if isinstance(value, Constant) else None
 
+    def setting(self, index: int, attribute: str) -> tuple[tuple[int, ...] | None, bool]:
+        """Return whole numbers that newer opsets give as an input and older ones as an attribute.
+
+        Returns:
+            The numbers, None where they are not given or not known; and whether they are known.
+        """
+        if self.has_input(index):
+            given = self.constant(index)
+            numbers = None if given is None else given.integers
+            return numbers, numbers is not None
+        return self.attribute_ints(attribute), True
+
     def view(self, index: int) -> View:
         """Return the node's input at `index` as an activation, in the order of axes that the file has."""
         return self.as_view(self.value(index), self.node.inputs[index])
@@ -216,6 +228,20 @@ class Lowering:
             fits = like is not None and like.rank == tensor.rank
             self.give(like.of(tensor) if like is not None and fits else View(tensor), index)
         return outputs
+
+    def give_aside(self, first: int, inputs: tuple[Tensor, ...], shapes: tuple[Shape | None, ...]) -> None:
+        """Bind the node's outputs from `first` on, which hold statistics or caches, to an Operator of their own."""
+        names = [name for name in self.node.outputs[first:] if name]
+        if names:
+            layer = Operator(
+                name=f"{self.label}/aside",
+                inputs=inputs,
+                op=self.node.op_type,
+                shapes=tuple(shape for shape, name in zip(shapes, self.node.outputs[first:], strict=False) if name),
+                origin=self.origin,
+            )
+            for name, tensor in zip(names, self.draft.add(layer, names), strict=True):
+                self.bind(name, View(tensor))
 
     # identity
 
