@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from cnnlint.budget import QUANTITIES
 from cnnlint.report.quantities import UNKNOWN, count, share
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult
+
+NAMES = {
+    "params": "parameters",
+    "macs": "MACs per sample",
+    "weight_bytes": "weight bytes",
+    "file_bytes": "file bytes",
+    "peak_activation_bytes": "peak activation bytes",
+    "layers": "layers",
+    "layer_share": "share of one layer",
+}
 
 
 def budget_lines(budgets: Sequence[BudgetResult], view: View) -> Iterator[str]:
@@ -30,22 +39,20 @@ def budget_lines(budgets: Sequence[BudgetResult], view: View) -> Iterator[str]:
 
 
 def _row(budget: BudgetResult) -> tuple[str, str, str, str]:
-    quantity = QUANTITIES.get(budget.quantity)
-    name = quantity.words if quantity else budget.quantity
+    name = NAMES.get(budget.quantity, budget.quantity)
     limit = _amount(budget.quantity, budget.limit)
     if budget.measured is None or budget.margin is None:
         return name, UNKNOWN, limit, budget.reason
     side = "left" if budget.margin >= 0 else "over"
-    relative = f" ({share(abs(budget.margin) / budget.limit)})" if budget.limit and not _is_share(budget) else ""
-    left = f"{_amount(budget.quantity, abs(budget.margin))} {side}{relative}"
+    left = f"{_amount(budget.quantity, abs(budget.margin))} {side}"
+    if budget.quantity != "layer_share" and budget.limit:
+        left += f" ({_relative(budget.measured, budget.limit)})"
     return name, _amount(budget.quantity, budget.measured), limit, left
 
 
-def _is_share(budget: BudgetResult) -> bool:
-    quantity = QUANTITIES.get(budget.quantity)
-    return quantity is not None and quantity.unit == "share"
+def _relative(measured: float, limit: float) -> str:
+    return f"{measured / limit:,.1f} × the limit" if measured > 2 * limit else share(abs(limit - measured) / limit)
 
 
 def _amount(name: str, number: float) -> str:
-    quantity = QUANTITIES.get(name)
-    return share(number) if quantity and quantity.unit == "share" else count(int(number))
+    return share(number) if name == "layer_share" else count(int(number))
