@@ -9,10 +9,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from cnnlint.errors import ModelError
-from cnnlint.frontends.onnx.skeleton import read
 from cnnlint.frontends.onnx.source import local_file
 from cnnlint.frontends.onnx.wire import WireError, fields, varint
 
@@ -35,37 +32,24 @@ class _NotRawError(Exception):
     """A large initializer stands in a typed field, which cannot be mapped."""
 
 
-class StrippedModel(Struct, frozen=True):
-    """A model whose large initializers are references to the file that they were left in.
-
-    Attributes:
-        model: A serialised ModelProto, mostly of a few kilobytes.
-        folder: What `session.model_external_initializers_file_folder_path` of a session of it must be.
-    """
-
-    model: bytes
-    folder: str
-
-
-def without_weights(path: str) -> StrippedModel | None:
+def without_weights(path: str) -> bytes | None:
     """Return the model at `path` with every large initializer of its graph replaced by a reference to the file.
 
-    All else is kept to the byte; tensors in attributes, subgraphs and functions stay where they are, and so does
-    external data.
+    What is returned is a ModelProto, mostly of a few kilobytes, for a session whose option
+    `session.model_external_initializers_file_folder_path` is the absolute folder of `path`. All else is kept to
+    the byte; tensors in attributes, subgraphs and functions stay where they are, and so does external data.
 
     Returns:
-        None if a large initializer is not raw_data, or if the model has external data beside a symbolic link that
-        is not beside the file itself: onnxruntime follows no link out of the folder. Such a model must be loaded
-        from its path.
+        None if the model must be loaded from its file: a large initializer is not raw_data, or the file is a
+        symbolic link to another folder, where onnxruntime would not follow.
 
     Raises:
-        ModelError: The file cannot be read or is no ONNX model.
+        ModelError: The file cannot be read or is no protobuf.
     """
     source = local_file(path)
-    folder, name = os.path.split(os.path.realpath(path))
-    if folder != os.path.realpath(os.path.dirname(path)) and read(path).external_files:
+    if os.path.dirname(os.path.realpath(path)) != os.path.realpath(os.path.dirname(path)):
         return None
-    refer = partial(_reference, name.encode())
+    refer = partial(_reference, os.path.basename(path).encode())
     parts: list[bytes] = []
     try:
         field = 0
@@ -79,7 +63,7 @@ def without_weights(path: str) -> StrippedModel | None:
         return None
     except WireError as error:
         raise ModelError(f"is a damaged ONNX model: {error}", path=path) from error
-    return StrippedModel(b"".join(parts), folder)
+    return b"".join(parts)
 
 
 def shapes_only(source: ByteSource) -> bytes:

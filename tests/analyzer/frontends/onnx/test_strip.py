@@ -59,7 +59,7 @@ def outputs(model: str | bytes, folder: Path | None = None) -> list[np.ndarray]:
 def assert_equal_outputs(path: Path) -> bytes:
     stripped = without_weights(str(path))
     assert stripped is not None
-    for mine, plain in zip(outputs(stripped, path.parent), outputs(str(path)), strict=True):
+    for mine, plain in zip(outputs(stripped, path.absolute().parent), outputs(str(path)), strict=True):
         assert np.isfinite(plain).all()
         assert plain.std() > 0
         np.testing.assert_array_equal(mine, plain)
@@ -91,6 +91,23 @@ def test_external_data_of_the_original_stays_external(tmp_path):
     onnx.save(cnn(), path, save_as_external_data=True, location="cnn.data", size_threshold=1024)
     assert_equal_outputs(path)
     assert without_weights(str(path)) == path.read_bytes()
+
+
+def test_onnxruntime_does_not_follow_a_link_to_the_weights_so_that_such_a_model_keeps_them(tmp_path):
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshot"
+    blobs.mkdir()
+    snapshot.mkdir()
+    onnx.save(cnn(), blobs / "aaaa")
+    (snapshot / "cnn.onnx").symlink_to(blobs / "aaaa")
+    (blobs / "link.onnx").symlink_to(blobs / "aaaa")
+    assert without_weights(str(snapshot / "cnn.onnx")) is None
+    assert_equal_outputs(blobs / "link.onnx")
+
+
+def test_a_model_named_without_its_folder_is_found(tmp_path, monkeypatch):
+    onnx.save(cnn(), tmp_path / "cnn.onnx")
+    monkeypatch.chdir(tmp_path)
+    assert_equal_outputs(Path("cnn.onnx"))
 
 
 def test_weights_in_typed_fields_cannot_be_left_in_the_file(tmp_path):
