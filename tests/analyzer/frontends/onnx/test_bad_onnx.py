@@ -140,17 +140,16 @@ def test_a_pytorch_checkpoint_is_called_by_its_name(tmp_path):
     assert "PyTorch" in error_of(tmp_path / "m.onnx").cause
 
 
-def test_a_truncated_model_is_an_error_wherever_it_is_cut(tmp_path):
-    path = tmp_path / "m.onnx"
+def test_a_truncated_model_is_an_error_wherever_it_is_cut():
     causes = []
-    for length in range(1, len(SMALL_MODEL), 1 if len(SMALL_MODEL) < 4000 else 3):
-        path.write_bytes(SMALL_MODEL[:length])
+    for length in range(1, len(SMALL_MODEL)):
+        content = SMALL_MODEL[:length]
         try:
-            read(str(path))
+            read_bytes(content)
         except ModelError as error:
             causes.append(error.cause)
             continue
-        onnx.load(path)  # cut between two fields of its outermost message: as whole for protobuf
+        onnx.load_from_string(content)  # cut between two fields of its outermost message: whole for protobuf
     assert len(causes) > len(SMALL_MODEL) - 10
     assert sum("truncated" in cause for cause in causes) > 0.9 * len(causes)
 

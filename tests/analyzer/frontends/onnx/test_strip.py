@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.shape_inference
 import onnxruntime as ort
 import pytest
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 import zoo
 from cnnlint.errors import ModelError
-from cnnlint.frontends.onnx.strip import without_weights
+from cnnlint.frontends.onnx.source import Memory
+from cnnlint.frontends.onnx.strip import shapes_only, without_weights
 
 
 def cnn(*, raw: bool = True) -> onnx.ModelProto:
@@ -114,6 +116,17 @@ def test_weights_in_typed_fields_cannot_be_left_in_the_file(tmp_path):
     path = tmp_path / "cnn.onnx"
     onnx.save(cnn(raw=False), path)
     assert without_weights(str(path)) is None
+
+
+@pytest.mark.parametrize("raw", [True, False], ids=["raw", "typed"])
+def test_onnx_infers_the_same_shapes_without_the_weights(raw):
+    model = cnn(raw=raw)
+    data = model.SerializeToString()
+    bare = shapes_only(Memory(data))
+    assert len(bare) < 7000 < 40_000 < len(data)
+    plain, mine = (onnx.shape_inference.infer_shapes(each, data_prop=True) for each in (data, bare))
+    assert len(plain.graph.value_info) == 5
+    assert list(mine.graph.value_info) == list(plain.graph.value_info)
 
 
 def test_a_truncated_file_is_an_error(tmp_path):
