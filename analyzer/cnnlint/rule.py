@@ -31,22 +31,24 @@ class Example(Struct, frozen=True, kw_only=True):
 
     Attributes:
         model: Notation ("INPUT 3x32x32 -> CONV 16 3x3 -> ...") or ONNX text.
-        at: Names of the layers that findings are about; () for a network without any.
+        at: Names of the layers that findings are about, finding by finding; () for the network as a whole.
         options: Options of the rule that differ from the defaults.
         training: What the file would say about the loss.
+        bad: Whether the rule finds anything.
     """
 
     model: str
     at: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     training: tuple[Training, ...] = ()
+    bad: bool = False
 
 
 def Bad(  # noqa: N802 - reads as a label in a rule
     model: str, *, at: tuple[str, ...], training: tuple[Training, ...] = (), **options: object
 ) -> Example:
-    """Return a network in which the rule finds something at the layers `at`."""
-    return Example(model=model, at=at, options=options, training=training)
+    """Return a network in which the rule finds something at the layers `at`; () stands for the network as a whole."""
+    return Example(model=model, at=at, options=options, training=training, bad=True)
 
 
 def Good(model: str, *, training: tuple[Training, ...] = (), **options: object) -> Example:  # noqa: N802

@@ -78,7 +78,7 @@ def _identity(rule: type[Rule]) -> Iterator[str]:
 
 def _examples(rule: type[Rule]) -> Iterator[str]:
     for title, wanted in (("Found in", True), ("Not found in", False)):
-        chosen = [example for example in rule.examples if bool(example.at) is wanted]
+        chosen = [example for example in rule.examples if example.bad is wanted]
         if not chosen:
             continue
         yield from (f"{title}:", "")

@@ -36,6 +36,9 @@ ARROW = 4
 
 _BRACKETS = len("[]*2")
 
+LEAST = 5
+"""Characters that a fold must save: CONV -> CONV reads better than [CONV]*2."""
+
 
 class _Token(Struct, frozen=True):
     element: Element
@@ -141,7 +144,7 @@ def _choose(tokens: list[_Token], known: dict[tuple[str, ...], str]) -> Iterator
     taken = bytearray(len(tokens))
     while heap:
         choice = heappop(heap)
-        if choice.cost >= 0:
+        if choice.cost > -LEAST:
             break
         run = runs[choice.run]
         if choice.final:

@@ -1,0 +1,212 @@
+"""Tests of rules, for those who write them: a rule's examples and its page are its tests.
+
+from cnnlint.testing import check_examples, check_page, findings
+
+def test_my_rule():
+    check_page(MyRule)
+    check_examples(MyRule)
+    assert not findings(MyRule, "INPUT 3x32x32 -> CONV 16 3x3 -> RELU", limit=3)
+"""
+
+from __future__ import annotations
+
+import re
+from inspect import cleandoc
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+from msgspec import inspect as types
+from msgspec.structs import replace
+
+from cnnlint.config.options import make_rule
+from cnnlint.errors import ModelError
+from cnnlint.finding import Finding
+from cnnlint.frontends import load_onnx_bytes
+from cnnlint.frontends.notation import is_notation, to_onnx
+from cnnlint.graph.graph import Graph, Training
+from cnnlint.rule import Example, Rule
+from cnnlint.walker import Walk, walk
+
+if TYPE_CHECKING:
+    import onnx
+
+    from cnnlint.runtime.probe import Probe
+
+HEADINGS = ("Why", "Instead", "References")
+"""Sections that every rule's page has; most say "When not" as well."""
+
+SEVERAL_WORDS = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+
+
+def to_model(text: str) -> onnx.ModelProto:
+    """Return the network that `text` describes, in the notation of docs/notation.md or as ONNX text.
+
+    Raises:
+        ModelError: It is neither.
+    """
+    if is_notation(text):
+        return to_onnx(text)
+    import onnx.parser  # noqa: PLC0415 - notation is the rule
+
+    try:
+        return onnx.parser.parse_model(cleandoc(text))
+    except onnx.parser.ParseError as error:
+        raise ModelError(f"neither notation (which starts with INPUT) nor ONNX text: {error}") from error
+
+
+def to_graph(model: str | onnx.ModelProto, *, training: tuple[Training, ...] = ()) -> Graph:
+    """Return the graph of a network given as text or as an ONNX model, with what the file would say of its loss."""
+    proto = to_model(model) if isinstance(model, str) else model
+    graph = load_onnx_bytes(proto.SerializeToString())
+    return replace(graph, training=training) if training else graph
+
+
+def findings(
+    rule: Rule | type[Rule],
+    model: str | onnx.ModelProto,
+    *,
+    training: tuple[Training, ...] = (),
+    **options: object,
+) -> tuple[Finding, ...]:
+    """Return what `rule` finds in `model`, in the order of the graph; rules about run time are given real runs.
+
+    Args:
+        rule: A class or an instance.
+        model: As text, or as an ONNX model.
+        training: What the file would say about the loss.
+        options: Of the rule, in Python's spelling.
+
+    Raises:
+        AssertionError: The rule raised an exception.
+        ConfigError: The rule has no such option or refuses its value.
+    """
+    proto = to_model(model) if isinstance(model, str) else model
+    graph = to_graph(proto, training=training)
+    return _walk(with_options(rule, **options), proto, graph, _probe(proto, graph)).findings
+
+
+def with_options(rule: Rule | type[Rule], **options: object) -> Rule:
+    """Return `rule` with `options` in Python's spelling, checked as those of a configuration are.
+
+    Raises:
+        ConfigError: The rule has no such option or refuses its value.
+    """
+    if isinstance(rule, Rule):
+        rule, options = type(rule), {**msgspec.structs.asdict(rule), **options}
+    plain = {name.replace("_", "-"): msgspec.to_builtins(value) for name, value in options.items()}
+    return make_rule(rule, plain, place=rule.code)
+
+
+def check_examples(rule: type[Rule]) -> None:
+    """Check that each Bad finds exactly what it says and each Good nothing; rewrites are proved and linted again.
+
+    Raises:
+        AssertionError: An example does not hold; the message says which and what was found.
+    """
+    _require(any(example.bad for example in rule.examples), f"{rule.code} has no Bad example")
+    _require(any(not example.bad for example in rule.examples), f"{rule.code} has no Good example")
+    for example in rule.examples:
+        check_example(rule, example)
+
+
+def check_example(rule: type[Rule], example: Example) -> None:
+    """Check one example of `rule`.
+
+    Raises:
+        AssertionError: It does not hold.
+    """
+    made = with_options(rule, **example.options)
+    proto = to_model(example.model)
+    graph = to_graph(proto, training=example.training)
+    probe = _probe(proto, graph)
+    walked = _walk(made, proto, graph, probe)
+    where = f"{rule.code} on {cleandoc(example.model)}"
+    told = "; ".join(finding.message for finding in walked.findings)
+    _require(bool(walked.findings) == example.bad, f"{where}: {f'found {told}' if told else 'found nothing'}")
+    at = tuple(name for finding in walked.findings for name in finding.layers)
+    _require(at == example.at, f"{where}: found at {at} and not at {example.at}: {told}")
+    for finding in walked.findings:
+        check_finding(finding)
+    if rule.is_fixable() and example.bad:
+        _check_rewrites(made, walked, probe, where)
+
+
+def check_finding(finding: Finding) -> None:
+    """Check that a finding shows its numbers: as evidence, and in a message of one sentence.
+
+    Raises:
+        AssertionError: It does not.
+    """
+    what = f"{finding.code}: {finding.message!r}"
+    _require(bool(finding.evidence), f"{what} has no evidence")
+    _require(re.search(r"\d", finding.message) is not None, f"{what} has no number in it")
+    _require(finding.message.endswith("."), f"{what} does not end as a sentence does")
+    _require("\n" not in finding.message, f"{what} has more than one line")
+
+
+def check_page(rule: type[Rule]) -> None:
+    """Check that `rule` is documented: what is wrong, the sections of its page, each option; and well named.
+
+    Raises:
+        AssertionError: Something is missing.
+    """
+    page = cleandoc(rule.__doc__ or "")
+    first = page.partition("\n\n")[0]
+    _require(first.endswith("."), f"{rule.code} does not say in its first sentence what is wrong")
+    sections = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n?)*)", page, re.MULTILINE))
+    for heading in HEADINGS:
+        _require(bool(sections.get(heading, "").strip()), f"{rule.code} has no section ## {heading}")
+    _require(
+        SEVERAL_WORDS.fullmatch(rule.name) is not None,
+        f"{rule.code} is called {rule.name!r} and not by words-with-hyphens",
+    )
+    for option in msgspec.structs.fields(rule):
+        kind = types.type_info(option.type)
+        extra = kind.extra_json_schema if isinstance(kind, types.Metadata) else None
+        _require(
+            bool(cast("dict[str, object]", extra or {}).get("description")),
+            f"{rule.code} does not describe its option {option.encode_name}",
+        )
+        _require(not option.required, f"{rule.code} has no default for its option {option.encode_name}")
+
+
+def _probe(proto: onnx.ModelProto, graph: Graph) -> Probe:
+    from cnnlint.runtime.probe import Probe  # noqa: PLC0415 - sessions are made when first asked for
+    from cnnlint.runtime.program import Program  # noqa: PLC0415
+
+    return Probe(Program.from_proto(proto), graph)
+
+
+def _walk(rule: Rule, proto: onnx.ModelProto, graph: Graph, probe: Probe) -> Walk:
+    walked = walk(graph, [rule], probe=probe)
+    crashes = [finding.message for finding in walked.findings if finding.code != rule.code]
+    _require(not crashes, f"{''.join(crashes[:1])} on {proto.graph.name}")
+    return walked
+
+
+def _check_rewrites(rule: Rule, walked: Walk, probe: Probe, where: str) -> None:
+    from onnx.checker import check_model  # pyright: ignore[reportUnknownVariableType] # noqa: PLC0415
+
+    from cnnlint.proving import attempt, settle  # noqa: PLC0415
+
+    attempts = attempt(probe, walked.places)
+    for tried, place in zip(attempts, settle(probe, attempts).places, strict=True):
+        finding = place.finding
+        if tried.rewritten is None:
+            raise AssertionError(f"{where}: is not rewritten: {tried.obstacle or 'it has no rewrite'}")
+        check_model(tried.rewritten, full_check=True)
+        if finding.proof is None:
+            raise AssertionError(f"{where}: the rewrite could not be run")
+        _require(finding.proof.equivalent, f"{where}: the rewrite differs by {finding.proof.max_rel_error:.2g}")
+        left = _again(rule, tried.rewritten)
+        _require(len(left) < len(walked.findings), f"{where}: the rewrite still has {'; '.join(left)}")
+
+
+def _again(rule: Rule, proto: onnx.ModelProto) -> list[str]:
+    graph = to_graph(proto)
+    return [finding.message for finding in _walk(rule, proto, graph, _probe(proto, graph)).findings]
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise AssertionError(otherwise)
