@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from cnnlint.analysis.cost import peak_activation_bytes, total_macs
 from cnnlint.errors import RuntimeCheckError
-from cnnlint.runtime.inputs import EXTENTS, Extents, choose_extents, distribution, fed_inputs, sample, worded
+from cnnlint.runtime.inputs import BATCH, EXTENTS, Extents, choose_extents, distribution, fed_inputs, sample, worded
 from cnnlint.runtime.samples import mixing_layers
 from cnnlint.runtime.session import Session, SessionError
 from cnnlint.runtime.tails import SoftmaxTail, softmax_tails
@@ -145,9 +145,18 @@ class Probe:
             raise self._run
         return self._run
 
+    @property
+    def runs(self) -> bool:
+        """Whether the model loads and runs."""
+        try:
+            self.run()
+        except RuntimeCheckError:
+            return False
+        return True
+
     def _first(self) -> Run:
         session = self.session
-        batch = 1 if self.is_spared else 2
+        batch = 1 if self.is_spared else BATCH
         choices = [choose_extents(self.inputs, self._given, batch=batch)]
         if choices[0].guessed:
             choices += [choose_extents(self.inputs, self._given, batch=batch, extent=extent) for extent in EXTENTS[1:]]
@@ -182,7 +191,7 @@ class Probe:
             SessionError: onnxruntime cannot run it.
             RuntimeCheckError: There is no first run.
         """
-        import numpy as np
+        import numpy as np  # noqa: PLC0415 - a static lint does without
 
         first = self.run()
         extents = first.extents
@@ -204,7 +213,7 @@ class Probe:
         Raises:
             RuntimeCheckError: An input's type cannot be made up.
         """
-        import numpy as np
+        import numpy as np  # noqa: PLC0415 - a static lint does without
 
         rng = np.random.default_rng(seed)
         return {value.name: sample(extents.shapes[value.name], value.dtype, rng) for value in self.inputs}

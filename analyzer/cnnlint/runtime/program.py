@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from cnnlint.errors import ModelError, RuntimeCheckError
 from cnnlint.frontends.onnx import skeleton
+from cnnlint.frontends.onnx.strip import without_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +45,9 @@ class Program(Struct, frozen=True, dict=True, eq=False):
         """
         path = os.fspath(path)
         folder = os.path.dirname(os.path.abspath(path))
+        content = without_weights(path)
+        if content is not None:
+            return cls(content, folder, path)
         try:
             with open(path, "rb") as file:
                 return cls(file.read(), folder, path)
@@ -63,7 +67,7 @@ class Program(Struct, frozen=True, dict=True, eq=False):
 
     def proto(self) -> onnx.ModelProto:
         """Return a new ModelProto, its external data still outside."""
-        import onnx
+        import onnx  # noqa: PLC0415 - a static lint does without
 
         return onnx.ModelProto.FromString(self.content)
 
@@ -74,7 +78,8 @@ class Program(Struct, frozen=True, dict=True, eq=False):
         Raises:
             ModelError: It is damaged.
         """
-        return skeleton.read_bytes(self.content)
+        beside = os.path.join(self.folder, "model.onnx") if self.folder else ""
+        return skeleton.read_bytes(self.content, beside)
 
     def with_outputs(self, names: Iterable[str]) -> Program:
         """Return the model with the tensors `names` as further outputs.

@@ -103,7 +103,7 @@ def processors() -> int:
 
 def _onnxruntime() -> Any:
     """Import onnxruntime, which has no type stubs."""
-    import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
+    import onnxruntime  # noqa: PLC0415 - a static lint does without  # pyright: ignore[reportMissingTypeStubs]
 
     return onnxruntime
 

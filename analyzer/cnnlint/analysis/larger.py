@@ -1,0 +1,42 @@
+"""What a map becomes when the network is given a larger image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from cnnlint.graph.layers import Crop, Opaque, Operator, Reshape, Resize
+
+if TYPE_CHECKING:
+    from cnnlint.graph.graph import Graph
+    from cnnlint.graph.tensor import Shape, Tensor
+
+FIXED = (Crop, Opaque, Operator, Reshape, Resize)
+"""Kinds whose output shape is read from the file and not worked out from the input's."""
+
+
+def larger_extents(extents: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the extents of a larger image to speak of: 384 for the usual crop of 224, twice as many for others."""
+    return tuple(384 if extent == 224 else 2 * extent for extent in extents)
+
+
+def spatial_on(graph: Graph, tensor: Tensor, image: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the spatial extents of `tensor` when the network's one image input has those of `image`.
+
+    None where they cannot be told: several inputs, no image, layers of fixed or unknown output shape ahead.
+    """
+    if len(graph.inputs) != 1 or len(graph.inputs[0].spatial or ()) != len(image):
+        return None
+    shape = graph.inputs[0].shape or ()
+    shapes: dict[str, Shape | None] = {graph.inputs[0].name: (*shape[:2], *image)}
+    for layer in graph.layers:
+        if tensor.name in shapes:
+            break
+        fed = tuple(replace(each, shape=shapes.get(each.name)) for each in layer.inputs)
+        known = all(each.shape is not None for each in fed) and not isinstance(layer, FIXED)
+        results = replace(layer, inputs=fed).output_shapes() if known else (None,) * len(layer.outputs)
+        shapes.update(zip((each.name for each in layer.outputs), results, strict=False))
+    found = shapes.get(tensor.name)
+    sizes = [extent for extent in (found or ())[2:] if isinstance(extent, int)]
+    return tuple(sizes) if found is not None and sizes and len(sizes) == len(found) - 2 else None

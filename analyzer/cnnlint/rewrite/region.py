@@ -1,0 +1,127 @@
+"""What a rewrite changed: the smallest parts of two models between tensors that both have alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from cnnlint.errors import RuntimeCheckError
+from cnnlint.rewrite.names import used_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import onnx
+    from onnx import NodeProto
+
+
+class Region(Struct, frozen=True):
+    """The part of two models in which they differ.
+
+    Attributes:
+        border: Tensors that both models make in the same way, and that enter the part.
+        compared: Tensors that both make, in different ways: outputs, and what the caller asked for.
+    """
+
+    border: tuple[str, ...]
+    compared: tuple[str, ...]
+
+
+def changed_region(original: onnx.ModelProto, rewritten: onnx.ModelProto, also: Iterable[str] = ()) -> Region:
+    """Return where `rewritten` differs from `original`.
+
+    Args:
+        original: The model as it was.
+        rewritten: The model after an edit that kept its outputs.
+        also: Tensors to compare besides the outputs, where they are not made alike.
+
+    Raises:
+        RuntimeCheckError: The rewritten model lacks an output or a tensor of `also`.
+    """
+    alike = _alike(original, rewritten)
+    outputs = [value.name for value in original.graph.output]
+    wanted = [name for name in dict.fromkeys((*outputs, *also)) if name not in alike]
+    made = {name for node in rewritten.graph.node for name in node.output}
+    if lost := [name for name in wanted if name not in made]:
+        raise RuntimeCheckError(f"the rewritten model lacks {', '.join(lost)}, so that it cannot be compared")
+    border = dict[str, None]()
+    for model in (original, rewritten):
+        weights = {weight.name for weight in model.graph.initializer}
+        for node in _needed(model, wanted, alike - _constants(model)):
+            border.update(dict.fromkeys(sorted(name for name in used_names(node) if name in alike)))
+        constants = _constants(model) | weights
+        border = {name: None for name in border if name not in constants}
+    return Region(tuple(border), tuple(wanted))
+
+
+def part(model: onnx.ModelProto, inputs: Iterable[str], outputs: Iterable[str]) -> onnx.ModelProto:
+    """Return the part of `model` that makes `outputs` from `inputs` and constants; shapes are left open.
+
+    Raises:
+        RuntimeCheckError: That part needs an input of the model that is not among `inputs`.
+    """
+    import onnx  # noqa: PLC0415 - a static lint does without
+
+    inputs, outputs = tuple(inputs), tuple(outputs)
+    nodes = _needed(model, outputs, set(inputs))
+    used = {name for node in nodes for name in used_names(node)} | set(outputs)
+    made = {name for node in nodes for name in node.output}
+    weights = {weight.name for weight in model.graph.initializer}
+    open_ends = {value.name for value in model.graph.input} & used - made - weights - set(inputs)
+    if open_ends:
+        raise RuntimeCheckError(f"the part that changed also depends on {', '.join(sorted(open_ends))}")
+    result = onnx.ModelProto()
+    result.ir_version = max(model.ir_version, 4)  # older versions want every initializer among the inputs
+    result.opset_import.extend(model.opset_import)
+    result.functions.extend(model.functions)
+    result.graph.name = model.graph.name
+    result.graph.node.extend(nodes)
+    result.graph.initializer.extend(w for w in model.graph.initializer if w.name in used and w.name not in inputs)
+    result.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
+    return result
+
+
+def _alike(original: onnx.ModelProto, rewritten: onnx.ModelProto) -> set[str]:
+    """Return the tensors of `rewritten` that come to be by the same nodes from the same inputs and weights."""
+    inputs = {value.name for value in original.graph.input}
+    weights = {weight.name: weight for weight in original.graph.initializer}
+    alike = {value.name for value in rewritten.graph.input if value.name in inputs and value.name not in weights}
+    alike |= {weight.name for weight in rewritten.graph.initializer if weights.get(weight.name) == weight}
+    nodes = {tuple(node.output): node for node in original.graph.node}
+    for node in rewritten.graph.node:
+        if nodes.get(tuple(node.output)) == node and used_names(node) <= alike | _inner_names(node):
+            alike.update(name for name in node.output if name)
+    return alike
+
+
+def _inner_names(node: NodeProto) -> set[str]:
+    """Return the tensors that the subgraphs of `node` make themselves."""
+    made = set[str]()
+    for attribute in node.attribute:
+        graphs = [attribute.g] if attribute.HasField("g") else []
+        for graph in (*graphs, *attribute.graphs):
+            made |= {value.name for value in graph.input} | {weight.name for weight in graph.initializer}
+            for inner in graph.node:
+                made |= set(inner.output) | _inner_names(inner)
+    return made
+
+
+def _constants(model: onnx.ModelProto) -> set[str]:
+    """Return the tensors that follow from weights alone."""
+    constants = {weight.name for weight in model.graph.initializer}
+    for node in model.graph.node:
+        if used_names(node) <= constants and not node.op_type.startswith("Random"):
+            constants.update(node.output)
+    return constants
+
+
+def _needed(model: onnx.ModelProto, outputs: Iterable[str], given: set[str]) -> list[NodeProto]:
+    """Return the nodes that make `outputs` from `given`, in their order."""
+    wanted = set(outputs) - given
+    found: list[NodeProto] = []
+    for node in reversed(model.graph.node):
+        if wanted.intersection(node.output):
+            found.append(node)
+            wanted |= used_names(node) - given
+    return found[::-1]

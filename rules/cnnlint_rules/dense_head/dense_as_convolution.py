@@ -1,0 +1,175 @@
+"""FC002: dense layers that are convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+
+from cnnlint.analysis.larger import larger_extents, spatial_on
+from cnnlint.context import Context
+from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers import Activation, BatchNorm, Dense, Dropout, Flatten, GlobalPool
+from cnnlint.graph.patterns import Many, Match, Op
+from cnnlint.rewrite.dense_to_conv import DenseHead, dense_to_conv
+from cnnlint.rewrite.editor import Editor
+from cnnlint.rule import Bad, Good, PatternRule, Remark
+
+
+class DenseAsConvolution(PatternRule, code="FC002", severity=Severity.INFO, confidence=Confidence.EXACT):
+    """The dense layers of a head are convolutions, and as such run on larger images.
+
+    ## Why
+    A dense layer of U units on a flattened C × H × W map is a convolution of U filters with an H × W kernel that
+    fits the map once; a dense layer on a vector is a 1 × 1 convolution. The weights are the same, in another order.
+    A dense layer takes one image size. The convolution slides over whatever map it is given: on a larger image it
+    gives a map of scores in one pass, where crops would repeat the shared work for each position.
+
+    ## Instead
+    Replace the dense layers by convolutions with the reshaped weights, and average the scores over the positions.
+    `cnnlint` tries this on the model with onnxruntime and prints the largest error, when run time checks are on.
+
+    ## When not
+    Where every image has the size that the network was trained on, nothing is gained: parameters and
+    multiply-accumulates are the same.
+
+    ## References
+    - Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
+      section 3.2: testing on whole images by turning the dense layers into convolutions.
+    - Sermanet et al., "OverFeat", ICLR 2014, section 3.5.
+    - Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016: the dense layer behind a
+      global average pooling, put ahead of it, maps where a class is seen.
+    - Stanford CS231n, "Convolutional Neural Networks", "Converting FC layers to CONV layers".
+    """
+
+    first = Op(Dense)
+    rest = Many(Dense, Activation, BatchNorm, Dropout)
+    pattern = first >> rest
+
+    def check(self, match: Match, context: Context) -> Iterator[Remark | NearMiss]:
+        """Yield the kernels, the parameters on both sides, and the positions on a larger image."""
+        first, graph = match[self.first], match.graph
+        head = _head(match, first, match.all(self.rest))
+        if isinstance(head, str):
+            if head:
+                yield self.skip(first, reason=head)
+            return
+        if not any(found.scorer is head.dense[-1] for found in context.heads):
+            yield self.skip(first, reason="no output of the network comes straight from it")
+            return
+        kernels = [head.extents, *((1,) * len(head.extents) for _ in head.dense[1:])]
+        parameters = sum(dense.parameters for dense in head.dense)
+        converted = sum(_as_convolution(dense, kernel) for dense, kernel in zip(head.dense, kernels, strict=True))
+        channels = (first.in_features or 0) // prod(head.extents)
+        positions, gain = _positions(head, graph)
+        yield self.finding(
+            *head.dense,
+            message=f"{_described(head, kernels, channels)}: {converted:,} parameters against {parameters:,} now"
+            f"{gain}.",
+            evidence={
+                "parameters": parameters,
+                "parameters_as_convolution": converted,
+                "kernel_area": prod(head.extents),
+                "channels": channels,
+                "units": head.dense[-1].units,
+                **({"positions_on_larger_image": positions} if positions else {}),
+            },
+            advice=Advice(
+                text="To run the network on larger images, give their weights to convolutions",
+                keras=f"conv = keras.layers.Conv2D({first.units}, {head.extents})\n"
+                f"conv.set_weights([kernel.reshape({', '.join(map(str, head.extents))}, {channels}, {first.units}),"
+                " bias])",
+                pytorch=f"nn.Conv2d({channels}, {first.units}, {head.extents}) with"
+                f" weight.view({first.units}, {channels}, {', '.join(map(str, head.extents))})",
+            ),
+        )
+
+    def rewrite(self, match: Match, editor: Editor) -> None:
+        """Put the convolutions in place."""
+        head = _head(match, match[self.first], match.all(self.rest))
+        if isinstance(head, DenseHead):
+            dense_to_conv(head, editor)
+
+    examples = (
+        Bad("INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> POOL 2 -> FLATTEN -> FC 16 -> RELU -> FC 10", at=("fc1", "fc2")),
+        Bad("INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX", at=("fc1",)),
+        Good("INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> CONV 10 1x1 -> GAP -> SOFTMAX"),
+    )
+
+
+def _head(match: Match, first: Dense, rest: Sequence[Layer]) -> DenseHead | str:
+    """Return the dense layers from `first` on; or why they are no head, "" where that is no news."""
+    graph, flatten, pool = match.graph, None, None
+    layer = graph.producer(first.input)
+    while isinstance(layer, Dropout) and not layer.training:
+        layer = graph.producer(layer.input)
+    if isinstance(layer, Flatten):
+        flatten, layer = layer, graph.producer(layer.input)
+    if isinstance(layer, GlobalPool):
+        pool = layer
+    if flatten is None and pool is None:
+        return "" if isinstance(layer, Dense | Activation | BatchNorm | Dropout) else "no feature map feeds it"
+    extents = flatten.input if flatten else (1,) * len(pool.input.spatial or ()) if pool else None
+    spatial = extents.spatial if not isinstance(extents, tuple) and extents is not None else extents
+    sizes = tuple(extent for extent in spatial or () if isinstance(extent, int))
+    if not spatial or len(sizes) != len(spatial) or not first.in_features or first.in_features % prod(sizes):
+        return "the extents of the map ahead of it are not known"
+    dense, between = [first], list[Layer]()
+    waiting = list[Layer]()
+    for layer in rest:
+        if isinstance(layer, Dense) and layer.input.rank == 2:
+            dense.append(layer)
+            between += waiting
+            waiting = []
+        elif not _is_blind_to_rank(layer):
+            break
+        else:
+            waiting.append(layer)
+    return DenseHead(tuple(dense), tuple(between), flatten, pool, sizes)
+
+
+def _is_blind_to_rank(layer: Layer) -> bool:
+    match layer:
+        case Activation():
+            return layer.axis is None and layer.function != "prelu"
+        case Dropout():
+            return not layer.training
+        case BatchNorm():
+            return not layer.folded and not layer.training
+        case _:
+            return False
+
+
+def _as_convolution(dense: Dense, kernel: tuple[int, ...]) -> int:
+    channels = (dense.in_features or 0) // prod(kernel)
+    return dense.units * channels * prod(kernel) + (dense.units if dense.use_bias else 0)
+
+
+def _positions(head: DenseHead, graph: Graph) -> tuple[int, str]:
+    """Return how many places the head scores on a larger image, and that in words; 0 and "" if unknown."""
+    seen = head.pool.input if head.pool is not None else head.flatten.input if head.flatten is not None else None
+    now = graph.inputs[0].spatial if graph.inputs else None
+    image = larger_extents(tuple(extent for extent in now or () if isinstance(extent, int)))
+    if seen is None or not now or len(image) != len(now) or (head.pool is not None and not head.swaps_with_pool):
+        return 0, ""
+    extents = spatial_on(graph, seen, image)
+    if extents is None:
+        return 0, ""
+    places = tuple(extent - kernel + 1 for extent, kernel in zip(extents, head.extents, strict=True))
+    where = " ahead of the pooling" if head.pool is not None else ""
+    return prod(places), f"; on a {_by(image)} image that is a {_by(places)} map of scores{where}"
+
+
+def _described(head: DenseHead, kernels: list[tuple[int, ...]], channels: int) -> str:
+    names, sizes = [dense.name for dense in head.dense], [_by(kernel) for kernel in kernels]
+    units = [f"{dense.units:,}" for dense in head.dense]
+    if len(names) == 1:
+        return f"{names[0]} is a {sizes[0]} convolution of {channels:,} to {units[0]} channels"
+    rest = "".join(f", {size} to {count}" for size, count in zip(sizes[1:], units[1:], strict=True))
+    listed = f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{listed} are convolutions, {sizes[0]} of {channels:,} to {units[0]} channels{rest}"
+
+
+def _by(extents: tuple[int, ...]) -> str:
+    return "×".join(map(str, extents))
