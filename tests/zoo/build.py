@@ -21,6 +21,9 @@ os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")
 import keras
 import numpy as np
 
+from cnnlint.convert import convert_keras
+from cnnlint.convert.leftover import leftover_operators
+
 
 def seeded_net(name: str) -> keras.Model:
     """Build keras.applications' `name` with weights that depend on nothing but its name."""
@@ -125,10 +128,15 @@ def write_model(model: keras.Model, target: Path) -> None:
 
 
 def write_onnx(model: keras.Model, target: Path) -> None:
-    """Convert `model` by plain tf2onnx so that `target` is there whole or not at all."""
+    """Convert `model` by plain tf2onnx so that `target` is there whole or not at all.
+
+    Where tf2onnx lacks an operator (gelu's Erfc), cnnlint's own conversion stands in.
+    """
     import tf2onnx
 
     converted, _ = tf2onnx.convert.from_keras(model)
+    if leftover_operators(converted):
+        converted = convert_keras(model, fold=False).model
     part = target.with_name(f"part{os.getpid()}-{target.name}")
     part.write_bytes(converted.SerializeToString())
     part.replace(target)

@@ -16,6 +16,7 @@ from cnnlint.convert.leftover import leftover_operators
 from cnnlint.convert.loading import first_line, load_keras
 from cnnlint.convert.naming import drop_numbers, kernel_layers, name_constants, name_interface, name_layers
 from cnnlint.convert.norms import fold_norms
+from cnnlint.convert.operators import HANDLERS
 from cnnlint.convert.toolchain import quiet, toolchain
 from cnnlint.convert.trace import trace
 from cnnlint.errors import ConversionError
@@ -95,7 +96,9 @@ def refuse_opset(opset: int | None, path: str | None) -> None:
 def _convert(model: Any, tools: Toolchain, opset: int | None, way: Way, *, fold: bool, guarded: bool) -> Conversion:
     with quiet(), tools.tensorflow.device("/cpu:0"), guard_optimizers(guarded=guarded):
         traced = trace(model, tools, weightless=way == "weightless")
-        proto, _ = tools.tf2onnx.from_function(traced.function, traced.signature, opset=opset)
+        proto, _ = tools.tf2onnx.from_function(
+            traced.function, traced.signature, opset=opset, custom_op_handlers=HANDLERS
+        )
     leftover = leftover_operators(proto)
     if leftover:
         raise ConversionError(f"tf2onnx has no ONNX operator for {', '.join(leftover)}")

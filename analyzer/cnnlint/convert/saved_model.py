@@ -14,6 +14,7 @@ from cnnlint.convert.leftover import leftover_operators
 from cnnlint.convert.loading import first_line
 from cnnlint.convert.naming import drop_numbers, name_constants, name_interface
 from cnnlint.convert.norms import fold_norms
+from cnnlint.convert.operators import HANDLERS
 from cnnlint.convert.toolchain import quiet, toolchain
 from cnnlint.convert.trace import held_captures
 from cnnlint.errors import ConversionError, ModelError
@@ -60,7 +61,7 @@ def savedmodel_to_onnx(folder: str | os.PathLike[str], *, opset: int | None = No
             signature = _signature(loaded.signatures, path)
             with guard_optimizers(guarded=True):
                 # The object that was loaded owns the variables, so it has to outlive the conversion.
-                proto, _ = tools.tf2onnx.from_function(_Traced(signature), (), opset=opset)
+                proto, _ = tools.tf2onnx.from_function(_Traced(signature), (), opset=opset, custom_op_handlers=HANDLERS)
         except ConversionError:
             raise
         except Exception as error:
