@@ -31,7 +31,7 @@ def rename(draft: Draft, model: ModelRecord) -> None:
         path = paths.get(layer.name)
         if path is None:
             continue
-        name = "/".join(path)
+        name = "/".join(_layer_scope(path))
         if name in taken:
             name += "/" + (layer.function if isinstance(layer, Activation) else layer.kind.lower())
         if name not in taken:
@@ -41,16 +41,21 @@ def rename(draft: Draft, model: ModelRecord) -> None:
 
 
 def _scope(layer: Layer) -> list[str] | None:
-    """Return the scope that the layer's node stands in; that of its kernel for a node that tf2onnx made itself."""
+    """Return the scopes and the name of the layer's node; those of its kernel for a node that tf2onnx made."""
     own = [part.name for part in layer.origin if part.op != "Pad" or layer.kind == "Pad"]
     candidates = own + [weight.key for weight in layer.weights]
     name = next((name for name in candidates if "/" in name and not name.startswith("const_fold")), None)
     if name is None:
         return None
-    path = name.partition(":")[0].split("/")[:-1]
-    while len(path) > 1 and path[-1] in INNER:
-        path.pop()
-    return path
+    return name.partition(":")[0].split("/")
+
+
+def _layer_scope(path: list[str]) -> list[str]:
+    """Return the scopes without the operator's own name and those that the layer opened inside its own."""
+    end = max(len(path) - 1, 1)
+    while end > 1 and path[end - 1] in INNER:
+        end -= 1
+    return path[:end]
 
 
 def _without_root(scopes: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -59,6 +64,6 @@ def _without_root(scopes: dict[str, list[str]]) -> dict[str, list[str]]:
     first = next(iter(paths.values()))[0]
     if all(len(path) > 1 and path[0] == first for path in paths.values()):
         paths = {layer: path[1:] for layer, path in paths.items()}
-        if TRACED.search(first) and all(TRACED.search(step) for path in paths.values() for step in path):
-            paths = {layer: [TRACED.sub("", step) for step in path] for layer, path in paths.items()}
+        if TRACED.search(first) and all(TRACED.search(path[0]) for path in paths.values() if len(path) > 1):
+            paths = {layer: [*(TRACED.sub("", step) for step in path[:-1]), path[-1]] for layer, path in paths.items()}
     return paths

@@ -18,7 +18,14 @@ from cnnlint.frontends.onnx.lowering import (
     sequence,
     shaping,
 )
-from cnnlint.frontends.onnx.lowering.operators import CONTROL_FLOW, emit_opaque, emit_operator, names_read, subgraphs
+from cnnlint.frontends.onnx.lowering.operators import (
+    CONTROL_FLOW,
+    PLAIN,
+    emit_opaque,
+    emit_operator,
+    names_read,
+    subgraphs,
+)
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.names import rename
 from cnnlint.frontends.onnx.order import in_order
@@ -32,11 +39,8 @@ from cnnlint.graph.tensor import Shape, element_count
 IGNORE_PREFIX = "cnnlint.ignore."
 """Keys of the model's metadata that name a rule to ignore."""
 
-STANDARD_DOMAINS = frozenset({"", "ai.onnx.ml"})
-"""Domains whose operators outside the vocabulary do no multiply-accumulates."""
-
-KNOWN_DOMAINS = STANDARD_DOMAINS | {"com.microsoft"}
-"""Domains that some operators of the vocabulary come from."""
+KNOWN_DOMAINS = frozenset({"", "com.microsoft"})
+"""Domains that operators of the vocabulary come from."""
 
 
 def raise_model(model: ModelRecord, inputs: Mapping[str, Shape] | None = None) -> Graph:
@@ -83,7 +87,9 @@ def _handler(node: NodeRecord) -> Handler:
         return _opaque("control flow: what runs is decided by values")
     if node.domain in KNOWN_DOMAINS and (found := handlers().get(node.op_type)) is not None:
         return found
-    return emit_operator if node.domain in STANDARD_DOMAINS else _opaque(f"an operator of domain {node.domain}")
+    if node.domain == "ai.onnx.ml" or (node.domain == "" and node.op_type in PLAIN):
+        return emit_operator
+    return _opaque(f"an operator of domain {node.domain}" if node.domain else "an operator whose cost is not known")
 
 
 def _opaque(reason: str) -> Handler:

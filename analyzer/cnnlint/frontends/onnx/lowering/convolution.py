@@ -43,7 +43,7 @@ def _conv(state: Lowering, *, kernel: int, bias: int | None, dtype: str | None =
         padding=resolve_pads(padding, source.spatial, tuple(taps), strides, dilation) or padding,
         dilation=dilation,
         groups=state.attribute_int("group", 1),
-        use_bias=bias is not None and state.has_input(bias),
+        use_bias=bool(biases),
         weights=(*state.weights(weight, "kernel"), *biases),
         origin=state.origin,
     )
@@ -71,6 +71,7 @@ def lower_conv_transpose(state: Lowering) -> None:
             )
         ]
         padding = tuple((cut // 2, cut - cut // 2) for cut in total)
+    biases = state.weights(state.constant(2), "bias")
     layer = ConvTranspose(
         name=state.label,
         inputs=(source,),
@@ -81,8 +82,8 @@ def lower_conv_transpose(state: Lowering) -> None:
         dilation=dilation,
         output_padding=output_padding,
         groups=groups,
-        use_bias=state.has_input(2),
-        weights=(*state.weights(weight, "kernel"), *state.weights(state.constant(2), "bias")),
+        use_bias=bool(biases),
+        weights=(*state.weights(weight, "kernel"), *biases),
         origin=state.origin,
     )
     state.emit(layer)

@@ -17,8 +17,7 @@ def lower_gemm(state: Lowering) -> None:
         return
     rows, columns = kernel.shape
     units = rows if state.attribute_int("transB", 0) else columns
-    biased = state.has_input(2)
-    _dense(state, 0, kernel, units, bias=state.constant(2) if biased else None, biased=biased)
+    _dense(state, 0, kernel, units, bias=state.constant(2))
 
 
 def lower_matmul(state: Lowering) -> None:
@@ -39,7 +38,7 @@ def lower_qgemm(state: Lowering) -> None:
         return
     rows, columns = kernel.shape
     units = rows if state.attribute_int("transB", 0) else columns
-    _dense(state, 0, kernel, units, bias=state.constant(6), biased=state.has_input(6))
+    _dense(state, 0, kernel, units, bias=state.constant(6))
 
 
 def lower_fused_matmul(state: Lowering) -> None:
@@ -71,7 +70,6 @@ def _dense(
     units: object,
     *,
     bias: Constant | None = None,
-    biased: bool = False,
     axis: int = -1,
 ) -> None:
     source = state.value(data)
@@ -80,13 +78,14 @@ def _dense(
     if not isinstance(units, int) or view.rank is None or view.rank < 2:
         _product(state, data, 1 if data == 0 else 0)
         return
+    biases = state.weights(bias, "bias")
     layer = Dense(
         name=state.label,
         inputs=(view.tensor,),
         units=units,
         axis=view.axis(axis),
-        use_bias=biased,
-        weights=(*state.weights(kernel, "kernel"), *state.weights(bias, "bias")),
+        use_bias=bool(biases),
+        weights=(*state.weights(kernel, "kernel"), *biases),
         origin=state.origin,
     )
     outputs = state.emit(layer, like=view)

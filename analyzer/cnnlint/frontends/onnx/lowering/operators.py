@@ -14,6 +14,23 @@ from cnnlint.graph.tensor import Shape, Tensor, Weight
 CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 """Operators that run subgraphs."""
 
+PLAIN = frozenset(
+    {
+        "Acosh", "AffineGrid", "ArgMax", "ArgMin", "Asinh", "Atanh", "Bernoulli", "BitCast", "BitwiseAnd", "BitwiseNot",
+        "BitwiseOr", "BitwiseXor", "BlackmanWindow", "CenterCropPad", "Col2Im", "Compress", "ConcatFromSequence",
+        "CumProd", "CumSum", "DFT", "Det", "EyeLike", "GatherElements", "GatherND", "GridSample", "HammingWindow",
+        "HannWindow", "Hardmax", "ImageDecoder", "IsInf", "LpNormalization", "MaxRoiPool", "MaxUnpool",
+        "MeanVarianceNormalization", "MelWeightMatrix", "Multinomial", "NegativeLogLikelihoodLoss", "NonMaxSuppression",
+        "NonZero", "OneHot", "Optional", "OptionalGetElement", "OptionalHasElement", "RandomNormal",
+        "RandomNormalLike", "RandomUniform", "RandomUniformLike", "RegexFullMatch", "ReverseSequence", "RoiAlign",
+        "RotaryEmbedding", "STFT", "Scatter", "ScatterElements", "ScatterND", "SequenceAt", "SequenceConstruct",
+        "SequenceEmpty", "SequenceErase", "SequenceInsert", "SequenceLength", "SoftmaxCrossEntropyLoss",
+        "SplitToSequence", "StringConcat", "StringNormalizer", "StringSplit", "SwiGLU", "TensorScatter",
+        "TfIdfVectorizer", "TopK", "Trilu", "Unique",
+    }
+)  # fmt: skip
+"""ONNX operators outside the vocabulary that do no multiply-accumulates of a layer's kind."""
+
 
 def emit_operator(state: Lowering, shapes: tuple[Shape | None, ...] | None = None) -> None:
     """Keep a standard operator that does no multiply-accumulates, with the shapes that the file or onnx gives."""

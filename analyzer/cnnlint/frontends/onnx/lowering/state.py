@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import prod
 
 from cnnlint.errors import ModelError
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows, Value, constant_of
@@ -106,6 +107,7 @@ class Lowering:
         self.used: set[str] = set()
         self._values: dict[str, Value] = {}
         self._readers: dict[str, list[NodeRecord]] = {}
+        self._results = frozenset(value.name for value in model.graph.outputs)
         self._declared: dict[str, ValueRecord] = {}
         self._inferred: Mapping[str, ValueRecord] | None = None
         self._materialized: dict[str, View] = {}
@@ -231,13 +233,15 @@ class Lowering:
 
     def give_aside(self, first: int, inputs: tuple[Tensor, ...], shapes: tuple[Shape | None, ...]) -> None:
         """Bind the node's outputs from `first` on, which hold statistics or caches, to an Operator of their own."""
-        names = [name for name in self.node.outputs[first:] if name]
+        names = [name for name in self.node.outputs[first:] if name in self._readers or name in self._results]
         if names:
             layer = Operator(
                 name=f"{self.label}/aside",
                 inputs=inputs,
                 op=self.node.op_type,
-                shapes=tuple(shape for shape, name in zip(shapes, self.node.outputs[first:], strict=False) if name),
+                shapes=tuple(
+                    shape for shape, name in zip(shapes, self.node.outputs[first:], strict=False) if name in names
+                ),
                 origin=self.origin,
             )
             for name, tensor in zip(names, self.draft.add(layer, names), strict=True):
@@ -261,11 +265,14 @@ class Lowering:
     def weights(self, constant: Constant | None, *roles: str) -> tuple[Weight, ...]:
         """Return the weights that a constant is made of.
 
-        What plays the role "constant" counts only if it is floating or quantised and not a bare number.
+        What plays the role "constant" counts only if it is floating or quantised and not a bare number; a number
+        spread over a whole tensor is the zero bias that some exporters write out.
         """
         if constant is None:
             return ()
         found = [record for record in constant.records if roles[0] != "constant" or is_parameter(record)]
+        if constant.shape is not None and not constant.is_scalar:
+            found = [record for record in found if prod(record.shape) != 1]
         return tuple(
             weight_of(record, role) for record, role in zip(found, [*roles, *[roles[-1]] * len(found)], strict=False)
         )
