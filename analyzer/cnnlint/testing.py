@@ -161,10 +161,9 @@ def check_page(rule: type[Rule]) -> None:
         f"{rule.code} is called {rule.name!r} and not by words-with-hyphens",
     )
     for option in msgspec.structs.fields(rule):
-        kind = types.type_info(option.type)
-        extra = kind.extra_json_schema if isinstance(kind, types.Metadata) else None
+        extra = cast("dict[str, object] | None", getattr(types.type_info(option.type), "extra_json_schema", None))
         _require(
-            bool(cast("dict[str, object]", extra or {}).get("description")),
+            bool((extra or {}).get("description")),
             f"{rule.code} does not describe its option {option.encode_name}",
         )
         _require(not option.required, f"{rule.code} has no default for its option {option.encode_name}")
