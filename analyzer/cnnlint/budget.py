@@ -186,7 +186,7 @@ def _no_weight_bytes(context: Context) -> str:
 
 
 def _no_file(_: Context) -> str:
-    return "the model is in memory and has no file"
+    return "the size of the file is not known"
 
 
 def _never(_: Context) -> str:

@@ -116,7 +116,7 @@ def _in_memory(graph: Graph, path: str) -> Graph:
         layers=graph.layers,
         inputs=graph.inputs,
         outputs=graph.outputs,
-        source=Source(path, source.format, source.producer, source.opset, None, source.layout),
+        source=Source(path, source.format, source.producer, source.opset, source.file_bytes, source.layout),
         training=graph.training,
         unused=graph.unused,
         ignores=graph.ignores,

@@ -153,4 +153,5 @@ def expired(ignores: Iterable[Ignore], today: date) -> tuple[Ignore, ...]:
 
 
 def _month_after(year: int, month: int) -> date:
-    return date(year + month // 12, month % 12 + 1, 1)
+    first = date(year, month, 1)
+    return date(first.year + first.month // 12, first.month % 12 + 1, 1)

@@ -154,7 +154,7 @@ def parse_validation_error(error: msgspec.ValidationError) -> tuple[str, KeyPath
     steps = re.findall(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]", place)
     key: KeyPath = tuple(int(index) if index else name for name, index in steps)
     # An entry of a table is shown by msgspec as [...], whichever it is: the message keeps the table's own name.
-    return f"{cause[0].lower()}{cause[1:]}".replace("`", ""), key
+    return f"{cause[0].lower()}{cause[1:]}".replace("`", "").replace(" | null", ""), key
 
 
 def _dotted(key: KeyPath) -> str:

@@ -20,6 +20,9 @@ from cnnlint.suppress import Ignore, parse_reason
 
 Dims = tuple[int, ...]
 
+SPELLING = {"inputs": "--input", "model-ignores": "--no-model-ignores"}
+"""Flags that are not called as the key."""
+
 
 class Flags(Struct, frozen=True, kw_only=True):
     """What the command line, or the caller from Python, says; None or empty where silent.
@@ -196,19 +199,24 @@ def _ignores(document: Document) -> list[tuple[str, Ignore]]:
 
 def _listing(document: Document | None, file: Configuration, flags: Flags) -> list[Setting]:
     """Return every setting, tables by their entries, with the flag, line or default that it comes from."""
-    said: dict[str, Any] = msgspec.to_builtins(flags, str_keys=True, enc_hook=str)
+    said: dict[str, Any] = _plain(flags)
     listing = list[Setting]()
     for known, value in zip(msgspec.structs.fields(Configuration), msgspec.structs.astuple(file), strict=True):
-        key, plain = known.encode_name, msgspec.to_builtins(value)
-        written = document is not None and plain != msgspec.to_builtins(getattr(Configuration(), known.name))
-        flag = said.get(known.name)
+        key, plain = known.encode_name, _plain(value)
+        written = document is not None and plain != _plain(getattr(Configuration(), known.name))
+        flag, flag_name = said.get(known.name), SPELLING.get(key, f"--{key}")
         if isinstance(plain, dict):
             merged: dict[str, Any] = {**plain, **(flag or {})}
             for name, entry in merged.items():
-                origin = f"--{key}" if flag and name in flag else document.place(key, name) if document else "default"
+                origin = flag_name if flag and name in flag else document.place(key, name) if document else "default"
                 listing.append(Setting(f"{key}.{name}", entry, origin))
         elif flag not in (None, [], ()):
-            listing.append(Setting(key, flag, f"--{key}"))
+            listing.append(Setting(key, flag, flag_name))
         else:
             listing.append(Setting(key, plain, document.place(key) if written and document else "default"))
     return listing
+
+
+def _plain(value: object) -> Any:
+    """Return `value` as JSON has it."""
+    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=str))
