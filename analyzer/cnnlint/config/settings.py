@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import Struct, field
@@ -206,15 +207,25 @@ def _listing(document: Document | None, file: Configuration, flags: Flags) -> li
         written = document is not None and plain != _plain(getattr(Configuration(), known.name))
         flag, flag_name = said.get(known.name), SPELLING.get(key, f"--{key}")
         if isinstance(plain, dict):
-            merged: dict[str, Any] = {**plain, **(flag or {})}
-            for name, entry in merged.items():
-                origin = flag_name if flag and name in flag else document.place(key, name) if document else "default"
-                listing.append(Setting(f"{key}.{name}", entry, origin))
+            for path, entry in _leaves({**plain, **(flag or {})}):
+                given = flag is not None and path[0] in flag
+                origin = flag_name if given else document.place(key, *path) if document else "default"
+                listing.append(Setting(".".join((key, *path)), entry, origin))
         elif flag not in (None, [], ()):
             listing.append(Setting(key, flag, flag_name))
         else:
             listing.append(Setting(key, plain, document.place(key) if written and document else "default"))
     return listing
+
+
+def _leaves(table: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield the path and value of each entry of a table and of the tables in it."""
+    for name, entry in table.items():
+        if isinstance(entry, dict):
+            for path, leaf in _leaves(cast("dict[str, Any]", entry)):
+                yield (name, *path), leaf
+        else:
+            yield (name,), entry
 
 
 def _plain(value: object) -> Any:
