@@ -43,7 +43,8 @@ def rename(draft: Draft, model: ModelRecord) -> None:
 def _scope(layer: Layer) -> list[str] | None:
     """Return the scopes and the name of the layer's node; those of its kernel for a node that tf2onnx made."""
     own = [part.name for part in layer.origin if part.op != "Pad" or layer.kind == "Pad"]
-    candidates = own + [weight.key for weight in layer.weights]
+    held = [weight.key for weight in layer.weights if not weight.key.startswith(f"{own[-1]}/")] if own else []
+    candidates = own + held
     name = next((name for name in candidates if "/" in name and not name.startswith("const_fold")), None)
     if name is None:
         return None
@@ -59,11 +60,11 @@ def _layer_scope(path: list[str]) -> list[str]:
 
 
 def _without_root(scopes: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Take off the model's own scope where all share it, and the suffix of a second trace where all have it."""
+    """Take off the scopes that all layers share, and the suffix of a second trace where all have it."""
     paths = scopes
-    first = next(iter(paths.values()))[0]
-    if all(len(path) > 1 and path[0] == first for path in paths.values()):
+    while len({path[0] for path in paths.values()}) == 1 and all(len(path) > 1 for path in paths.values()):
+        root = next(iter(paths.values()))[0]
         paths = {layer: path[1:] for layer, path in paths.items()}
-        if TRACED.search(first) and all(TRACED.search(path[0]) for path in paths.values() if len(path) > 1):
+        if TRACED.search(root) and all(TRACED.search(path[0]) for path in paths.values() if len(path) > 1):
             paths = {layer: [*(TRACED.sub("", step) for step in path[:-1]), path[-1]] for layer, path in paths.items()}
     return paths
