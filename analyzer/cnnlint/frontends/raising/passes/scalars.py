@@ -6,11 +6,19 @@ from msgspec.structs import replace
 
 from cnnlint.frontends.raising.draft import Draft
 from cnnlint.graph.layers import Elementwise, Rescale
+from cnnlint.graph.tensor import Weight
 
 
 def drop_scalars(draft: Draft) -> None:
-    """Take weights of one element off layers that work element by element."""
+    """Take weights of one element off layers that work element by element.
+
+    A format that says which weights are trained says what is a weight: the count in Keras' Normalization stays.
+    """
     for layer in draft:
-        if isinstance(layer, Elementwise | Rescale) and any(weight.size == 1 for weight in layer.weights):
-            kept = tuple(weight for weight in layer.weights if weight.size != 1)
+        if isinstance(layer, Elementwise | Rescale) and any(_is_bare(weight) for weight in layer.weights):
+            kept = tuple(weight for weight in layer.weights if not _is_bare(weight))
             draft.substitute(layer, replace(layer, weights=kept, outputs=()))
+
+
+def _is_bare(weight: Weight) -> bool:
+    return weight.size == 1 and weight.trainable is None

@@ -1,0 +1,183 @@
+"""A Keras model as the file defines it: its layers with their weights and calls, nested models within."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cnnlint.errors import ModelError
+from cnnlint.frontends.keras import nodes, settings
+from cnnlint.frontends.keras.layer_record import LayerRecord, config_of, described, name_of
+from cnnlint.frontends.keras.nodes import CallRecord, TensorName
+from cnnlint.frontends.keras.records import Config
+from cnnlint.frontends.keras.weight_groups import WeightGroups
+
+WRAPPERS = frozenset({"TimeDistributed", "SpectralNormalization"})
+"""Layers that apply another layer, and are raised as that."""
+
+MAX_DEPTH = 32
+"""Models within models."""
+
+
+class LayerDefinition(Struct, frozen=True, gc=False):
+    """A layer, or a model that stands in a model as a layer.
+
+    Attributes:
+        layer: Its record; of a model without the weights, which its own layers have.
+        calls: In a Functional model: how it is called.
+        model: Its inside, if it is a model whose layers the file lists.
+        wrapped: What a TimeDistributed applies to each step.
+        first_input_node: The number of its first call where other calls refer to it.
+        first_output_node: The number of its first call where the outputs of the model around it refer to it.
+    """
+
+    layer: LayerRecord
+    calls: tuple[CallRecord, ...]
+    model: ModelDefinition | None = None
+    wrapped: LayerDefinition | None = None
+    first_input_node: int = 0
+    first_output_node: int = 0
+
+    @property
+    def is_input(self) -> bool:
+        """Whether it is an InputLayer."""
+        return self.layer.class_name == "InputLayer"
+
+
+class ModelDefinition(Struct, frozen=True, gc=False):
+    """The inside of a model.
+
+    Attributes:
+        layers: In the file's order.
+        inputs: Its input tensors; empty for a Sequential one.
+        outputs: Its output tensors; None for a Sequential one, which ends with its last layer.
+        input_shape: That a Sequential one was built for, the batch first; None if the file does not say.
+    """
+
+    layers: tuple[LayerDefinition, ...]
+    inputs: tuple[TensorName, ...] = ()
+    outputs: tuple[TensorName, ...] | None = None
+    input_shape: tuple[int | None, ...] | None = None
+
+
+def lists_layers(record: Config) -> bool:
+    """Return whether a serialised object is a model whose layers the file lists."""
+    config = config_of(record)
+    layers = config.get("layers")
+    if not isinstance(layers, list):
+        return False
+    if "output_layers" in config or record.get("class_name") == "Sequential":
+        return True
+    # A subclass of Sequential: all entries are layers, and none has calls of its own.
+    listed = cast("list[Any]", layers)
+    return bool(listed) and all(
+        isinstance(layer, dict) and "class_name" in layer and "inbound_nodes" not in layer for layer in listed
+    )
+
+
+class Surroundings(Struct, frozen=True, gc=False):
+    """Where a model or a layer stands.
+
+    Attributes:
+        path: Of the file, for messages.
+        groups: The weights of the model around it.
+        prefix: Put before its name.
+        trainable: Whether the models around it are.
+        depth: How many they are.
+    """
+
+    path: str
+    groups: WeightGroups
+    prefix: str = ""
+    trainable: bool = True
+    depth: int = 0
+
+    def inside(self, groups: WeightGroups, name: str, *, trainable: bool) -> Surroundings:
+        """Return the surroundings of what is in a model or a wrapper.
+
+        Raises:
+            ModelError: Models nest without end.
+        """
+        if self.depth == MAX_DEPTH:
+            raise ModelError(f"its models are nested more than {MAX_DEPTH} deep", path=self.path)
+        return Surroundings(self.path, groups, f"{name}/", trainable, self.depth + 1)
+
+
+def define(record: Config, around: Surroundings) -> ModelDefinition:
+    """Return the inside of a model that lists its layers.
+
+    Raises:
+        ModelError: A layer's record is broken, or models nest without end.
+    """
+    config = config_of(record)
+    if config.get("trainable", True) is False:
+        around = replace(around, trainable=False)
+    layers = list[LayerDefinition]()
+    for entry in settings.items(config["layers"]) or []:
+        layer = settings.mapping(entry)
+        if layer is None:
+            raise ModelError("its configuration lists something that is no layer", path=around.path)
+        layers.append(_define_layer(layer, around))
+    if "output_layers" in config:
+        return ModelDefinition(
+            tuple(layers),
+            tuple(nodes.read_tensor_names(config.get("input_layers"))),
+            tuple(nodes.read_tensor_names(config["output_layers"])),
+        )
+    return ModelDefinition(tuple(layers), input_shape=_built_shape(record, layers))
+
+
+def _define_layer(record: Config, around: Surroundings) -> LayerDefinition:
+    full = f"{around.prefix}{name_of(record)}"
+    inbound = record.get("inbound_nodes")
+    try:
+        calls = tuple(nodes.read_calls(inbound))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"the calls of layer {full!r} cannot be read: {error}", path=around.path) from error
+    inner = settings.mapping(config_of(record).get("layer"))
+    if record.get("class_name") in WRAPPERS and inner is not None:
+        return _define_wrapper(record, inner, calls, around)
+    if not lists_layers(record):
+        layer = described(record, path=full, weights=around.groups.take(record), trainable=around.trainable)
+        return LayerDefinition(layer, calls)
+    layer = described(record, path=full, trainable=around.trainable)
+    inside = define(record, around.inside(around.groups.enter(record), full, trainable=layer.trainable))
+    # Models have a call of their own before all others. Keras 2 counts it; Keras 3 counts it for Functional models,
+    # and there only where the outputs of the model around them are named.
+    legacy = nodes.is_legacy(inbound)
+    functional = inside.outputs is not None
+    return LayerDefinition(
+        layer,
+        calls,
+        inside,
+        first_input_node=1 if legacy else 0,
+        first_output_node=1 if legacy or functional else 0,
+    )
+
+
+def _define_wrapper(
+    record: Config, inner: Config, calls: tuple[CallRecord, ...], around: Surroundings
+) -> LayerDefinition:
+    """Define a wrapper by what it wraps, which its own weights are added to."""
+    full = f"{around.prefix}{name_of(record)}"
+    wrapper = described(record, path=full, trainable=around.trainable)
+    own, groups = around.groups.unwrap(record)
+    wrapped = _define_layer(inner, around.inside(groups, full, trainable=wrapper.trainable))
+    if record.get("class_name") == "TimeDistributed":
+        return LayerDefinition(wrapper, calls, wrapped=wrapped)
+    layer = replace(wrapped.layer, name=wrapper.name, path=full, weights=(*wrapped.layer.weights, *own))
+    return LayerDefinition(layer, calls, wrapped.model)
+
+
+def _built_shape(record: Config, layers: list[LayerDefinition]) -> tuple[int | None, ...] | None:
+    config = config_of(record)
+    built = record.get("build_config")
+    candidates: list[object] = [config.get("build_input_shape")]
+    if isinstance(built, dict):
+        candidates.append(cast("Config", built).get("input_shape"))
+    for candidate in candidates:
+        if (shape := settings.shape_of(candidate)) is not None:
+            return shape
+    return layers[0].layer.input_shape if layers else None

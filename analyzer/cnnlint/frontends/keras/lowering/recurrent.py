@@ -1,0 +1,111 @@
+"""Recurrent cells along a sequence, in one direction or both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec.structs import replace
+
+from cnnlint.frontends.keras import settings
+from cnnlint.frontends.keras.layer_record import LayerRecord, described
+from cnnlint.frontends.keras.lowering.call import Call, weights_of
+from cnnlint.frontends.keras.lowering.operators import add_opaques
+from cnnlint.frontends.keras.records import WeightRecord
+from cnnlint.frontends.raising.view import View
+from cnnlint.graph.layers import Recurrent
+from cnnlint.graph.tensor import Dim, Shape, Weight
+
+Cell = Literal["lstm", "gru", "rnn"]
+
+CELLS: dict[str, Cell] = {
+    "LSTM": "lstm", "GRU": "gru", "SimpleRNN": "rnn", "CuDNNLSTM": "lstm", "CuDNNGRU": "gru",
+    "LSTMCell": "lstm", "GRUCell": "gru", "SimpleRNNCell": "rnn",
+}  # fmt: skip
+
+ROLES = ("kernel", "recurrent_kernel", "bias")
+
+
+def _recurrent(call: Call) -> list[View]:
+    return _add(call, call.layer, directions=1, weights=call.weights(*ROLES))
+
+
+def _with_cell(call: Call) -> list[View]:
+    """Raise `RNN`, which is given its cell."""
+    cell = settings.mapping(call.config.get("cell"))
+    if cell is None or cell.get("class_name") not in CELLS:
+        return add_opaques(call, "a recurrent layer with a cell of its own kind")
+    inner = described(cell, path=call.layer.path)
+    record = replace(inner, config={**call.config, **inner.config})
+    return _add(call, record, directions=1, weights=call.weights(*ROLES))
+
+
+def _bidirectional(call: Call) -> list[View]:
+    wrapped = settings.mapping(call.config.get("layer"))
+    if wrapped is None or wrapped.get("class_name") not in CELLS:
+        return add_opaques(call, "a bidirectional layer around a layer of its own kind")
+    inner = described(wrapped, path=call.layer.path)
+    return _add(call, inner, directions=2, weights=_both_ways(call))
+
+
+def _both_ways(call: Call) -> tuple[Weight, ...]:
+    """Return the weights of the forward layer, then those of the backward layer."""
+
+    def of(direction: str) -> list[WeightRecord]:
+        return [
+            weight
+            for weight in call.layer.weights
+            if any(part.startswith(direction) for part in weight.name.split("/"))
+        ]
+
+    forward, backward = of("forward"), of("backward")
+    records = (*forward, *backward) if len(forward) + len(backward) == len(call.layer.weights) else call.layer.weights
+    roles = tuple(f"{direction}_{role}" for direction in ("forward", "backward") for role in ROLES[: len(records) // 2])
+    return weights_of(tuple(records), roles, trainable=call.layer.trainable)
+
+
+def _add(call: Call, layer: LayerRecord, *, directions: int, weights: tuple[Weight, ...]) -> list[View]:
+    source = call.draft.tensor(call.view)
+    units = layer.config.get("units")
+    shape: Shape = source.shape if source.shape is not None and len(source.shape) == 3 else (None, None, None)
+    batch, steps, features = shape
+    if not isinstance(units, int):
+        return add_opaques(call, "a recurrent layer that does not say its units")
+    shapes = _shapes(call, layer, (batch, steps, units), directions)
+    recurrent = Recurrent(
+        inputs=(source, *(call.draft.tensor(view) for view in call.views[1:])),
+        cell=CELLS[layer.class_name],
+        units=units,
+        directions=directions,
+        steps=steps,
+        input_features=features if isinstance(features, int) else None,
+        shapes=shapes,
+        weights=weights,
+        **call.identity(),
+    )
+    return [View(tensor) for tensor in call.draft.add(recurrent, dtype=call.dtype)]
+
+
+def _shapes(call: Call, layer: LayerRecord, sequence: tuple[Dim, Dim, int], directions: int) -> tuple[Shape, ...]:
+    batch, steps, units = sequence
+    merge = call.config.get("merge_mode", "concat") if directions == 2 else "sum"
+    width = 2 * units if merge == "concat" else units
+    output: Shape = (batch, steps, width) if layer.config.get("return_sequences") else (batch, width)
+    outputs = (output, output) if merge is None else (output,)
+    if not layer.config.get("return_state"):
+        return outputs
+    states = 2 if CELLS[layer.class_name] == "lstm" else 1
+    return (*outputs, *(((batch, units),) * (states * directions)))
+
+
+def _convolutional(call: Call) -> list[View]:
+    return add_opaques(call, "a convolution within a recurrent cell")
+
+
+LAYERS: dict[str, Callable[[Call], list[View]]] = {
+    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU"), _recurrent),
+    "RNN": _with_cell,
+    "Bidirectional": _bidirectional,
+    **{f"ConvLSTM{rank}D": _convolutional for rank in (1, 2, 3)},
+}
+"""Layers of one output or several."""

@@ -1,0 +1,180 @@
+"""Raises the record of a Keras archive to a graph of CNN layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from cnnlint.errors import ModelError
+from cnnlint.frontends.keras import nodes, settings
+from cnnlint.frontends.keras.layer_record import LayerRecord
+from cnnlint.frontends.keras.layout import Layouts
+from cnnlint.frontends.keras.losses import read_losses
+from cnnlint.frontends.keras.lowering import lower
+from cnnlint.frontends.keras.lowering.call import Call
+from cnnlint.frontends.keras.network import Network, Ref, Step, flatten_model
+from cnnlint.frontends.keras.records import ArchiveRecord
+from cnnlint.frontends.raising.canonical import canonicalize
+from cnnlint.frontends.raising.draft import Draft
+from cnnlint.frontends.raising.view import View
+from cnnlint.graph.graph import Graph, Source, UnusedWeight
+from cnnlint.graph.tensor import Dim, Shape
+
+SPATIAL_SYMBOLS = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+"""Names of extents that the file leaves open, by the number of spatial axes."""
+
+
+def raise_archive(archive: ArchiveRecord, inputs: Mapping[str, Shape] | None = None) -> Graph:
+    """Return the graph of CNN layers that an archive holds.
+
+    Args:
+        archive: The file without its weights.
+        inputs: Shapes by input name, in Keras' order of axes, that replace what the file declares.
+
+    Raises:
+        ModelError: The configuration contradicts itself, or a layer lacks what it must have.
+    """
+    network = flatten_model(archive)
+    raiser = _Raiser(archive.path, network, inputs or {})
+    raiser.run()
+    draft = raiser.draft
+    canonicalize(draft)
+    used = {weight.key for layer in draft for weight in layer.weights}
+    unused = tuple(
+        UnusedWeight(weight.key, weight.storage.nbytes if weight.storage else None)
+        for weight in archive.weights
+        if weight.key not in used and "seed_generator" not in weight.key
+    )
+    return draft.freeze(_source(archive, network), training=read_losses(archive.training), unused=unused)
+
+
+class _Raiser:
+    def __init__(self, path: str, network: Network, inputs: Mapping[str, Shape]) -> None:
+        self.path = path
+        self.draft = Draft()
+        self._network = network
+        self._layouts = Layouts(network)
+        self._given = inputs
+        self._views = dict[Ref, View]()
+        self._declared = dict[int, dict[int, tuple[tuple[int | None, ...] | None, str]]]()
+        self._input_names = [step.layer.name for step in network.steps if step.layer.class_name == "InputLayer"]
+
+    def run(self) -> None:
+        """Raise all steps."""
+        for name in self._given:
+            if name not in self._input_names:
+                raise ModelError(
+                    f"there is no input {name!r} to set",
+                    path=self.path,
+                    remedy=f"its inputs are {', '.join(self._input_names)}",
+                )
+        for ref, declared in self._network.declared.items():
+            self._declared.setdefault(ref.step, {})[ref.index] = declared
+        for index, step in enumerate(self._network.steps):
+            if step.layer.class_name == "InputLayer":
+                self._add_input(index, step.layer)
+            else:
+                self._add_step(index, step)
+        for ref in self._network.outputs:
+            self.draft.outputs.append(self._view(ref).tensor)
+
+    def _view(self, ref: Ref) -> View:
+        if ref not in self._views:
+            layer = self._network.steps[ref.step].layer
+            raise ModelError(f"layer {layer.path!r} has no output {ref.index}", path=self.path)
+        return self._views[ref]
+
+    def _add_input(self, index: int, layer: LayerRecord) -> None:
+        declared = settings.shape_of(layer.config.get("batch_shape") or layer.config.get("batch_input_shape"))
+        if declared is None:
+            built = settings.shape_of(layer.config.get("shape"))
+            declared = None if built is None else (None, *built)
+        permutation = None if declared is None else self._layouts.of(Ref(index), len(declared))
+        shape = None if declared is None else self._named(layer.name, declared, maps=permutation is not None)
+        if layer.name in self._given:
+            shape = self._checked(layer.name, declared, tuple(self._given[layer.name]))
+            permutation = self._layouts.of(Ref(index), len(shape))
+        dtype = settings.compute_dtype(layer.config.get("dtype"))
+        self._views[Ref(index)] = self.draft.add_input(layer.path, shape, dtype, permutation=permutation)
+
+    def _named(self, name: str, shape: tuple[int | None, ...], *, maps: bool) -> Shape:
+        """Return `shape` with symbols for what is left open."""
+        rank = len(shape) - 2
+        extents = SPATIAL_SYMBOLS.get(rank, tuple(f"axis{axis}" for axis in range(1, rank + 1)))
+        if not maps and rank > 1:
+            extents = tuple(f"axis{axis}" for axis in range(1, rank + 1))
+        symbols = ["batch", *extents, "channels"] if rank >= 0 else ["batch"]
+        alone = len(self._input_names) == 1
+        return tuple(
+            dim if dim is not None else symbol if symbol == "batch" or alone else f"{name}_{symbol}"
+            for dim, symbol in zip(shape, symbols, strict=False)
+        )
+
+    def _checked(self, name: str, declared: tuple[int | None, ...] | None, given: Shape) -> Shape:
+        if declared is not None:
+            fits = len(declared) == len(given) and all(
+                ours is None or theirs in (ours, None) for ours, theirs in zip(declared, given, strict=True)
+            )
+            if not fits:
+                wanted = " × ".join("?" if dim is None else str(dim) for dim in declared)
+                raise ModelError(f"input {name!r} is {wanted}; {given} does not fit it", path=self.path)
+        return given
+
+    def _add_step(self, index: int, step: Step) -> None:
+        def resolve(value: Any) -> Any:
+            if isinstance(value, Ref):
+                return self._view(value)
+            if isinstance(value, dict):
+                return {key: resolve(item) for key, item in cast("dict[str, Any]", value).items()}
+            return [resolve(item) for item in cast("list[Any]", value)] if isinstance(value, list | tuple) else value
+
+        args = [resolve(argument) for argument in step.args]
+        kwargs = {name: resolve(argument) for name, argument in step.kwargs.items()}
+        batch: Dim = next((view.shape[0] for view in nodes.flatten([args, kwargs], View) if view.shape), "batch")
+        call = Call(
+            step.layer,
+            args,
+            kwargs,
+            self.draft,
+            declared=self._declared_outputs(index, batch),
+            layout=lambda rank: self._layouts.of(Ref(index), rank),
+        )
+        try:
+            views = lower(call)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            raise ModelError(
+                f"layer {step.layer.path!r} ({step.layer.class_name}) cannot be read: {_clause(error)}",
+                path=self.path,
+            ) from error
+        for output, view in enumerate(views):
+            self._views[Ref(index, output)] = view
+
+    def _declared_outputs(self, index: int, batch: Dim) -> tuple[tuple[Shape | None, str], ...]:
+        """Return what the file notes of a step's outputs, up to the last that others use."""
+        noted = self._declared.get(index, {})
+        used = [ref.index for ref in self._network.outputs if ref.step == index]
+        found = list[tuple[Shape | None, str]]()
+        for output in range(max([*noted, *used], default=-1) + 1):
+            shape, dtype = noted.get(output, (None, ""))
+            named: Shape | None = shape
+            if shape and shape[0] is None:
+                named = (batch, *shape[1:])
+            found.append((named, dtype))
+        return tuple(found)
+
+
+def _clause(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"its configuration has no {error}"
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def _source(archive: ArchiveRecord, network: Network) -> Source:
+    formats = {step.layer.config.get("data_format") for step in network.steps}
+    return Source(
+        path=archive.path,
+        format=archive.format,
+        producer=f"keras {archive.keras_version}".rstrip(),
+        file_bytes=archive.file_bytes,
+        layout="channels_first" if "channels_first" in formats else "channels_last",
+    )

@@ -1,0 +1,120 @@
+"""Reading the values of a layer's configuration in every spelling that Keras 2 and 3 use."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from cnnlint.frontends.keras.records import Config
+
+FLOATS = {"float16", "float32", "float64", "bfloat16"}
+
+SYNONYMS = {"silu": "swish", "hard_silu": "hard_swish", "exp": "exponential"}
+"""Keras' other names of a function -> the one that the vocabulary uses."""
+
+
+def items(value: object) -> list[Any] | None:
+    """Return the elements of a list, or of a tuple as Keras 2 serialises it; None for anything else."""
+    if isinstance(value, list | tuple):
+        return list(cast("list[Any]", value))
+    if isinstance(value, dict):
+        record = cast("Config", value)
+        if record.get("class_name") in ("__tuple__", "ListWrapper", "TensorShape"):
+            return items(record.get("items"))
+    return None
+
+
+def mapping(value: object) -> Config | None:
+    """Return a JSON object; None for anything else."""
+    return cast("Config", value) if isinstance(value, dict) else None
+
+
+def integers(value: object, count: int) -> tuple[int, ...]:
+    """Return `count` whole numbers: one for all axes, or one each.
+
+    Raises:
+        ValueError: The value is neither.
+    """
+    if isinstance(value, int):
+        return (value,) * count
+    found = tuple(item for item in items(value) or () if isinstance(item, int))
+    if len(found) == 1:
+        return found * count
+    if len(found) != count:
+        raise ValueError(f"{value!r} is not {count} whole numbers")
+    return found
+
+
+def pairs(value: object, count: int) -> tuple[tuple[int, int], ...]:
+    """Return an amount before and after for each of `count` axes, as padding and cropping layers have them.
+
+    Raises:
+        ValueError: The value says no such thing.
+    """
+    if isinstance(value, int):
+        return ((value, value),) * count
+    found = items(value) or []
+    if count == 1 and len(found) == 2 and all(isinstance(item, int) for item in found):
+        found = [found]
+    if len(found) == 1 and count > 1:
+        found = found * count
+    if len(found) != count:
+        raise ValueError(f"{value!r} is not {count} amounts")
+    both = [integers(item, 2) for item in found]
+    return tuple((amount[0], amount[1]) for amount in both)
+
+
+def shape_of(value: object) -> tuple[int | None, ...] | None:
+    """Return a shape with None for free extents; None if the value is no shape."""
+    found = items(value)
+    if found is None or not all(item is None or isinstance(item, int) for item in found):
+        return None
+    return tuple(found)
+
+
+def compute_dtype(policy: object, default: str = "float32") -> str:
+    """Return the type that a layer computes in: "float16" for the policy "mixed_float16"."""
+    name = policy_name(policy)
+    if name is None:
+        return default
+    name = name.rpartition("_from_")[2]
+    return name.removeprefix("mixed_")
+
+
+def policy_name(policy: object) -> str | None:
+    """Return the name of a dtype policy: a plain type, "mixed_float16", "int8_from_float32"; None if not given."""
+    if isinstance(policy, str):
+        return policy
+    if isinstance(policy, dict):
+        record = cast("Config", policy)
+        config = record.get("config")
+        if isinstance(config, dict):
+            inner = cast("Config", config)
+            return policy_name(inner.get("name") or inner.get("source_name") or inner.get("default_policy"))
+    return None
+
+
+def function_name(value: object) -> str | None:
+    """Return the name of a serialised function in the vocabulary's spelling; None for "no function".
+
+    An activation may also be a layer, such as ReLU: its class is the name then.
+    """
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        record = cast("Config", value)
+        inner = record.get("config")
+        name = inner if isinstance(inner, str) else record.get("class_name")
+        return function_name(name)
+    name = str(value).rpartition(">")[2]
+    return SYNONYMS.get(name, name)
+
+
+def is_custom(value: object) -> bool:
+    """Return whether a serialised function or object comes from outside Keras."""
+    if not isinstance(value, dict):
+        return False
+    record = cast("Config", value)
+    module = record.get("module")
+    return (isinstance(module, str) and module.partition(".")[0] not in ("keras", "builtins")) or (
+        record.get("class_name") == "__lambda__"
+    )

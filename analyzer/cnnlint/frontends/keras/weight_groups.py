@@ -1,0 +1,242 @@
+"""Which arrays of a file belong to which layer: by group in `.keras`, by order and name in `.h5`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Protocol, cast
+
+from cnnlint.frontends.keras.layer_record import config_of, is_operation, name_of
+from cnnlint.frontends.keras.records import ArchiveRecord, Config, WeightRecord
+
+OLD_LAYERS = "_layer_checkpoint_dependencies"
+"""What the first `.keras` archives, of Keras 2.12 and 2.13, called the group "layers"."""
+
+NOT_COUNTED = "seed_generator"
+"""A group that holds the state of random numbers, which Keras does not count as weights."""
+
+
+WRAPPED = "layer"
+"""The group of the layer that a wrapper holds."""
+
+
+class WeightGroups(Protocol):
+    """Hands out the weights of a file; models and layers are asked for in the order of the file."""
+
+    def enter(self, record: Config) -> WeightGroups:
+        """Return the groups of a nested model."""
+        ...
+
+    def take(self, record: Config) -> tuple[WeightRecord, ...]:
+        """Return the weights of a layer, their names below it; call it once for each layer of a model."""
+        ...
+
+    def unwrap(self, record: Config) -> tuple[tuple[WeightRecord, ...], WeightGroups]:
+        """Return a wrapper's own weights, and the groups from which the layer that it wraps takes its own."""
+        ...
+
+
+class ArchiveGroups:
+    """Groups of `model.weights.h5`: `layers/conv2d_1` is the second Conv2D of the model.
+
+    Args:
+        index: Of the whole file.
+        prefix: Group of the model.
+    """
+
+    def __init__(self, index: ArchiveIndex, prefix: str = "") -> None:
+        self._index = index
+        self._prefix = f"{prefix}/layers" if prefix else "layers"
+        self._counts = dict[str, int]()
+
+    def enter(self, record: Config) -> ArchiveGroups:
+        """Return the groups of a nested model."""
+        return ArchiveGroups(self._index, self._group(record))
+
+    def take(self, record: Config) -> tuple[WeightRecord, ...]:
+        """Return the weights in the layer's group."""
+        if is_operation(record.get("module"), config_of(record), record.get("class_name")):
+            return ()
+        return self._index.below(self._group(record))
+
+    def unwrap(self, record: Config) -> tuple[tuple[WeightRecord, ...], WeightGroups]:
+        """Return what lies beside the wrapper's group "layer", and what lies in it."""
+        group = self._group(record)
+        own = tuple(weight for weight in self._index.below(group) if not weight.name.startswith(f"{WRAPPED}/"))
+        inner = self._index.below(f"{group}/{WRAPPED}")
+        return own, WrappedGroups(inner, ArchiveGroups(self._index, f"{group}/{WRAPPED}"))
+
+    def _group(self, record: Config) -> str:
+        kind = snake_case(str(record.get("class_name")))
+        count = self._counts[kind] = self._counts.get(kind, -1) + 1
+        group = f"{self._prefix}/{kind}_{count}" if count else f"{self._prefix}/{kind}"
+        return self._index.group_of(record, group)
+
+
+class ArchiveIndex:
+    """The weights of a `.keras` archive by group."""
+
+    def __init__(self, archive: ArchiveRecord) -> None:
+        self._below = dict[str, list[WeightRecord]]()
+        for weight in archive.weights:
+            path = weight.key.replace("\\", "/").replace(OLD_LAYERS, "layers")
+            parts = path.split("/")
+            if NOT_COUNTED in parts:
+                continue
+            for depth in range(1, len(parts)):
+                group = "/".join(parts[:depth])
+                name = "/".join(part for part in parts[depth:] if part != "vars")
+                self._below.setdefault(group, []).append(
+                    WeightRecord(weight.key, name, weight.shape, weight.dtype, weight.storage)
+                )
+        self._names = {
+            group.replace("\\", "/").replace(OLD_LAYERS, "layers"): name for group, name in archive.layer_names.items()
+        }
+        self._shared = dict[int, str]()
+
+    def below(self, group: str) -> tuple[WeightRecord, ...]:
+        """Return all weights in a group, their names below it."""
+        return tuple(self._below.get(group, ()))
+
+    def group_of(self, record: Config, group: str) -> str:
+        """Return the group that holds a layer: the first one of an object that stands in several models.
+
+        Where the file notes the layers' names, they overrule the counting.
+        """
+        identity = record.get("shared_object_id")
+        if isinstance(identity, int):
+            group = self._shared.setdefault(identity, group)
+        name = name_of(record)
+        if self._names.get(group, name) == name:
+            return group
+        parent = group.rpartition("/")[0]
+        named = [
+            other for other, its_name in self._names.items() if its_name == name and other.rpartition("/")[0] == parent
+        ]
+        return named[0] if len(named) == 1 else group
+
+
+class WrappedGroups:
+    """The weights of the one layer or model that a wrapper holds.
+
+    Args:
+        weights: All of them.
+        model: The same for a model.
+    """
+
+    def __init__(self, weights: tuple[WeightRecord, ...], model: WeightGroups) -> None:
+        self._weights = weights
+        self._model = model
+
+    def enter(self, record: Config) -> WeightGroups:
+        """Return the groups of the wrapped model."""
+        del record
+        return self._model
+
+    def take(self, record: Config) -> tuple[WeightRecord, ...]:
+        """Return the weights of the wrapped layer."""
+        del record
+        return self._weights
+
+    def unwrap(self, record: Config) -> tuple[tuple[WeightRecord, ...], WeightGroups]:
+        """Return the weights of a wrapper within a wrapper."""
+        return (), WrappedGroups(self._weights, self.enter(record))
+
+
+class LegacyGroups:
+    """Groups of a legacy `.h5`: one for each layer of the outermost model, by name."""
+
+    def __init__(self, archive: ArchiveRecord) -> None:
+        self._weights = archive.weights
+
+    def enter(self, record: Config) -> LegacyNestedGroups:
+        """Return the weights of a nested model."""
+        weights = self.take(record)
+        return LegacyNestedGroups({weight.key: weight for weight in weights}, [weight.key for weight in weights])
+
+    def take(self, record: Config) -> tuple[WeightRecord, ...]:
+        """Return the weights in the layer's group."""
+        below = f"{name_of(record)}/"
+        return tuple(
+            WeightRecord(weight.key, plain(weight.name.removeprefix(below)), weight.shape, weight.dtype, weight.storage)
+            for weight in self._weights
+            if weight.name.startswith(below)
+        )
+
+    def unwrap(self, record: Config) -> tuple[tuple[WeightRecord, ...], WeightGroups]:
+        """Return the wrapper's weights as those of what it wraps."""
+        return (), _wrapped_legacy(self.take(record))
+
+
+class LegacyNestedGroups:
+    """The weights of a nested model of a legacy `.h5`, which has one group for all that is in it.
+
+    What belongs to which layer is told by the layers' names within the variables' names; where two models in it
+    have a layer of the same name, by the order in which they are asked for.
+
+    Args:
+        pool: What no layer has taken yet, shared with the models nested in this one.
+        keys: What may belong to this model.
+    """
+
+    def __init__(self, pool: dict[str, WeightRecord], keys: list[str]) -> None:
+        self._pool = pool
+        self._keys = keys
+
+    def enter(self, record: Config) -> LegacyNestedGroups:
+        """Return the weights of a model nested in this one."""
+        inner = {name_of(layer) for layer in inner_layers(record)}
+        found = [weight for weight in self._left() if not inner.isdisjoint(weight.name.split("/"))]
+        mine = [weight for weight in found if name_of(record) in weight.name.split("/")]
+        return LegacyNestedGroups(self._pool, [weight.key for weight in mine or found])
+
+    def take(self, record: Config) -> tuple[WeightRecord, ...]:
+        """Return the weights whose path goes through the layer's name."""
+        name = name_of(record)
+        mine = [weight for weight in self._left() if name in weight.name.split("/")[:-1]]
+        if not mine:
+            return ()
+        scope = mine[0].name.partition(f"{name}/")[0]
+        mine = [weight for weight in mine if weight.name.partition(f"{name}/")[0] == scope]
+        for weight in mine:
+            del self._pool[weight.key]
+        return tuple(mine)
+
+    def unwrap(self, record: Config) -> tuple[tuple[WeightRecord, ...], WeightGroups]:
+        """Return the wrapper's weights as those of what it wraps."""
+        return (), _wrapped_legacy(self.take(record))
+
+    def _left(self) -> list[WeightRecord]:
+        return [self._pool[key] for key in self._keys if key in self._pool]
+
+
+def _wrapped_legacy(weights: tuple[WeightRecord, ...]) -> WrappedGroups:
+    pool = {weight.key: weight for weight in weights}
+    return WrappedGroups(weights, LegacyNestedGroups(pool, list(pool)))
+
+
+def groups_of(archive: ArchiveRecord) -> WeightGroups:
+    """Return the weights of the outermost model."""
+    return LegacyGroups(archive) if archive.format == "h5" else ArchiveGroups(ArchiveIndex(archive))
+
+
+def inner_layers(record: Config) -> list[Config]:
+    """Return all layers in a nested model, those of models within it too."""
+    found = list[Config]()
+    layers: Any = config_of(record).get("layers")
+    for layer in cast("list[Any]", layers) if isinstance(layers, list) else []:
+        if isinstance(layer, dict):
+            config = cast("Config", layer)
+            found += [config, *inner_layers(config)]
+    return found
+
+
+def plain(name: str) -> str:
+    """Return a variable's path without the output number that TensorFlow gives it: "conv/kernel:0"."""
+    return re.sub(r":\d+$", "", name)
+
+
+def snake_case(name: str) -> str:
+    """Return a class name as Keras spells it in the weights file: "DepthwiseConv2D" is "depthwise_conv2d"."""
+    name = re.sub(r"\W+", "", name.rpartition(">")[2])
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
