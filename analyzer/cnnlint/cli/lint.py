@@ -11,6 +11,7 @@ import click
 
 from cnnlint.cli.discovery import models
 from cnnlint.cli.flags import flags_of
+from cnnlint.cli.help_sections import Sectioned
 from cnnlint.cli.options import color_option, config_options, inputs_option
 from cnnlint.cli.outputs import Output, OutputType
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
@@ -35,7 +36,7 @@ BUDGETS = {
 def budget_options(command: Command) -> Command:
     """Add a `--max-...` for each budget."""
     for flag, (quantity, example, help_text) in reversed(BUDGETS.items()):
-        command = click.option(f"--{flag}", f"budget_{quantity}", metavar=example, help=f"Budget: {help_text}")(command)
+        command = click.option(f"--{flag}", f"budget_{quantity}", metavar=example, help=help_text)(command)
     return command
 
 
@@ -59,7 +60,7 @@ def selection_options(command: Command) -> Command:
     return command
 
 
-@click.command("lint")
+@click.command("lint", cls=Sectioned)
 @click.argument("paths", nargs=-1, required=True, metavar="MODEL...")
 @click.option("--format", "form", type=click.Choice(tuple(FORMATS)), default="text", show_default=True)
 @click.option(

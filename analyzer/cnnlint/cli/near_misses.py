@@ -10,6 +10,7 @@ from cnnlint.cli.discovery import models
 from cnnlint.cli.run import run
 from cnnlint.cli.streams import complain, write
 from cnnlint.config.settings import Flags
+from cnnlint.report.printable import printable_report
 from cnnlint.report.quantities import several
 from cnnlint.report.view import Style, View
 from cnnlint.results import ModelReport
@@ -26,7 +27,9 @@ def explain_on(
     # what is proved or run is no part of why a rule stays silent, and takes longest
     flags = Flags(select=(rule.code,), static=not issubclass(rule, RuntimeRule))
     report = run(found, flags, config=config, isolated=isolated, near_misses=True)
-    lines = [line for model in report.models if model.error is None for line in _model(rule, model, view)]
+    lines = [
+        line for model in printable_report(report).models if model.error is None for line in _model(rule, model, view)
+    ]
     write("".join(f"{line}\n" for line in lines))
     return 2 if missing or report.exit_code == 2 else 0
 

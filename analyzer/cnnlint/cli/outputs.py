@@ -34,7 +34,9 @@ class Output(Struct, frozen=True):
         """
         plain = replace(view, color=False, terminal=False, width=100)
         try:
-            self.path.write_text(render(report, self.form, plain), encoding="utf-8", newline="\n")
+            self.path.write_text(
+                render(report, self.form, plain), encoding="utf-8", errors="backslashreplace", newline="\n"
+            )
         except OSError as error:
             cause = error.strerror or str(error)
             raise ConfigError(f"the report cannot be written: {cause}", path=str(self.path)) from error

@@ -9,6 +9,7 @@ from typing import Literal, TextIO
 
 import click
 
+from cnnlint.report.printable import printable
 from cnnlint.report.view import View
 
 ColorChoice = Literal["auto", "always", "never"]
@@ -22,7 +23,7 @@ def complain(message: str, kind: Literal["error", "warning", "note"] = "error") 
     head = f"{kind}:"
     if in_color("auto", sys.stderr):
         head = f"\x1b[1;{'31' if kind == 'error' else '33'}m{head}\x1b[0m"
-    click.echo(f"cnnlint: {head} {message}", err=True, color=True)
+    click.echo(f"cnnlint: {head} {printable(message)}", err=True, color=True)
 
 
 def in_color(choice: ColorChoice, stream: TextIO) -> bool:

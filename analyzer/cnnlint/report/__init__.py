@@ -16,6 +16,12 @@ FORMATS = {
     "text": "cnnlint.report.text",
     "concise": "cnnlint.report.concise",
     "json": "cnnlint.report.json",
+    "jsonl": "cnnlint.report.jsonl",
+    "markdown": "cnnlint.report.markdown",
+    "github": "cnnlint.report.github",
+    "gitlab": "cnnlint.report.gitlab",
+    "junit": "cnnlint.report.junit",
+    "sarif": "cnnlint.report.sarif",
 }
 """The module that renders each format."""
 

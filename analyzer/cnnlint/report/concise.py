@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cnnlint.report.printable import printable_report
 from cnnlint.report.tally import tally
 from cnnlint.report.view import View
 from cnnlint.results import LintReport
@@ -9,6 +10,7 @@ from cnnlint.results import LintReport
 
 def render(report: LintReport, view: View) -> str:
     """Return "PATH › LAYER: severity[CODE] name: message" for each finding, and a last line that counts."""
+    report = printable_report(report)
     lines = list[str]()
     for model in report.models:
         for finding in model.findings:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import msgspec
 
+from cnnlint.report.printable import encodable
 from cnnlint.report.view import View
 from cnnlint.results import LintReport, SummaryReport
 
 
 def render(report: LintReport | SummaryReport, view: View) -> str:
-    """Return `report` as JSON, indented when a person looks at it; numbers that are not finite become null."""
-    encoded = msgspec.json.encode(report)
+    """Return `report` as JSON; numbers that are not finite become null."""
+    return encode(report, view)
+
+
+def encode(value: object, view: View) -> str:
+    """Return `value` as JSON on one line, or indented when a person looks at it."""
+    try:
+        encoded = msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        encoded = msgspec.json.encode(encodable(value))
     if view.terminal:
         encoded = msgspec.json.format(encoded, indent=2)
     return encoded.decode() + "\n"

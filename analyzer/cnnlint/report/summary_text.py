@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from cnnlint.report.printable import printable_report
 from cnnlint.report.quantities import UNKNOWN, brief, count, extents, share, shortened, size
 from cnnlint.report.view import View
 from cnnlint.results import LayerSummary, ModelSummary, SummaryReport
@@ -25,6 +26,7 @@ GAP = 2
 
 def render(report: SummaryReport, view: View, *, explain: bool = False) -> str:
     """Return the table, the totals and the pattern of each model; with `explain` its formulas too."""
+    report = printable_report(report)
     console = Console(
         width=view.width, force_terminal=view.color, no_color=not view.color, highlight=False, legacy_windows=False,
         color_system="standard" if view.color else None, emoji=False, markup=False,
@@ -60,7 +62,7 @@ def _table(model: ModelSummary, view: View) -> Table:
         justify = "left" if title in {"kind", "output", ""} else "right"
         table.add_column(title, justify=justify, no_wrap=True, min_width=width)
     for layer, row in zip(model.layers, rows, strict=True):
-        name = shortened(f"  {layer.name}" if layer.merged_into else layer.name, max(NARROWEST_NAME, room))
+        name = shortened(f"  {layer.name}" if layer.merged_into else layer.name, max(8, room))
         table.add_row(Text(name), *row, style="dim" if layer.merged_into else None)
     return table
 

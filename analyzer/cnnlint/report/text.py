@@ -8,6 +8,7 @@ from textwrap import wrap
 from cnnlint.finding import Finding, Proof, Savings
 from cnnlint.report.budget_lines import budget_lines
 from cnnlint.report.excerpt import excerpt
+from cnnlint.report.printable import printable_report
 from cnnlint.report.quantities import brief, count, several, size
 from cnnlint.report.tally import tally
 from cnnlint.report.view import View
@@ -19,6 +20,7 @@ SHOWN = 3
 
 def render(report: LintReport, view: View) -> str:
     """Return every model's headline, findings, budgets and notes, and a last line that counts."""
+    report = printable_report(report)
     lines = list[str]()
     for model in report.models:
         if model.error is None:

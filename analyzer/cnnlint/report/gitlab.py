@@ -1,0 +1,50 @@
+"""GitLab's Code Quality report: a JSON list with a path, a severity and a unique fingerprint for each finding."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from cnnlint.finding import Severity
+from cnnlint.report.anchors import Anchors, findings, relative, sentence
+from cnnlint.report.json import encode
+from cnnlint.report.view import View
+from cnnlint.results import LintReport
+
+SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.INFO: "info"}
+
+
+def render(report: LintReport, view: View) -> str:
+    """Return an issue for each finding, and a blocking one for each model that could not be read."""
+    anchors = Anchors()
+    issues = [
+        _issue(
+            f"{finding.code} {finding.name}",
+            sentence(finding),
+            SEVERITIES[finding.severity],
+            model.path,
+            anchors.hash_of(model, finding),
+        )
+        for model, finding in findings(report)
+    ]
+    issues += [
+        _issue(
+            "cnnlint",
+            model.error,
+            "blocker",
+            model.path,
+            blake2b(relative(model.path).encode("utf-8", "backslashreplace")).hexdigest()[:32],
+        )
+        for model in report.models
+        if model.error is not None
+    ]
+    return encode(issues, view)
+
+
+def _issue(check: str, description: str, severity: str, path: str, fingerprint: str) -> dict[str, object]:
+    return {
+        "check_name": check,
+        "description": description,
+        "severity": severity,
+        "fingerprint": fingerprint,
+        "location": {"path": relative(path), "lines": {"begin": 1}},
+    }

@@ -1,0 +1,19 @@
+"""A line of JSON for each finding, for log pipelines and `jq`."""
+
+from __future__ import annotations
+
+import msgspec
+
+from cnnlint.report.anchors import findings
+from cnnlint.report.json import encode
+from cnnlint.report.view import View
+from cnnlint.results import LintReport
+
+
+def render(report: LintReport, view: View) -> str:  # noqa: ARG001 - the signature of every format
+    """Return one object a line: the finding with its model's path, or {"path", "error"} for an unreadable one."""
+    entries: list[object] = [
+        {"path": model.path, **msgspec.structs.asdict(finding)} for model, finding in findings(report)
+    ]
+    entries += [{"path": model.path, "error": model.error} for model in report.models if model.error is not None]
+    return "".join(encode(entry, View()) for entry in entries)

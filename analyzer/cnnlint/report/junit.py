@@ -1,0 +1,80 @@
+"""JUnit XML: a suite for each model, a case for each finding and each budget."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from cnnlint.finding import Finding, Severity
+from cnnlint.report.anchors import relative, sentence
+from cnnlint.report.budget_lines import NAMES
+from cnnlint.report.view import View
+from cnnlint.results import BudgetResult, LintReport, ModelReport
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+BUDGETS = "BG001"
+NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 cannot hold, not even escaped; layer names may."""
+
+
+def render(report: LintReport, view: View) -> str:  # noqa: ARG001 - the signature of every format
+    """Return the document; what is below a model's `fail_on` stands in cases that pass."""
+    from xml.etree.ElementTree import Element, indent, tostring  # noqa: PLC0415
+
+    root = Element("testsuites", name="cnnlint")
+    for model in report.models:
+        cases = list(_cases(model))
+        suite = Element("testsuite", name=_clean(relative(model.path)))
+        suite.extend(cases)
+        for name, tag in (("failures", "failure"), ("errors", "error")):
+            suite.set(name, str(sum(case.find(tag) is not None for case in cases)))
+        suite.set("tests", str(len(cases)))
+        root.append(suite)
+    for name in ("tests", "failures", "errors"):
+        root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
+    indent(root)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(root, encoding="unicode")}\n'
+
+
+def _cases(model: ModelReport) -> Iterator[Element]:
+    if model.error is not None:
+        yield _case(model, "readable", "error", "the model could not be read", model.error)
+        return
+    yield _case(model, "readable")
+    gates = any(finding.code == BUDGETS and _fails(model, finding) for finding in model.findings)
+    for budget in model.budgets:
+        verdict = "" if budget.passed else "failure" if gates else "system-out"
+        yield _case(model, f"budget: {NAMES.get(budget.quantity, budget.quantity)}", verdict, _budget(budget), "")
+    for finding in model.findings:
+        if finding.code == BUDGETS and model.budgets:
+            continue
+        name = f"{finding.code} {finding.name}" + (f": {finding.layers[0]}" if finding.layers else "")
+        kind = "failure" if _fails(model, finding) else "system-out"
+        yield _case(model, name, kind, sentence(finding), finding.suggestion)
+
+
+def _fails(model: ModelReport, finding: Finding) -> bool:
+    return model.fail_on != "never" and finding.severity.rank >= Severity(model.fail_on).rank
+
+
+def _case(model: ModelReport, name: str, kind: str = "", message: str = "", text: str = "") -> Element:
+    from xml.etree.ElementTree import Element, SubElement  # noqa: PLC0415
+
+    case = Element("testcase", classname=_clean(relative(model.path)), name=_clean(name))
+    if kind == "system-out":
+        SubElement(case, kind).text = _clean(f"{message}\n{text}".strip())
+    elif kind:
+        SubElement(case, kind, message=_clean(message)).text = _clean(text)
+    return case
+
+
+def _budget(budget: BudgetResult) -> str:
+    measured = budget.reason or "unknown" if budget.measured is None else f"{budget.measured:,}"
+    return f"{measured} of {budget.limit:,}"
+
+
+def _clean(text: str) -> str:
+    return NOT_XML.sub("\ufffd", text)

@@ -1,0 +1,97 @@
+"""The report as Markdown, for a step summary or a pull request: budgets first, then what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cnnlint.finding import Finding, Severity
+from cnnlint.report.anchors import relative
+from cnnlint.report.budget_lines import NAMES
+from cnnlint.report.printable import printable_report
+from cnnlint.report.quantities import brief, count, share, size
+from cnnlint.report.tally import tally
+from cnnlint.report.view import View
+from cnnlint.results import BudgetResult, LintReport, ModelReport
+
+SIGNS = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.INFO: "ℹ️"}
+MOST = 100
+"""Findings of a model that are listed; a step summary holds 1 MiB."""
+
+
+def render(report: LintReport, view: View) -> str:  # noqa: ARG001 - the signature of every format
+    """Return the count, the budgets of all models, and a section for each model."""
+    report = printable_report(report)
+    lines = ["## cnnlint", "", tally(report, View()), ""]
+    budgets = [(model, budget) for model in report.models for budget in model.budgets]
+    if budgets:
+        lines += ["### Budgets", "", "| | Model | Budget | Measured | Limit | Margin |", "|---|---|---|--:|--:|--:|"]
+        broken_first = sorted(budgets, key=lambda entry: entry[1].passed)
+        lines += [_budget(model, budget) for model, budget in broken_first]
+        lines.append("")
+    for model in report.models:
+        lines += _model(model)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _budget(model: ModelReport, budget: BudgetResult) -> str:
+    sign = "✅" if budget.passed else SIGNS[Severity.ERROR]
+    measured = _cell(budget.reason) if budget.measured is None else _amount(budget, budget.measured)
+    margin = "" if budget.margin is None else _amount(budget, budget.margin)
+    name = NAMES.get(budget.quantity, budget.quantity) + (f": {budget.message}" if budget.message else "")
+    return (
+        f"| {sign} | {_code(relative(model.path))} | {_cell(name)} | {measured} | {_amount(budget, budget.limit)} "
+        f"| {margin} |"
+    )
+
+
+def _amount(budget: BudgetResult, number: float) -> str:
+    return share(number) if budget.quantity == "layer_share" else count(int(number))
+
+
+def _model(model: ModelReport) -> Iterator[str]:
+    yield from (f"### {_code(relative(model.path))}", "")
+    if model.error is not None:
+        yield from (f"{SIGNS[Severity.ERROR]} {_cell(model.error)}", "")
+        return
+    yield (
+        f"{count(model.parameters)} parameters, {brief(model.macs)} MACs, weights {size(model.weight_bytes)}, "
+        f"peak activations {size(model.peak_activation_bytes)}"
+    )
+    yield ""
+    if model.findings:
+        yield from ("| | Rule | Layer | Finding |", "|---|---|---|---|")
+        yield from (_finding(finding) for finding in model.findings[:MOST])
+        yield ""
+        if len(model.findings) > MOST:
+            yield from (f"… and {len(model.findings) - MOST:,} more.", "")
+    for note in model.notes:
+        yield from (f"> {_cell(note)}", "")
+
+
+def _finding(finding: Finding) -> str:
+    layer = _code(finding.layers[0]) if finding.layers else ""
+    text = _cell(finding.message)
+    if finding.suggestion:
+        sentence, *code = finding.suggestion.splitlines()
+        text += f"<br>**Help:** {_cell(sentence)}"
+        text += "".join(f"<br>{_code(line)}" for line in code if line.strip())
+    if finding.proof is not None and finding.proof.equivalent:
+        text += f"<br>**Proved:** largest relative error {finding.proof.max_rel_error:.2g}"
+    return f"| {SIGNS[finding.severity]} | {finding.code} {finding.name} | {layer} | {text} |"
+
+
+def _code(text: str) -> str:
+    """Return `text` as code; the backticks are more than any in it, and a table's bars are escaped."""
+    text = " ".join(text.split()).replace("|", "\\|")
+    fence = "`"
+    while fence in text:
+        fence += "`"
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def _cell(text: str) -> str:
+    text = " ".join(text.split())
+    for sign in "\\|<>*_`[]":
+        text = text.replace(sign, {"<": "&lt;", ">": "&gt;"}.get(sign, f"\\{sign}"))
+    return text

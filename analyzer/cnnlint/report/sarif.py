@@ -1,0 +1,101 @@
+"""SARIF 2.1.0, as GitHub's code scanning reads it.
+
+A binary file has no lines: every result stands at line 1, and without a `primaryLocationLineHash` of our own all
+findings of a rule in a file would become one alert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
+
+from cnnlint.finding import Confidence, Finding, Severity
+from cnnlint.report.anchors import Anchors, findings, relative, sentence
+from cnnlint.report.json import encode
+from cnnlint.report.rule_page import page, summary
+from cnnlint.report.view import View
+from cnnlint.results import LintReport, ModelReport
+from cnnlint.rule import Rule
+
+LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+PROBLEMS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "recommendation"}
+PRECISIONS = {Confidence.EXACT: "very-high", Confidence.HEURISTIC: "medium", Confidence.OPINION: "low"}
+LONGEST_DESCRIPTION = 1024
+"""GitHub takes no longer fullDescription."""
+
+
+def render(report: LintReport, view: View) -> str:
+    """Return the log; findings that are suppressed are not in the report, and so not in here either."""
+    found = list(findings(report))
+    described = _descriptors(finding for _, finding in found)
+    index = {descriptor["id"]: position for position, descriptor in enumerate(described)}
+    anchors = Anchors()
+    unread = [model for model in report.models if model.error is not None]
+    run: dict[str, Any] = {
+        "tool": {"driver": {"name": "cnnlint", "semanticVersion": report.cnnlint, "rules": described}},
+        "columnKind": "unicodeCodePoints",
+        "invocations": [{
+            "executionSuccessful": not unread,
+            "toolExecutionNotifications": [
+                {"level": "error", "message": {"text": model.error}, "locations": [_location(model)]}
+                for model in unread
+            ],
+        }],
+        "results": [_result(model, finding, anchors, index) for model, finding in found],
+    }  # fmt: skip
+    log = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [run],
+    }
+    return encode(log, view)
+
+
+def _result(model: ModelReport, finding: Finding, anchors: Anchors, index: dict[str, int]) -> dict[str, Any]:
+    advice = f"\n{finding.suggestion}" if finding.suggestion else ""
+    logical = [{"fullyQualifiedName": layer, "kind": "layer"} for layer in finding.layers]
+    return {
+        "ruleId": finding.code,
+        "ruleIndex": index[finding.code],
+        "level": LEVELS[finding.severity],
+        "message": {"text": sentence(finding) + advice},
+        "locations": [{**_location(model), **({"logicalLocations": logical} if logical else {})}],
+        "partialFingerprints": {"primaryLocationLineHash": f"{anchors.hash_of(model, finding)}:1"},
+        "properties": {"evidence": finding.evidence, "confidence": finding.confidence},
+    }
+
+
+def _location(model: ModelReport) -> dict[str, Any]:
+    uri = quote(relative(model.path).encode("utf-8", "surrogateescape"), safe="/:@!$&'()*+,;=~")
+    return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": 1}}}
+
+
+def _descriptors(found: Iterable[Finding]) -> list[dict[str, Any]]:
+    from cnnlint.registry import load_rules  # noqa: PLC0415 - other formats say nothing about rules
+
+    known = load_rules().by_code
+    first = dict[str, Finding]()
+    for finding in found:
+        first.setdefault(finding.code, finding)
+    return [_descriptor(finding, known.get(code)) for code, finding in sorted(first.items())]
+
+
+def _descriptor(finding: Finding, rule: type[Rule] | None) -> dict[str, Any]:
+    # a rule of a local file is not among the installed ones; what its finding says of it must do
+    short = summary(rule) if rule else finding.name
+    text = page(rule) if rule else finding.message
+    level = rule.severity if rule else finding.severity
+    return {
+        "id": finding.code,
+        "name": finding.name,
+        "shortDescription": {"text": short},
+        "fullDescription": {"text": short[:LONGEST_DESCRIPTION]},
+        "help": {"text": text, "markdown": text},
+        "defaultConfiguration": {"level": LEVELS[level]},
+        "properties": {
+            "precision": PRECISIONS[finding.confidence],
+            "problem.severity": PROBLEMS[level],
+            "tags": ["cnn", finding.code.rstrip("0123456789")],
+        },
+    }

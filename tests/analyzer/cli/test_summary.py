@@ -1,0 +1,106 @@
+import json
+
+import jsonschema
+import pytest
+from analyzer.cli.commandline import MODELS, cnnlint
+from click.testing import CliRunner
+from cnnlint.cli.commands import commands
+from cnnlint.report.schema import json_schema
+from cnnlint.report.summary_text import render
+from cnnlint.report.view import View
+from cnnlint.results import LayerSummary, ModelSummary, SummaryReport
+
+SEED = MODELS / "seed_cnn.onnx"
+FORMULAS = {
+    "(16 × 2 × 2 × 3) + 16 = 208", "(32 × 2 × 2 × 16) + 32 = 2,080", "(64 × 2 × 2 × 32) + 64 = 8,256",
+    "(133 × 64) + 133 = 8,645",
+}  # fmt: skip
+
+
+def summary(*args):
+    return CliRunner().invoke(commands, ["summary", *map(str, args)])
+
+
+def test_the_formulas_of_the_seed_are_shown_with_its_numbers():
+    shown = summary(SEED, "--explain").output
+    lines = {line.strip().removeprefix("parameters").strip() for line in shown.splitlines()}
+    assert lines >= FORMULAS
+    for extent, following in ((224, 223), (223, 111), (111, 110), (110, 55), (55, 54), (54, 27)):
+        assert any(f"⌊({extent} + 0 − 2) / " in line and line.endswith(f"+ 1 = {following}") for line in lines)
+
+
+def test_the_table_and_totals_of_the_seed():
+    shown = summary(SEED).output
+    lines = shown.splitlines()
+    (first,) = [line for line in lines if line.startswith("conv2d ")]
+    assert first.split()[1:4] == ["Conv", "16×223×223", "208"]
+    assert any(line.split() == ["parameters", "19,189"] for line in lines)
+    assert "how the numbers come about" not in shown
+    assert "pattern           INPUT -> [CONV -> RELU -> POOL]*3 -> GAP -> FC" in lines
+
+
+def test_the_summary_as_json_is_exact_and_fits_its_schema():
+    document = json.loads(summary(SEED, "--format", "json").output)
+    jsonschema.validate(document, json_schema("summary"))
+    (model,) = document["models"]
+    assert (model["parameters"], model["file_bytes"]) == (19_189, SEED.stat().st_size)
+    assert [layer["parameters"] for layer in model["layers"] if layer["parameters"]] == [208, 2_080, 8_256, 8_645]
+    assert {layer["formula"] for layer in model["layers"] if layer["formula"]} == FORMULAS
+    convolutions = [layer["output_shape"] for layer in model["layers"] if layer["kind"] == "Conv"]
+    assert convolutions == [[16, 223, 223], [32, 110, 110], [64, 54, 54]]
+
+
+def test_a_model_that_cannot_be_read_is_an_error_and_the_others_are_shown(tmp_path):
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    done = cnnlint("summary", "empty.onnx", SEED, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("cnnlint: error: empty.onnx: ")
+    assert "19,189" in done.stdout
+
+
+@pytest.mark.parametrize("columns", [50, 60, 80, 100])
+def test_the_summary_stays_within_the_terminal(columns, tmp_path):
+    done = cnnlint("summary", SEED.name, "--explain", cwd=SEED.parent, COLUMNS=str(columns))
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert any("19,189" in line for line in lines)
+    assert any("16×223×223" in line and "208" in line for line in lines)
+
+
+def row(name, **fields):
+    given = {
+        "kind": "Dense", "output_shape": (10,), "parameters": 110, "macs": 100, "receptive_field": None, **fields
+    }  # fmt: skip
+    return LayerSummary(name=name, **given)
+
+
+def lines_of(*layers, **totals):
+    report = SummaryReport(models=(ModelSummary(path="m", format="onnx", layers=layers, **totals),))
+    return render(report, View(), explain=True).splitlines()
+
+
+def test_shared_weights_are_bracketed_and_named():
+    lines = lines_of(
+        row("first", formula="(10 × 10) + 10 = 110"),
+        row("second", formula="(10 × 10) + 10 = 110", shared_with="first"),
+        parameters=110,
+    )
+    assert any(line.startswith("second") and "(110)" in line for line in lines)
+    assert any("shared with first" in line for line in lines)
+
+
+def test_what_is_unknown_is_said_to_be_unknown():
+    lines = lines_of(row("custom", macs=None, output_shape=None, parameters=0), macs=None, parameters=0)
+    (custom,) = [line for line in lines if line.startswith("custom")]
+    assert custom.split() == ["custom", "Dense", "?", "-", "?", "?", "-"]
+    assert "MACs per sample   unknown" in lines
+
+
+def test_trainable_parameters_are_told_where_the_format_says():
+    lines = lines_of(row("dense"), parameters=110, trainable_parameters=100)
+    assert "parameters        110 (100 trainable, 10 not)" in lines
+
+
+def test_names_with_square_brackets_are_no_markup():
+    lines = lines_of(row("block[0]/[red]conv"), parameters=110)
+    assert any(line.startswith("block[0]/[red]conv") for line in lines)

@@ -1,0 +1,179 @@
+import json
+import re
+from xml.etree import ElementTree
+
+import pytest
+from analyzer.report.reports import BUDGETS, FLATTENED, finding, model, report
+from cnnlint.finding import Severity
+from cnnlint.report import FORMATS, render
+from cnnlint.report.view import View
+
+ERROR = finding("FC004", ("out",), name="output-activation", severity=Severity.ERROR, fingerprint="00e2")
+INFO = finding("PL001", (), name="pooling-drops-border", severity=Severity.INFO, fingerprint="00f3")
+FULL = report(
+    model("models/vgg 16.onnx", findings=(ERROR, FLATTENED, INFO), budgets=BUDGETS, notes=("Static.",)),
+    model("models/clean.onnx", findings=(), sites={}),
+    model("bad.onnx", format=None, error="bad.onnx: the file is empty", macs=None, parameters=None),
+)
+
+
+def shown(form, subject=FULL, **view):
+    return render(subject, form, View(**view))
+
+
+def results(subject=FULL):
+    return json.loads(shown("sarif", subject))["runs"][0]["results"]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_renders_an_empty_and_a_full_report(form):
+    assert shown(form).endswith("\n")
+    assert isinstance(shown(form, report()), str)
+
+
+@pytest.mark.parametrize("form", sorted(set(FORMATS) - {"text", "concise"}))
+def test_formats_for_programs_have_no_colours(form):
+    assert "\x1b" not in shown(form, color=True)
+
+
+def test_jsonl_has_a_line_for_each_finding_and_each_error():
+    lines = [json.loads(line) for line in shown("jsonl").splitlines()]
+    assert [line.get("code") for line in lines] == ["FC004", "FC001", "PL001", None]
+    assert lines[0]["path"] == "models/vgg 16.onnx"
+    assert lines[3] == {"path": "bad.onnx", "error": "bad.onnx: the file is empty"}
+
+
+def test_sarif_levels_rules_and_places():
+    (run,) = json.loads(shown("sarif"))["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert [result["level"] for result in run["results"]] == ["error", "warning", "note"]
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+        place = result["locations"][0]["physicalLocation"]
+        assert place["artifactLocation"]["uri"] == "models/vgg%2016.onnx"
+        assert place["region"]["startLine"] == 1
+    assert run["results"][0]["message"]["text"].startswith("out: ")
+    for rule in rules:
+        assert {"shortDescription", "fullDescription", "help", "properties"} <= set(rule)
+        assert len(rule["fullDescription"]["text"]) <= 1024
+        assert rule["help"]["text"]
+        assert "security-severity" not in rule["properties"]
+
+
+def test_sarif_says_that_a_model_could_not_be_read():
+    (invocation,) = json.loads(shown("sarif"))["runs"][0]["invocations"]
+    assert invocation["executionSuccessful"] is False
+    (notice,) = invocation["toolExecutionNotifications"]
+    assert "the file is empty" in notice["message"]["text"]
+
+
+def hashes(subject):
+    return [result["partialFingerprints"]["primaryLocationLineHash"] for result in results(subject)]
+
+
+def test_findings_of_a_rule_in_one_file_are_alerts_of_their_own():
+    many = tuple(finding("BN002", (f"conv{index}",), fingerprint=f"{index:04x}") for index in range(20))
+    twins = (finding("BN002", ("same",), fingerprint="ffff"),) * 3
+    assert len(set(hashes(report(model(findings=many + twins))))) == 23
+
+
+def test_an_alert_survives_a_change_of_its_numbers_and_of_its_neighbours():
+    before = report(model(findings=(ERROR, FLATTENED)))
+    changed = finding(message="fc1 holds 1 of 2 parameters.", evidence={"share": 0.5}, fingerprint="00d1")
+    assert hashes(before)[1] == hashes(report(model(findings=(changed,))))[0]
+    assert hashes(before)[1] != hashes(report(model("other.onnx", findings=(changed,))))[0]
+
+
+def test_an_absolute_path_below_the_working_directory_becomes_relative(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (result,) = results(report(model(str(tmp_path / "models" / "net.onnx"), findings=(FLATTENED,))))
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "models/net.onnx"
+
+
+def test_a_rule_that_is_not_installed_is_described_by_its_finding():
+    (rule,) = json.loads(shown("sarif", report(model(findings=(finding("ZZ999", name="of-my-own"),)))))["runs"][0][
+        "tool"
+    ]["driver"]["rules"]
+    assert (rule["id"], rule["shortDescription"]["text"]) == ("ZZ999", "of-my-own")
+
+
+def test_gitlab_issues_have_unique_fingerprints_and_relative_paths():
+    twins = report(model(findings=(FLATTENED, FLATTENED)), model("copy.onnx", findings=(FLATTENED,)))
+    issues = json.loads(shown("gitlab", twins))
+    assert len({issue["fingerprint"] for issue in issues}) == 3
+    issues = json.loads(shown("gitlab"))
+    assert [issue["severity"] for issue in issues] == ["critical", "minor", "info", "blocker"]
+    assert all(not issue["location"]["path"].startswith(("/", "./")) for issue in issues)
+    assert all(issue["location"]["lines"]["begin"] == 1 for issue in issues)
+
+
+def test_github_commands_are_escaped_and_the_gravest_come_first():
+    tricky = finding("AC001", ("a",), message="100 % of a", suggestion="Do:\nb", severity=Severity.WARNING)
+    lines = shown("github", report(model("a,b:c.onnx", findings=(INFO, tricky, ERROR)))).splitlines()
+    assert [line.partition(" ")[0] for line in lines[:3]] == ["::error", "::warning", "::notice"]
+    assert "file=a%2Cb%3Ac.onnx," in lines[1]
+    assert lines[1].endswith("::a: 100 %25 of a%0ADo:%0Ab")
+    assert len(lines) == 4
+
+
+def test_junit_fails_what_fails_the_run_and_counts_it():
+    root = ElementTree.fromstring(shown("junit"))
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("9", "1", "1")
+    suites = {suite.get("name"): suite for suite in root}
+    cases = {case.get("name"): case for case in suites["models/vgg 16.onnx"]}
+    assert cases["FC004 output-activation: out"].find("failure") is not None
+    assert cases["FC001 flatten-before-dense: fc1"].find("failure") is None
+    assert suites["bad.onnx"][0].find("error").text == "bad.onnx: the file is empty"
+    assert [case.get("name") for case in suites["models/clean.onnx"]] == ["readable"]
+
+
+def test_junit_fails_a_budget_only_when_the_run_fails_by_it():
+    over = finding("BG001", (), name="over-budget", severity=Severity.ERROR)
+    broken = ElementTree.fromstring(shown("junit", report(model(findings=(over,), budgets=BUDGETS[:2]))))
+    assert [case.get("name") for case in broken.iter("testcase") if len(case)] == ["budget: parameters"]
+    assert broken.get("failures") == "1"
+    harmless = shown("junit", report(model(findings=(over,), budgets=BUDGETS[:2], fail_on="never")))
+    assert ElementTree.fromstring(harmless).get("failures") == "0"
+
+
+def test_junit_survives_names_that_xml_cannot_hold():
+    odd = finding(layers=("a\x00b\x1b<&>\ud800",), message="x")
+    root = ElementTree.fromstring(shown("junit", report(model(findings=(odd,), sites={}))))
+    assert any("a\ufffdb\ufffd<&>" in (case.get("name") or "") for case in root.iter("testcase"))
+
+
+def test_markdown_puts_budgets_first_and_broken_ones_before_kept_ones():
+    text = shown("markdown")
+    assert text.index("### Budgets") < text.index("### `models/vgg 16.onnx`")
+    rows = [line for line in text.splitlines() if line.startswith(("| ❌ | `models", "| ✅ | `models"))]
+    assert [row[2] for row in rows] == ["❌", "❌", "✅"]
+    assert "custom\\_1 is opaque" in rows[1]
+
+
+def test_markdown_cells_hold_no_markup_of_layers_or_messages():
+    tricky = finding(layers=("a|b`c",), message="<img src=x> | **bold** [link](http://x)")
+    text = shown("markdown", report(model(findings=(tricky,), sites={})))
+    (row,) = [line for line in text.splitlines() if "FC001" in line]
+    assert "<img" not in row
+    assert "``a\\|b`c``" in row
+    assert len(re.findall(r"(?<!\\)\|", row)) == 5
+
+
+HOSTILE = "conv\x1b[2J\x9b31m\n1 model: no findings\r\u202e"
+
+
+@pytest.mark.parametrize("form", ["text", "concise", "github", "markdown"])
+def test_a_layer_name_can_neither_steer_a_terminal_nor_forge_a_line(form):
+    hostile = finding(layers=(HOSTILE,), message=f"About {HOSTILE}.", suggestion=f"Mend {HOSTILE}")
+    subject = report(model(HOSTILE, findings=(hostile,), sites={}, notes=(HOSTILE,)))
+    text = shown(form, subject)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
+    assert [line for line in text.splitlines() if line.startswith("1 model: no findings")] == []
+    assert "\\x1b" in text
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "sarif", "gitlab"])
+def test_a_path_that_is_no_unicode_is_spelled_out(form):
+    text = shown(form, report(model("net\udcff.onnx", findings=(FLATTENED,)), model("b\udcff", error="b\udcff: bad")))
+    text.encode("utf-8")
+    assert "net" in text
