@@ -42,9 +42,9 @@ def rename(draft: Draft, model: ModelRecord) -> None:
 
 def _scope(layer: Layer) -> list[str] | None:
     """Return the scopes and the name of the layer's node; those of its kernel for a node that tf2onnx made."""
-    own = [part.name for part in layer.origin if part.op != "Pad" or layer.kind == "Pad"]
-    held = [weight.key for weight in layer.weights if not weight.key.startswith(f"{own[-1]}/")] if own else []
-    candidates = own + held
+    parts = [part for part in layer.origin if part.op != "Pad" or layer.kind == "Pad"]
+    own = [part.name for part in parts if TRACED.sub("", part.name.split("/")[0]).rstrip("_") != part.op]
+    candidates = own + [weight.key for weight in layer.weights]
     name = next((name for name in candidates if "/" in name and not name.startswith("const_fold")), None)
     if name is None:
         return None
