@@ -34,6 +34,8 @@ def toolchain() -> Toolchain:
     """
     # Read when TensorFlow's library is loaded: 3 leaves fatal messages only.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Whatever the user's keras.json says: only a process that has chosen before keeps its choice.
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with quiet(), _stderr_closed():
         try:
             tools = Toolchain(import_module("tensorflow"), import_module("keras"), import_module("tf2onnx.convert"))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from cnnlint.convert import convert_keras, keras_to_onnx
 from cnnlint.errors import ConversionError
@@ -41,6 +42,18 @@ def test_a_fixture_gives_what_keras_gives_before_its_softmax(name: str, keras: A
     proto = convert(model)
     onnx.checker.check_model(proto, full_check=True)
     assert max(relative_errors(model, proto)) <= TOLERANCE
+
+
+def test_the_comparison_sees_one_mirrored_kernel_and_one_small_bias(keras: Any) -> None:
+    model = drop_softmax(keras.saving.load_model(FIXTURES / "resnet_style.keras", compile=False))
+    for name, change in {
+        "stage1_conv2/kernel": lambda value: value[..., ::-1],
+        "stage1_conv1/bias": lambda value: value + 1e-3,
+    }.items():
+        proto = keras_to_onnx(model)
+        tensor = next(item for item in proto.graph.initializer if item.name == name)
+        tensor.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(tensor)), name))
+        assert max(relative_errors(model, proto)) > 10 * TOLERANCE
 
 
 @pytest.mark.parametrize("fold", [True, False])
