@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cnnlint.analysis.cost import peak_activation_bytes, total_macs
 from cnnlint.errors import RuntimeCheckError
@@ -70,8 +71,8 @@ class Probe:
         self.program = program
         self.graph = graph
         self.seed = seed
-        self._given = dict(inputs or {})
-        self._watched = tuple(tail.logits for tail in self.tails)
+        self.given = dict(inputs or {})
+        self._watched = tuple(name for tail in self.tails for name in (tail.logits, tail.probabilities))
         self._session: Session | SessionError | None = None
         self._run: Run | RuntimeCheckError | None = None
         self.failures: list[Failure] = []
@@ -157,11 +158,11 @@ class Probe:
     def _first(self) -> Run:
         session = self.session
         batch = 1 if self.is_spared else BATCH
-        choices = [choose_extents(self.inputs, self._given, batch=batch)]
+        choices = [choose_extents(self.inputs, self.given, batch=batch)]
         if choices[0].guessed:
-            choices += [choose_extents(self.inputs, self._given, batch=batch, extent=extent) for extent in EXTENTS[1:]]
+            choices += [choose_extents(self.inputs, self.given, batch=batch, extent=extent) for extent in EXTENTS[1:]]
         if choices[0].dynamic and batch > 1:
-            choices.append(choose_extents(self.inputs, self._given, batch=1))
+            choices.append(choose_extents(self.inputs, self.given, batch=1))
         tried = list[Extents]()
         for extents in choices:
             if extents in tried:
@@ -199,13 +200,15 @@ class Probe:
             return None
         if extents.dynamic:
             feeds = {name: value[:1] if name in extents.batched else value for name, value in first.feeds.items()}
+            shapes = {name: value.shape for name, value in feeds.items()}
+            extents = replace(extents, batch=1, shapes=shapes)
         else:
             others = self.feeds(extents, self.seed + 1)
             feeds = {
                 name: np.concatenate([value[:1], others[name][1:]]) if name in extents.batched else value
                 for name, value in first.feeds.items()
             }
-        return Run(feeds, self.session.run(feeds), extents, first.conditions)
+        return Run(feeds, self.session.run(feeds), extents, self._conditions(extents))
 
     def feeds(self, extents: Extents, seed: int) -> dict[str, NDArray[Any]]:
         """Return inputs of the shapes `extents`, drawn in the order of the model's inputs from one generator.

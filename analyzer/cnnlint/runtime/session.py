@@ -131,6 +131,7 @@ _NOISE = (
     (r"onnxruntime::[\w:]+(?:<[^>]*>)?\([^)]*\)(?: const)? ", ""),
     (r"Non-zero status code returned while running (\w+) node\. Name:'([^']*)' ?", r"\1 node '\2': "),
     (r"(\w+ node) ''", r"\1"),
+    (r"[^:.]+ was false\. (?=\S)", ""),  # the assertion, where a sentence follows it
     (r"\s+", " "),
 )
 

@@ -1,0 +1,1 @@
+"""Rules about what onnxruntime says when it runs the model."""

@@ -1,0 +1,119 @@
+"""RT004: what a sample gives depends on the samples beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from cnnlint.context import Context
+from cnnlint.errors import RuntimeCheckError
+from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.rule import Bad, Good, Remark, RuntimeRule
+from cnnlint.runtime.company import sample_error, tolerance
+from cnnlint.runtime.origin import outcome, traced
+from cnnlint.runtime.probe import Probe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from cnnlint.graph.layer import Layer
+
+
+class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confidence=Confidence.EXACT):
+    """A sample's output depends on the other samples of its batch.
+
+    ## Why
+    At inference every sample stands for itself. A BatchNorm that was exported in training mode normalises by the
+    statistics of the batch at hand, so a result changes with its company, and with a batch of one it is worst.
+    A Reshape that mixes axes, or a mean or a softmax over the batch axis, does the same.
+
+    The first sample of a seeded batch of two is run again alone, or in a model of fixed batch beside another second
+    sample, and its outputs and the values before a softmax are compared, with room for rounding. A large network
+    whose every layer treats samples one by one is spared the second run.
+
+    ## Instead
+    Export in inference mode: `model.eval()` in PyTorch, `training=False` in Keras. For other causes look at the
+    layer that the finding names, the first at which the two runs differ.
+
+    ## When not
+    Networks that relate the samples of a batch on purpose, such as contrastive losses inside the graph.
+
+    ## References
+    - Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3.1: inference uses population statistics, so that
+      the output depends only on the input.
+    """
+
+    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:  # noqa: ARG002 - the run says all
+        """Yield the outputs that differ, and the layer where that begins."""
+        try:
+            run, again = probe.run(), probe.again()
+        except RuntimeCheckError as error:
+            yield self.skip(reason=f"there are no two runs to compare: {error.cause}")
+            return
+        if again is None:
+            spared = "every layer treats each sample by itself, so the second run was spared"
+            yield self.skip(
+                reason=spared if probe.is_spared and run.extents.dynamic else "the model takes one sample at a time"
+            )
+            return
+        batch, other = run.extents.batch or 1, again.extents.batch or 1
+        names = {value.name: value.name for value in probe.outputs}
+        names |= {tail.output: tail.logits for tail in probe.tails}
+        errors = {
+            output: _excess(run.values[tensor], again.values[tensor], batch, other) for output, tensor in names.items()
+        }
+        worst = {output: error for output, error in errors.items() if error is not None}
+        if not worst:
+            return
+        layer = _first_difference(probe, batch, other)
+        start = f"; it begins at {layer.name} ({layer.kind})" if layer else ""
+        company = "alone" if other == 1 else "beside another sample"
+        output = max(worst, key=lambda name: worst[name])
+        yield self.finding(
+            *((layer,) if layer else ()),
+            message=f"The same sample gives another {output} {company} than in a batch of {batch}: off by"
+            f" {worst[output]:.2g} of the largest value on {run.conditions}{start}.",
+            evidence={"relative_error": worst[output], "batch": batch},
+            advice=Advice(
+                text="Export the model in inference mode",
+                keras="model(inputs, training=False)",
+                pytorch="model.eval()",
+            ),
+        )
+
+    examples = (
+        Bad(
+            """<ir_version: 8, opset_import: ["": 15]>
+            training (float[N,2,4,4] x) => (float[N,2,4,4] y)
+            <float[2] s = {1, 1}, float[2] b = {0, 0}, float[2] m = {0, 0}, float[2] v = {1, 1}>
+            { y, mean, variance = BatchNormalization<training_mode = 1>(x, s, b, m, v) }""",
+            at=("y",),
+        ),
+        Good(
+            """<ir_version: 8, opset_import: ["": 15]>
+            inference (float[N,2,4,4] x) => (float[N,2,4,4] y)
+            <float[2] s = {1, 1}, float[2] b = {0, 0}, float[2] m = {0, 0}, float[2] v = {1, 1}>
+            { y = BatchNormalization(x, s, b, m, v) }"""
+        ),
+    )
+
+
+def _excess(first: NDArray[Any], again: NDArray[Any], batch: int, other: int) -> float | None:
+    """Return the relative error where it is more than rounding comes to; None where it is not, or there is none."""
+    error = sample_error(first, again, batch, other)
+    return error if error is not None and error > tolerance(first) else None
+
+
+def _first_difference(probe: Probe, batch: int, other: int) -> Layer | None:
+    first, again = traced(probe), traced(probe, again=True)
+    if first is None or again is None:
+        return None
+    return next((layer for layer in probe.graph.layers if _differs(outcome(layer), first, again, batch, other)), None)
+
+
+def _differs(
+    name: str, first: Mapping[str, NDArray[Any]], again: Mapping[str, NDArray[Any]], batch: int, other: int
+) -> bool:
+    return name in first and name in again and _excess(first[name], again[name], batch, other) is not None

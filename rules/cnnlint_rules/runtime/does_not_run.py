@@ -1,0 +1,91 @@
+"""RT001: onnxruntime cannot run the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cnnlint.context import Context
+from cnnlint.errors import RuntimeCheckError
+from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.rule import Bad, Good, Remark, RuntimeRule
+from cnnlint.runtime.probe import Probe
+from cnnlint.runtime.session import Refusal, SessionError
+
+
+class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=Confidence.EXACT):
+    """onnxruntime does not load the model, or cannot run it.
+
+    ## Why
+    A file can be well formed and still be no program: a Reshape that does not fit, operands of different types, a
+    batch of one baked into a graph that declares any batch. Nothing shows it but a run.
+
+    The model runs on the CPU with graph optimisation off, on seeded inputs: standard normal for floating types, 0 or
+    1 for whole numbers, the whole range for bytes. An open batch is 2, open heights and widths are 224, then 256 and
+    64 if that fails; `--input NAME=1x3x512x512` sets them.
+
+    ## Instead
+    Follow the node that the message names back to the exporter, and export again.
+
+    ## When not
+    A model with operators of your own needs your library, which cnnlint does not load: that is a warning, and so is
+    a type or an operator set that the installed onnxruntime lacks, and an open batch that only works with one sample.
+
+    ## References
+    - ONNX, "Open Neural Network Exchange Intermediate Representation Specification".
+    - onnxruntime, "ONNX Runtime compatibility".
+    """
+
+    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:  # noqa: ARG002 - the run says all
+        """Yield why it does not load, or does not run, or only with some of the shapes that it declares."""
+        if (error := probe.load_error) is not None:
+            yield self._finding("load", error, "")
+            return
+        try:
+            run = probe.run()
+        except SessionError as error:
+            guessed = probe.failures[0].extents.guessed
+            yield self._finding("run", error, f" on {probe.failures[0].conditions}", guessed=bool(guessed))
+            return
+        except RuntimeCheckError as error:
+            yield self.skip(reason=f"it was not run: {error.cause}")
+            return
+        failed = next((each for each in probe.failures if each.extents.batch != run.extents.batch), None)
+        if failed is not None and not run.extents.guessed:
+            yield self.finding(
+                message=f"The batch is declared open, but onnxruntime runs a batch of {run.extents.batch} and not one"
+                f" of {failed.extents.batch}: {failed.error.cause}.",
+                evidence={"batch": failed.extents.batch or 0},
+                advice=Advice(text="Export with a dynamic batch throughout, or declare the batch as fixed"),
+                severity=Severity.WARNING,
+                subject="batch",
+            )
+
+    def _finding(self, verb: str, error: SessionError, conditions: str, *, guessed: bool = False) -> Remark:
+        mild = guessed or error.refusal is Refusal.UNSUPPORTED
+        text = "Give the shape that the network expects with --input" if guessed else "Correct the export"
+        if error.refusal is Refusal.UNSUPPORTED:
+            text = "Check with the onnxruntime that the model is meant for, or ignore RT001 for this model"
+        return self.finding(
+            message=f"onnxruntime does not {verb} it{conditions}: {error.cause.rstrip('.')}.",
+            evidence={},
+            advice=Advice(text=text),
+            severity=Severity.WARNING if mild else self.severity,
+            subject=verb,
+        )
+
+    examples = (
+        Bad(
+            """<ir_version: 8, opset_import: ["": 15]>
+            broken (float[N,3,4,4] x) => (float[M,7] y) <int64[2] shape = {-1, 7}> { y = Reshape(x, shape) }""",
+            at=(),
+        ),
+        Bad(
+            """<ir_version: 8, opset_import: ["": 15]>
+            one_sample (float[N,3,4,4] x) => (float[N,48] y) <int64[2] shape = {1, 48}> { y = Reshape(x, shape) }""",
+            at=(),
+        ),
+        Good(
+            """<ir_version: 8, opset_import: ["": 15]>
+            sound (float[N,3,4,4] x) => (float[N,48] y) <int64[2] shape = {-1, 48}> { y = Reshape(x, shape) }"""
+        ),
+    )
