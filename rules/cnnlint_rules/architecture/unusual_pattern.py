@@ -74,7 +74,8 @@ class UnusualPattern(ModelRule, code="AR001", severity=Severity.INFO, confidence
         layers = [layer for layer in graph.layers if form.misfit and layer.name == form.misfit]
         yield self.finding(
             *layers,
-            message=f"This sequential network departs from {FORM}: {'; '.join(faults)}.",
+            message=f"This sequential network departs from {FORM} with N ≤ {self.max_convolutions} and"
+            f" K ≤ {self.max_hidden}: {'; '.join(faults)}.",
             evidence=evidence,
             advice=Advice(text="Look whether a layer is missing or misplaced; if it is meant so, ignore this opinion"),
         )

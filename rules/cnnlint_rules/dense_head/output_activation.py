@@ -22,22 +22,20 @@ class OutputActivation(ModelRule, code="FC004", severity=Severity.ERROR, confide
     """The softmax of a classifier is missing, doubled, on a single unit, or on a hidden layer.
 
     ## Why
-    A softmax over one unit is e^x / e^x = 1 whatever the input: the network is a constant. A softmax of N
-    probabilities gives at most e / (e + N − 1): 0.23 for 10 classes, 0.003 for 1000, so the loss cannot fall and the
-    gradient nearly vanishes. A sigmoid of a probability lies between 0.5 and 0.73. A cross-entropy that expects
-    probabilities takes the logarithm of whatever it is given, and one that expects logits applies a softmax of its own
-    to a head that has one. A softmax on a hidden layer lets 256 features share a sum of 1.
+    A softmax over one unit is e^x / e^x = 1 whatever the input. A softmax of N probabilities gives at most
+    e / (e + N − 1): 0.23 for 10 classes, 0.003 for 1000, so the loss cannot fall. A sigmoid of a probability lies
+    between 0.5 and 0.73. A cross-entropy that expects probabilities takes the logarithm of whatever it is given, and
+    one that expects logits applies a softmax of its own. On a hidden layer, features share a sum of 1.
 
     | loss | `from_logits` | output should pass through |
     | --- | --- | --- |
     | (sparse) categorical cross-entropy | no | softmax, two units or more |
-    | (sparse) categorical cross-entropy | yes | nothing |
     | binary cross-entropy | no | sigmoid |
-    | binary cross-entropy | yes | nothing |
+    | either | yes | nothing |
 
     ## Instead
-    Exactly one of the two: a softmax in the head, or a loss that works on logits (numerically the better choice).
-    One unit takes a sigmoid with binary cross-entropy; independent labels take one sigmoid each.
+    A softmax in the head, or a loss that works on logits (numerically the better choice), never both. One unit takes
+    a sigmoid with binary cross-entropy; independent labels take one sigmoid each.
 
     ## When not
     A softmax over the positions of attention, over bins whose expected value is taken next, or one that gates another
@@ -46,8 +44,7 @@ class OutputActivation(ModelRule, code="FC004", severity=Severity.ERROR, confide
     ## References
     - Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
     - Goodfellow, Bengio and Courville, "Deep Learning", 2016, section 6.2.2.
-    - Schoop, Huang and Hartmann, "UMLAUT: Debugging Deep Learning Programs using Program Structure and Model
-      Behavior", CHI 2021.
+    - Schoop et al., "UMLAUT: Debugging Deep Learning Programs using Program Structure and Model Behavior", CHI 2021.
     """
 
     def check(self, context: Context) -> Iterator[Remark | NearMiss]:
@@ -73,7 +70,6 @@ class OutputActivation(ModelRule, code="FC004", severity=Severity.ERROR, confide
             advice=Advice(
                 text="Use a sigmoid for one unit, or as many units as there are classes",
                 keras='keras.layers.Dense(1, activation="sigmoid")',
-                pytorch="nn.BCEWithLogitsLoss()(scores, labels)  # and no softmax in the model",
             ),
         )
 
@@ -108,10 +104,9 @@ class OutputActivation(ModelRule, code="FC004", severity=Severity.ERROR, confide
         mismatch = loss_mismatch(head.training, function, head.units)
         if mismatch is None:
             return None
-        of = f"{head.units:,} unit{'s' if head.units > 1 else ''}"
         return self.finding(
             layer,
-            message=f"The loss {loss_name(head.training)} on an output of {of} {mismatch.effect}.",
+            message=f"The loss {loss_name(head.training)} on an output of size {head.units:,} {mismatch.effect}.",
             evidence={"units": head.units, "from_logits": int(bool(head.training.from_logits))},
             advice=Advice(text=mismatch.cure),
             severity=Severity.WARNING if mismatch.trains else None,
@@ -122,11 +117,9 @@ class OutputActivation(ModelRule, code="FC004", severity=Severity.ERROR, confide
         if not isinstance(target, Conv | Dense):
             yield self.skip(softmax, reason="no learned kernel reads it: a gate, attention or an output")
             return
-        outputs = target.units if isinstance(target, Dense) else target.filters
-        features = _classes(softmax)
+        outputs, features = target.units if isinstance(target, Dense) else target.filters, _classes(softmax)
         if outputs == 1 or not isinstance(features, int):
-            reason = f"{target.name} takes its expected value" if outputs == 1 else "its features are not counted"
-            yield self.skip(softmax, reason=reason)
+            yield self.skip(softmax, reason=f"{target.name} takes its expected value, or its features are unknown")
             return
         yield self.finding(
             softmax,

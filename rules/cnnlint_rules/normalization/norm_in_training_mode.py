@@ -41,11 +41,10 @@ class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confi
             if norms:
                 yield self.skip(*norms[:1], reason=f"all {len(norms)} normalisations use their moving statistics")
             return
-        which = "the only one" if len(norms) == 1 else f"{len(training)} of {len(norms)}"
         yield self.finding(
             *training,
-            message=f"Batch normalisation ({which}) uses the statistics of the batch at hand, so the output for an"
-            " image depends on what else is in its batch.",
+            message=f"{len(training)} of {len(norms)} batch normalisations use the statistics of the batch at hand, so"
+            " the output for an image depends on what else is in its batch.",
             evidence={"norms_in_training_mode": len(training), "norms": len(norms)},
             advice=Advice(
                 text="Export the network in inference mode",

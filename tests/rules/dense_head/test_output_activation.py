@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from cnnlint.analysis.losses import loss_mismatch, loss_name
+from cnnlint.graph.graph import Training
+from cnnlint_rules.dense_head.output_activation import OutputActivation
+
+BODY = "INPUT 3x16x16 -> CONV 16 3x3 -> RELU -> GAP"
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    powers = np.exp(values - values.max())
+    return powers / powers.sum()
+
+
+def test_a_softmax_over_one_unit_is_an_error(lint):
+    (found,) = lint(OutputActivation(), f"{BODY} -> FC 1 -> SOFTMAX").findings
+    assert found.severity == "error"
+    assert found.evidence["output"] == softmax(np.array([-3.7]))[0]
+
+
+@pytest.mark.parametrize("classes", [2, 10, 1000])
+def test_the_bound_of_a_double_softmax_is_reached_by_the_surest_scores(lint, classes):
+    (found,) = lint(OutputActivation(), f"{BODY} -> FC {classes} -> SOFTMAX -> SOFTMAX").findings
+    sure = np.zeros(classes)
+    sure[0] = 1e6
+    assert found.evidence["largest_output"] == pytest.approx(softmax(softmax(sure)).max())
+    assert found.layers == ("softmax2", "softmax1")
+
+
+def test_a_sigmoid_of_a_sigmoid_is_doubled_too(lint):
+    (found,) = lint(OutputActivation(), f"{BODY} -> FC 1 -> SIGMOID -> SIGMOID").findings
+    assert found.evidence["largest_output"] == pytest.approx(1 / (1 + np.exp(-1.0)))
+
+
+@pytest.mark.parametrize("head", ["FC 10 -> SOFTMAX", "FC 1 -> SIGMOID", "FC 10 -> SIGMOID", "FC 4", "FC 10 -> RELU"])
+def test_a_head_without_a_known_loss_may_end_as_it_likes(lint, head):
+    assert not lint(OutputActivation(), f"{BODY} -> {head}").findings
+
+
+def test_a_softmax_behind_a_global_pooling_of_scores_is_a_head(lint):
+    assert not lint(OutputActivation(), "INPUT 3x16x16 -> CONV 10 3x3 -> RELU -> GAP -> SOFTMAX").findings
+
+
+def test_a_missing_softmax_is_seen_from_the_loss(lint):
+    loss = Training("sparse_categorical_crossentropy", from_logits=False)
+    (found,) = lint(OutputActivation(), f"{BODY} -> FC 10", loss=loss).findings
+    assert (found.severity, found.layers) == ("error", ("fc1",))
+    assert not lint(OutputActivation(), f"{BODY} -> FC 10 -> SOFTMAX", loss=loss).findings
+
+
+def test_a_softmax_on_hidden_features_is_a_warning(lint):
+    found = lint(OutputActivation(), f"{BODY} -> FC 64 -> SOFTMAX -> FC 10 -> SOFTMAX").findings
+    assert [(finding.severity, finding.layers) for finding in found] == [("warning", ("softmax1", "fc2"))]
+    assert found[0].evidence == {"features": 64}
+
+
+def test_the_expected_value_of_a_distribution_is_no_hidden_feature(lint):
+    walk = lint(OutputActivation(), "INPUT 16x8x8 -> SOFTMAX -> CONV 1 1x1")
+    assert not walk.findings
+    assert "expected value" in walk.near_misses["FC004"][0].reason
+
+
+def test_the_softmax_of_attention_is_no_head(lint):
+    text = """
+    <ir_version: 8, opset_import: ["" : 17]>
+    attention (float[1, 8, 16] q, float[1, 16, 8] k, float[1, 8, 16] v) => (float[1, 8, 16] y) {
+        scores = MatMul (q, k)
+        [weights] weights = Softmax <axis = -1> (scores)
+        y = MatMul (weights, v)
+    }
+    """
+    walk = lint(OutputActivation(), text)
+    assert not walk.findings
+    assert walk.near_misses["FC004"][0].layers == ("weights",)
+
+
+def test_a_gate_of_softmax_weights_is_no_head(lint):
+    assert not lint(OutputActivation(), "INPUT 16x8x8 -> GATE[CONV 16 1x1 -> SOFTMAX] -> GAP -> FC 10").findings
+
+
+CASES = [
+    # loss, from_logits, last activation, units, whether the pair is at fault
+    ("sparse_categorical_crossentropy", False, "softmax", 10, False),
+    ("SparseCategoricalCrossentropy", False, "linear", 10, True),
+    ("categorical_crossentropy", None, "linear", 10, True),
+    ("categorical_crossentropy", True, "linear", 10, False),
+    ("categorical_crossentropy", True, "softmax", 10, True),
+    ("categorical_crossentropy", True, "log_softmax", 10, False),
+    ("categorical_crossentropy", False, "sigmoid", 10, True),
+    ("categorical_crossentropy", False, "sigmoid", 1, True),
+    ("categorical_crossentropy", False, "relu", 10, True),
+    ("binary_crossentropy", False, "sigmoid", 1, False),
+    ("binary_crossentropy", False, "sigmoid", 14, False),
+    ("binary_crossentropy", False, "linear", 1, True),
+    ("BinaryCrossentropy", True, "linear", 1, False),
+    ("binary_crossentropy", True, "sigmoid", 1, True),
+    ("binary_crossentropy", False, "softmax", 2, False),
+    ("binary_crossentropy", False, "softmax", 10, True),
+    ("mse", None, "linear", 1, False),
+    ("mean_squared_error", None, "sigmoid", 1, False),
+    ("", None, "linear", 10, False),
+    ("my_package>my_loss", None, "linear", 10, False),
+]
+
+
+@pytest.mark.parametrize(("loss", "from_logits", "function", "units", "at_fault"), CASES)
+def test_losses_and_last_activations(loss, from_logits, function, units, at_fault):
+    assert (loss_mismatch(Training(loss, from_logits), function, units) is not None) == at_fault
+
+
+@pytest.mark.parametrize("name", ["BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy"])
+def test_class_names_become_the_names_of_keras_functions(name):
+    assert loss_name(Training(name)) == keras.losses.get(name).name
+
+
+def test_binary_crossentropy_on_two_softmax_units_is_the_categorical_one():
+    labels, output = np.array([[0.0, 1.0]]), softmax(np.array([[0.3, -1.2]]))
+    binary = float(keras.losses.binary_crossentropy(labels, output)[0])
+    assert binary == pytest.approx(float(keras.losses.categorical_crossentropy(labels, output)[0]), rel=1e-5)
