@@ -15,6 +15,7 @@ from cnnlint.frontends.onnx.lowering import (
     dense,
     normalization,
     pooling,
+    quantized,
     sequence,
     shaping,
 )
@@ -78,7 +79,18 @@ def raise_model(model: ModelRecord, inputs: Mapping[str, Shape] | None = None) -
 @cache
 def handlers() -> dict[str, Handler]:
     """Return what lowers each operator."""
-    families = (activation, arithmetic, constants, convolution, dense, normalization, pooling, sequence, shaping)
+    families = (
+        activation,
+        arithmetic,
+        constants,
+        convolution,
+        dense,
+        normalization,
+        pooling,
+        quantized,
+        sequence,
+        shaping,
+    )
     return {name: handler for family in families for name, handler in family.HANDLERS.items()}
 
 

@@ -95,7 +95,7 @@ def lower_range(state: Lowering) -> None:
 
 
 def lower_identity(state: Lowering) -> None:
-    """Lower what passes its input on: Identity, and quantisation back and forth."""
+    """Lower what passes its input on."""
     state.give(state.value(0))
 
 
@@ -113,15 +113,6 @@ def lower_cast(state: Lowering) -> None:
         state.give(replace(value, values=values, dtype="int64" if whole else value.dtype))
         return
     state.give(value)
-
-
-def lower_dynamic_quantize(state: Lowering) -> None:
-    """Lower DynamicQuantizeLinear: the values pass, scale and zero point are computed from them."""
-    view = state.view(0)
-    state.give(view)
-    for index, name in enumerate(state.node.outputs[1:], start=1):
-        if name:
-            state.give(Constant((), "float32"), index)
 
 
 def gather_constant(data: Constant, indices: Constant, axis: int) -> Constant:
@@ -142,10 +133,7 @@ HANDLERS: dict[str, Handler] = {
     "CastLike": lower_cast,
     "Constant": lower_constant,
     "ConstantOfShape": lower_constant_of_shape,
-    "DequantizeLinear": lower_identity,
-    "DynamicQuantizeLinear": lower_dynamic_quantize,
     "Identity": lower_identity,
-    "QuantizeLinear": lower_identity,
     "Range": lower_range,
     "Shape": lower_shape,
     "Size": lower_size,

@@ -122,5 +122,4 @@ HANDLERS: dict[str, Handler] = {
     "Conv": lower_conv,
     "ConvInteger": lower_conv_integer,
     "ConvTranspose": lower_conv_transpose,
-    "QLinearConv": lower_qlinear_conv,
 }

@@ -138,6 +138,4 @@ HANDLERS: dict[str, Handler] = {
     "Gemm": lower_gemm,
     "MatMul": lower_matmul,
     "MatMulInteger": lower_matmul,
-    "QGemm": lower_qgemm,
-    "QLinearMatMul": lower_qlinear_matmul,
 }
