@@ -119,12 +119,15 @@ def _shared_with(layer: Layer, holders: dict[str, str]) -> str | None:
 
 
 def _merged(layer: Layer, named: set[str]) -> tuple[list[LayerSummary], list[LayerSummary]]:
-    """Return rows of the source's layers that are part of `layer`, those before and those behind it."""
+    """Return rows of the source's layers that are part of `layer`, those before and those behind it.
+
+    A source's layer that `layer` is itself a part of (a SeparableConv2D of its depthwise half) has none.
+    """
     before, after = list[LayerSummary](), list[LayerSummary]()
     own = [index for index, part in enumerate(layer.origin) if part.name == layer.name]
     place = own[0] if own else len(layer.origin)
     for index, part in enumerate(layer.origin):
-        if part.shape is not None and part.name not in named:
+        if part.shape is not None and part.name not in named and not layer.name.startswith(f"{part.name}/"):
             named.add(part.name)
             (before if index < place else after).append(_part(part, layer))
     return before, after
