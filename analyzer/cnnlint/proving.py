@@ -96,7 +96,7 @@ def _attempt(probe: Probe, place: Place) -> Attempt:
                 return Attempt(place)
     except Exception as error:  # a finding stands without its proof
         return Attempt(place, obstacle=_cause(error))
-    return Attempt(place, editor.model)
+    return Attempt(place, editor.finish())
 
 
 def _cause(error: Exception) -> str:

@@ -10,7 +10,7 @@ from cnnlint.errors import RuntimeCheckError
 from cnnlint.rewrite.names import used_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import onnx
     from onnx import NodeProto
@@ -45,14 +45,46 @@ def changed_region(original: onnx.ModelProto, rewritten: onnx.ModelProto, also: 
     made = {name for node in rewritten.graph.node for name in node.output}
     if lost := [name for name in wanted if name not in made]:
         raise RuntimeCheckError(f"the rewritten model lacks {', '.join(lost)}, so that it cannot be compared")
-    border = dict[str, None]()
+    border = set[str]()
     for model in (original, rewritten):
-        weights = {weight.name for weight in model.graph.initializer}
-        for node in _needed(model, wanted, alike - _constants(model)):
-            border.update(dict.fromkeys(sorted(name for name in used_names(node) if name in alike)))
-        constants = _constants(model) | weights
-        border = {name: None for name in border if name not in constants}
-    return Region(tuple(border), tuple(wanted))
+        given = alike - _constants(model)
+        border.update(name for node in _needed(model, wanted, given) for name in used_names(node) & given)
+    return Region(tuple(sorted(_independent(border, original))), tuple(wanted))
+
+
+def _independent(border: set[str], model: onnx.ModelProto) -> set[str]:
+    """Return a border ahead of `border` in which no tensor follows from another, so that each can be given freely."""
+    constants = _constants(model)
+    makers = {name: node for node in model.graph.node for name in node.output}
+
+    def sources(name: str) -> set[str]:
+        return used_names(makers[name]) - constants if name in makers else set()
+
+    while True:
+        above, waiting = set[str](), [source for name in border for source in sources(name)]
+        while waiting:
+            name = waiting.pop()
+            if name not in above:
+                above.add(name)
+                waiting.extend(sources(name))
+        earlier = border & above
+        if not earlier:
+            return border
+        later = {name for name in border if _leads_to(name, earlier - {name}, sources)}
+        border = (border - later).union(*(sources(name) for name in later))
+
+
+def _leads_to(name: str, earlier: set[str], sources: Callable[[str], set[str]]) -> bool:
+    """Return whether `name` follows from one of `earlier`."""
+    seen, waiting = set[str](), list(sources(name))
+    while waiting:
+        source = waiting.pop()
+        if source in earlier:
+            return True
+        if source not in seen:
+            seen.add(source)
+            waiting.extend(sources(source))
+    return False
 
 
 def part(model: onnx.ModelProto, inputs: Iterable[str], outputs: Iterable[str]) -> onnx.ModelProto:

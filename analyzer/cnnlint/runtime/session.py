@@ -37,11 +37,13 @@ class SessionError(RuntimeCheckError):
 
     Attributes:
         refusal: Whose fault it is, as far as the message tells.
+        version: That of onnxruntime.
     """
 
-    def __init__(self, cause: str, refusal: Refusal) -> None:
+    def __init__(self, cause: str, refusal: Refusal, version: str) -> None:
         super().__init__(cause)
         self.refusal = refusal
+        self.version = version
 
 
 class Session:
@@ -112,7 +114,9 @@ def _refused(error: Exception) -> SessionError:
     """Word what onnxruntime says in one line."""
     name, text = type(error).__name__, str(error)
     lacking = name == "NotImplemented" or any(phrase in text for phrase in _LACKING)
-    return SessionError(one_line(text) or name, Refusal.UNSUPPORTED if lacking else Refusal.BROKEN)
+    return SessionError(
+        one_line(text) or name, Refusal.UNSUPPORTED if lacking else Refusal.BROKEN, _onnxruntime().__version__
+    )
 
 
 _LACKING = (
@@ -131,7 +135,7 @@ _NOISE = (
     (r"onnxruntime::[\w:]+(?:<[^>]*>)?\([^)]*\)(?: const)? ", ""),
     (r"Non-zero status code returned while running (\w+) node\. Name:'([^']*)' ?", r"\1 node '\2': "),
     (r"(\w+ node) ''", r"\1"),
-    (r"[^:.]+ was false\. (?=\S)", ""),  # the assertion, where a sentence follows it
+    (r" [^:.]+ was false\. (?=\S)", " "),  # the assertion, where a sentence follows it
     (r"\s+", " "),
 )
 

@@ -38,13 +38,14 @@ class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=
     def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:  # noqa: ARG002 - the run says all
         """Yield why it does not load, or does not run, or only with some of the shapes that it declares."""
         if (error := probe.load_error) is not None:
-            yield self._finding("load", error, "")
+            yield self._finding("load", error, "", {"nodes": len(probe.program.record.graph.nodes)})
             return
         try:
             run = probe.run()
         except SessionError as error:
-            guessed = probe.failures[0].extents.guessed
-            yield self._finding("run", error, f" on {probe.failures[0].conditions}", guessed=bool(guessed))
+            first, tried = probe.failures[0], {"shapes_tried": len(probe.failures)}
+            guessed = bool(first.extents.guessed)
+            yield self._finding("run", error, f" on {first.conditions}", tried, guessed=guessed)
             return
         except RuntimeCheckError as error:
             yield self.skip(reason=f"it was not run: {error.cause}")
@@ -60,14 +61,16 @@ class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=
                 subject="batch",
             )
 
-    def _finding(self, verb: str, error: SessionError, conditions: str, *, guessed: bool = False) -> Remark:
+    def _finding(
+        self, verb: str, error: SessionError, conditions: str, evidence: dict[str, int], *, guessed: bool = False
+    ) -> Remark:
         mild = guessed or error.refusal is Refusal.UNSUPPORTED
         text = "Give the shape that the network expects with --input" if guessed else "Correct the export"
         if error.refusal is Refusal.UNSUPPORTED:
             text = "Check with the onnxruntime that the model is meant for, or ignore RT001 for this model"
         return self.finding(
-            message=f"onnxruntime does not {verb} it{conditions}: {error.cause.rstrip('.')}.",
-            evidence={},
+            message=f"onnxruntime {error.version} does not {verb} it{conditions}: {error.cause.rstrip('.')}.",
+            evidence=evidence,
             advice=Advice(text=text),
             severity=Severity.WARNING if mild else self.severity,
             subject=verb,
