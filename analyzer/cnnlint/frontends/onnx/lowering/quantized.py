@@ -10,7 +10,7 @@ from cnnlint.frontends.onnx.lowering import activation, arithmetic, convolution,
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant, Value
 from cnnlint.frontends.raising.view import View
-from cnnlint.graph.layers import Activation, Add, BatchNorm, Conv, ConvTranspose, Dense
+from cnnlint.graph.layers import Activation, BatchNorm, Conv, ConvTranspose, Dense, Elementwise
 
 FLOAT: dict[str, tuple[str, Handler]] = {
     "QLinearAveragePool": ("AveragePool", pooling.lower_window_pool),
@@ -54,7 +54,8 @@ def clamped(state: Lowering, value: Value, zero_point: int) -> Value:
     if not isinstance(value, View) or zero is None or zero.scalar is None or zero.scalar != LOWEST.get(zero.dtype):
         return value
     producer = state.draft.producer(value.tensor)
-    if not isinstance(producer, Conv | ConvTranspose | Dense | Add | BatchNorm):
+    signed = isinstance(producer, Elementwise) and producer.function == "add"
+    if not signed and not isinstance(producer, Conv | ConvTranspose | Dense | BatchNorm):
         return value
     layer = Activation(name=f"{producer.name}/relu", inputs=(value.tensor,), function="relu", origin=state.origin)
     return value.of(state.draft.add(layer)[0])
