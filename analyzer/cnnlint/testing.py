@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 HEADINGS = ("Why", "Instead", "References")
 """Sections that every rule's page has; most say "When not" as well."""
 
-SEVERAL_WORDS = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+KEBAB_CASE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 def to_model(text: str) -> onnx.ModelProto:
@@ -157,8 +157,8 @@ def check_page(rule: type[Rule]) -> None:
     for heading in HEADINGS:
         _require(bool(sections.get(heading, "").strip()), f"{rule.code} has no section ## {heading}")
     _require(
-        SEVERAL_WORDS.fullmatch(rule.name) is not None,
-        f"{rule.code} is called {rule.name!r} and not by words-with-hyphens",
+        KEBAB_CASE.fullmatch(rule.name) is not None,
+        f"{rule.code} is called {rule.name!r} and not in kebab-case",
     )
     for option in msgspec.structs.fields(rule):
         extra = cast("dict[str, object] | None", getattr(types.type_info(option.type), "extra_json_schema", None))
