@@ -54,8 +54,9 @@ def clamped(state: Lowering, value: Value, zero_point: int) -> Value:
     if not isinstance(value, View) or zero is None or zero.scalar is None or zero.scalar != LOWEST.get(zero.dtype):
         return value
     producer = state.draft.producer(value.tensor)
-    signed = isinstance(producer, Elementwise) and producer.function == "add"
-    if not signed and not isinstance(producer, Conv | ConvTranspose | Dense | BatchNorm):
+    if not isinstance(producer, Conv | ConvTranspose | Dense | BatchNorm | Elementwise):
+        return value
+    if isinstance(producer, Elementwise) and producer.function != "add":
         return value
     layer = Activation(name=f"{producer.name}/relu", inputs=(value.tensor,), function="relu", origin=state.origin)
     return value.of(state.draft.add(layer)[0])
