@@ -33,7 +33,8 @@ class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confid
     Networks that regulate their variance otherwise: SELU (the rule knows it), Fixup, weight standardisation. Networks
     that give back an image do better without (Lim et al. drop it for super-resolution); the rule looks at classifiers
     and regressors of whole images only. Exporters and optimisers fold normalisation away for inference and drop
-    dropout with it: an ONNX file without dropout is given the benefit of the doubt.
+    dropout with it: an ONNX file without dropout is given the benefit of the doubt, and one with it, trained
+    already, gets the finding as information.
 
     ## References
     - Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
@@ -59,7 +60,8 @@ class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confid
         if (norm := next(graph.of_kind(*NORMS), None)) is not None:
             yield self.skip(norm, reason="the network has normalisation")
             return
-        if graph.source.format not in ("keras", "h5") and next(graph.of_kind(Dropout), None) is None:
+        trainable = graph.source.format in ("keras", "h5")
+        if not trainable and next(graph.of_kind(Dropout), None) is None:
             yield self.skip(reason="its normalisation may have been folded away with its dropout, for inference")
             return
         if any(layer.function == "selu" for layer in graph.of_kind(Activation)):
@@ -77,6 +79,7 @@ class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confid
                 keras='x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)\n'
                 'x = keras.layers.BatchNormalization()(x)\nx = keras.layers.Activation("relu")(x)',
             ),
+            severity=None if trainable else Severity.INFO,
         )
 
     examples = (

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import keras
 import numpy as np
 import pytest
 
-from cnnlint.analysis.losses import loss_mismatch, loss_name
 from cnnlint.graph.graph import Training
 from cnnlint_rules.dense_head.output_activation import OutputActivation
 
@@ -80,44 +78,3 @@ def test_the_softmax_of_attention_is_no_head(lint):
 
 def test_a_gate_of_softmax_weights_is_no_head(lint):
     assert not lint(OutputActivation(), "INPUT 16x8x8 -> GATE[CONV 16 1x1 -> SOFTMAX] -> GAP -> FC 10").findings
-
-
-CASES = [
-    # loss, from_logits, last activation, units, whether the pair is at fault
-    ("sparse_categorical_crossentropy", False, "softmax", 10, False),
-    ("SparseCategoricalCrossentropy", False, "linear", 10, True),
-    ("categorical_crossentropy", None, "linear", 10, True),
-    ("categorical_crossentropy", True, "linear", 10, False),
-    ("categorical_crossentropy", True, "softmax", 10, True),
-    ("categorical_crossentropy", True, "log_softmax", 10, False),
-    ("categorical_crossentropy", False, "sigmoid", 10, True),
-    ("categorical_crossentropy", False, "sigmoid", 1, True),
-    ("categorical_crossentropy", False, "relu", 10, True),
-    ("binary_crossentropy", False, "sigmoid", 1, False),
-    ("binary_crossentropy", False, "sigmoid", 14, False),
-    ("binary_crossentropy", False, "linear", 1, True),
-    ("BinaryCrossentropy", True, "linear", 1, False),
-    ("binary_crossentropy", True, "sigmoid", 1, True),
-    ("binary_crossentropy", False, "softmax", 2, False),
-    ("binary_crossentropy", False, "softmax", 10, True),
-    ("mse", None, "linear", 1, False),
-    ("mean_squared_error", None, "sigmoid", 1, False),
-    ("", None, "linear", 10, False),
-    ("my_package>my_loss", None, "linear", 10, False),
-]
-
-
-@pytest.mark.parametrize(("loss", "from_logits", "function", "units", "at_fault"), CASES)
-def test_losses_and_last_activations(loss, from_logits, function, units, at_fault):
-    assert (loss_mismatch(Training(loss, from_logits), function, units) is not None) == at_fault
-
-
-@pytest.mark.parametrize("name", ["BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy"])
-def test_class_names_become_the_names_of_keras_functions(name):
-    assert loss_name(Training(name)) == keras.losses.get(name).name
-
-
-def test_binary_crossentropy_on_two_softmax_units_is_the_categorical_one():
-    labels, output = np.array([[0.0, 1.0]]), softmax(np.array([[0.3, -1.2]]))
-    binary = float(keras.losses.binary_crossentropy(labels, output)[0])
-    assert binary == pytest.approx(float(keras.losses.categorical_crossentropy(labels, output)[0]), rel=1e-5)

@@ -9,6 +9,7 @@ DEEP = "INPUT 3x32x32 -> [CONV 16 3x3 same -> RELU]*11 -> GAP -> FC 10 -> SOFTMA
 
 def test_a_deep_plain_classifier_is_a_finding_with_its_depth(lint):
     (found,) = lint(DeepWithoutNorm(), DEEP, source="keras").findings
+    assert found.severity == "warning"
     assert found.evidence == {"depth": 12, "convolutions": 11, "min_depth": 12}
 
 
@@ -25,7 +26,8 @@ def test_an_onnx_file_without_dropout_has_the_benefit_of_the_doubt(lint):
     walk = lint(DeepWithoutNorm(), DEEP, source="onnx")
     assert not walk.findings
     assert "folded away" in walk.near_misses["BN004"][0].reason
-    assert lint(DeepWithoutNorm(), DEEP.replace("GAP", "GAP -> DROPOUT 0.5"), source="onnx").findings
+    (found,) = lint(DeepWithoutNorm(), DEEP.replace("GAP", "GAP -> DROPOUT 0.5"), source="onnx").findings
+    assert found.severity == "info"
 
 
 def test_networks_that_give_back_an_image_do_without(lint):
