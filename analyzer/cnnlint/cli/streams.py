@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
-from cnnlint.report.printable import printable
-from cnnlint.report.view import View
+if TYPE_CHECKING:
+    from cnnlint.report.view import View
 
 ColorChoice = Literal["auto", "always", "never"]
 
@@ -20,6 +20,8 @@ WIDEST = 100
 
 def complain(message: str, kind: Literal["error", "warning", "note"] = "error") -> None:
     """Write "cnnlint: error: MESSAGE" to standard error."""
+    from cnnlint.report.printable import printable  # noqa: PLC0415 - `--version` and `--help` do without records
+
     head = f"{kind}:"
     if in_color("auto", sys.stderr):
         head = f"\x1b[1;{'31' if kind == 'error' else '33'}m{head}\x1b[0m"
@@ -39,6 +41,8 @@ def in_color(choice: ColorChoice, stream: TextIO) -> bool:
 
 def view_of_stdout(choice: ColorChoice, *, verbose: bool = False, quiet: bool = False) -> View:
     """Return how a report on standard output is looked at."""
+    from cnnlint.report.view import View  # noqa: PLC0415
+
     terminal = sys.stdout.isatty()
     sized = terminal or "COLUMNS" in os.environ
     columns = shutil.get_terminal_size((WIDEST, 24)).columns if sized else WIDEST

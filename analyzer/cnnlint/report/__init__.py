@@ -22,6 +22,7 @@ FORMATS = {
     "gitlab": "cnnlint.report.gitlab",
     "junit": "cnnlint.report.junit",
     "sarif": "cnnlint.report.sarif",
+    "html": "cnnlint.report.html",
 }
 """The module that renders each format."""
 

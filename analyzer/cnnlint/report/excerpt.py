@@ -36,10 +36,10 @@ def excerpt(layers: tuple[str, ...], sites: dict[str, Site], view: View) -> Iter
         previous = row
         held = f"  {site.parameters:,} parameters" if site.parameters else ""
         text = f"{names[row]:<{across}}  {site.label:<{labels}}  {extents(site.output_shape):<{shapes}}{held}".rstrip()
-        mark = ARROW if row == meant else " "
+        mark = view.paint(ARROW, "strong") if row == meant else " "
         style = "strong" if row == meant else None if row in named else "faint"
         gutter = view.paint("   | ", "accent")
-        yield f"{gutter}{view.paint(mark, 'strong')} {view.paint(text, style) if style else text}"
+        yield f"{gutter}{mark} {view.paint(text, style) if style else text}"
 
 
 def _with_neighbours(named: list[str], sites: dict[str, Site]) -> list[str]:

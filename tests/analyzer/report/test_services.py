@@ -162,7 +162,7 @@ def test_markdown_cells_hold_no_markup_of_layers_or_messages():
 HOSTILE = "conv\x1b[2J\x9b31m\n1 model: no findings\r\u202e"
 
 
-@pytest.mark.parametrize("form", ["text", "concise", "github", "markdown"])
+@pytest.mark.parametrize("form", ["text", "concise", "github", "markdown", "html"])
 def test_a_layer_name_can_neither_steer_a_terminal_nor_forge_a_line(form):
     hostile = finding(layers=(HOSTILE,), message=f"About {HOSTILE}.", suggestion=f"Mend {HOSTILE}")
     subject = report(model(HOSTILE, findings=(hostile,), sites={}, notes=(HOSTILE,)))
@@ -177,3 +177,15 @@ def test_a_path_that_is_no_unicode_is_spelled_out(form):
     text = shown(form, report(model("net\udcff.onnx", findings=(FLATTENED,)), model("b\udcff", error="b\udcff: bad")))
     text.encode("utf-8")
     assert "net" in text
+
+
+def test_html_is_one_well_formed_file_without_scripts_or_requests():
+    tricky = finding(layers=("a<script>alert(1)</script>",), message="<b>&</b>", suggestion="Do\n<x>")
+    page = shown("html", report(model("<net>.onnx", findings=(tricky, ERROR), budgets=BUDGETS), FULL.models[2]))
+    body = page.partition("</head>")[2].removesuffix("</html>\n").replace("<details open>", "<details>")
+    root = ElementTree.fromstring(body)
+    text = "".join(root.itertext())
+    for part in ("a<script>alert(1)</script>", "<b>&</b>", "<net>.onnx", "the file is empty", "138,357,544"):
+        assert part in text
+    for banned in ("<script", "<link", "<img", "http:", "https:", "url("):
+        assert banned not in page

@@ -1,0 +1,101 @@
+"""The report as one HTML file that needs nothing else: no script, no font, no request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+from cnnlint.finding import Finding
+from cnnlint.report.anchors import relative
+from cnnlint.report.budget_lines import NAMES
+from cnnlint.report.excerpt import excerpt
+from cnnlint.report.printable import printable_report
+from cnnlint.report.quantities import brief, count, share, size
+from cnnlint.report.tally import tally
+from cnnlint.report.view import View
+from cnnlint.results import BudgetResult, LintReport, ModelReport
+
+STYLE = """
+:root { color-scheme: light dark; --error: #c62828; --warning: #a15c00; --info: #00708a; --good: #2e7d32;
+  --line: color-mix(in srgb, currentColor 20%, transparent); }
+@media (prefers-color-scheme: dark) {
+  :root { --error: #ff8a80; --warning: #ffca6a; --info: #6fd3ee; --good: #8fd694; } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.3rem } h2 { font-size: 1.1rem; margin: 2rem 0 .2rem; overflow-wrap: anywhere }
+table { border-collapse: collapse; margin: .8rem 0 } th, td { padding: .2rem .8rem .2rem 0; text-align: left }
+td.number { text-align: right; font-variant-numeric: tabular-nums } th { border-bottom: 1px solid var(--line) }
+details { border-top: 1px solid var(--line); padding: .4rem 0 } summary { cursor: pointer; overflow-wrap: anywhere }
+pre { overflow-x: auto; padding: .6rem .8rem; border: 1px solid var(--line); border-radius: 4px; font-size: 13px }
+.label { font: 600 12px ui-monospace, monospace } .error { color: var(--error) } .warning { color: var(--warning) }
+.info { color: var(--info) } .good { color: var(--good) } .facts { opacity: .75 }
+"""
+
+
+def render(report: LintReport, view: View) -> str:  # noqa: ARG001 - the signature of every format
+    """Return the page: the count, then each model with its budgets and its findings, the grave ones opened."""
+    report = printable_report(report)
+    body = [line for model in report.models for line in _model(model)]
+    lines = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8"><title>cnnlint</title>',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<style>{STYLE}</style></head><body>",
+        f"<h1>cnnlint {escape(report.cnnlint)}</h1>",
+        f"<p>{escape(tally(report, View()))}</p>",
+        *body,
+        "</body></html>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _model(model: ModelReport) -> Iterator[str]:
+    yield f"<section><h2>{escape(relative(model.path))}</h2>"
+    if model.error is not None:
+        yield f'<p class="error">{escape(model.error)}</p></section>'
+        return
+    yield (
+        f'<p class="facts">{count(model.parameters)} parameters · {brief(model.macs)} MACs · '
+        f"weights {size(model.weight_bytes)} · peak activations {size(model.peak_activation_bytes)}</p>"
+    )
+    if model.budgets:
+        yield "<table><tr><th></th><th>Budget</th><th>Measured</th><th>Limit</th><th>Margin</th></tr>"
+        yield from (_budget(budget) for budget in model.budgets)
+        yield "</table>"
+    for finding in model.findings:
+        yield from _finding(finding, model)
+    if not model.findings:
+        yield '<p class="good">no findings</p>'
+    yield from (f"<p>{escape(note)}</p>" for note in model.notes)
+    yield "</section>"
+
+
+def _budget(budget: BudgetResult) -> str:
+    verdict = '<span class="good">kept</span>' if budget.passed else '<strong class="error">over</strong>'
+    measured = budget.reason or "unknown" if budget.measured is None else _amount(budget, budget.measured)
+    margin = "" if budget.margin is None else _amount(budget, budget.margin)
+    name = NAMES.get(budget.quantity, budget.quantity) + (f" ({budget.message})" if budget.message else "")
+    numbers = "".join(
+        f'<td class="number">{escape(text)}</td>' for text in (measured, _amount(budget, budget.limit), margin)
+    )
+    return f"<tr><td>{verdict}</td><td>{escape(name)}</td>{numbers}</tr>"
+
+
+def _amount(budget: BudgetResult, number: float) -> str:
+    return share(number) if budget.quantity == "layer_share" else count(int(number))
+
+
+def _finding(finding: Finding, model: ModelReport) -> Iterator[str]:
+    opened = " open" if finding.severity == "error" else ""
+    where = f" <code>{escape(finding.layers[0])}</code>" if finding.layers else ""
+    yield f'<details{opened}><summary><span class="label {finding.severity}">{finding.severity} {escape(finding.code)}'
+    yield f"</span>{where} {escape(finding.message)}</summary>"
+    if drawn := list(excerpt(finding.layers, model.sites, View())):
+        yield f"<pre>{escape(chr(10).join(line.removeprefix('   | ') for line in drawn))}</pre>"
+    if finding.suggestion:
+        sentence, *code = finding.suggestion.splitlines()
+        yield f"<p><strong>Help:</strong> {escape(sentence)}</p>"
+        if code:
+            yield f"<pre>{escape(chr(10).join(code))}</pre>"
+    if finding.proof is not None and finding.proof.equivalent:
+        yield f"<p>Proved: largest relative error {finding.proof.max_rel_error:.2g} with onnxruntime.</p>"
+    yield f"<p><code>cnnlint explain {escape(finding.code)}</code></p></details>"
