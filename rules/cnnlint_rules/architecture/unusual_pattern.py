@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cnnlint.analysis.pattern import compress, decompose, text, textbook
+from cnnlint.analysis.pattern import decompose, textbook
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.graph.layers import Conv
@@ -48,14 +48,13 @@ class UnusualPattern(ModelRule, code="AR001", severity=Severity.INFO, confidence
         if next(graph.of_kind(Conv), None) is None:
             yield self.skip(reason="the network has no convolution")
             return
-        sequence = decompose(graph)
-        form = textbook(sequence)
+        form = textbook(decompose(graph))
         if form is None:
             yield self.skip(reason="the network is not sequential")
             return
-        longest = max(form.convolutions, default=0)
+        longest, stages = max(form.convolutions, default=0), len(form.convolutions)
         evidence = {
-            "stages": len(form.convolutions),
+            "stages": stages,
             "convolutions": longest,
             "max_convolutions": self.max_convolutions,
             "hidden_dense": form.hidden,
@@ -69,7 +68,7 @@ class UnusualPattern(ModelRule, code="AR001", severity=Severity.INFO, confidence
         if form.hidden > self.max_hidden:
             faults.append(f"K = {form.hidden} hidden dense layers end it, more than {self.max_hidden}")
         if not faults:
-            yield self.skip(reason=f"it follows the pattern: {text(compress(sequence))}")
+            yield self.skip(reason=f"it follows the pattern with N ≤ {longest}, M = {stages} and K = {form.hidden}")
             return
         layers = [layer for layer in graph.layers if form.misfit and layer.name == form.misfit]
         yield self.finding(

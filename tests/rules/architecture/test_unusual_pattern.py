@@ -15,7 +15,7 @@ LENET = (
 def test_lenet_5_follows_the_pattern(lint):
     walk = lint(UnusualPattern(), LENET)
     assert not walk.findings
-    assert "follows the pattern" in walk.near_misses["AR001"][0].reason
+    assert "follows the pattern with N ≤ 1, M = 2 and K = 2" in walk.near_misses["AR001"][0].reason
 
 
 @pytest.mark.parametrize("name", ["bvlc_alexnet", "zfnet512"])
