@@ -31,6 +31,8 @@ from cnnlint.frontends import load
 from cnnlint.graph.layers import Activation, Resize, Transpose
 from cnnlint.testing import to_graph
 
+FIXTURES = Path(__file__).parents[3] / "fixtures" / "models"
+
 VGG16 = "INPUT -> [[CONV -> RELU]*2 -> POOL]*2 -> [[CONV -> RELU]*3 -> POOL]*3 -> [FC -> RELU]*2 -> FC"
 
 BOTTLENECK = "[RES[[CONV -> BN -> RELU]*2 -> CONV -> BN] -> RELU]"
@@ -127,6 +129,11 @@ def test_efficientnet_gates_are_squeeze_and_excitation() -> None:
     found = pattern(graph)
     assert "GATE" not in found
     assert "RES[CONV -> SWISH -> DWCONV -> BN -> SWISH -> SE -> CONV]*3" in found
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.onnx")), ids=lambda path: path.stem)
+def test_a_keras_model_and_its_conversion_read_the_same(path: Path) -> None:
+    assert pattern(load(str(path))) == pattern(load(str(path.with_suffix(".keras"))))
 
 
 def test_a_shortcut_s_projection_is_left_out_but_kept_in_the_structure() -> None:
