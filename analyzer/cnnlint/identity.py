@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 
-EXPORTER_NAME = re.compile(
-    r"""
-    \d*                                   # Caffe2, and TorchScript without scopes
-    | \w+__\d+                            # tf2onnx: Conv__1814, const_fold_opt__12
-    | (node_|onnx::)\w+_\d+               # PyTorch: node_Conv_12, onnx::Conv_137
-    | [A-Z][A-Za-z0-9]*_\d+               # TorchScript without scopes: Conv_12
-    """,
-    re.VERBOSE,
-)
-
-KERAS_NAME = re.compile(
-    r"""
-    ( (depthwise_|separable_)?conv[123]d(_transpose)? | dense | embedding | (multi_head_)?attention
-    | batch_normalization | layer_normalization | group_normalization
-    | activation | re_lu | leaky_re_lu | p_re_lu | elu | softmax
-    | (global_)?(max|average)_pooling[123]d | flatten | reshape | permute | (spatial_)?dropout([123]d)?
-    | zero_padding[123]d | cropping[123]d | up_sampling[123]d | rescaling
-    | add | subtract | multiply | average | maximum | minimum | concatenate | dot | input(_layer)?
-    ) (_\d+)?
-    """,
-    re.VERBOSE,
-)
+KERAS_NAMES = frozenset({
+    "conv1d", "conv2d", "conv3d", "conv1d_transpose", "conv2d_transpose", "conv3d_transpose", "depthwise_conv1d",
+    "depthwise_conv2d", "separable_conv1d", "separable_conv2d", "dense", "embedding", "attention",
+    "multi_head_attention", "batch_normalization", "layer_normalization", "group_normalization", "activation",
+    "re_lu", "leaky_re_lu", "p_re_lu", "elu", "softmax", "max_pooling1d", "max_pooling2d", "max_pooling3d",
+    "average_pooling1d", "average_pooling2d", "average_pooling3d", "global_max_pooling1d", "global_max_pooling2d",
+    "global_max_pooling3d", "global_average_pooling1d", "global_average_pooling2d", "global_average_pooling3d",
+    "flatten", "reshape", "permute", "dropout", "spatial_dropout1d", "spatial_dropout2d", "spatial_dropout3d",
+    "zero_padding1d", "zero_padding2d", "zero_padding3d", "cropping1d", "cropping2d", "cropping3d", "up_sampling1d",
+    "up_sampling2d", "up_sampling3d", "rescaling", "add", "subtract", "multiply", "average", "maximum", "minimum",
+    "concatenate", "dot", "input", "input_layer",
+})  # fmt: skip
 """Names that Keras gives by class and a counter of the process, which another model built first moves on."""
 
 
@@ -38,7 +27,17 @@ def is_generated(name: str) -> bool:
     if name.startswith("/"):  # PyTorch's module path
         return False
     last = name.rpartition("/")[2]
-    return EXPORTER_NAME.fullmatch(last) is not None or KERAS_NAME.fullmatch(last) is not None
+    stem, _, counter = last.rpartition("_")
+    if not counter.isdecimal():
+        return last in KERAS_NAMES or not last
+    if not stem:  # Caffe2, and TorchScript without scopes: 137
+        return True
+    return (
+        stem in KERAS_NAMES
+        or stem.endswith("_")  # tf2onnx: Conv__1814
+        or stem.startswith(("node_", "onnx::"))  # PyTorch: node_Conv_12, onnx::Conv_137
+        or (stem[0].isupper() and stem.isalnum())  # TorchScript without scopes: Conv_12
+    )
 
 
 def structural_identities(graph: Graph, names: Iterable[str]) -> dict[str, str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -27,10 +25,14 @@ class Folder:
     """A temporary folder that lives as long as this object."""
 
     def __init__(self) -> None:
+        import shutil  # noqa: PLC0415 - only for a model in memory
+        import tempfile  # noqa: PLC0415
+
         self.path = tempfile.mkdtemp(prefix="cnnlint-")
+        self._remove = shutil.rmtree  # at the interpreter's exit there is nothing to import from any more
 
     def __del__(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+        self._remove(self.path, ignore_errors=True)
 
 
 def path_of(model: Model) -> str:

@@ -20,7 +20,7 @@ BYTES = {
 }  # fmt: skip
 """Factors of a size; only the names with an i are binary (IEC 80000-13)."""
 
-AMOUNT = re.compile(r"(?P<whole>\d[\d_,]*)(?:\.(?P<part>\d+))?\s*(?P<unit>[A-Za-z%]*)")
+AMOUNT = r"(?P<whole>\d[\d_,]*)(?:\.(?P<part>\d+))?\s*(?P<unit>[A-Za-z%]*)"
 
 SHOWN_AS = {
     "count": "a number such as 5000000 or 5 M",
@@ -37,7 +37,7 @@ def parse_amount(written: float | str, unit: Unit) -> int | float:
     Raises:
         ConfigError: It is no amount of this unit, or negative.
     """
-    matched = AMOUNT.fullmatch(_plain(written))
+    matched = re.fullmatch(AMOUNT, _plain(written))
     if matched is None or isinstance(written, bool):
         raise _not_an_amount(written, unit)
     digits, part, suffix = matched["whole"].replace("_", "").replace(",", ""), matched["part"] or "", matched["unit"]

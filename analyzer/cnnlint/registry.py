@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
 from types import ModuleType
+from zlib import crc32
 
 from msgspec import Struct
 
@@ -152,7 +152,7 @@ def _run_file(file: Path) -> ModuleType:
     if not file.is_file():
         raise RuleError("there is no such file of rules", path=where)
     # The name is one of its own, so that a file called numpy.py does not stand in for numpy.
-    name = f"cnnlint_local_{file.stem}_{blake2b(str(file.resolve()).encode(), digest_size=4).hexdigest()}"
+    name = f"cnnlint_local_{file.stem}_{crc32(str(file.resolve()).encode()):08x}"
     spec = spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise RuleError("a file of rules ends in .py", path=where)

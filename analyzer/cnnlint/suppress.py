@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from cnnlint.finding import Finding
 
-UNTIL = re.compile(r"\s*\(\s*until\s+(?P<date>[^)]*?)\s*\)\s*$", re.IGNORECASE)
-DATE = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})(?:-(?P<day>\d{2}))?")
+UNTIL = r"\s*\(\s*[Uu]ntil\s+(?P<date>[^)]*?)\s*\)\s*$"
+DATE = r"(?P<year>\d{4})-(?P<month>\d{2})(?:-(?P<day>\d{2}))?"
 
 
 class Ignore(Struct, frozen=True, kw_only=True):
@@ -112,9 +112,9 @@ def parse_reason(written: str) -> tuple[str, date | None]:
     Raises:
         ValueError: The date is none.
     """
-    if (found := UNTIL.search(written)) is None:
+    if (found := re.search(UNTIL, written)) is None:
         return written.strip(), None
-    matched = DATE.fullmatch(found["date"])
+    matched = re.fullmatch(DATE, found["date"])
     if matched is None:
         raise ValueError(f"{found['date']!r} is no date such as 2027-01 or 2027-01-31")
     year, month, day = int(matched["year"]), int(matched["month"]), matched["day"]

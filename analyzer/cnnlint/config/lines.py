@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
-HEADER = re.compile(r"\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(?:#.*)?")
-PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
+KEY = r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
+HEADER = r"\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(?:#.*)?"
+PART = r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'"""
 
 KeyPath = tuple[str | int, ...]
 
@@ -20,10 +20,10 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     arrays = dict[KeyPath, int]()
     table: KeyPath = ()
     for number, line in enumerate(text.splitlines(), 1):
-        if header := HEADER.fullmatch(line):
+        if header := re.fullmatch(HEADER, line):
             table = _indexed(_parts(header[2]), arrays, opens_item=header[1] == "[[")
             lines.setdefault(table, number)
-        elif found := KEY.match(line):
+        elif found := re.match(KEY, line):
             path = (*table, *_parts(found[1]))
             for length in range(len(table) + 1, len(path) + 1):
                 lines.setdefault(path[:length], number)
@@ -39,7 +39,7 @@ def line_of(path: KeyPath, lines: dict[KeyPath, int]) -> int | None:
 
 
 def _parts(written: str) -> KeyPath:
-    return tuple(part.strip("\"'") for part in PART.findall(written))
+    return tuple(part.strip("\"'") for part in re.findall(PART, written))
 
 
 def _indexed(names: KeyPath, arrays: dict[KeyPath, int], *, opens_item: bool) -> KeyPath:
