@@ -7,7 +7,6 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cnnlint.analysis.pattern import decompose, textbook
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.graph.layers import Conv
@@ -44,6 +43,8 @@ class UnusualPattern(ModelRule, code="AR001", severity=Severity.INFO, confidence
 
     def check(self, context: Context) -> Iterator[Remark | NearMiss]:
         """Yield where a sequential network departs from the form."""
+        from cnnlint.analysis.pattern import decompose, textbook  # noqa: PLC0415 - an opinion that few runs ask for
+
         graph = context.graph
         if next(graph.of_kind(Conv), None) is None:
             yield self.skip(reason="the network has no convolution")

@@ -72,7 +72,7 @@ class LargeKernel(LayerRule[Conv], code="CV001", severity=Severity.WARNING, conf
             return
         by = "×".join("3" * len(layer.kernel_size))
         macs = context.layer_macs(layer)
-        told = "" if macs is None else f" and takes {macs:,} multiply-accumulates"
+        told = "" if macs is None else f" and takes {macs / 1e6:,.1f} M MACs"
         yield self.finding(
             layer,
             message=f"A {size} kernel from {channels:,} to {layer.filters:,} channels holds {now:,} weights{told};"
