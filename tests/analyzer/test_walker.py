@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-import networks
 import pytest
 
+import networks
 from cnnlint.context import Context
 from cnnlint.errors import ModelError
 from cnnlint.finding import Advice, Severity
