@@ -81,8 +81,8 @@ class MissingBottleneck(LayerRule[Conv], code="CV003", severity=Severity.INFO, c
         size = " × ".join(str(extent) for extent in layer.kernel_size)
         yield self.finding(
             layer,
-            message=f"A {size} convolution reads {channels:,} channels with {now:,} weights and {macs / 1e6:,.1f} M MACs"
-            f" ({share:.0%} of the network's); behind a 1 × 1 reduction to {reduced:,} the two take {after:,} and"
+            message=f"A {size} convolution reads {channels:,} channels with {now:,} weights and {macs / 1e6:,.1f} M"
+            f" MACs ({share:.0%} of the network's); behind a 1 × 1 reduction to {reduced:,} the two take {after:,} and"
             f" {macs_after / 1e6:,.1f} M.",
             evidence={
                 "weights": now,
