@@ -4,7 +4,8 @@
 
 Every net is built untrained, its norms and biases moved away from 0 and 1 by seeded noise, converted, and run by Keras
 and by onnxruntime (graph optimisations off) on the same seeded input, up to the values before its softmax. What was
-measured is kept in docs/conversions.json, so that one net can be measured again; each runs in a process of its own.
+measured is kept in docs/conversions.json: without names, the nets that it lacks are measured. Each runs in a process of
+its own.
 """
 
 from __future__ import annotations
@@ -91,10 +92,10 @@ def nets() -> list[str]:
 
 
 def main(names: list[str]) -> None:
-    """Measure the nets called `names`, all of them if there are none, and write the page."""
+    """Measure the nets called `names`, those never measured if there are none, and write the page."""
     store = DOCS / "conversions.json"
     results: dict[str, Any] = json.loads(store.read_text()) if store.exists() else {}
-    for name in names or nets():
+    for name in names or [name for name in nets() if name not in results]:
         done = subprocess.run(
             [sys.executable, __file__, "--measure", name], capture_output=True, text=True, check=False
         )
@@ -103,8 +104,8 @@ def main(names: list[str]) -> None:
         results[name] = json.loads(done.stdout.splitlines()[-1])
         print(row(results[name]), flush=True)
         store.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
-    lines = [row(results[name]) for name in sorted(results)]
-    (DOCS / "conversions.md").write_text(HEADER + "\n".join(lines) + "\n")
+        lines = [row(results[name]) for name in sorted(results)]
+        (DOCS / "conversions.md").write_text(HEADER + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -23,3 +23,10 @@ def test_a_page_that_was_changed_or_belongs_to_no_rule_is_stale(generator, tmp_p
     assert generator["stale"](tmp_path) == ["rules/FC001.md", "rules/ZZ001.md"]
     generator["write"](tmp_path)
     assert generator["stale"](tmp_path) == []
+
+
+def test_every_format_is_documented():
+    from cnnlint.report import FORMATS
+
+    text = (GENERATOR.parent / "reports.md").read_text(encoding="utf-8")
+    assert [form for form in FORMATS if f"| `{form}` |" not in text] == []

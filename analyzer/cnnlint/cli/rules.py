@@ -55,9 +55,9 @@ def _beside(head: str, text: str, used: int, view: View) -> Iterator[str]:
     room = view.width - used
     if room < 30:
         yield head.rstrip()
-        yield from (f"       {line}" for line in wrap(text, view.width - 7))
+        yield from (f"       {line}" for line in wrap(text, view.width - 7, break_on_hyphens=False))
         return
-    first, *rest = wrap(text, room)
+    first, *rest = wrap(text, room, break_on_hyphens=False)
     yield f"{head}  {first}"
     yield from (f"{'':<{used}}{line}" for line in rest)
 

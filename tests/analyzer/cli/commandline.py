@@ -21,10 +21,10 @@ def cnnlint(*args, cwd=None, **environment):
 def modules_loaded_by(*args, cwd=None):
     """Return the exit code and the modules that are loaded when `cnnlint ARGS` ends."""
     script = (
-        "import sys\nsys.argv[1:] = {args}\nfrom cnnlint.cli import main\ncode = None\n"
+        f"import sys\nsys.argv[1:] = {[str(arg) for arg in args]}\nfrom cnnlint.cli import main\ncode = None\n"
         "try:\n    main()\nexcept SystemExit as stop:\n    code = stop.code\n"
         "print(code, *sorted(sys.modules), file=sys.stderr)"
-    ).format(args=[str(arg) for arg in args])
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True, cwd=cwd, timeout=120
     )

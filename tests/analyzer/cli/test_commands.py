@@ -4,8 +4,9 @@ import sys
 from importlib.metadata import version
 
 import pytest
-from analyzer.cli.commandline import MODELS, cnnlint
 from click.testing import CliRunner
+
+from analyzer.cli.commandline import MODELS, cnnlint
 from cnnlint.cli.commands import commands
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from analyzer.cli.commandline import MODELS, modules_loaded_by
 
 HEAVY = {"numpy", "onnx", "onnxruntime", "h5py", "tensorflow", "keras", "tf2onnx"}

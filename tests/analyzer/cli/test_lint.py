@@ -3,8 +3,9 @@ import re
 
 import jsonschema
 import pytest
-from analyzer.cli.commandline import MODELS, cnnlint
 from click.testing import CliRunner
+
+from analyzer.cli.commandline import MODELS, cnnlint
 from cnnlint.cli.commands import commands
 from cnnlint.report.schema import json_schema
 

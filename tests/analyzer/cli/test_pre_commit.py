@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from analyzer.cli.commandline import MODELS
 
 ROOT = Path(__file__).parents[3]

@@ -2,6 +2,7 @@ import io
 import time
 
 import pytest
+
 from cnnlint.cli import progress as progress_module
 from cnnlint.cli.progress import progress
 

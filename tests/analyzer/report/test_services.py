@@ -3,6 +3,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
+
 from analyzer.report.reports import BUDGETS, FLATTENED, finding, model, report
 from cnnlint.finding import Severity
 from cnnlint.report import FORMATS, render
