@@ -54,7 +54,7 @@ class LocalFolder:
         known = self._files.get(location)
         if known is not None:
             return known
-        if _leaves(location):
+        if leaves(location):
             raise self._outside(location, tensor)
         path = os.path.join(os.path.dirname(self._model), os.path.normpath(location))
         real = os.path.realpath(path)
@@ -125,7 +125,7 @@ def _number(entries: dict[str, str], key: str, tensor: str) -> int | None:
     return int(text)
 
 
-def _leaves(location: str) -> bool:
+def leaves(location: str) -> bool:
     """Return whether `location` names, on any operating system, a place that need not be in the folder."""
     parts = location.replace("\\", "/").split("/")
     return (

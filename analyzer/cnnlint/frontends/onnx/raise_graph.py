@@ -61,11 +61,10 @@ def raise_model(model: ModelRecord, inputs: Mapping[str, Shape] | None = None) -
     state.declare([*graph.value_infos.values(), *graph.outputs] if not inputs else [])
     state.index_readers(nodes)
     state.add_initializers(graph.initializers)
+    # constants come first: an input's layout may be read off the shape that a Reshape gives it
+    _lower(state, (node for node in nodes if node.op_type == "Constant"))
     _add_inputs(state, graph.inputs, graph, inputs or {})
-    for node in nodes:
-        _check_domain(node, model)
-        state.node = node
-        _handler(node)(state)
+    _lower(state, (node for node in nodes if node.op_type != "Constant"))
     for value in graph.outputs:
         found = state.get(value.name)
         if found is None:
@@ -74,6 +73,13 @@ def raise_model(model: ModelRecord, inputs: Mapping[str, Shape] | None = None) -
     canonicalize(draft)
     rename(draft, model)
     return draft.freeze(_source(model, state), unused=_unused(graph, nodes), ignores=_ignores(model))
+
+
+def _lower(state: Lowering, nodes: Iterable[NodeRecord]) -> None:
+    for node in nodes:
+        _check_domain(node, state.model)
+        state.node = node
+        _handler(node)(state)
 
 
 @cache

@@ -1,0 +1,302 @@
+"""What exporters write for one layer is raised to that layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper, parser
+
+from cnnlint.context import Context
+from cnnlint.errors import ModelError
+from cnnlint.frontends import load_onnx_bytes
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layers import Activation, BatchNorm, Conv, Dense, Flatten, GlobalPool, Opaque
+
+HEAD = '<ir_version: 8, opset_import: ["" : 17]>'
+
+
+def raised(text: str, *, head: str = HEAD, **weights: tuple[int, ...]) -> Graph:
+    """Raise ONNX text, with an initializer of ones for each named shape."""
+    model = parser.parse_model(head + text)
+    for name, shape in weights.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.ones(shape, np.float32), name))
+    return load_onnx_bytes(model.SerializeToString())
+
+
+def kinds(graph: Graph) -> list[str]:
+    return [layer.function if isinstance(layer, Activation) else layer.kind for layer in graph.layers]
+
+
+def test_matmul_and_add_are_a_dense_layer() -> None:
+    graph = raised("agraph (float[N,8] x) => (float[N,4] y) { h = MatMul(x, w) y = Add(h, b) }", w=(8, 4), b=(4,))
+    (dense,) = graph.layers
+    assert isinstance(dense, Dense)
+    assert (dense.units, dense.use_bias, dense.parameters) == (4, True, 36)
+
+
+def test_a_batched_dense_between_reshapes_works_on_the_last_axis() -> None:
+    graph = raised(
+        """agraph (float[N,7,7,8] x) => (float[N,7,7,4] y) {
+            rows = Constant<value_ints = [-1, 8]>() back = Constant<value_ints = [-1, 7, 7, 4]>()
+            flat = Reshape(x, rows) h = MatMul(flat, w) s = Add(h, b) y = Reshape(s, back) }""",
+        w=(8, 4),
+        b=(4,),
+    )
+    (dense,) = graph.layers
+    assert isinstance(dense, Dense)
+    assert dense.use_bias
+    assert dense.output.shape == ("N", 7, 7, 4)
+    assert Context(graph).macs == 7 * 7 * 8 * 4
+
+
+@pytest.mark.parametrize(
+    ("body", "function"),
+    [
+        ("s = Sigmoid(x) y = Mul(x, s)", "swish"),
+        ("s = Sigmoid(x) y = Mul(s, x)", "swish"),
+        ("y = HardSwish(x)", "hard_swish"),
+        (
+            "a = Constant<value_float = 3.0>() l = Constant<value_float = 0.0>() h = Constant<value_float = 6.0>()"
+            "t = Add(x, a) c = Clip(t, l, h) m = Mul(x, c) y = Div(m, h)",
+            "hard_swish",
+        ),
+        ("p = Softplus(x) t = Tanh(p) y = Mul(x, t)", "mish"),
+        (
+            "r = Constant<value_float = 1.4142135>() one = Constant<value_float = 1.0>() half = Constant<value_float = 0.5>()"
+            "d = Div(x, r) e = Erf(d) p = Add(e, one) m = Mul(x, p) y = Mul(m, half)",
+            "gelu",
+        ),
+        (
+            "r = Constant<value_float = 1.4142135>() one = Constant<value_float = 1.0>() half = Constant<value_float = 0.5>()"
+            "h = Mul(x, half) d = Div(x, r) e = Erf(d) p = Add(e, one) y = Mul(h, p)",
+            "gelu",
+        ),
+        ("l = Constant<value_float = 0.0>() h = Constant<value_float = 6.0>() y = Clip(x, l, h)", "relu6"),
+    ],
+)
+def test_spelled_out_activations_are_one_layer(body: str, function: str) -> None:
+    assert kinds(raised(f"agraph (float[N,4,8,8] x) => (float[N,4,8,8] y) {{ {body} }}")) == [function]
+
+
+def test_a_gate_of_another_tensor_is_no_swish() -> None:
+    graph = raised("agraph (float[N,4] x, float[N,4] z) => (float[N,4] y) { s = Sigmoid(z) y = Mul(x, s) }")
+    assert kinds(graph) == ["sigmoid", "Multiply"]
+
+
+def test_a_scale_and_shift_per_channel_is_a_folded_norm() -> None:
+    graph = raised(
+        "agraph (float[N,3,8,8] x) => (float[N,4,8,8] y) { h = Conv(x, w) s = Mul(h, g) y = Add(s, b) }",
+        w=(4, 3, 1, 1),
+        g=(1, 4, 1, 1),
+        b=(4, 1, 1),
+    )
+    conv, norm = graph.layers
+    assert isinstance(conv, Conv)
+    assert isinstance(norm, BatchNorm)
+    assert norm.folded
+    assert graph.parameters == 12 + 8
+
+
+def test_caffe_style_norms_are_one_layer() -> None:
+    graph = raised(
+        """agraph (float[1,3,8,8] x) => (float[1,4,8,8] y) {
+            h = Conv(x, w) n = BatchNormalization(h, g, b, m, v)
+            g2 = Unsqueeze<axes = [1, 2]>(s) b2 = Unsqueeze<axes = [1, 2]>(t) p = Mul(n, g2) y = Add(p, b2) }""",
+        head='<ir_version: 3, opset_import: ["" : 9]>',
+        w=(4, 3, 1, 1),
+        **dict.fromkeys("gbmvst", (4,)),
+    )
+    assert kinds(graph) == ["Conv", "BatchNorm"]
+    assert graph.parameters == 12 + 6 * 4
+
+
+def test_channels_last_images_are_turned_at_the_border() -> None:
+    graph = raised(
+        """agraph (float[N,8,10,3] x) => (float[N,320] y) {
+            t = Transpose<perm = [0, 3, 1, 2]>(x) h = Conv(t, w) r = Relu(h)
+            u = Transpose<perm = [0, 2, 3, 1]>(r) s = Constant<value_ints = [-1, 320]>() y = Reshape(u, s) }""",
+        w=(4, 3, 1, 1),
+    )
+    conv, _, flatten = graph.layers
+    assert graph.inputs[0].shape == ("N", 3, 8, 10)
+    assert graph.source.layout == "channels_last"
+    assert conv.output.shape == ("N", 4, 8, 10)
+    assert isinstance(flatten, Flatten)
+    assert flatten.order == "channels_last"
+
+
+def test_a_grey_image_moved_by_reshape_is_turned_at_the_border() -> None:
+    graph = raised(
+        """agraph (float[N,28,28,1] x) => (float[N,4,28,28] y) {
+            s = Constant<value_ints = [-1, 1, 28, 28]>() t = Reshape(x, s) y = Conv(t, w) }""",
+        w=(4, 1, 1, 1),
+    )
+    assert kinds(graph) == ["Conv"]
+    assert graph.inputs[0].shape == ("N", 1, 28, 28)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "p = GlobalAveragePool(x) y = Flatten(p)",
+        "p = GlobalAveragePool(x) a = Constant<value_ints = [2, 3]>() y = Squeeze(p, a)",
+        "y = ReduceMean<axes = [2, 3], keepdims = 0>(x)",
+        "p = ReduceMean<axes = [-1, -2], keepdims = 1>(x) s = Constant<value_ints = [0, -1]>() y = Reshape(p, s)",
+        "p = AveragePool<kernel_shape = [7, 7]>(x) y = Flatten(p)",
+    ],
+)
+def test_every_way_to_pool_globally_is_one_layer(body: str) -> None:
+    graph = raised(f"agraph (float[N,4,7,7] x) => (float[N,4] y) {{ {body} }}")
+    (pool,) = graph.layers
+    assert isinstance(pool, GlobalPool)
+    assert (pool.mode, pool.output.shape) == ("avg", ("N", 4))
+
+
+def test_shape_arithmetic_is_folded_away() -> None:
+    graph = raised(
+        """agraph (float[N,4,7,7] x) => (float[N,196] y) {
+            s = Shape(x) i = Constant<value_int = 0>() n = Gather(s, i) a = Constant<value_ints = [0]>()
+            m = Unsqueeze(n, a) r = Constant<value_ints = [-1]>() t = Concat<axis = 0>(m, r) y = Reshape(x, t) }"""
+    )
+    (flatten,) = graph.layers
+    assert isinstance(flatten, Flatten)
+    assert flatten.output.shape == ("N", 196)
+
+
+def test_padding_before_a_convolution_is_its_own() -> None:
+    graph = raised(
+        """agraph (float[N,3,8,8] x) => (float[N,4,8,8] y) {
+            p = Constant<value_ints = [0, 0, 1, 1, 0, 0, 1, 1]>() q = Pad(x, p) y = Conv(q, w) }""",
+        w=(4, 3, 3, 3),
+    )
+    (conv,) = graph.layers
+    assert isinstance(conv, Conv)
+    assert conv.padding == ((1, 1), (1, 1))
+    assert [part.op for part in conv.origin] == ["Pad", "Conv"]
+
+
+def test_a_shared_weight_counts_once() -> None:
+    graph = raised(
+        "agraph (float[N,4] x) => (float[N,4] y) { h = MatMul(x, w) r = Relu(h) y = MatMul(r, w) }", w=(4, 4)
+    )
+    assert graph.parameters == 16
+    assert Context(graph).macs == 32
+
+
+@pytest.mark.parametrize(
+    ("body", "shape"),
+    [
+        ("v = Identity(w) y = MatMul(x, v)", (8, 4)),
+        ("v = Transpose<perm = [1, 0]>(w) y = MatMul(x, v)", (4, 8)),
+        ("s = Constant<value_ints = [8, 4]>() v = Reshape(w, s) y = MatMul(x, v)", (32,)),
+        ("v = Cast<to = 1>(w) y = MatMul(x, v)", (8, 4)),
+        ("a = Constant<value_ints = [1]>() v = Squeeze(w, a) y = MatMul(x, v)", (8, 1, 4)),
+    ],
+)
+def test_a_weight_counts_through_what_only_changes_its_form(body: str, shape: tuple[int, ...]) -> None:
+    graph = raised(f"agraph (float[N,8] x) => (float[N,4] y) {{ {body} }}", w=shape)
+    assert kinds(graph) == ["Dense"]
+    assert graph.parameters == 32
+
+
+def test_weights_inside_control_flow_count_and_its_macs_are_unknown() -> None:
+    graph = raised(
+        """agraph (float[N,8] x, bool c) => (float[N,4] y) {
+            y = If(c) <then_branch = a () => (float[N,4] p) { p = MatMul(x, w) },
+                       else_branch = b () => (float[N,4] q) { q = MatMul(x, v) }> }""",
+        w=(8, 4),
+        v=(8, 4),
+    )
+    (branch,) = graph.layers
+    assert isinstance(branch, Opaque)
+    assert graph.parameters == 64
+    assert Context(graph).macs is None
+
+
+def test_model_local_functions_are_inlined() -> None:
+    model = parser.parse_model(
+        """<ir_version: 9, opset_import: ["" : 17, "local" : 1]>
+        agraph (float[N,8] x) => (float[N,4] y) { y = local.fc(x, w, b) }
+        <opset_import: ["" : 17], domain: "local"> fc (a, k, c) => (r) { m = MatMul(a, k) s = Add(m, c) r = Relu(s) }"""
+    )
+    for name, shape in {"w": (8, 4), "b": (4,)}.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.ones(shape, np.float32), name))
+    graph = load_onnx_bytes(model.SerializeToString())
+    assert kinds(graph) == ["Dense", "relu"]
+    assert graph.parameters == 36
+
+
+def test_a_transposed_convolution_costs_each_input_times_each_tap() -> None:
+    graph = raised(
+        "agraph (float[1,6,5,5] x) => (float[1,4,11,11] y) { y = ConvTranspose<strides = [2, 2]>(x, w) }",
+        w=(6, 4, 3, 3),
+    )
+    assert Context(graph).macs == 5 * 5 * 6 * 4 * 3 * 3
+    assert graph.layers[0].output.shape == (1, 4, 11, 11)
+
+
+def test_an_unused_initializer_is_no_parameter_and_is_kept_apart() -> None:
+    graph = raised("agraph (float[N,4] x) => (float[N,4] y) { y = Relu(x) }", dead=(100,))
+    assert graph.parameters == 0
+    assert [(weight.name, weight.nbytes) for weight in graph.unused] == [("dead", 400)]
+
+
+def test_an_operator_of_a_foreign_domain_is_opaque_with_its_weights() -> None:
+    graph = raised(
+        "agraph (float[N,4] x) => (float[N,4] y) { y = com.acme.Magic(x, w) }",
+        head='<ir_version: 8, opset_import: ["" : 17, "com.acme" : 1]>',
+        w=(4, 4),
+    )
+    (layer,) = graph.layers
+    assert isinstance(layer, Opaque)
+    assert "com.acme" in layer.reason
+    assert graph.parameters == 16
+    assert Context(graph).macs is None
+
+
+def test_a_tensor_of_a_claimed_trillion_elements_is_only_a_number() -> None:
+    model = parser.parse_model(HEAD + "agraph (float[N,4] x) => (float[N,4] y) { y = Relu(x) }")
+    node = helper.make_node("ConstantOfShape", ["big"], ["filled"])
+    model.graph.initializer.append(numpy_helper.from_array(np.array([2**20, 2**20]), "big"))
+    model.graph.node.append(node)
+    model.graph.output.append(helper.make_tensor_value_info("filled", TensorProto.FLOAT, None))
+    graph = load_onnx_bytes(model.SerializeToString())
+    assert graph.outputs[1].shape == (2**20, 2**20)
+
+
+def test_a_cycle_is_named() -> None:
+    with pytest.raises(ModelError, match="cyclic.*first.*second"):
+        load_onnx_bytes(_model(("Relu", "first", "b", "a"), ("Relu", "second", "a", "b")))
+
+
+def test_an_input_that_nothing_produces_is_named() -> None:
+    with pytest.raises(ModelError, match="'lost'.*'ghost', which nothing produces"):
+        load_onnx_bytes(_model(("Relu", "lost", "ghost", "a")))
+
+
+def test_nodes_in_any_acyclic_order_are_put_in_order() -> None:
+    graph = load_onnx_bytes(_model(("Relu", "later", "b", "a"), ("Tanh", "sooner", "x", "b")))
+    assert [layer.name for layer in graph.layers] == ["sooner", "later"]
+
+
+def test_a_domain_that_the_file_does_not_import_is_named() -> None:
+    with pytest.raises(ModelError, match=r"Magic.*com\.acme.*imports no version"):
+        raised("agraph (float[N,4] x) => (float[N,4] y) { y = com.acme.Magic(x) }")
+
+
+def _model(*nodes: tuple[str, str, str, str]) -> bytes:
+    made = [helper.make_node(op, [source], [target], name=name) for op, name, source, target in nodes]
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])
+    result = helper.make_tensor_value_info("a", TensorProto.FLOAT, [1, 4])
+    return helper.make_model(helper.make_graph(made, "g", [value], [result]), ir_version=8).SerializeToString()
+
+
+def test_opsets_are_read_from_seven_on() -> None:
+    for opset in range(7, onnx.defs.onnx_opset_version() + 1):
+        graph = raised(
+            "agraph (float[1,3,8,8] x) => (float[1,4] y) { h = Conv(x, w) r = Relu(h) p = GlobalAveragePool(r) y = Flatten(p) }",
+            head=f'<ir_version: 8, opset_import: ["" : {opset}]>',
+            w=(4, 3, 3, 3),
+        )
+        assert kinds(graph) == ["Conv", "relu", "GlobalPool"]
