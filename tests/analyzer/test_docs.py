@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from cnnlint.report import FORMATS
+
 GENERATOR = Path(__file__).parents[2] / "docs" / "generate.py"
 
 
@@ -26,7 +28,5 @@ def test_a_page_that_was_changed_or_belongs_to_no_rule_is_stale(generator, tmp_p
 
 
 def test_every_format_is_documented():
-    from cnnlint.report import FORMATS
-
     text = (GENERATOR.parent / "reports.md").read_text(encoding="utf-8")
     assert [form for form in FORMATS if f"| `{form}` |" not in text] == []
