@@ -11,6 +11,9 @@ JOINS = frozenset({"RES", "ADD", "CAT", "GATE"})
 DEEPEST = 64
 """Brackets inside one another; real networks need five or so."""
 
+MOST_DIGITS = 5
+"""Digits of how often something is repeated."""
+
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<arrow>->|→)|(?P<mark>[\[\]|*])|(?P<name>@[\w./]+)|(?P<word>[^\W_][\w.×,]*)|(?P<other>.)"
 )
@@ -129,9 +132,12 @@ class _Parser:
     def times(self) -> int:
         if not self.take("*"):
             return 1
-        if not self.seen.isdecimal() or self.group != "word" or int(self.seen[:9]) == 0:
+        if not self.seen.isdecimal() or self.group != "word" or not self.seen.strip("0"):
             raise self.error(f"expected how many times and not {self.seen!r}", self.at, "[...]*2")
-        return int(self.word().text)
+        word = self.word()
+        if len(word.text) > MOST_DIGITS:
+            raise self.error(f"no network repeats anything {word.text} times", word.at)
+        return int(word.text)
 
     def step(self) -> Step:
         if self.group != "word":

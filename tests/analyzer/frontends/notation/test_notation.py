@@ -10,7 +10,7 @@ import onnxruntime as ort
 import pytest
 from onnx import numpy_helper
 
-from cnnlint.frontends.notation import NotationError, is_notation, to_onnx
+from cnnlint.frontends.notation import NotationError, emitter, is_notation, to_onnx
 
 SYMBOLS = {"N": 2, "H": 40, "W": 48}
 
@@ -117,7 +117,8 @@ def test_batch_norm_uses_the_batch_only_in_training() -> None:
 
 
 def test_steps_are_named_by_kind_and_number() -> None:
-    text = "INPUT 3x8x8 -> [CONV 4 3x3 -> BN -> RELU]*2 -> RES[CONV 4 3x3] -> RELU6 -> CAT[ID | DWCONV 3x3] -> POOL -> FC 2"
+    blocks = "[CONV 4 3x3 -> BN -> RELU]*2 -> RES[CONV 4 3x3] -> RELU6 -> CAT[ID | DWCONV 3x3]"
+    text = f"INPUT 3x8x8 -> {blocks} -> POOL -> FC 2"
     assert names(text) == [
         "conv1", "bn1", "relu1", "conv2", "bn2", "relu2", "conv3", "add1", "relu6_1", "dwconv1", "concat1", "pool1",
         "flatten1", "fc1",
@@ -136,7 +137,8 @@ def test_same_text_gives_the_same_bytes_and_another_seed_other_weights() -> None
 
 
 def test_seed_network_has_its_parameters() -> None:
-    text = "INPUT 3x224x224 -> CONV 16 2x2 valid -> POOL -> CONV 32 2x2 valid -> POOL -> CONV 64 2x2 valid -> GAP -> FC 133"
+    body = "CONV 16 2x2 valid -> POOL -> CONV 32 2x2 valid -> POOL -> CONV 64 2x2 valid"
+    text = f"INPUT 3x224x224 -> {body} -> GAP -> FC 133"
     weights = [numpy_helper.to_array(weight) for weight in to_onnx(text).graph.initializer]
     assert sum(weight.size for weight in weights if weight.dtype == np.float32) == 19_189
 
@@ -169,7 +171,7 @@ def test_seed_network_has_its_parameters() -> None:
         ("INPUT 3x32x32 -> ", 17, "the end"),
         ("INPUT 3xHxW -> FC 10", 16, "not known here"),
         ("INPUT 3x32x32 -> FC 2000000", 18, "more than one ONNX file holds"),
-        ("INPUT 3x8x8 -> [RELU]*999999999", 17, "more than 200,000 layers"),
+        ("INPUT 3x8x8 -> [RELU]*999999999", 24, "no network repeats"),
         ("INPUT 3x8x8 -> $", 16, "means nothing"),
         ("INPUT 3x8x8 -> DROPOUT 1.5", 16, "below 1"),
         ("INPUT 3x8x8 -> LEAKYRELU 0.1.2", 26, "is no alpha"),
@@ -183,6 +185,13 @@ def test_mistake_is_reported_at_its_column(text: str, column: int, said: str) ->
     assert said in str(caught.value)
     assert f"column {column}" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_repeats_inside_repeats_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emitter, "MOST_STEPS", 50)
+    assert len(names("INPUT 3x8x8 -> [[RELU]*5]*10")) == 50
+    with pytest.raises(NotationError, match="column 18: the network has more than 50 layers"):
+        to_onnx("INPUT 3x8x8 -> [[RELU]*17]*3")
 
 
 def test_mistake_on_a_later_line_names_the_line_and_points_at_it() -> None:
