@@ -48,7 +48,7 @@ class LinearConvStack(PatternRule, code="CV002", severity=Severity.WARNING, conf
         first, second = match[self.first], match[self.second]
         channels = first.in_channels
         if channels is None or len(first.kernel_size) != len(second.kernel_size):
-            yield self.skip(second, first, reason="the kernels cannot be composed by what is known of them")
+            yield self.skip(first, second, reason="the kernels cannot be composed by what is known of them")
             return
         composed = tuple(
             one + (other - 1) * step
@@ -58,13 +58,13 @@ class LinearConvStack(PatternRule, code="CV002", severity=Severity.WARNING, conf
         both += prod(second.kernel_size) * first.filters * second.filters
         one = prod(composed) * channels * second.filters
         if reason := _factorises(first, second, channels, both, one):
-            yield self.skip(second, first, reason=reason)
+            yield self.skip(first, second, reason=reason)
             return
         size = " × ".join(str(extent) for extent in composed)
         macs = (context.layer_macs(first) or 0) + (context.layer_macs(second) or 0)
         yield self.finding(
-            second,
             first,
+            second,
             message=f"No non-linearity stands between {first.name} and {second.name}: with {both:,} weights they"
             f" express no more than one {size} convolution of {second.filters:,} filters.",
             evidence={
@@ -84,11 +84,11 @@ class LinearConvStack(PatternRule, code="CV002", severity=Severity.WARNING, conf
     examples = (
         Bad(
             "INPUT 3x32x32 -> CONV 16 3x3 same -> CONV 32 3x3 same -> RELU -> GAP -> FC 10",
-            at=("conv2", "conv1"),
+            at=("conv1", "conv2"),
         ),
         Bad(
             "INPUT 3x32x32 -> CONV 16 3x3 same nobias -> BN -> CONV 32 3x3 same -> RELU -> GAP -> FC 10",
-            at=("conv2", "conv1"),
+            at=("conv1", "conv2"),
         ),
         Good("INPUT 3x32x32 -> CONV 16 3x3 same -> RELU -> CONV 32 3x3 same -> RELU -> GAP -> FC 10"),
         Good("INPUT 32x32x32 -> CONV 32 3x3 same groups 32 -> CONV 64 1x1 -> RELU -> GAP -> FC 10"),

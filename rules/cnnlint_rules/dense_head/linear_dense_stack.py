@@ -50,15 +50,15 @@ class LinearDenseStack(PatternRule, code="FC003", severity=Severity.WARNING, con
         first, second = match[self.first], match[self.second]
         features = first.in_features
         if features is None or first.axis != second.axis:
-            yield self.skip(second, first, reason="the two do not multiply along the same known axis")
+            yield self.skip(first, second, reason="the two do not multiply along the same known axis")
             return
         middle, units = first.units, second.units
         both = features * middle + middle * units
         product = features * units
         if both < product:
             yield self.skip(
-                second,
                 first,
+                second,
                 reason=f"a low-rank factorisation: {features} → {middle} → {units} takes {both:,} weights,"
                 f" the product {product:,}",
             )
@@ -72,8 +72,8 @@ class LinearDenseStack(PatternRule, code="FC003", severity=Severity.WARNING, con
         )
         macs = (context.layer_macs(first) or 0) + (context.layer_macs(second) or 0)
         yield self.finding(
-            second,
             first,
+            second,
             message=f"No non-linearity stands between {first.name} and {second.name}: {features} → {middle} → {units}"
             f" holds {now:,} parameters, and the one matrix that it amounts to {product + biases:,}.",
             evidence={
@@ -88,8 +88,8 @@ class LinearDenseStack(PatternRule, code="FC003", severity=Severity.WARNING, con
         )
 
     examples = (
-        Bad("INPUT 3x32x32 -> CONV 32 3x3 -> RELU -> GAP -> FC 64 -> FC 10 -> SOFTMAX", at=("fc2", "fc1")),
-        Bad("INPUT 3x32x32 -> CONV 32 3x3 -> RELU -> GAP -> FC 64 -> DROPOUT -> FC 10", at=("fc2", "fc1")),
+        Bad("INPUT 3x32x32 -> CONV 32 3x3 -> RELU -> GAP -> FC 64 -> FC 10 -> SOFTMAX", at=("fc1", "fc2")),
+        Bad("INPUT 3x32x32 -> CONV 32 3x3 -> RELU -> GAP -> FC 64 -> DROPOUT -> FC 10", at=("fc1", "fc2")),
         Good("INPUT 3x32x32 -> CONV 32 3x3 -> RELU -> GAP -> FC 64 -> RELU -> FC 10 -> SOFTMAX"),
         Good("INPUT 3x32x32 -> CONV 512 3x3 -> RELU -> GAP -> FC 32 -> FC 1000 -> SOFTMAX"),
     )

@@ -35,7 +35,7 @@ def test_the_composed_kernel_is_what_an_impulse_reaches(lint, first, second):
 def test_a_forgotten_activation_is_found_behind_a_norm_too(lint, between):
     text = f"{START} -> CONV 32 3x3 same -> {between}CONV 32 3x3 same -> {END}"
     (found,) = lint(LinearConvStack(), text).findings
-    assert found.layers == ("conv2", "conv1")
+    assert found.layers == ("conv1", "conv2")
     assert found.evidence["weights"] == 9 * 16 * 32 + 9 * 32 * 32
 
 
