@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import TYPE_CHECKING
 
 from cnnlint.errors import ModelError, UnsupportedModelError
 from cnnlint.frontends.keras import hdf5, keras_archive, legacy_h5
 from cnnlint.frontends.keras.records import ArchiveRecord
+
+if TYPE_CHECKING:
+    from cnnlint.frontends.onnx.source import ByteSource
 
 LOOK = 512
 """Bytes from the start of a file that are enough to recognise it."""
@@ -39,6 +43,21 @@ def read_archive(path: str) -> ArchiveRecord:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"cannot be read: {reason}", path=path) from error
+    raise _diagnosed(head, path)
+
+
+def read_archive_from(content: ByteSource, path: str) -> ArchiveRecord:
+    """Read everything of a Keras model that is no local file but the values of its weights.
+
+    Raises:
+        UnsupportedModelError: The file is sound but holds no model: weights only, a Git LFS pointer.
+        ModelError: The file is empty, damaged, or something else than a Keras model, or it cannot be read.
+    """
+    head = content.read(0, LOOK)
+    if head.startswith(ZIP_MAGIC):
+        return keras_archive.read_zip(path, content)
+    if head.startswith(hdf5.MAGIC):
+        return legacy_h5.read_h5(path, content)
     raise _diagnosed(head, path)
 
 

@@ -167,7 +167,9 @@ def _define_wrapper(
     wrapped = _define_layer(inner, around.inside(groups, full, trainable=wrapper.trainable))
     if record.get("class_name") == "TimeDistributed":
         return LayerDefinition(wrapper, calls, wrapped=wrapped)
-    layer = replace(wrapped.layer, name=wrapper.name, path=full, weights=(*wrapped.layer.weights, *own))
+    # SpectralNormalization holds the kernel a second time, and the vector that its norm is worked out with.
+    vectors = tuple(replace(weight, name="vector_u") for weight in own[1:])
+    layer = replace(wrapped.layer, name=wrapper.name, path=full, weights=(*wrapped.layer.weights, *vectors))
     return LayerDefinition(layer, calls, wrapped.model)
 
 

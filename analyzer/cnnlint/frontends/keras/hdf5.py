@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 from h5py import h5a, h5d, h5g, h5l, h5o
@@ -22,6 +22,10 @@ from msgspec import Struct
 
 from cnnlint.errors import ModelError
 from cnnlint.frontends.keras.byte_range import ByteRange
+from cnnlint.frontends.keras.source_range import SourceRange
+
+if TYPE_CHECKING:
+    from cnnlint.frontends.onnx.source import ByteSource
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -44,6 +48,7 @@ class Hdf5Source(Struct, frozen=True, gc=False):
         offset: Where it starts in the file on disk.
         length: Its bytes; None for all to the end.
         member: Name of the compressed zip member that it is; "" if it is not compressed.
+        content: The bytes that are read instead of the file on disk, where there is none.
     """
 
     path: str
@@ -51,6 +56,7 @@ class Hdf5Source(Struct, frozen=True, gc=False):
     offset: int = 0
     length: int | None = None
     member: str = ""
+    content: ByteSource | None = None
 
 
 class Dataset(Struct, frozen=True, gc=False):
@@ -69,21 +75,26 @@ def opened(source: Hdf5Source) -> Generator[Any]:
         ModelError: It is damaged or cut off, or it unpacks to far more than is stored.
     """
     with ExitStack() as stack:
+        content = _content(source, stack)
         try:
             # Closed by the `finally` below, so that an error of closing does not hide another.
-            file = h5py.File(_content(source, stack), "r")
+            file = h5py.File(content, "r")
         except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise ModelError("its HDF5 part is damaged or cut off", path=source.shown) from error
+            raise _failed(content) or ModelError("its HDF5 part is damaged or cut off", path=source.shown) from error
         try:
             yield file
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
-            raise ModelError(f"its HDF5 part is damaged: {_clause(error)}", path=source.shown) from error
+            raise _failed(content) or ModelError(
+                f"its HDF5 part is damaged: {_clause(error)}", path=source.shown
+            ) from error
         finally:
             file.close()
 
 
 def _content(source: Hdf5Source, stack: ExitStack) -> Any:
     """Return what h5py opens: a path, or a file-like object that `stack` closes."""
+    if source.content is not None:
+        return stack.enter_context(SourceRange(source.content, source.offset, source.length))
     if source.member:
         return _unpacked(source, stack)
     if source.offset == 0 and source.length is None:
@@ -93,6 +104,11 @@ def _content(source: Hdf5Source, stack: ExitStack) -> Any:
     view = stack.enter_context(memoryview(mapped))
     length = len(view) - source.offset if source.length is None else source.length
     return stack.enter_context(ByteRange(view, source.offset, length))
+
+
+def _failed(content: Any) -> ModelError | None:
+    """Return why the bytes could not be had, which HDF5 calls a damaged file."""
+    return content.failure if isinstance(content, SourceRange) else None
 
 
 def _unpacked(source: Hdf5Source, stack: ExitStack) -> Any:

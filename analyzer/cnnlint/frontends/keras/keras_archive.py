@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from cnnlint.errors import ModelError, UnsupportedModelError
 from cnnlint.frontends.keras import hdf5, json_text
@@ -12,6 +12,9 @@ from cnnlint.frontends.keras.members import FolderMembers, Members, ZipMembers
 from cnnlint.frontends.keras.records import ArchiveRecord, Config, WeightRecord
 from cnnlint.frontends.keras.storage import Hdf5Storage
 
+if TYPE_CHECKING:
+    from cnnlint.frontends.onnx.source import ByteSource
+
 CONFIG, METADATA = "config.json", "metadata.json"
 WEIGHTS, SHARD_INDEX, NUMPY_WEIGHTS = "model.weights.h5", "model.weights.json", "model.weights.npz"
 
@@ -19,21 +22,21 @@ NOT_THE_MODEL = ("optimizer", "optimizer_weights")
 """Groups of the weights file that the network does not need."""
 
 
-def read_zip(path: str) -> ArchiveRecord:
-    """Read a `.keras` file.
+def read_zip(path: str, content: ByteSource | None = None) -> ArchiveRecord:
+    """Read a `.keras` file, or one that is no local file from `content`.
 
     Raises:
         ModelError: It is damaged, or a zip archive of something else.
         UnsupportedModelError: It holds its weights in NumPy's format.
     """
-    with ZipMembers(path) as members:
+    with ZipMembers(path, content) as members:
         if CONFIG not in members.names:
             raise ModelError(
                 f"is not a Keras archive but {_kind(members.names)}: it has no {CONFIG}",
                 path=path,
                 remedy="model.save('model.keras') writes one",
             )
-        return _read(path, members, os.path.getsize(path))
+        return _read(path, members, os.path.getsize(path) if content is None else content.size)
 
 
 def read_folder(path: str) -> ArchiveRecord:

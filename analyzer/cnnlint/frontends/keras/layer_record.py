@@ -12,6 +12,9 @@ from cnnlint.frontends.keras.records import Config, WeightRecord
 TF_FUNCTIONS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
 """Layers that Keras 2 made of TensorFlow's functions."""
 
+CASTS = ("Cast", "SaturateCast")
+"""Functions of `keras.ops` with a type in their configuration."""
+
 KERAS_PACKAGES = ("keras", "tf_keras", "tensorflow", "keras_hub", "keras_cv", "keras_nlp")
 
 
@@ -78,11 +81,12 @@ def described(
 def is_operation(module: object, config: Config, class_name: object) -> bool:
     """Return whether a serialised object is a function of `keras.ops`.
 
-    A legacy `.h5` file names no modules; there, all layers but inputs say whether they are trainable.
+    A legacy `.h5` file names no modules; there, all layers say of which type they are or whether they are trainable.
     """
     if isinstance(module, str) and module:
         return ".ops" in module
-    return "trainable" not in config and "name" in config and class_name not in ("InputLayer", *TF_FUNCTIONS)
+    silent = "name" in config and "trainable" not in config and "dtype" not in config
+    return (silent and class_name != "InputLayer" and class_name not in TF_FUNCTIONS) or class_name in CASTS
 
 
 def config_of(record: Config) -> Config:

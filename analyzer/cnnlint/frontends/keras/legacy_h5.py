@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnnlint.errors import ModelError, WeightsOnlyError
 from cnnlint.frontends.keras import hdf5, json_text
@@ -11,18 +11,21 @@ from cnnlint.frontends.keras.hdf5 import Hdf5Source
 from cnnlint.frontends.keras.records import ArchiveRecord, WeightRecord
 from cnnlint.frontends.keras.storage import Hdf5Storage
 
+if TYPE_CHECKING:
+    from cnnlint.frontends.onnx.source import ByteSource
+
 WEIGHTS_GROUPS = ("layers", "vars", "_layer_checkpoint_dependencies", "model_weights")
 """Groups by which a file of weights alone is known."""
 
 
-def read_h5(path: str) -> ArchiveRecord:
-    """Read a legacy `.h5` model.
+def read_h5(path: str, content: ByteSource | None = None) -> ArchiveRecord:
+    """Read a legacy `.h5` model, or one that is no local file from `content`.
 
     Raises:
         WeightsOnlyError: It holds weights and no model.
         ModelError: It is damaged, or an HDF5 file of something else.
     """
-    source = Hdf5Source(path, path)
+    source = Hdf5Source(path, path, content=content)
     with hdf5.opened(source) as file:
         text = _text(file.attrs.get("model_config"))
         if text is None:
@@ -39,7 +42,7 @@ def read_h5(path: str) -> ArchiveRecord:
             if training is None
             else json_text.parse(training, name="the attribute training_config", path=path),
             weights=() if group is None else tuple(_weights(group, source)),
-            file_bytes=os.path.getsize(path),
+            file_bytes=os.path.getsize(path) if content is None else content.size,
         )
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import zipfile
-from typing import Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from cnnlint.errors import ModelError
 from cnnlint.frontends.keras.hdf5 import Hdf5Source
+from cnnlint.frontends.keras.source_range import SourceRange
+
+if TYPE_CHECKING:
+    from cnnlint.frontends.onnx.source import ByteSource
 
 MAX_TEXT = 1 << 28
 """Bytes of JSON that are read; the largest of keras.applications has less than a million."""
@@ -44,14 +48,19 @@ class Members(Protocol):
 class ZipMembers:
     """Members of a zip archive.
 
+    Args:
+        path: Of the archive; only for messages if there is `content`.
+        content: The bytes of an archive that is no local file.
+
     Raises:
         ModelError: The archive is cut off or damaged.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, content: ByteSource | None = None) -> None:
         self._path = path
+        self._content = content
         try:
-            self._archive = zipfile.ZipFile(path)
+            self._archive = zipfile.ZipFile(path if content is None else cast("BinaryIO", SourceRange(content)))
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
             raise ModelError(
                 "is a zip archive that is cut off or damaged", path=path, remedy="copy or download it again"
@@ -81,18 +90,29 @@ class ZipMembers:
         """Return where a member lies: in place if it is stored, as Keras does it; by name if it is compressed."""
         info = self._archive.getinfo(name)
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+            if self._content is not None:
+                raise ModelError(
+                    f"{name} is compressed, so that all of it would have to be downloaded",
+                    path=self._path,
+                    remedy="download it and lint the file",
+                )
             return Hdf5Source(self._path, self._path, member=name)
-        with open(self._path, "rb") as file:
-            file.seek(info.header_offset)
-            header = file.read(LOCAL_HEADER)
-            size = file.seek(0, os.SEEK_END)
+        header, size = self._header(info)
         if len(header) < LOCAL_HEADER or not header.startswith(b"PK\x03\x04"):
             raise ModelError("is a zip archive whose directory is damaged", path=self._path)
         name_length, extra_length = int.from_bytes(header[26:28], "little"), int.from_bytes(header[28:30], "little")
         start = info.header_offset + LOCAL_HEADER + name_length + extra_length
         if start + info.file_size > size:
             raise ModelError(f"is cut off in {name}", path=self._path, remedy="copy or download it again")
-        return Hdf5Source(self._path, self._path, offset=start, length=info.file_size)
+        return Hdf5Source(self._path, self._path, offset=start, length=info.file_size, content=self._content)
+
+    def _header(self, info: zipfile.ZipInfo) -> tuple[bytes, int]:
+        """Return the local header of a member, and the size of the archive."""
+        if self._content is not None:
+            return self._content.read(info.header_offset, LOCAL_HEADER), self._content.size
+        with open(self._path, "rb") as file:
+            file.seek(info.header_offset)
+            return file.read(LOCAL_HEADER), file.seek(0, os.SEEK_END)
 
 
 class FolderMembers:

@@ -47,7 +47,7 @@ class Hdf5Storage(Struct, frozen=True, gc=False):
         with hdf5.opened(source) as file:
             dataset, offset = hdf5.checked(file, self.dataset, source.shown)
             dtype = _bfloat16() if self.dataset.dtype == "bfloat16" else dataset.dtype
-            if offset is None or source.member or dtype.kind not in PLAIN_KINDS or not dataset.size:
+            if offset is None or source.member or source.content or dtype.kind not in PLAIN_KINDS or not dataset.size:
                 array: NDArray[np.generic] = np.asarray(dataset[()])
                 return array.view(dtype) if array.dtype.kind == "V" else array
             start = source.offset + offset

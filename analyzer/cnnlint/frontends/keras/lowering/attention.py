@@ -33,6 +33,7 @@ def _multi_head(call: Call) -> list[View]:
         projects=True,
         tokens=(_tokens(query), _tokens(value)),
         features=(incoming, outgoing) if isinstance(incoming, int) and isinstance(outgoing, int) else None,
+        shape=(*query.shape[:-1], outgoing),
         weights=_projection_weights(call),
         **call.identity(),
     )
@@ -54,7 +55,7 @@ def _plain(call: Call) -> list[View]:
         value_dim=value_dim,
         projects=False,
         tokens=(_tokens(query), _tokens(value)),
-        features=(key_dim, value_dim),
+        shape=(*query.shape[:-1], value_dim),
         weights=call.weights("scale", "concat_score_weight"),
         **call.identity(),
     )

@@ -16,7 +16,8 @@ from cnnlint.graph.tensor import Shape, Tensor, Weight
 
 UNTRAINED = frozenset(
     ["moving_mean", "moving_variance", "moving_stddev", "mean", "variance", "count", "renorm_mean", "renorm_stddev",
-     "vector_u", "sn_u", "kernel_scale", "embeddings_scale", "iterations"]
+     "vector_u", "sn_u", "kernel_scale", "kernel_zero", "g_idx", "embeddings_scale",
+     "inputs_scale", "inputs_amax_history", "kernel_amax_history", "outputs_grad_scale", "outputs_grad_amax_history"]
 )  # fmt: skip
 """Roles of weights that no optimizer changes."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
+from cnnlint.frontends.keras import settings
 from cnnlint.frontends.keras.lowering.activation import activate
 from cnnlint.frontends.keras.lowering.call import Call
 from cnnlint.frontends.keras.lowering.operators import add_opaque
@@ -12,6 +13,24 @@ from cnnlint.frontends.raising.view import View
 from cnnlint.graph.dims import product
 from cnnlint.graph.layers import Dense, Embedding, Reshape
 from cnnlint.graph.tensor import Shape
+
+QUANTISED = {
+    "float8": (
+        "inputs_scale", "inputs_amax_history", "kernel_scale", "kernel_amax_history", "outputs_grad_scale",
+        "outputs_grad_amax_history",
+    ),
+}  # fmt: skip
+"""What follows the kernel and the bias in the file, by the start of the policy's name."""
+
+
+def roles(call: Call) -> tuple[str, ...]:
+    """Return the roles of a dense layer's weights in the file's order."""
+    biased = call.config.get("use_bias", True) is not False and call.config.get("bias_axes", "") is not None
+    bias = ("bias",) if biased else ()
+    mode = (settings.policy_name(call.config.get("dtype")) or "").partition("_")[0]
+    if mode in ("gptq", "awq"):
+        return (*bias, "quantized_kernel", "kernel_scale", "kernel_zero", "g_idx")
+    return ("kernel", *bias, *QUANTISED.get(mode, ("kernel_scale", "kernel_zero", "g_idx")))
 
 
 def _dense(call: Call) -> View:
@@ -21,7 +40,7 @@ def _dense(call: Call) -> View:
         units=call.config["units"],
         axis=view.axis(-1),
         use_bias=call.config.get("use_bias", True) is not False,
-        weights=call.weights("kernel", "bias"),
+        weights=call.weights(*roles(call)),
         **call.identity(),
     )
     return activate(call, call.add(layer, like=view), call.config.get("activation"))
@@ -36,7 +55,7 @@ def _einsum_dense(call: Call) -> View:
     summed = [label for label in data if label in kernel and label not in result]
     kept = data[: len(data) - len(summed)]
     made = [label for label in kernel if label not in summed]
-    weights = call.weights("kernel", "bias")
+    weights = call.weights(*roles(call))
     simple = (
         data.endswith("".join(summed)) and summed and result == kept + "".join(made) and not set(kept) & set(kernel)
     )
@@ -51,7 +70,7 @@ def _einsum_dense(call: Call) -> View:
         inputs=(view.tensor,),
         units=units,
         axis=len(kept),
-        use_bias=len(weights) > 1,
+        use_bias=any(weight.role == "bias" for weight in weights),
         weights=weights,
         **call.identity("product" if len(made) != 1 else ""),
     )
@@ -67,7 +86,7 @@ def _embedding(call: Call) -> View:
         inputs=(call.draft.tensor(call.view),),
         entries=call.config["input_dim"],
         features=call.config["output_dim"],
-        weights=call.weights("embeddings"),
+        weights=call.weights("embeddings", "embeddings_scale"),
         **call.identity(),
     )
     return call.add(layer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from msgspec.structs import replace
@@ -10,11 +11,13 @@ from msgspec.structs import replace
 from cnnlint.frontends.keras import settings
 from cnnlint.frontends.keras.layer_record import LayerRecord, described
 from cnnlint.frontends.keras.lowering.call import Call, weights_of
+from cnnlint.frontends.keras.lowering.convolution import padding_of
 from cnnlint.frontends.keras.lowering.operators import add_opaques
 from cnnlint.frontends.keras.records import WeightRecord
 from cnnlint.frontends.raising.view import View
 from cnnlint.graph.layers import Recurrent
 from cnnlint.graph.tensor import Dim, Shape, Weight
+from cnnlint.graph.window import Window, resolve_pads
 
 Cell = Literal["lstm", "gru", "rnn"]
 
@@ -98,14 +101,33 @@ def _shapes(call: Call, layer: LayerRecord, sequence: tuple[Dim, Dim, int], dire
     return (*outputs, *(((batch, units),) * (states * directions)))
 
 
-def _convolutional(call: Call) -> list[View]:
-    return add_opaques(call, "a convolution within a recurrent cell")
+def _convolutional(call: Call, rank: int) -> list[View]:
+    """Raise to an opaque layer of the right shape: what it multiplies is not counted."""
+    shape = call.view.shape
+    reason = "a convolution within a recurrent cell"
+    if shape is None or len(shape) != rank + 3 or call.config.get("return_state"):
+        return add_opaques(call, reason)
+    first = call.channels_first
+    kernel, strides = call.integers("kernel_size", rank), call.integers("strides", rank)
+    dilation = call.integers("dilation_rate", rank)
+    spatial = shape[3:] if first else shape[2:-1]
+    pads = resolve_pads(padding_of(call, kernel, dilation), spatial, kernel, strides, dilation)
+    windows = zip(kernel, strides, dilation, pads or ((0, 0),) * rank, strict=True)
+    extents = tuple(
+        Window(taps, step, gap, *amount).output(dim) if pads else None
+        for dim, (taps, step, gap, amount) in zip(spatial, windows, strict=True)
+    )
+    filters = (call.integer("filters", 1),)
+    steps = shape[1:2] if call.config.get("return_sequences") else ()
+    made: Shape = (*shape[:1], *steps, *(filters + extents if first else extents + filters))
+    declared = Call(call.layer, call.args, call.kwargs, call.draft, declared=((made, call.dtype),), layout=call.layout)
+    return add_opaques(declared, reason)
 
 
 LAYERS: dict[str, Callable[[Call], list[View]]] = {
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU"), _recurrent),
     "RNN": _with_cell,
     "Bidirectional": _bidirectional,
-    **{f"ConvLSTM{rank}D": _convolutional for rank in (1, 2, 3)},
+    **{f"ConvLSTM{rank}D": partial(_convolutional, rank=rank) for rank in (1, 2, 3)},
 }
 """Layers of one output or several."""

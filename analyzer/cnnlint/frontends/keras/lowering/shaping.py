@@ -51,7 +51,9 @@ def reshape(call: Call, view: View, target: tuple[Dim, ...]) -> View:
         # Only the spatial axes are regrouped: the channels may stay in front.
         layer = Reshape(inputs=(view.tensor,), target=(*target[:1], *target[-1:], *target[1:-1]), **call.identity())
         return View(call.draft.add(layer, dtype=call.dtype)[0], to_channels_last(len(target)))
-    inputs = (view.tensor if _order_is_free(view) else call.draft.tensor(view),)
+    # Where the channels come last anyway, the rest of the network sees tokens: no Transpose is needed to say so.
+    tokens = view.is_channels_last and shape is not None and len(target) == 3 and _keeps_ends(shape, target)
+    inputs = (view.tensor if tokens or _order_is_free(view) else call.draft.tensor(view),)
     return call.add_oriented(lambda shape: Reshape(inputs=inputs, target=shape, **call.identity()), target)
 
 
