@@ -171,7 +171,7 @@ def test_seed_network_has_its_parameters() -> None:
         ("INPUT 3x32x32 -> ", 17, "the end"),
         ("INPUT 3xHxW -> FC 10", 16, "not known here"),
         ("INPUT 3x32x32 -> FC 2000000", 18, "more than one ONNX file holds"),
-        ("INPUT 3x8x8 -> [RELU]*999999999", 24, "no network repeats"),
+        ("INPUT 3x8x8 -> [RELU]*999999999", 23, "no network repeats"),
         ("INPUT 3x8x8 -> $", 16, "means nothing"),
         ("INPUT 3x8x8 -> DROPOUT 1.5", 16, "below 1"),
         ("INPUT 3x8x8 -> LEAKYRELU 0.1.2", 26, "is no alpha"),
