@@ -13,16 +13,20 @@ KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 def load(path: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
-    """Read a model file or a SavedModel folder.
+    """Read a model file, a SavedModel folder, or a model file behind a URL.
 
     Args:
-        path: An `.onnx`, `.keras` or `.h5` file, or a SavedModel folder.
+        path: An `.onnx`, `.keras` or `.h5` file or a URL of one, or a SavedModel folder.
         inputs: Shapes by input name that replace what the file declares, in the file's order of axes.
 
     Raises:
         ModelError: The file cannot be read as a model.
-        MissingExtraError: It is a SavedModel and TensorFlow is not installed.
+        MissingExtraError: It is a SavedModel or a URL, and what reads it is not installed.
     """
+    if "://" in path:
+        from cnnlint.frontends import remote  # noqa: PLC0415
+
+        return remote.load(path, inputs=inputs)
     from pathlib import Path  # noqa: PLC0415
 
     if Path(path).is_dir() or path.endswith("saved_model.pb"):

@@ -1,0 +1,112 @@
+"""A place behind a URL that can be asked; the only module that imports fsspec."""
+
+# fsspec, s3fs and aiohttp have no types, and none of them need be installed.
+# pyright: reportMissingTypeStubs=false, reportMissingImports=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from cnnlint.errors import ModelError
+from cnnlint.frontends.remote.address import protocols, shown
+from cnnlint.frontends.remote.deadline import timeout, within
+from cnnlint.frontends.remote.failure import failure, missing_package
+
+Answer = TypeVar("Answer")
+
+WEB = ("http", "https")
+
+
+class Place:
+    """A file of a file system of fsspec, each question to which has an end.
+
+    Args:
+        url: As the user wrote it.
+
+    Attributes:
+        shown: The URL as it may be printed.
+        is_web: Whether it is spoken to in HTTP itself.
+
+    Raises:
+        ModelError: There is no such protocol, or the file system cannot be set up.
+        MissingExtraError: The protocol needs a package that is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.shown = shown(url)
+        self.is_web = protocols(url)[0] in WEB
+        self._seconds = timeout()
+        self._system, self._name = self.guarded(lambda: _file_system(url, self._seconds))
+
+    def open(self, **options: Any) -> Any:
+        """Return the file, opened for reading.
+
+        Raises:
+            ModelError: The server does not answer, refuses, or has no such file.
+        """
+        return self.guarded(lambda: self._system.open(self._name, "rb", **options))
+
+    def size(self) -> int | None:
+        """Return what the server says of the file's size; None if it does not say.
+
+        Raises:
+            ModelError: The server does not answer, refuses, or has no such file.
+        """
+        return self.guarded(lambda: self._system.info(self._name)).get("size")
+
+    def is_saved_model(self) -> bool:
+        """Return whether it is the folder of a SavedModel, in a store that can be asked for it."""
+        if self.is_web:
+            return False
+        try:
+            return bool(self.guarded(lambda: self._system.exists(f"{self._name.rstrip('/')}/saved_model.pb")))
+        except ModelError:
+            return False
+
+    def guarded(self, call: Callable[[], Answer]) -> Answer:
+        """Return what `call`, a question to the server, returns.
+
+        Raises:
+            ModelError: It fails, or takes longer than a request may.
+        """
+        try:
+            return within(self._seconds, call)
+        except Exception as error:
+            raise failure(error, self.url, self._seconds) from error
+
+
+def _file_system(url: str, seconds: float) -> tuple[Any, str]:
+    """Return the file system of a URL, and what it calls the file."""
+    try:
+        from fsspec import get_filesystem_class  # noqa: PLC0415 - only URLs take it
+        from fsspec.core import url_to_fs  # noqa: PLC0415
+    except ImportError as error:
+        raise missing_package(error, url) from error
+    for protocol in protocols(url):
+        try:
+            get_filesystem_class(protocol)
+        except ValueError as error:
+            raise ModelError(
+                f"the protocol {protocol}:// is not known", path=shown(url), remedy="https, s3, hf, gs and others are"
+            ) from error
+    system, name = url_to_fs(url, **{name: _web_options(name, seconds) for name in protocols(url) if name in WEB})
+    return system, name
+
+
+def _web_options(protocol: str, seconds: float) -> dict[str, Any]:
+    """Return how HTTP is spoken: with the user's own settings of fsspec, proxies and .netrc, and no compression.
+
+    A range of a compressed answer is not a range of the file.
+    """
+    from aiohttp import ClientTimeout  # noqa: PLC0415
+    from fsspec.config import conf  # noqa: PLC0415
+
+    chosen: dict[str, Any] = conf.get(protocol, {})
+    limit = ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)
+    return {
+        "headers": {"Accept-Encoding": "identity", **chosen.get("headers", {})},
+        "client_kwargs": {"trust_env": True, "timeout": limit, **chosen.get("client_kwargs", {})},
+    }

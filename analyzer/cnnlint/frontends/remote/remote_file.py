@@ -1,0 +1,80 @@
+"""A file behind a URL that is read by ranges."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from cnnlint.errors import ModelError, UnsupportedModelError
+from cnnlint.frontends.remote.address import shown
+from cnnlint.frontends.remote.failure import DOWNLOAD, NO_RANGES
+from cnnlint.frontends.remote.place import Place
+
+WHATEVER = 1 << 16
+"""fsspec takes a block size although it is told to keep no blocks."""
+
+
+class RemoteFile:
+    """A file that is read by ranges.
+
+    Args:
+        url: As the user wrote it.
+
+    Attributes:
+        size: Its bytes.
+
+    Raises:
+        UnsupportedModelError: It is a SavedModel.
+        ModelError: The server does not answer, refuses, has no such file, or cannot send ranges.
+        MissingExtraError: The protocol needs a package that is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._place = Place(url)
+        self._file = self._opened()
+        self.size = self._measured()
+
+    def fetch(self, offset: int, length: int) -> bytes:
+        """Return exactly `length` bytes from `offset`.
+
+        Raises:
+            ModelError: The server fails, sends less, or sends the whole file instead.
+        """
+
+        def ask() -> bytes:
+            self._file.seek(offset)
+            return self._file.read(length)
+
+        data = self._place.guarded(ask)
+        if len(data) != length:
+            raise ModelError(
+                f"the server sent {len(data):,} of {length:,} bytes",
+                path=self._place.shown,
+                remedy="try again; perhaps the file has changed",
+            )
+        return data
+
+    def _opened(self) -> Any:
+        try:
+            return self._place.open(block_size=WHATEVER, cache_type="none")
+        except ModelError as error:
+            if self._place.is_saved_model():
+                raise saved_model(self.url) from error
+            raise
+
+    def _measured(self) -> int:
+        try:
+            return self._file.seek(0, os.SEEK_END)
+        except (ValueError, OSError, NotImplementedError) as error:  # what cannot seek is a stream of the whole
+            self._file.close()
+            if self._place.size() == 0:
+                raise ModelError("the file is empty", path=self._place.shown) from None
+            raise ModelError(NO_RANGES, path=self._place.shown, remedy=DOWNLOAD) from error
+
+
+def saved_model(url: str) -> UnsupportedModelError:
+    """Return the error for a SavedModel behind a URL."""
+    return UnsupportedModelError(
+        "is a TensorFlow SavedModel, a folder that is only read from disk", path=shown(url), remedy=DOWNLOAD
+    )
