@@ -96,7 +96,7 @@ class Linter:
         document = self._document(path)
         key = None if document is None else document.path
         if key not in self._plans:
-            settings = resolve(document, self.flags)
+            settings = resolve(document, self.flags).for_run(self._run)
             if settings.rule_files not in self._rules:
                 self._rules[settings.rule_files] = load_rules(settings.rule_files)
             known = self._rules[settings.rule_files]
@@ -144,7 +144,7 @@ class Linter:
         obeyed = obey(
             walked,
             graph,
-            settings.ignores_for(path, self._run),
+            settings.ignores_for(path),
             plan.known,
             heed_model=settings.model_ignores,
             enabled=plan.selection.rules,

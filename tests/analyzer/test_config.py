@@ -245,9 +245,9 @@ def test_an_unused_ignore_is_only_reported_when_all_its_models_were_looked_at(tm
     for model in models:
         model.touch()
     both = frozenset(model.resolve() for model in models)
-    assert [ignore.reportable for ignore in settings.ignores_for(str(models[0]), both)] == [True, True]
+    assert [ignore.reportable for ignore in settings.for_run(both).ignores_for(str(models[0]))] == [True, True]
     one = frozenset([models[0].resolve()])
-    assert [ignore.reportable for ignore in settings.ignores_for(str(models[0]), one)] == [False, False]
+    assert [ignore.reportable for ignore in settings.for_run(one).ignores_for(str(models[0]))] == [False, False]
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,16 @@ import networks
 from cnnlint.context import Context
 from cnnlint.errors import ModelError
 from cnnlint.finding import Advice, Severity
+from cnnlint.frontends.notation import to_onnx
 from cnnlint.graph.graph import Graph, Source
 from cnnlint.graph.layers import Activation, Conv, Dense
 from cnnlint.graph.patterns import Op
 from cnnlint.graph.tensor import Tensor, Weight
 from cnnlint.identity import is_generated
+from cnnlint.proving import attempt, settle
 from cnnlint.rule import LayerRule, ModelRule, PatternRule, RuntimeRule
+from cnnlint.runtime.probe import Probe
+from cnnlint.runtime.program import Program
 from cnnlint.walker import walk
 
 DEEP = "INPUT 3x8x8 -> [CONV 4 3x3 -> RELU]*3 -> GAP -> FC 10"
@@ -208,3 +212,42 @@ def test_time_per_layer_does_not_grow_with_the_number_of_layers():
 
     # Quadratic work would make the ratio about 20; a noisy machine makes it about 2.
     assert seconds(20_000) < 6 * seconds(1_000)
+
+
+class Unfitting(LayerRule[Conv], code="ZZ009"):
+    """Has a rewrite that never fits."""
+
+    kinds = (Conv,)
+
+    def check(self, layer, context):
+        yield self.finding(layer, message="m", evidence={})
+
+    def rewrite(self, layer, editor):
+        raise KeyError("no such node")
+
+
+class Wrong(LayerRule[Conv], code="ZZ010"):
+    """Has a rewrite that changes the function: a ReLU becomes a tanh."""
+
+    kinds = (Conv,)
+
+    def check(self, layer, context):
+        yield self.finding(layer, message="m", evidence={})
+
+    def rewrite(self, layer, editor):
+        node = next(node for node in editor.model.graph.node if node.op_type == "Relu")
+        node.op_type = "Tanh"
+
+
+def test_a_rewrite_is_proved_refuted_or_said_not_to_fit():
+    model = to_onnx(networks.SMALL)
+    graph = networks.graph_of(networks.SMALL)
+    probe = Probe(Program.from_proto(model), graph)
+    proven = settle(probe, attempt(probe, walk(graph, [Convs(), Unfitting(), Wrong()]).places))
+    plain, unfitting, wrong = (place.finding for place in proven.places)
+    assert plain.proof is None
+    assert unfitting.proof is None
+    assert not wrong.proof.equivalent
+    assert wrong.proof.max_abs_error > 1e-3
+    (note,) = proven.notes
+    assert note.startswith(f"the rewrite of ZZ009 at {unfitting.layers[0]} is not proved: KeyError")

@@ -82,20 +82,20 @@ class Settings(Struct, frozen=True, kw_only=True):
         """Return the budgets that the model at the path `model` must keep."""
         return tuple(budget for budget in self.budgets if any(matches(glob, model, self.root) for glob in budget.globs))
 
-    def ignores_for(self, model: str, run: frozenset[Path] = frozenset()) -> tuple[Ignore, ...]:
-        """Return the ignores that are meant for the model at the path `model`.
+    def ignores_for(self, model: str) -> tuple[Ignore, ...]:
+        """Return the ignores that are meant for the model at the path `model`."""
+        return tuple(ignore for glob, ignore in self.per_model_ignores if matches(glob, model, self.root))
 
-        Args:
-            model: As the user wrote it.
-            run: All models of the run, resolved. An ignore whose glob fits other files too can only be called
-                unused if these were looked at as well.
+    def for_run(self, run: frozenset[Path]) -> Settings:
+        """Return the settings for a run over the models `run` (resolved paths).
+
+        An ignore whose glob fits files that the run leaves out may be of use there, so it is not to be called unused.
         """
-        found = list[Ignore]()
+        settled = list[tuple[str, Ignore]]()
         for glob, ignore in self.per_model_ignores:
-            if matches(glob, model, self.root):
-                whole = is_plain(glob) or all(path.resolve() in run for path in files(glob, self.root))
-                found.append(ignore if whole else msgspec.structs.replace(ignore, reportable=False))
-        return tuple(found)
+            whole = is_plain(glob) or all(path.resolve() in run for path in files(glob, self.root))
+            settled.append((glob, ignore if whole else msgspec.structs.replace(ignore, reportable=False)))
+        return msgspec.structs.replace(self, per_model_ignores=tuple(settled))
 
     def check_budgets(self, models: tuple[str, ...]) -> None:
         """Make sure that every budget of the file is meant for a model of the run, or for one that it left out.
