@@ -312,3 +312,14 @@ def test_the_schema_accepts_what_is_read_and_refuses_what_is_not():
         "[[budgets]]\nx = 1",
     ):
         assert list(validator.iter_errors(tomllib.loads(wrong))), wrong
+
+
+def test_the_example_in_the_documentation_is_read(tmp_path):
+    text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    example = text.partition("```toml\n")[2].partition("```")[0]
+    settings = resolve(read_document(config(tmp_path, example)), Flags())
+    selectors = [*settings.requests[0].select, *settings.requests[0].extend_select, *settings.requests[0].ignore]
+    assert [selector for selector in selectors if not RULES.matching(selector)] == []
+    bind([], settings, RULES, "net.onnx")
+    assert list(jsonschema.Draft202012Validator(config_schema(RULES)).iter_errors(tomllib.loads(example))) == []
+    assert {setting.origin for setting in settings.listing} != {"default"}
