@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from cnnlint.errors import RuntimeCheckError
 from cnnlint.finding import Proof
-from cnnlint.rewrite.region import Region, changed_region, part
-from cnnlint.rewrite.weights import fold_rearrangements
-from cnnlint.runtime.program import Program
-from cnnlint.runtime.session import Session
+from cnnlint.rewrite.region import changed_region
+from cnnlint.rewrite.trial_part import TrialPart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     import onnx
     from numpy.typing import NDArray
 
@@ -60,7 +57,7 @@ class Trial:
         original = probe.program.proto()
         self._probe = probe
         self._region = region = changed_region(original, rewritten, (tail.logits for tail in probe.tails))
-        self._parts = tuple(_Part(model, region, probe.program) for model in (original, rewritten))
+        self._parts = tuple(TrialPart(model, region, probe.program) for model in (original, rewritten))
         self.needed = (*region.border, *region.compared)
 
     def proof(self, runs: int = RUNS) -> Proof:
@@ -74,14 +71,15 @@ class Trial:
         first = probe.run()
         known = {**first.feeds, **first.values}
         border = {name: known[name] for name in region.border}
+        shuffled = [_shuffled(border, probe.seed + run) for run in range(1, runs)]
         before, after = self._parts
         errors, tolerance = list[tuple[float, float]](), 0.0
-        for run in range(runs if region.compared else 0):
-            feeds = border if run == 0 else _shuffled(border, probe.seed + run)
-            expected = {name: known[name] for name in region.compared} if run == 0 else before.run(feeds)
-            for name, value in after.run(feeds).items():
-                errors.append(difference(name, expected[name], value))
-                tolerance = max(tolerance, TOLERANCES.get(value.dtype.name, TOLERANCES["float32"]))
+        if region.compared:
+            expected = [{name: known[name] for name in region.compared}, *before.run(shuffled)]
+            for left, right in zip(expected, after.run([border, *shuffled]), strict=True):
+                for name, value in right.items():
+                    errors.append(difference(name, left[name], value))
+                    tolerance = max(tolerance, TOLERANCES.get(value.dtype.name, TOLERANCES["float32"]))
         relative = max((error for _, error in errors), default=0.0)
         tolerance = tolerance or TOLERANCES["float32"]
         return Proof(
@@ -113,33 +111,6 @@ def difference(name: str, expected: NDArray[Any], actual: NDArray[Any]) -> tuple
         return float("inf"), float("inf")
     error, scale = float(np.abs(left - right).max()), float(np.abs(left).max())
     return error, error / scale if scale else (0.0 if error == 0 else float("inf"))
-
-
-class _Part:
-    """The changed part of one model, loaded when it first runs."""
-
-    def __init__(self, model: onnx.ModelProto, region: Region, program: Program) -> None:
-        self._model = part(model, region.border, region.compared)
-        self._region = region
-        self._program = program
-        self._session: Session | None = None
-        self._weights: dict[str, NDArray[Any]] = {}
-
-    def run(self, border: Values) -> dict[str, NDArray[np.generic]]:
-        if self._session is None:
-            self._weights = fold_rearrangements(self._model, self._program.record.graph)
-            _declare(self._model, {**border, **self._weights})
-            self._session = Session(Program.from_proto(self._model, self._program.folder), self._region.compared)
-        return self._session.run({**border, **self._weights})
-
-
-def _declare(model: onnx.ModelProto, feeds: Values) -> None:
-    """Make `feeds` the inputs of `model`; shapes are left open."""
-    from onnx import helper  # noqa: PLC0415 - a static lint does without
-
-    for name, value in feeds.items():
-        kind = helper.np_dtype_to_tensor_dtype(value.dtype)
-        model.graph.input.append(helper.make_tensor_value_info(name, kind, None))
 
 
 def _shuffled(border: Values, seed: int) -> dict[str, NDArray[Any]]:

@@ -78,6 +78,7 @@ class Session:
             self._session = ort.InferenceSession(wanted.content, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise _refused(error) from error
+        self.inputs: tuple[str, ...] = tuple(value.name for value in self._session.get_inputs())
         self.outputs: tuple[str, ...] = tuple(outputs) or tuple(value.name for value in self._session.get_outputs())
 
     def run(self, feeds: Values) -> dict[str, NDArray[np.generic]]:

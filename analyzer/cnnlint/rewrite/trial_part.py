@@ -1,0 +1,150 @@
+"""The changed part of one model, run in steps so that no large weight is copied as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from cnnlint.rewrite.permutation import contiguous
+from cnnlint.rewrite.region import Region, part
+from cnnlint.rewrite.weights import rearranged_weights
+from cnnlint.runtime.program import Program
+from cnnlint.runtime.session import Session, processors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import onnx
+    from numpy.typing import NDArray
+    from onnx import NodeProto
+
+    Values = Mapping[str, NDArray[Any]]
+
+BLOCK = 32 << 20
+"""Bytes of a transposed kernel that are in memory at a time; fresh memory costs more than the copy itself."""
+
+
+class BlockedConv(Struct, frozen=True, eq=False):
+    """A convolution whose kernel is a transposed weight, to be run over a block of its filters at a time.
+
+    Attributes:
+        node: The Conv.
+        kernel: A view of the file: filters, channels, spatial extents.
+    """
+
+    node: NodeProto
+    kernel: NDArray[Any]
+
+    @property
+    def filters(self) -> int:
+        """How many filters a block has."""
+        return max(1, BLOCK * self.kernel.shape[0] // self.kernel.nbytes)
+
+
+class TrialPart:
+    """The changed part of one model; sessions are made at the first run and kept.
+
+    Args:
+        model: The whole model, original or rewritten.
+        region: What changed.
+        program: The original, in whose file the weights lie.
+    """
+
+    def __init__(self, model: onnx.ModelProto, region: Region, program: Program) -> None:
+        self._model = part(model, region.border, region.compared)
+        self._region = region
+        self._program = program
+        self._blocked: list[BlockedConv] | None = None
+        self._sessions: dict[tuple[str, ...], Session] = {}
+
+    def run(self, border: Sequence[Values]) -> list[dict[str, NDArray[Any]]]:
+        """Return the compared tensors for each of several sets of values of the border.
+
+        Raises:
+            SessionError: onnxruntime cannot run the part.
+        """
+        known = [dict(values) for values in border]
+        for conv in self._convolutions():
+            source, bias = conv.node.input[0], tuple(conv.node.input[2:])
+            for values in known:
+                values.update(self._make((source, *bias), values))
+            for values, made in zip(known, self._in_blocks(conv, known), strict=True):
+                values[conv.node.output[0]] = made
+        return [self._make(self._region.compared, values) for values in known]
+
+    def _convolutions(self) -> list[BlockedConv]:
+        if self._blocked is None:
+            views = rearranged_weights(self._model, self._program.record.graph)
+            self._blocked = [
+                BlockedConv(node, views[node.input[1]])
+                for node in self._model.graph.node
+                if node.op_type == "Conv"
+                and node.input[1] in views
+                and views[node.input[1]].nbytes > BLOCK // 8
+                and not views[node.input[1]].flags.c_contiguous
+                and all(attribute.i == 1 for attribute in node.attribute if attribute.name == "group")
+            ]
+        return self._blocked
+
+    def _make(self, names: tuple[str, ...], known: Values) -> dict[str, NDArray[Any]]:
+        """Return the tensors `names`, made from what is known."""
+        weights = self._program.record.graph.initializers
+        result = {name: known[name] for name in names if name in known}
+        for name in names:
+            storage = weights[name].storage if name in weights else None
+            if name not in result and storage is not None:
+                result[name] = storage.read()
+        missing = tuple(name for name in names if name not in result)
+        if missing:
+            session = self._sessions.get(missing)
+            if session is None:
+                model = part(self._model, known, missing)
+                session = self._sessions[missing] = Session(_declared(model, known, self._program), missing)
+            result.update(session.run({name: known[name] for name in session.inputs}))
+        return result
+
+    def _in_blocks(self, conv: BlockedConv, known: list[dict[str, NDArray[Any]]]) -> list[NDArray[Any]]:
+        """Run the convolution over each set of inputs, a block of filters at a time."""
+        import numpy as np  # noqa: PLC0415 - a static lint does without
+
+        names = [name for name in conv.node.input if name]
+        session = Session(_alone(conv.node, known[0], conv.kernel, self._program), tuple(conv.node.output))
+        blocks: list[list[NDArray[Any]]] = [[] for _ in known]
+        space = np.empty((conv.filters, *conv.kernel.shape[1:]), conv.kernel.dtype)
+        for start in range(0, conv.kernel.shape[0], conv.filters):
+            view = conv.kernel[start : start + conv.filters]
+            kernel = contiguous(view, threads=processors(), out=space[: len(view)])
+            for values, made in zip(known, blocks, strict=True):
+                feeds = {names[0]: values[names[0]], names[1]: kernel}
+                feeds |= {name: values[name][start : start + conv.filters] for name in names[2:]}
+                made.extend(session.run(feeds).values())
+        return [np.concatenate(made, axis=1) for made in blocks]
+
+
+def _alone(node: NodeProto, values: Values, kernel: NDArray[Any], program: Program) -> Program:
+    """Return a model of one Conv, its kernel and bias among the inputs."""
+    import onnx  # noqa: PLC0415 - a static lint does without
+
+    model = onnx.ModelProto(ir_version=8)
+    original = program.proto()
+    model.opset_import.extend(original.opset_import)
+    model.graph.name = "block"
+    model.graph.node.append(node)
+    model.graph.output.append(onnx.ValueInfoProto(name=node.output[0]))
+    feeds = {name: kernel if place == 1 else values[name] for place, name in enumerate(node.input) if name}
+    return _declared(model, feeds, program)
+
+
+def _declared(model: onnx.ModelProto, feeds: Values, program: Program) -> Program:
+    """Make those of `feeds` that nodes of `model` use its inputs; shapes are left open."""
+    from onnx import helper  # noqa: PLC0415 - a static lint does without
+
+    from cnnlint.rewrite.names import used_names  # noqa: PLC0415
+
+    used = {name for node in model.graph.node for name in used_names(node)}
+    for name, value in feeds.items():
+        if name in used:
+            kind = helper.np_dtype_to_tensor_dtype(value.dtype)
+            model.graph.input.append(helper.make_tensor_value_info(name, kind, None))
+    return Program.from_proto(model, program.folder)
