@@ -192,6 +192,8 @@ class Linter:
 
 def probe_of(model: Model, graph: Graph, settings: Settings) -> tuple[Probe | None, str]:
     """Return the model under onnxruntime; or None, and why not as a clause."""
+    if "://" in path_of(model):
+        return None, "they would download the whole model"
     if graph.source.format != "onnx":
         return None, "onnxruntime runs ONNX models (`cnnlint convert` makes one of this, and proves it equal)"
     from cnnlint.runtime.probe import Probe  # noqa: PLC0415 - the run time is only loaded where it is wanted

@@ -401,3 +401,13 @@ def test_a_static_lint_of_an_onnx_file_imports_nothing_heavy(folder):
         "click",
         "importlib_metadata",
     }
+
+
+def test_run_time_checks_that_cannot_be_made_are_noted(folder, monkeypatch):
+    networks.write(folder / "net.onnx")
+    graph = cnnlint.load("net.onnx")
+    monkeypatch.setattr("cnnlint.linter.raise_model", lambda model, inputs: graph)
+    (remote,) = cnnlint.lint("s3://bucket/net.onnx").models
+    assert remote.error is None
+    assert any("run time checks were left out" in note for note in remote.notes)
+    assert not any("run time" in note for note in cnnlint.lint("net.onnx").models[0].notes)
