@@ -12,6 +12,10 @@ CATEGORICAL = frozenset(
     {"categorical_crossentropy", "sparse_categorical_crossentropy", "categorical_focal_crossentropy"}
 )
 BINARY = frozenset({"binary_crossentropy", "binary_focal_crossentropy"})
+REGRESSION = frozenset(
+    {"mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_logarithmic_error",
+     "huber", "log_cosh", "mse", "mae", "mape", "msle"}
+)  # fmt: skip
 SIGMOIDS = ("sigmoid", "hard_sigmoid")
 
 
@@ -35,6 +39,11 @@ def loss_name(training: Training) -> str:
     if not name or name.islower():
         return name
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+def is_regression(training: Training) -> bool:
+    """Return whether the network was trained to give numbers and not classes."""
+    return loss_name(training) in REGRESSION
 
 
 def loss_mismatch(training: Training, function: str, units: int) -> Mismatch | None:

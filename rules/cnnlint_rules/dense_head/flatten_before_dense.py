@@ -8,6 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from cnnlint.analysis.losses import is_regression
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
 from cnnlint.graph.layers import Activation, BatchNorm, Dense, Dropout, Flatten
@@ -32,7 +33,8 @@ class FlattenBeforeDense(PatternRule, code="FC001", severity=Severity.WARNING, c
 
     ## When not
     Where the position of a feature is the answer, as in regression of coordinates, key points or poses, an average
-    throws away what the dense layer needs. On maps of 2 × 2 and less little is to be had.
+    throws away what the dense layer needs: a loss of regression in the file makes the finding information, and
+    networks that give back maps (autoencoders, detectors) are left alone. On maps of 2 × 2 little is to be had.
 
     ## References
     - Lin, Chen and Yan, "Network In Network", ICLR 2014, section 3.2.
@@ -70,6 +72,10 @@ class FlattenBeforeDense(PatternRule, code="FC001", severity=Severity.WARNING, c
             reason = f"it holds {share:.1%} of the parameters, less than min-share = {self.min_share:.0%}"
             yield self.skip(dense, reason=reason)
             return
+        if not any(head.is_vector for head in context.heads):
+            yield self.skip(dense, reason="the network gives back maps, whose positions an average would lose")
+            return
+        regresses = any(head.training and is_regression(head.training) for head in context.heads)
         saved = kernel.size - kernel.size // positions
         yield self.finding(
             dense,
@@ -93,6 +99,7 @@ class FlattenBeforeDense(PatternRule, code="FC001", severity=Severity.WARNING, c
                 macs=saved,
                 bytes=(nbytes := kernel.nbytes or 0) - nbytes // positions,
             ),
+            severity=Severity.INFO if regresses else None,
         )
 
     examples = (

@@ -56,7 +56,8 @@ class FeatureMapExhausted(
             **{f"window_{axis}": window.reach for axis, window in enumerate(windows)},
             **{f"map_{axis}": extent for axis, extent in enumerate(extents)},
         }
-        if any(window.output(extent) == 0 for window, extent in axes):
+        positions = [count for window, extent in axes if isinstance(count := window.output(extent), int)]
+        if 0 in positions:
             yield self.finding(
                 layer,
                 message=f"A window of {reach} does not fit on the {size} map at all: the output is empty.",
@@ -65,28 +66,38 @@ class FeatureMapExhausted(
                 severity=Severity.ERROR,
             )
             return
-        if not isinstance(layer, Conv) and all(window.output(extent) == 1 for window, extent in axes):
+        if not isinstance(layer, Conv) and set(positions) == {1}:
             yield self.skip(layer, reason="its one window covers the whole map: global pooling")
             return
-        live = prod(_live_taps(window, extent) for window, extent in axes)
+        met = [_meetings(window, extent) for window, extent in axes]
         taps = prod(window.kernel for window in windows)
-        dead = self._dead_weights(layer, taps, live)
-        told = f", so {dead:,} of its {dead // (taps - live) * taps:,} weights never meet it" if dead else ""
+        dead_taps = taps - prod(sum(count > 0 for count in counts) for counts in met)
+        padding = 1 - prod(sum(counts) for counts in met) / (taps * prod(positions))
+        dead = self._dead_weights(layer, dead_taps)
+        told = f", and {dead_taps} of its {taps} taps meet nothing else" if dead_taps else ""
+        if dead:
+            told += f": {dead:,} of its {dead // dead_taps * taps:,} weights are dead"
         yield self.finding(
             layer,
-            message=f"A window of {reach} slides over a map of {size}: {taps - live} of {taps} taps see padding only"
+            message=f"A window of {reach} is larger than its map of {size}: {padding:.0%} of what it covers is padding"
             f"{told}.",
-            evidence={**evidence, "taps": taps, "dead_taps": taps - live, "dead_weights": dead},
+            evidence={
+                **evidence,
+                "taps": taps,
+                "dead_taps": dead_taps,
+                "dead_weights": dead,
+                "padding_share": padding,
+            },
             advice=Advice(text="Feed larger images, take a stride out of the layers ahead, or leave this layer out"),
             savings=Savings(parameters=dead) if dead else None,
-            severity=None if live < taps else Severity.INFO,
+            severity=None if dead_taps else Severity.INFO,
         )
 
-    def _dead_weights(self, layer: Conv | MaxPool | AvgPool, taps: int, live: int) -> int:
+    def _dead_weights(self, layer: Conv | MaxPool | AvgPool, dead_taps: int) -> int:
         channels = layer.in_channels if isinstance(layer, Conv) else None
         if not isinstance(layer, Conv) or channels is None:
             return 0
-        return (taps - live) * (channels // layer.groups) * layer.filters
+        return dead_taps * (channels // layer.groups) * layer.filters
 
     examples = (
         Bad(
@@ -99,19 +110,16 @@ class FeatureMapExhausted(
     )
 
 
-def _live_taps(window: Window, extent: int) -> int:
-    """Return how many taps meet the map, and not its padding, at one of the window's positions or more."""
-    count = window.output(extent)
-    starts = range(
-        -window.before, -window.before + (count if isinstance(count, int) else 0) * window.stride, window.stride
-    )
-    # Tap t lies at start + t × dilation; the starts that put it on the map are a range, so none need be tried.
-    live = 0
+def _meetings(window: Window, extent: int) -> list[int]:
+    """Return for each tap at how many of the window's positions it lies on the map and not on its padding."""
+    positions = window.output(extent)
+    last = (positions if isinstance(positions, int) else 0) - 1
+    counts = list[int]()
     for tap in range(window.kernel):
-        offset = tap * window.dilation
-        first = -(-max(-offset - starts.start, 0) // window.stride)
-        live += first < len(starts) and starts[first] + offset < extent
-    return live
+        offset = tap * window.dilation - window.before  # where the tap lies at the first position
+        first = -(min(offset, 0) // window.stride)
+        counts.append(max(min((extent - 1 - offset) // window.stride, last) - first + 1, 0))
+    return counts
 
 
 def _by(extents: list[int]) -> str:

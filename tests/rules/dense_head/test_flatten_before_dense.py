@@ -4,6 +4,7 @@ import pytest
 
 import zoo
 from cnnlint.frontends import load
+from cnnlint.graph.graph import Training
 from cnnlint_rules.dense_head.flatten_before_dense import FlattenBeforeDense
 
 BODY = "INPUT 3x32x32 -> CONV 32 3x3 same -> RELU -> POOL 2 -> CONV 64 3x3 same -> RELU -> POOL 2"
@@ -45,3 +46,33 @@ def test_a_small_share_is_a_near_miss_that_names_the_option(lint):
     assert not walk.findings
     assert "min-share = 20%" in walk.near_misses["FC001"][0].reason
     assert len(lint(FlattenBeforeDense(min_share=0.0), wide).findings) == 1
+
+
+def test_a_regression_may_need_the_positions(lint):
+    coordinates = f"{BODY} -> FLATTEN -> FC 128 -> RELU -> FC 30"
+    (found,) = lint(FlattenBeforeDense(), coordinates, loss=Training("mean_squared_error")).findings
+    assert found.severity == "info"
+    (found,) = lint(FlattenBeforeDense(), coordinates).findings
+    assert found.severity == "warning"
+
+
+def test_a_network_that_gives_back_a_map_keeps_its_positions(lint):
+    text = """
+    <ir_version: 8, opset_import: ["" : 17]>
+    detector (float[1, 3, 8, 8] x) => (float[1, 4, 3, 3] y) {
+        kernel_shape = Constant <value_ints = [16, 3, 3, 3]> ()
+        kernel = ConstantOfShape (kernel_shape)
+        matrix_shape = Constant <value_ints = [576, 36]> ()
+        matrix = ConstantOfShape (matrix_shape)
+        convolved = Conv (x, kernel)
+        activated = Relu (convolved)
+        flat = Flatten (activated)
+        [fc1] cells = MatMul (flat, matrix)
+        target = Constant <value_ints = [1, 4, 3, 3]> ()
+        y = Reshape (cells, target)
+    }
+    """
+    walk = lint(FlattenBeforeDense(), text)
+    assert not walk.findings
+    assert walk.near_misses["FC001"][0].layers == ("fc1",)
+    assert "gives back maps" in walk.near_misses["FC001"][0].reason

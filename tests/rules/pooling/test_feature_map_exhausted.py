@@ -42,6 +42,8 @@ def test_dead_taps_are_those_that_meet_padding_at_every_position(window):
     live = {tap for tap in range(kernel) for at in positions if 0 <= at + tap * dilation < extent}
     (found,) = walk(graph, [FeatureMapExhausted()]).findings
     assert found.evidence["dead_taps"] == kernel - len(live)
+    met = sum(0 <= at + tap * dilation < extent for tap in range(kernel) for at in positions)
+    assert found.evidence["padding_share"] == pytest.approx(1 - met / (kernel * len(positions)))
     assert found.evidence["dead_weights"] == (kernel - len(live)) * 2 * 5
     assert found.severity == ("warning" if len(live) < kernel else "info")
 
@@ -51,7 +53,7 @@ def test_a_3x3_kernel_on_a_1x1_map_has_eight_dead_taps(lint):
     (found,) = lint(FeatureMapExhausted(), text).findings
     assert found.layers == ("conv1",)
     assert found.evidence["dead_weights"] == 8 * 16 * 32
-    assert "4,096 of its 4,608 weights" in found.message
+    assert "4,096 of its 4,608 weights are dead" in found.message
 
 
 @pytest.mark.parametrize(
