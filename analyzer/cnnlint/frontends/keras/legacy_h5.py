@@ -47,7 +47,7 @@ def read_h5(path: str, content: ByteSource | None = None) -> ArchiveRecord:
 
 
 def _weights(group: Any, source: Hdf5Source) -> list[WeightRecord]:
-    """Return the weights in the order that Keras lists them; their name is "layer/..." as the layer calls them."""
+    """Return the weights in the order that Keras lists them."""
     found = dict[str, Any]()
     groups = dict[str, Any]()
     for path, item in hdf5.walk(group.id, source.shown):
@@ -67,7 +67,7 @@ def _weights(group: Any, source: Hdf5Source) -> list[WeightRecord]:
             if key in found:
                 dataset = hdf5.describe(f"model_weights/{key}", found[key])
                 storage = Hdf5Storage(source, dataset)
-                records.append(WeightRecord(dataset.path, key, dataset.shape, dataset.dtype, storage))
+                records.append(WeightRecord(dataset.path, name, dataset.shape, dataset.dtype, storage, group=layer))
     return records
 
 

@@ -17,7 +17,8 @@ class WeightRecord(Struct, frozen=True, gc=False):
 
     Attributes:
         key: Its path in the weights file: "layers/conv2d_1/vars/0".
-        name: Its path below the layer: "vars/0", "cell/vars/0", "conv1/kernel".
+        name: Its path below the layer: "0", "cell/0", "conv1/kernel".
+        group: In a legacy `.h5`: the name of the layer whose group it is in.
         shape: As the file stores it.
         dtype: Element type such as "float32".
         storage: Reads the values.
@@ -28,6 +29,7 @@ class WeightRecord(Struct, frozen=True, gc=False):
     shape: tuple[int, ...]
     dtype: str
     storage: Storage | None = None
+    group: str = ""
 
 
 class ArchiveRecord(Struct, frozen=True, gc=False):

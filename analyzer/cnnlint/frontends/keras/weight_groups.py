@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Protocol, cast
 
+from msgspec.structs import replace
+
 from cnnlint.frontends.keras.layer_record import config_of, is_operation, name_of
 from cnnlint.frontends.keras.records import ArchiveRecord, Config, WeightRecord
 
@@ -85,9 +87,7 @@ class ArchiveIndex:
             for depth in range(1, len(parts)):
                 group = "/".join(parts[:depth])
                 name = "/".join(part for part in parts[depth:] if part != "vars")
-                self._below.setdefault(group, []).append(
-                    WeightRecord(weight.key, name, weight.shape, weight.dtype, weight.storage)
-                )
+                self._below.setdefault(group, []).append(replace(weight, name=name))
         self._names = {
             group.replace("\\", "/").replace(OLD_LAYERS, "layers"): name for group, name in archive.layer_names.items()
         }
@@ -155,12 +155,8 @@ class LegacyGroups:
 
     def take(self, record: Config) -> tuple[WeightRecord, ...]:
         """Return the weights in the layer's group."""
-        below = f"{name_of(record)}/"
-        return tuple(
-            WeightRecord(weight.key, plain(weight.name.removeprefix(below)), weight.shape, weight.dtype, weight.storage)
-            for weight in self._weights
-            if weight.name.startswith(below)
-        )
+        name = name_of(record)
+        return tuple(replace(weight, name=plain(weight.name)) for weight in self._weights if weight.group == name)
 
     def unwrap(self, record: Config) -> tuple[tuple[WeightRecord, ...], WeightGroups]:
         """Return the wrapper's weights as those of what it wraps."""

@@ -13,6 +13,7 @@ from cnnlint.graph.layers.normalization import (
 )
 from cnnlint.graph.layers.opaque import Opaque, Operator
 from cnnlint.graph.layers.pooling import AvgPool, GlobalPool, MaxPool
+from cnnlint.graph.layers.reduction import Reduce
 from cnnlint.graph.layers.regularization import Dropout
 from cnnlint.graph.layers.rescale import Rescale
 from cnnlint.graph.layers.sequence import Attention, Embedding, Recurrent
@@ -22,5 +23,5 @@ __all__ = [
     "Activation", "Add", "Attention", "AvgPool", "BatchNorm", "Concat", "Conv", "ConvTranspose", "Crop", "Dense",
     "DepthToSpace", "Dropout", "Einsum", "Elementwise", "Embedding", "Flatten", "GlobalPool", "GroupNorm",
     "InstanceNorm", "LayerNorm", "LocalResponseNorm", "MatMul", "MaxPool", "Multiply", "Opaque", "Operator", "Pad",
-    "Recurrent", "Rescale", "Reshape", "Resize", "Split", "Transpose",
+    "Recurrent", "Reduce", "Rescale", "Reshape", "Resize", "Split", "Transpose",
 ]  # fmt: skip

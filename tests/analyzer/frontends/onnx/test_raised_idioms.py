@@ -72,6 +72,11 @@ def test_a_batched_dense_between_reshapes_works_on_the_last_axis() -> None:
             "h = Mul(x, half) d = Div(x, r) e = Erf(d) p = Add(e, one) y = Mul(h, p)",
             "gelu",
         ),
+        (
+            "r = Constant<value_float = 0.70710678>() one = Constant<value_float = 1.0>() half = Constant<value_float = 0.5>()"
+            "h = Mul(x, half) n = Neg(x) d = Mul(n, r) e = Erf(d) p = Sub(one, e) y = Mul(h, p)",
+            "gelu",
+        ),
         ("l = Constant<value_float = 0.0>() h = Constant<value_float = 6.0>() y = Clip(x, l, h)", "relu6"),
     ],
 )
@@ -96,6 +101,22 @@ def test_a_scale_and_shift_per_channel_is_a_folded_norm() -> None:
     assert isinstance(norm, BatchNorm)
     assert norm.folded
     assert graph.parameters == 12 + 8
+
+
+@pytest.mark.parametrize(("axes", "kind"), [((1,), "LayerNorm"), ((2, 3), "InstanceNorm")])
+def test_a_spelled_out_normalisation_is_one_layer(axes: tuple[int, ...], kind: str) -> None:
+    graph = raised(
+        f"""agraph (float[N,4,8,8] x) => (float[N,4,8,8] y) {{
+            e = Constant<value_float = 0.001>() two = Constant<value_float = 2.0>()
+            m = ReduceMean<axes = {list(axes)}>(x) d = Sub(x, m) q = Pow(d, two) v = ReduceMean<axes = {list(axes)}>(q)
+            ve = Add(v, e) s = Sqrt(ve) n = Div(d, s) p = Mul(n, g) y = Add(p, b) }}""",
+        g=(4, 1, 1),
+        b=(4, 1, 1),
+    )
+    (norm,) = graph.layers
+    assert norm.kind == kind
+    assert norm.parameters == 8
+    assert norm.epsilon == pytest.approx(1e-3)
 
 
 def test_caffe_style_norms_are_one_layer() -> None:

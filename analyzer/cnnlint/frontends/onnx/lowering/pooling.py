@@ -10,11 +10,18 @@ from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant
 from cnnlint.frontends.raising.view import View
 from cnnlint.graph.dims import product
-from cnnlint.graph.layers import AvgPool, GlobalPool, MaxPool, Operator
+from cnnlint.graph.layers import AvgPool, GlobalPool, MaxPool, Reduce
 from cnnlint.graph.tensor import Dim, Shape
 from cnnlint.graph.window import resolve_pads
 
 Mode = Literal["avg", "max", "lp"]
+
+FUNCTIONS = {
+    "ReduceMean": "mean", "ReduceMax": "max", "ReduceMin": "min", "ReduceSum": "sum", "ReduceProd": "prod",
+    "ReduceL1": "l1", "ReduceL2": "l2", "ReduceLogSum": "log_sum", "ReduceLogSumExp": "log_sum_exp",
+    "ReduceSumSquare": "sum_square",
+}  # fmt: skip
+"""ONNX's reductions and our names for them."""
 
 
 def lower_window_pool(state: Lowering) -> None:
@@ -102,17 +109,17 @@ def lower_reduce(state: Lowering) -> None:
         )
         state.emit(layer, like=view if keepdims else None)
         return
-    extents = enumerate(view.shape)
-    gone = {axis % len(view.shape) for axis in axes}
-    shape: Shape = tuple(1 if axis in gone else dim for axis, dim in extents if keepdims or axis not in gone)
     keeps_order = keepdims and view.permutation is not None
-    inputs = (view.tensor,) if keeps_order else (state.draft.tensor(view),)
-    shape = view.in_graph_order(shape) if keeps_order else shape
-    state.emit(
-        Operator(name=state.label, inputs=inputs, op=state.node.op_type, shapes=(shape,), origin=state.origin),
-        like=view if keeps_order else None,
-        dtype="int64" if state.node.op_type.startswith("Arg") else None,
+    source = view.tensor if keeps_order else state.draft.tensor(view)
+    layer = Reduce(
+        name=state.label,
+        inputs=(source,),
+        function=FUNCTIONS[state.node.op_type],
+        axes=tuple(sorted(reduced if keeps_order else (axis % len(view.shape) for axis in axes))),
+        keepdims=keepdims,
+        origin=state.origin,
     )
+    state.emit(layer, like=view if keeps_order else None)
 
 
 def _reduce_constant(state: Lowering, value: Constant, *, keepdims: bool) -> None:
@@ -126,11 +133,5 @@ def _reduce_constant(state: Lowering, value: Constant, *, keepdims: bool) -> Non
 HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), lower_window_pool),
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), lower_global_pool),
-    **dict.fromkeys(
-        (
-            "ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum", "ReduceProd", "ReduceL1", "ReduceL2",
-            "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare",
-        ),
-        lower_reduce,
-    ),
-}  # fmt: skip
+    **dict.fromkeys(FUNCTIONS, lower_reduce),
+}

@@ -61,14 +61,15 @@ def _fuse_relu6(draft: Draft, clip: Activation) -> None:
 
 
 def _fuse_erf(draft: Draft, erf: Elementwise) -> None:
-    """Fuse gelu: x · (1 + erf(x / √2)) / 2 in any order of its factors."""
-    inner, plus = draft.producer(erf.input), draft.sole_consumer(erf.output)
-    if not (_is_constant(inner, "div", sqrt(2)) or _is_constant(inner, "mul", sqrt(0.5))):
+    """Fuse gelu: x · (1 + erf(x / √2)) / 2, or x · (1 − erf(−x / √2)) / 2, in any order of the factors."""
+    scaling, scale = _scaling(draft, erf)
+    plus = draft.sole_consumer(erf.output)
+    if not isclose(abs(scale), sqrt(0.5), rel_tol=1e-3):
         return
-    if not _is_constant(plus, "add", 1.0):
+    if not _is_constant(plus, "add" if scale > 0 else "rsub", 1.0):
         return
-    source = inner.input
-    chain: list[Layer] = [inner, erf, plus]
+    source = scaling[0].input
+    chain: list[Layer] = [*scaling, erf, plus]
     half, gated = False, False
     layer: Layer = plus
     while not (half and gated):
@@ -90,6 +91,24 @@ def _fuse_erf(draft: Draft, erf: Elementwise) -> None:
         chain.append(following)
         layer = following
     _fuse(draft, tuple(chain), source, "gelu")
+
+
+def _scaling(draft: Draft, erf: Elementwise) -> tuple[list[Elementwise], float]:
+    """Return the layers that only scale what `erf` is taken of, and the factor that they come to."""
+    layers, scale = list[Elementwise](), 1.0
+    layer = draft.producer(erf.input)
+    while isinstance(layer, Elementwise) and len(layer.inputs) == 1 and draft.sole_consumer(layer.output):
+        if layer.function == "neg":
+            scale = -scale
+        elif layer.constant and layer.function == "mul":
+            scale *= layer.constant
+        elif layer.constant and layer.function == "div":
+            scale /= layer.constant
+        else:
+            break
+        layers.insert(0, layer)
+        layer = draft.producer(layer.input)
+    return layers, scale
 
 
 def _is_constant(layer: Layer | None, function: str, value: float) -> TypeGuard[Elementwise]:
