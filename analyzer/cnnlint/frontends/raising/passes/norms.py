@@ -1,0 +1,103 @@
+"""Layer and instance normalisations that exporters spell out: mean, variance, square root and what joins them."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from cnnlint.frontends.raising.draft import Draft
+from cnnlint.frontends.raising.passes.bias import with_role
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers import Add, Elementwise, InstanceNorm, LayerNorm, Multiply, Reduce
+from cnnlint.graph.tensor import Tensor, Weight
+
+LONGEST = 24
+"""Layers that a spelled-out normalisation takes at most; Keras's takes fourteen."""
+
+
+def fuse_norms(draft: Draft) -> None:
+    """Fuse each region that normalises one tensor by its own mean and variance along the same axes."""
+    for layer in draft:
+        if isinstance(layer, Reduce) and layer.function == "mean" and layer.keepdims:
+            region = _region(draft, layer)
+            if region is not None:
+                _fuse(draft, layer, region)
+
+
+def _region(draft: Draft, mean: Reduce) -> list[Layer] | None:
+    """Return the layers from `mean` to the tensor where all that comes of it and of its input has met again."""
+    source = mean.input
+    inside: dict[str, Layer] = {mean.output.name: mean}
+    region: list[Layer] = [mean]
+    ahead = [reader for reader in draft.consumers(source) if reader is not mean] + draft.consumers(mean.output)
+    while ahead and len(region) < LONGEST:
+        layer = ahead.pop(0)
+        if layer.output.name in inside or not _joins(layer, mean, source, inside):
+            continue
+        inside[layer.output.name] = layer
+        region.append(layer)
+        ahead += draft.consumers(layer.output)
+        if _is_whole(draft, region, inside, source):
+            return _in_order(draft, region)
+    return None
+
+
+def _joins(layer: Layer, mean: Reduce, source: Tensor, inside: dict[str, Layer]) -> bool:
+    if not isinstance(layer, Elementwise | Reduce):
+        return False
+    if isinstance(layer, Reduce) and (layer.function, layer.axes, layer.keepdims) != ("mean", mean.axes, True):
+        return False
+    names = {tensor.name for tensor in layer.inputs}
+    return bool(names & inside.keys()) and names <= {*inside, source.name}
+
+
+def _is_whole(draft: Draft, region: list[Layer], inside: dict[str, Layer], source: Tensor) -> bool:
+    """Return whether a root of a variance is in the region, and one tensor of the source's shape leaves it."""
+    last = region[-1]
+    if last.output.shape != source.shape or not isinstance(last, Add | Multiply | Elementwise):
+        return False
+    if not any(isinstance(layer, Elementwise) and layer.function in ("sqrt", "rsqrt") for layer in region):
+        return False
+    seen_outside = [
+        layer
+        for layer in region
+        if any(reader.output.name not in inside for reader in draft.consumers(layer.output))
+        or not draft.consumers(layer.output)
+    ]
+    return seen_outside == [last]
+
+
+def _in_order(draft: Draft, region: list[Layer]) -> list[Layer]:
+    names = {layer.name for layer in region}
+    return [layer for layer in draft if layer.name in names]
+
+
+def _fuse(draft: Draft, mean: Reduce, region: list[Layer]) -> None:
+    source = mean.input
+    spatial = tuple(range(2, len(source.shape or ())))
+    constants = [layer.constant for layer in region if isinstance(layer, Elementwise) and layer.function == "add"]
+    epsilon = next((value for value in constants if value is not None and 0 < value < 0.1), 1e-5)
+    layer: LayerNorm | InstanceNorm
+    if mean.axes == spatial and spatial:
+        layer = InstanceNorm(name=mean.name, inputs=(source,), epsilon=epsilon, weights=_weights(region))
+    else:
+        layer = LayerNorm(name=mean.name, inputs=(source,), axes=mean.axes, epsilon=epsilon, weights=_weights(region))
+    made = draft.fuse(region, layer)
+    for role in ("gamma", "beta"):
+        following = draft.sole_consumer(made.output)
+        wanted = {"gamma": "mul", "beta": "add"}[role]
+        if not isinstance(following, Elementwise) or following.function != wanted or len(following.inputs) != 1:
+            continue
+        if following.weights and made.weight(role) is None:
+            extra = tuple(with_role(weight, role) for weight in following.weights)
+            made = draft.fuse((made, following), replace(layer, weights=(*made.weights, *extra)))
+
+
+def _weights(region: list[Layer]) -> tuple[Weight, ...]:
+    roles = {"mul": "gamma", "add": "beta", "sub": "beta", "rsub": "beta"}
+    return tuple(
+        with_role(weight, roles.get(layer.function, "constant"))
+        for layer in region
+        if isinstance(layer, Elementwise)
+        for weight in layer.weights
+        if weight.size > 1
+    )
