@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from cnnlint.frontends.raising.draft import Draft
 from cnnlint.frontends.raising.passes.bias import with_role
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Add, Elementwise, InstanceNorm, LayerNorm, Multiply, Reduce
+from cnnlint.graph.layers import Add, Elementwise, GlobalPool, InstanceNorm, LayerNorm, Multiply, Reduce
 from cnnlint.graph.tensor import Tensor, Weight
 
 LONGEST = 24
@@ -17,13 +17,21 @@ LONGEST = 24
 def fuse_norms(draft: Draft) -> None:
     """Fuse each region that normalises one tensor by its own mean and variance along the same axes."""
     for layer in draft:
-        if isinstance(layer, Reduce) and layer.function == "mean" and layer.keepdims:
-            region = _region(draft, layer)
-            if region is not None:
-                _fuse(draft, layer, region)
+        axes = _averaged(layer)
+        if axes is not None and (region := _region(draft, layer, axes)) is not None:
+            _fuse(draft, layer, axes, region)
 
 
-def _region(draft: Draft, mean: Reduce) -> list[Layer] | None:
+def _averaged(layer: Layer) -> tuple[int, ...] | None:
+    """Return the axes that `layer` takes the mean along and keeps; None if it does not."""
+    if isinstance(layer, Reduce) and layer.function == "mean" and layer.keepdims:
+        return layer.axes
+    if isinstance(layer, GlobalPool) and layer.mode == "avg" and layer.keepdims:
+        return tuple(range(2, len(layer.output.shape or ())))
+    return None
+
+
+def _region(draft: Draft, mean: Layer, axes: tuple[int, ...]) -> list[Layer] | None:
     """Return the layers from `mean` to the tensor where all that comes of it and of its input has met again."""
     source = mean.input
     inside: dict[str, Layer] = {mean.output.name: mean}
@@ -31,7 +39,7 @@ def _region(draft: Draft, mean: Reduce) -> list[Layer] | None:
     ahead = [reader for reader in draft.consumers(source) if reader is not mean] + draft.consumers(mean.output)
     while ahead and len(region) < LONGEST:
         layer = ahead.pop(0)
-        if layer.output.name in inside or not _joins(layer, mean, source, inside):
+        if layer.output.name in inside or not _joins(layer, axes, source, inside):
             continue
         inside[layer.output.name] = layer
         region.append(layer)
@@ -41,10 +49,8 @@ def _region(draft: Draft, mean: Reduce) -> list[Layer] | None:
     return None
 
 
-def _joins(layer: Layer, mean: Reduce, source: Tensor, inside: dict[str, Layer]) -> bool:
-    if not isinstance(layer, Elementwise | Reduce):
-        return False
-    if isinstance(layer, Reduce) and (layer.function, layer.axes, layer.keepdims) != ("mean", mean.axes, True):
+def _joins(layer: Layer, axes: tuple[int, ...], source: Tensor, inside: dict[str, Layer]) -> bool:
+    if not isinstance(layer, Elementwise) and _averaged(layer) != axes:
         return False
     names = {tensor.name for tensor in layer.inputs}
     return bool(names & inside.keys()) and names <= {*inside, source.name}
@@ -71,16 +77,16 @@ def _in_order(draft: Draft, region: list[Layer]) -> list[Layer]:
     return [layer for layer in draft if layer.name in names]
 
 
-def _fuse(draft: Draft, mean: Reduce, region: list[Layer]) -> None:
+def _fuse(draft: Draft, mean: Layer, axes: tuple[int, ...], region: list[Layer]) -> None:
     source = mean.input
     spatial = tuple(range(2, len(source.shape or ())))
     constants = [layer.constant for layer in region if isinstance(layer, Elementwise) and layer.function == "add"]
     epsilon = next((value for value in constants if value is not None and 0 < value < 0.1), 1e-5)
     layer: LayerNorm | InstanceNorm
-    if mean.axes == spatial and spatial:
+    if axes == spatial and spatial:
         layer = InstanceNorm(name=mean.name, inputs=(source,), epsilon=epsilon, weights=_weights(region))
     else:
-        layer = LayerNorm(name=mean.name, inputs=(source,), axes=mean.axes, epsilon=epsilon, weights=_weights(region))
+        layer = LayerNorm(name=mean.name, inputs=(source,), axes=axes, epsilon=epsilon, weights=_weights(region))
     made = draft.fuse(region, layer)
     for role in ("gamma", "beta"):
         following = draft.sole_consumer(made.output)
