@@ -53,10 +53,7 @@ class Head(Struct, frozen=True):
 
 def heads(graph: Graph) -> tuple[Head, ...]:
     """Return the head of each output, in the order of the outputs."""
-    losses: tuple[Training | None, ...] = graph.training
-    if len(losses) != len(graph.outputs):
-        losses = (None,) * len(graph.outputs)
-    return tuple(_head(graph, output, loss) for output, loss in zip(graph.outputs, losses, strict=True))
+    return tuple(_head(graph, output, loss) for output, loss in zip(graph.outputs, _losses(graph), strict=True))
 
 
 def hidden_dense(graph: Graph, head: Head) -> tuple[Dense, ...]:
@@ -70,6 +67,19 @@ def hidden_dense(graph: Graph, head: Head) -> tuple[Dense, ...]:
         else:
             break
     return tuple(reversed(found))
+
+
+def _losses(graph: Graph) -> tuple[Training | None, ...]:
+    """Return the loss of each output: by its layer's name where the file has names, else by its place."""
+    losses = graph.training
+    if any(loss.output for loss in losses):
+        by_layer = {loss.output: loss for loss in losses}
+        makers = (graph.producer(output) for output in graph.outputs)
+        names = ([part.name for part in maker.origin] if maker else [] for maker in makers)
+        return tuple(next((by_layer[name] for name in parts if name in by_layer), None) for parts in names)
+    if len(losses) == 1:
+        return losses * len(graph.outputs)  # Keras trains every output with the only loss there is
+    return losses if len(losses) == len(graph.outputs) else (None,) * len(graph.outputs)
 
 
 def _head(graph: Graph, output: Tensor, loss: Training | None) -> Head:

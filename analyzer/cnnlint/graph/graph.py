@@ -40,10 +40,12 @@ class Training(Struct, frozen=True):
     Attributes:
         loss: Name of the loss as Keras spells it, "" if it is a custom one.
         from_logits: Whether the loss takes values before the softmax.
+        output: The name of the layer that gives the output, where the file names losses by it; "" by position.
     """
 
     loss: str
     from_logits: bool | None = None
+    output: str = ""
 
 
 class UnusedWeight(Struct, frozen=True):

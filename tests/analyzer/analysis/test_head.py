@@ -47,6 +47,9 @@ def test_a_loss_belongs_to_the_output_at_its_place_and_to_none_if_the_numbers_di
     one, two = Training("mean_squared_error"), Training("binary_crossentropy")
     assert heads(replace(graph, training=(one,)))[0].training == one
     assert heads(replace(graph, training=(one, two)))[0].training is None
+    both = replace(graph, outputs=(*graph.outputs, graph.layers[0].output))
+    assert [head.training for head in heads(replace(both, training=(one, two)))] == [one, two]
+    assert [head.training for head in heads(replace(both, training=(one,)))] == [one, one]
 
 
 def test_the_hidden_dense_layers_of_vgg19_are_fc6_and_fc7():
@@ -60,3 +63,16 @@ def test_the_hidden_dense_layers_of_vgg19_are_fc6_and_fc7():
 def test_dense_layers_before_a_convolution_or_a_sum_are_not_of_the_head():
     graph = network(f"{BODY} -> FC 16 -> RES[FC 16 -> RELU] -> FC 8 -> RELU -> FC 10")
     assert [layer.name for layer in hidden_dense(graph, heads(graph)[0])] == ["fc3"]
+
+
+def test_losses_that_name_their_output_go_to_it_whatever_their_order():
+    graph = network(f"{BODY} -> FC 10")
+    (conv, *_, dense) = graph.layers
+    named = (
+        Training("binary_crossentropy", output=dense.origin[0].name),
+        Training("huber", output=conv.origin[0].name),
+    )
+    both = replace(graph, outputs=(conv.output, dense.output), training=named)
+    assert [head.training.loss for head in heads(both) if head.training] == ["huber", "binary_crossentropy"]
+    elsewhere = replace(both, training=(Training("huber", output="elsewhere"), *named[:1]))
+    assert [head.training for head in heads(elsewhere)] == [None, named[0]]

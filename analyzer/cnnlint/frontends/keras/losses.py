@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from cnnlint.frontends.keras import settings
 from cnnlint.frontends.keras.records import Config
 from cnnlint.frontends.keras.weight_groups import snake_case
@@ -32,7 +34,7 @@ def read_losses(training: Config | None) -> tuple[Training, ...]:
         return ()
     by_output = settings.mapping(loss)
     if by_output is not None and "class_name" not in by_output:
-        return tuple(_read(item) for item in by_output.values())
+        return tuple(replace(_read(item), output=name) for name, item in by_output.items())
     listed = settings.items(loss)
     return (_read(loss),) if listed is None else tuple(_read(item) for item in listed)
 
