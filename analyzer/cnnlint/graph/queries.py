@@ -67,3 +67,15 @@ def is_affine_per_channel(layer: Layer) -> bool:
 def is_nonlinear(layer: Layer) -> bool:
     """Return whether `layer` is an activation other than the identity."""
     return isinstance(layer, Activation) and layer.function != "linear"
+
+
+def feature_axis(layer: Layer) -> int:
+    """Return the axis of the output that a bias of `layer` runs along: 1, but for a dense layer on tokens."""
+    if isinstance(layer, Dense) and layer.output.rank:
+        return layer.axis % layer.output.rank
+    return 1
+
+
+def kept_axis(norm: BatchNorm) -> int:
+    """Return the axis that `norm` keeps apart, counted from the front."""
+    return norm.axis % norm.input.rank if norm.input.rank else norm.axis

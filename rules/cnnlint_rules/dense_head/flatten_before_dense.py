@@ -11,12 +11,13 @@ from msgspec import Meta
 from cnnlint.analysis.losses import is_regression
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Activation, BatchNorm, Dense, Dropout, Flatten
-from cnnlint.graph.patterns import Many, Match, Op
-from cnnlint.rule import Bad, Good, PatternRule, Remark
+from cnnlint.graph.queries import preceding
+from cnnlint.rule import Bad, Good, LayerRule, Remark
 
 
-class FlattenBeforeDense(PatternRule, code="FC001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
+class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
     """A dense layer on a flattened feature map holds a large share of the parameters.
 
     ## Why
@@ -48,12 +49,13 @@ class FlattenBeforeDense(PatternRule, code="FC001", severity=Severity.WARNING, c
         float, Meta(description="The least share of the network's parameters, 0 to 1, that is reported.", ge=0, le=1)
     ] = 0.2
 
-    flatten, dense = Op(Flatten), Op(Dense)
-    pattern = flatten >> Many(Dropout, BatchNorm, Activation) >> dense
+    kinds = (Dense,)
 
-    def check(self, match: Match, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, layer: Dense, context: Context) -> Iterator[Remark | NearMiss]:
         """Yield the parameters now and on the channels' means."""
-        flatten, dense = match[self.flatten], match[self.dense]
+        dense, flatten = layer, preceding(context.graph, layer, _keeps_positions)
+        if not isinstance(flatten, Flatten):
+            return
         sizes = flatten.input.sample_shape or ()
         extents = [size for size in sizes if isinstance(size, int)]
         if len(extents) < 2 or len(extents) != len(sizes):
@@ -117,6 +119,10 @@ class FlattenBeforeDense(PatternRule, code="FC001", severity=Severity.WARNING, c
             min_share=1.0,
         ),
     )
+
+
+def _keeps_positions(layer: Layer) -> bool:
+    return isinstance(layer, Dropout | BatchNorm | Activation)
 
 
 def _by(extents: list[int]) -> str:

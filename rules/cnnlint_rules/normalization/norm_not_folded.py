@@ -8,6 +8,7 @@ from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
 from cnnlint.graph.layers import BatchNorm, Conv, ConvTranspose, Dense
 from cnnlint.graph.patterns import Match, Op
+from cnnlint.graph.queries import feature_axis, kept_axis
 from cnnlint.rule import Bad, Good, PatternRule, Remark
 
 
@@ -47,7 +48,7 @@ class NormNotFolded(PatternRule, code="BN005", severity=Severity.INFO, confidenc
         if norm.training:
             yield self.skip(norm, layer, reason="it uses the statistics of the batch, which nothing can fold")
             return
-        if norm.axis != (layer.axis if isinstance(layer, Dense) else 1):
+        if kept_axis(norm) != feature_axis(layer):
             yield self.skip(norm, layer, reason=f"it keeps another axis apart than the channels of {layer.name}")
             return
         channels = layer.units if isinstance(layer, Dense) else layer.filters

@@ -5,8 +5,17 @@ import pytest
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.frontends.notation import to_onnx
 from cnnlint.graph.graph import Graph
-from cnnlint.graph.layers import Activation, BatchNorm
-from cnnlint.graph.queries import following, is_affine_per_channel, is_inert, is_nonlinear, preceding
+from cnnlint.graph.layers import Activation, BatchNorm, Dense
+from cnnlint.graph.queries import (
+    feature_axis,
+    following,
+    is_affine_per_channel,
+    is_inert,
+    is_nonlinear,
+    kept_axis,
+    preceding,
+)
+from cnnlint.graph.tensor import Tensor
 
 
 def network(text: str) -> Graph:
@@ -44,3 +53,17 @@ def test_what_keeps_values_and_what_only_scales_them(step, inert, affine):
     graph = network(f"INPUT 3x8x8 -> CONV 4 3x3 -> {step} -> CONV 4 3x3")
     (between,) = (found for found in graph.layers if not found.name.startswith("conv"))
     assert (is_inert(between), is_affine_per_channel(between)) == (inert, affine)
+
+
+@pytest.mark.parametrize(("axis", "shape", "expected"), [(-1, (1, 49, 128), 2), (2, (1, 49, 128), 2), (1, (1, 128), 1)])
+def test_the_bias_of_a_dense_layer_runs_along_its_features(axis, shape, expected):
+    dense = Dense(
+        name="fc", inputs=(Tensor("x", (*shape[:-1], 64)),), outputs=(Tensor("y", shape),), units=128, axis=axis
+    )
+    norm = BatchNorm(name="bn", inputs=dense.outputs, axis=-1)
+    assert feature_axis(dense) == kept_axis(norm) == expected
+
+
+def test_the_bias_of_a_convolution_runs_along_its_channels():
+    graph = network("INPUT 3x8x8 -> CONV 4 3x3 -> BN")
+    assert feature_axis(layer(graph, "conv1")) == kept_axis(next(graph.of_kind(BatchNorm))) == 1

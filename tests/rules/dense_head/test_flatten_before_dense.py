@@ -76,3 +76,8 @@ def test_a_network_that_gives_back_a_map_keeps_its_positions(lint):
     assert not walk.findings
     assert walk.near_misses["FC001"][0].layers == ("fc1",)
     assert "gives back maps" in walk.near_misses["FC001"][0].reason
+
+
+def test_two_heads_on_one_flattened_map_are_both_found(lint):
+    found = lint(FlattenBeforeDense(), f"{BODY} -> FLATTEN -> CAT[FC 64 -> RELU | FC 32 -> RELU] -> FC 10").findings
+    assert [finding.layers for finding in found] == [("fc1",), ("fc2",)]
