@@ -57,6 +57,32 @@ class Place:
         """
         return self.guarded(lambda: self._system.info(self._name)).get("size")
 
+    def parts(self, spans: list[tuple[int, int]]) -> list[bytes]:
+        """Return what lies at each (offset, length), fetched side by side where the file system can.
+
+        Raises:
+            ModelError: The server does not answer, refuses, or sends less.
+        """
+        starts = [offset for offset, _ in spans]
+        ends = [offset + length for offset, length in spans]
+        names = [self._name] * len(spans)
+        found = self.guarded(lambda: self._system.cat_ranges(names, starts, ends, on_error="raise"))
+        return [self.whole(part, length) for part, (_, length) in zip(found, spans, strict=True)]
+
+    def whole(self, data: bytes, length: int) -> bytes:
+        """Return `data`, the answer to a request for `length` bytes.
+
+        Raises:
+            ModelError: It is shorter or longer.
+        """
+        if len(data) != length:
+            raise ModelError(
+                f"the server sent {len(data):,} bytes where {length:,} were asked for",
+                path=self.shown,
+                remedy="try again; perhaps the file has changed",
+            )
+        return data
+
     def is_saved_model(self) -> bool:
         """Return whether it is the folder of a SavedModel, in a store that can be asked for it."""
         if self.is_web:

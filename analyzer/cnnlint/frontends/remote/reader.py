@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from cnnlint.errors import ModelError
 from cnnlint.frontends import KERAS_SUFFIXES
 from cnnlint.frontends.remote.address import name_of, shown
-from cnnlint.frontends.remote.ranges import GOES_BACK, Ranges
+from cnnlint.frontends.remote.hdf5_pointers import Pointers
+from cnnlint.frontends.remote.ranges import Ranges
 from cnnlint.frontends.remote.remote_file import RemoteFile, saved_model
 
 if TYPE_CHECKING:
@@ -48,5 +49,5 @@ def _onnx(remote: RemoteFile, inputs: Mapping[str, Shape] | None) -> Graph:
 def _keras(remote: RemoteFile, inputs: Mapping[str, Shape] | None) -> Graph:
     from cnnlint.frontends.keras import load_source  # noqa: PLC0415 - it imports h5py
 
-    source = Ranges(remote.fetch, remote.size, floors=GOES_BACK)
+    source = Ranges(remote.fetch, remote.size, fetch_all=remote.fetch_all, pointers=Pointers())
     return load_source(source, shown(remote.url), inputs=inputs)
