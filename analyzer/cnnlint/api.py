@@ -98,7 +98,7 @@ def lint(
         model: As for `load`, or several of them.
         config: The configuration file to take instead of the one nearest to each model.
         isolated: Take no configuration file.
-        static: Leave out what needs onnxruntime.
+        static: Leave out what needs onnxruntime; False runs Keras models too, converted to ONNX.
         pedantic: Run rules that are a matter of opinion too.
         select: Codes, names or families of rules to run instead of the default ones.
         extend_select: Rules to run besides.

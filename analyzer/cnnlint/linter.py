@@ -18,6 +18,7 @@ from cnnlint.config.settings import Flags, Settings, resolve
 from cnnlint.context import Context
 from cnnlint.errors import CnnlintError, ConfigError, RuleError
 from cnnlint.finding import Finding, Severity
+from cnnlint.frontends import load_onnx_bytes
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Conv, ConvTranspose, Opaque
 from cnnlint.ignoring import obey
@@ -134,7 +135,7 @@ class Linter:
         context = Context(graph)
         notes = [*plan.selection.notes, *_blind_spots(graph)]
         probe: Probe | None = None
-        if not settings.static and any(isinstance(rule, RuntimeRule) or rule.is_fixable() for rule in rules):
+        if any(isinstance(rule, RuntimeRule) or rule.is_fixable() for rule in rules):
             probe, reason = probe_of(model, graph, settings)
             notes += [f"run time checks were left out: {reason}"] if reason else []
         walked = walk(context, rules, near_misses=self.near_misses)
@@ -190,28 +191,37 @@ class Linter:
             yield plan, tuple(paths)
 
 
+RUN_AS_THEY_ARE = ("onnx", "savedmodel")
+"""Formats that onnxruntime runs without more ado: a SavedModel has been converted to be read at all."""
+
+
 def probe_of(model: Model, graph: Graph, settings: Settings) -> tuple[Probe | None, str]:
-    """Return the model under onnxruntime; or None, and why not as a clause."""
-    if "://" in path_of(model):
-        return None, "they would download the whole model"
-    if graph.source.format != "onnx":
-        return None, "onnxruntime runs ONNX models (`cnnlint convert` makes one of this, and proves it equal)"
+    """Return the model under onnxruntime; or None, and why not as a clause ("" if nobody wanted it)."""
+    as_it_is = graph.source.format in RUN_AS_THEY_ARE
+    if settings.static or (settings.static is None and not as_it_is):
+        return None, "" if settings.static else "a Keras model is converted to ONNX for them, which --run asks for"
     from cnnlint.runtime.probe import Probe  # noqa: PLC0415 - the run time is only loaded where it is wanted
 
-    return Probe(program_of(model), graph, inputs=settings.inputs), ""
+    program = program_of(model, graph)
+    network = graph if as_it_is else load_onnx_bytes(program.content, program.path)
+    return Probe(program, network, inputs=settings.inputs), ""
 
 
 def _run(
     walked: Walk, context: Context, rules: tuple[Rule, ...], probe: Probe, *, near_misses: bool
 ) -> tuple[Walk, tuple[str, ...]]:
     """Add to `walked` the proofs of rewrites and what run time checks find; return why some proofs are missing."""
-    from cnnlint.proving import attempt, settle  # noqa: PLC0415 - the run time is only loaded where it is wanted
+    from cnnlint.proving import attempt, proved, settle  # noqa: PLC0415 - the run time is only loaded where it is wanted
 
-    attempts = attempt(probe, walked.places)
+    places = walked.places
+    if probe.graph is not context.graph:
+        context = Context(probe.graph)
+        places = walk(context, [rule for rule in rules if rule.is_fixable()]).places
+    attempts = attempt(probe, places)
     checks = [rule for rule in rules if isinstance(rule, RuntimeRule)]
     checked = walk(context, checks, probe=probe, near_misses=near_misses)
     proven = settle(probe, attempts)
-    return replace(walked, places=proven.places).joined(checked), proven.notes
+    return replace(walked, places=proved(walked.places, proven)).joined(checked), proven.notes
 
 
 def _graded(findings: Iterable[Finding], severity: dict[str, Severity], graph: Graph) -> tuple[Finding, ...]:

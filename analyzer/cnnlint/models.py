@@ -95,17 +95,31 @@ def serialize(model: onnx.ModelProto) -> bytes:
         raise ModelError(f"cannot be serialized: {error}", path=path_of(model), remedy=remedy) from error
 
 
-def program_of(model: Model) -> Program:
-    """Return an ONNX model as onnxruntime takes it.
+def program_of(model: Model, graph: Graph) -> Program:
+    """Return a model as onnxruntime takes it; a Keras model is converted to ONNX.
+
+    Args:
+        model: A path, or a model in memory.
+        graph: The network that was raised from it.
 
     Raises:
-        ModelError: It cannot be read, or is no ONNX model.
+        ModelError: It cannot be read.
+        MissingExtraError: It must be converted, and TensorFlow is not installed.
+        ConversionError: It cannot be converted.
     """
     from cnnlint.runtime.program import Program  # noqa: PLC0415 - the run time is only loaded where it is wanted
 
     if _is(model, "onnx", "ModelProto"):
         return Program.from_proto(cast("onnx.ModelProto", model))
-    return Program.from_file(path_of(model))
+    if graph.source.format == "onnx":
+        return Program.from_file(path_of(model))
+    if graph.source.format == "savedmodel":
+        from cnnlint.frontends.savedmodel import as_onnx  # noqa: PLC0415 - only where there is one
+
+        return Program(as_onnx(path_of(model)))
+    from cnnlint.convert import keras_to_onnx  # noqa: PLC0415 - imports TensorFlow
+
+    return Program.from_proto(keras_to_onnx(cast("Any", model)))
 
 
 def _is(model: object, package: str, name: str) -> bool:

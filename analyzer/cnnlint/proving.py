@@ -79,6 +79,15 @@ def settle(probe: Probe, attempts: Iterable[Attempt]) -> Proven:
     return Proven(tuple(places), tuple(notes))
 
 
+def proved(places: Iterable[Place], proven: Proven) -> tuple[Place, ...]:
+    """Return `places` with the proofs of `proven`, which may be of the same network in another format."""
+    proofs = {(place.finding.code, place.finding.layers): place.finding.proof for place in proven.places}
+    return tuple(
+        replace(place, finding=replace(place.finding, proof=proofs.get((place.finding.code, place.finding.layers))))
+        for place in places
+    )
+
+
 def _attempt(probe: Probe, place: Place) -> Attempt:
     rule, where = place.rule, place.where
     if not rule.is_fixable():

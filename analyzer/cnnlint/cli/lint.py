@@ -66,7 +66,12 @@ def selection_options(command: Command) -> Command:
 @click.option(
     "--output", "outputs", multiple=True, type=OutputType(), help="Write a report to a file too; may be repeated."
 )
-@click.option("--static", is_flag=True, default=None, help="Read the graph only, run nothing with onnxruntime.")
+@click.option(
+    "--static/--run",
+    "static",
+    default=None,
+    help="Read the graph only; or run Keras and remote models too, which are converted or downloaded for it.",
+)
 @inputs_option
 @selection_options
 @budget_options

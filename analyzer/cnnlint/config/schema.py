@@ -40,7 +40,13 @@ class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
     ] = field(default_factory=dict[str, Severity])
     fail_on: Annotated[FailOn, Meta(description="The severity from which a finding fails the run.")] = "error"
     pedantic: Annotated[bool, Meta(description="Whether to run rules that are a matter of opinion too.")] = False
-    static: Annotated[bool, Meta(description="Whether to leave out what needs onnxruntime.")] = False
+    static: Annotated[
+        bool | None,
+        Meta(
+            description="Whether to leave out what needs onnxruntime; false runs Keras and remote models too, which "
+            "are converted or downloaded for it. Left open, ONNX files and SavedModels are run, and others are not."
+        ),
+    ] = None
     model_ignores: Annotated[
         bool, Meta(description="Whether to honour cnnlint.ignore.CODE in the metadata of an ONNX model.")
     ] = True

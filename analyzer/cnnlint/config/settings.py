@@ -69,7 +69,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     severity: dict[str, Severity]
     fail_on: FailOn
     pedantic: bool
-    static: bool
+    static: bool | None
     model_ignores: bool
     inputs: dict[str, Dims]
     per_model_ignores: tuple[tuple[str, Ignore], ...]

@@ -43,7 +43,7 @@ class BlockedConv(Struct, frozen=True, eq=False):
 
 
 class TrialPart:
-    """The changed part of one model; sessions are made at the first run and kept.
+    """The changed part of one model.
 
     Args:
         model: The whole model, original or rewritten.
@@ -71,7 +71,9 @@ class TrialPart:
                 values.update(self._make((source, *bias), values))
             for values, made in zip(known, self._in_blocks(conv, known), strict=True):
                 values[conv.node.output[0]] = made
-        return [self._make(self._region.compared, values) for values in known]
+        made = [self._make(self._region.compared, values) for values in known]
+        self._sessions.clear()  # they map the weights
+        return made
 
     def _convolutions(self) -> list[BlockedConv]:
         if self._blocked is None:

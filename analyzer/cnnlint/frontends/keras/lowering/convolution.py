@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cnnlint.frontends.keras import settings
 from cnnlint.frontends.keras.lowering.activation import activate
 from cnnlint.frontends.keras.lowering.call import Call
 from cnnlint.frontends.raising.view import View
@@ -78,7 +79,7 @@ def _depthwise_layer(
 
 def _transposed(call: Call, rank: int) -> View:
     source = call.map()
-    kernel, strides = call.integers("kernel_size", rank), call.integers("strides", rank)
+    kernel, strides = settings.integers(call.config["kernel_size"], rank), call.integers("strides", rank)
     dilation = call.integers("dilation_rate", rank)
     given = call.config.get("output_padding")
     padding, extra = _transposed_padding(
@@ -123,7 +124,7 @@ def _transposed_padding(
 
 
 def _window(call: Call, source: Tensor, rank: int) -> dict[str, Any]:
-    kernel, strides = call.integers("kernel_size", rank), call.integers("strides", rank)
+    kernel, strides = settings.integers(call.config["kernel_size"], rank), call.integers("strides", rank)
     dilation = call.integers("dilation_rate", rank)
     padding = padding_of(call, kernel, dilation)
     return {
