@@ -65,7 +65,10 @@ def _agrees(shape: Shape, expected: tuple[int | None, ...], channels_last: bool)
         forms = {first, expected} if len(expected) in (3, 5) else {first}
     return any(
         len(shape) == len(form)
-        and all(theirs == ours if theirs is not None else not isinstance(ours, int) for ours, theirs in zip(shape, form, strict=True))
+        and all(
+            theirs == ours if theirs is not None else not isinstance(ours, int)
+            for ours, theirs in zip(shape, form, strict=True)
+        )
         for form in forms
     )
 

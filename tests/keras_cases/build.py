@@ -1,6 +1,6 @@
 """Build and save the named models, and what Keras says of each; run as a script, in a process of its own.
 
-    python tests/keras_cases/build.py FOLDER
+python tests/keras_cases/build.py FOLDER
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Small Keras models, one for each way to set up a layer; `keras` itself is an argument, so that naming them is cheap."""
+"""Small Keras models, one for each way to set up a layer; `keras` is an argument, so that naming them is cheap."""
 
 from __future__ import annotations
 
@@ -147,8 +147,9 @@ def _features() -> dict[str, Build]:
 
 
 FUNCTIONS = (
-    "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "sigmoid", "hard_sigmoid", "tanh", "hard_tanh", "silu",
-    "hard_silu", "mish", "softplus", "softsign", "softmax", "log_softmax", "exponential", "linear", "log_sigmoid",
+    "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "sigmoid", "hard_sigmoid", "tanh", "hard_tanh",
+    "silu", "hard_silu", "mish", "softplus", "softsign", "softmax", "log_softmax", "exponential", "linear",
+    "log_sigmoid",
     "threshold", "squareplus", "sparsemax", "tanh_shrink", "soft_shrink", "hard_shrink", "sparse_plus",
     "sparse_sigmoid",
 )  # fmt: skip

@@ -126,7 +126,9 @@ def attention(keras: Any) -> Any:
     tokens = layers.Add(name="residual")([tokens, mixed])
     plain = layers.Attention(use_scale=True, name="plain")([tokens, normed])
     additive = layers.AdditiveAttention(name="additive")([plain, tokens])
-    crossed = layers.MultiHeadAttention(2, 4, value_dim=3, output_shape=6, use_bias=False, name="cross")(additive, patches_of(keras, patches))
+    crossed = layers.MultiHeadAttention(2, 4, value_dim=3, output_shape=6, use_bias=False, name="cross")(
+        additive, patches_of(keras, patches)
+    )
     return keras.Model(image, layers.GlobalAveragePooling1D(name="pool")(crossed))
 
 
@@ -162,7 +164,9 @@ def spectral(keras: Any) -> Any:
 def one_dimensional(keras: Any) -> Any:
     layers = keras.layers
     signal = keras.Input((64, 2), name="signal")
-    value = layers.Conv1D(8, 5, padding="same", activation="relu", name="conv1")(layers.BatchNormalization(name="norm")(signal))
+    value = layers.Conv1D(8, 5, padding="same", activation="relu", name="conv1")(
+        layers.BatchNormalization(name="norm")(signal)
+    )
     value = layers.MaxPooling1D(name="pool1")(value)
     value = layers.SeparableConv1D(6, 3, name="conv2")(value)
     return keras.Model(signal, layers.Dense(2, name="head")(layers.LSTM(5, name="memory")(value)))
@@ -220,7 +224,9 @@ def brain_float(keras: Any) -> Any:
 
 
 def quantized(keras: Any) -> Any:
-    model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(8, name="hidden"), keras.layers.Dense(4, name="head")])
+    model = keras.Sequential(
+        [keras.Input((16,)), keras.layers.Dense(8, name="hidden"), keras.layers.Dense(4, name="head")]
+    )
     model.quantize("int8")
     return model
 
@@ -229,7 +235,10 @@ def merges(keras: Any) -> Any:
     layers = keras.layers
     one, two = keras.Input((5, 6, 4), name="one"), keras.Input((5, 6, 4), name="two")
     vector = keras.Input((4,), name="vector")
-    made = [getattr(layers, name)(name=name.lower())([one, two]) for name in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")]
+    made = [
+        getattr(layers, name)(name=name.lower())([one, two])
+        for name in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
+    ]
     rows = layers.Concatenate(axis=1, name="rows")([one, two])
     dot = layers.Dot(axes=-1, name="dot")([vector, layers.GlobalAveragePooling2D(name="pool")(one)])
     wide = layers.Multiply(name="wide")([one, layers.Reshape((1, 1, 4), name="up")(vector)])
@@ -252,7 +261,10 @@ def unnamed_sizes(keras: Any) -> Any:
 def dictionary(keras: Any) -> Any:
     layers = keras.layers
     inputs = {"zeta": keras.Input((4,), name="zeta"), "alpha": keras.Input((3,), name="alpha")}
-    outputs = {"sum": layers.Dense(2, name="sum")(inputs["zeta"]), "all": layers.Concatenate(name="all")([inputs["alpha"], inputs["zeta"]])}
+    outputs = {
+        "sum": layers.Dense(2, name="sum")(inputs["zeta"]),
+        "all": layers.Concatenate(name="all")([inputs["alpha"], inputs["zeta"]]),
+    }
     return keras.Model(inputs, outputs)
 
 

@@ -11,6 +11,8 @@ from keras_cases.agreement import disagreements
 from keras_cases.layers import LAYERS
 from keras_cases.networks import NETWORKS, ONLY_ARCHIVE
 
+pytestmark = pytest.mark.slow
+
 PUBLISHED = {
     "VGG16": 138_357_544,
     "ResNet50": 25_636_712,
@@ -32,7 +34,6 @@ def test_a_legacy_h5_file_agrees_with_keras(name: str) -> None:
     assert disagreements(graph, keras_cases.truth(name)) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [*zoo.LARGE, *zoo.MORE])
 def test_a_net_of_keras_applications_agrees_with_keras(name: str) -> None:
     graph = load(str(zoo.keras_path(name)))
@@ -40,7 +41,6 @@ def test_a_net_of_keras_applications_agrees_with_keras(name: str) -> None:
     assert graph.parameters == PUBLISHED.get(name, graph.parameters)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["MobileNetV2", "DenseNet121"])
+@pytest.mark.parametrize("name", ["MobileNetV2", "DenseNet121", "MobileNetV3Small"])
 def test_a_net_of_keras_applications_in_h5_agrees_with_keras(name: str) -> None:
     assert disagreements(load(str(zoo.h5_path(name))), zoo.truth(name)) == []
