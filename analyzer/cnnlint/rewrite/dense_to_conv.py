@@ -6,44 +6,20 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-
-from cnnlint.graph.layers import Dense, Flatten, GlobalPool
+from cnnlint.analysis.dense_head import DenseHead
 from cnnlint.rewrite.editor import Editor, RewriteError
 
 if TYPE_CHECKING:
     from onnx import NodeProto
 
     from cnnlint.graph.layer import Layer
+    from cnnlint.graph.layers import Dense
 
 VIEWS = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 """Operators between dense layers that a vector's rank alone asks for."""
 
 RANK_BLIND = frozenset({"BatchNormalization", "Dropout"})
 """Operators that treat a vector of channels and a map of them alike, whatever their other inputs are."""
-
-
-class DenseHead(Struct, frozen=True, eq=False):
-    """Dense layers in a row, and the map that they score.
-
-    Attributes:
-        dense: The dense layers, the first one first.
-        between: The layers between them, which work on each element or channel by itself.
-        flatten: What makes the map a vector; None if `pool` does.
-        pool: A global pooling ahead of them, if there is one.
-        extents: The map's spatial extents where it is flattened: the first kernel; all 1 behind a pooling.
-    """
-
-    dense: tuple[Dense, ...]
-    between: tuple[Layer, ...]
-    flatten: Flatten | None
-    pool: GlobalPool | None
-    extents: tuple[int, ...]
-
-    @property
-    def swaps_with_pool(self) -> bool:
-        """Whether the convolution can go ahead of the pooling: both are linear, so their order is free."""
-        return self.pool is not None and self.pool.mode == "avg" and len(self.dense) == 1
 
 
 def dense_to_conv(head: DenseHead, editor: Editor) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import prod
 
+from cnnlint.analysis.dense_head import DenseHead, dense_head
 from cnnlint.analysis.larger import larger_extents, spatial_on
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.graph.graph import Graph
-from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Activation, BatchNorm, Dense, Dropout, Flatten, GlobalPool
+from cnnlint.graph.layers import Activation, BatchNorm, Dense, Dropout
 from cnnlint.graph.patterns import Many, Match, Op
-from cnnlint.rewrite.dense_to_conv import DenseHead, dense_to_conv
+from cnnlint.rewrite.dense_to_conv import dense_to_conv
 from cnnlint.rewrite.editor import Editor
 from cnnlint.rule import Bad, Good, PatternRule, Remark
 
@@ -50,7 +50,7 @@ class DenseAsConvolution(PatternRule, code="FC002", severity=Severity.INFO, conf
     def check(self, match: Match, context: Context) -> Iterator[Remark | NearMiss]:
         """Yield the kernels, the parameters on both sides, and the positions on a larger image."""
         first, graph = match[self.first], match.graph
-        head = _head(match, first, match.all(self.rest))
+        head = dense_head(graph, first, match.all(self.rest))
         if isinstance(head, str):
             if head:
                 yield self.skip(first, reason=head)
@@ -87,7 +87,7 @@ class DenseAsConvolution(PatternRule, code="FC002", severity=Severity.INFO, conf
 
     def rewrite(self, match: Match, editor: Editor) -> None:
         """Put the convolutions in place."""
-        head = _head(match, match[self.first], match.all(self.rest))
+        head = dense_head(match.graph, match[self.first], match.all(self.rest))
         if isinstance(head, DenseHead):
             dense_to_conv(head, editor)
 
@@ -96,49 +96,6 @@ class DenseAsConvolution(PatternRule, code="FC002", severity=Severity.INFO, conf
         Bad("INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX", at=("fc1",)),
         Good("INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> CONV 10 1x1 -> GAP -> SOFTMAX"),
     )
-
-
-def _head(match: Match, first: Dense, rest: Sequence[Layer]) -> DenseHead | str:
-    """Return the dense layers from `first` on; or why they are no head, "" where that is no news."""
-    graph, flatten, pool = match.graph, None, None
-    layer = graph.producer(first.input)
-    while isinstance(layer, Dropout) and not layer.training:
-        layer = graph.producer(layer.input)
-    if isinstance(layer, Flatten):
-        flatten, layer = layer, graph.producer(layer.input)
-    if isinstance(layer, GlobalPool):
-        pool = layer
-    if flatten is None and pool is None:
-        return "" if isinstance(layer, Dense | Activation | BatchNorm | Dropout) else "no feature map feeds it"
-    extents = flatten.input if flatten else (1,) * len(pool.input.spatial or ()) if pool else None
-    spatial = extents.spatial if not isinstance(extents, tuple) and extents is not None else extents
-    sizes = tuple(extent for extent in spatial or () if isinstance(extent, int))
-    if not spatial or len(sizes) != len(spatial) or not first.in_features or first.in_features % prod(sizes):
-        return "the extents of the map ahead of it are not known"
-    dense, between = [first], list[Layer]()
-    waiting = list[Layer]()
-    for layer in rest:
-        if isinstance(layer, Dense) and layer.input.rank == 2:
-            dense.append(layer)
-            between += waiting
-            waiting = []
-        elif not _is_blind_to_rank(layer):
-            break
-        else:
-            waiting.append(layer)
-    return DenseHead(tuple(dense), tuple(between), flatten, pool, sizes)
-
-
-def _is_blind_to_rank(layer: Layer) -> bool:
-    match layer:
-        case Activation():
-            return layer.axis is None and layer.function != "prelu"
-        case Dropout():
-            return not layer.training
-        case BatchNorm():
-            return not layer.folded and not layer.training
-        case _:
-            return False
 
 
 def _as_convolution(dense: Dense, kernel: tuple[int, ...]) -> int:

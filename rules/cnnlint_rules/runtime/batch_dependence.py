@@ -59,12 +59,9 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
             )
             return
         batch, other = run.extents.batch or 1, again.extents.batch or 1
-        names = {value.name: value.name for value in probe.outputs}
-        names |= {tail.output: tail.logits for tail in probe.tails}
-        errors = {
-            output: _excess(run.values[tensor], again.values[tensor], batch, other) for output, tensor in names.items()
-        }
-        worst = {output: error for output, error in errors.items() if error is not None}
+        names = [*(value.name for value in probe.outputs), *(tail.logits for tail in probe.tails)]
+        errors = {name: _excess(run.values[name], again.values[name], batch, other) for name in names}
+        worst = {name: error for name, error in errors.items() if error is not None}
         if not worst:
             return
         layer = _first_difference(probe, batch, other)
