@@ -33,10 +33,10 @@ DISTRIBUTIONS = {
     "float": "standard normal",
     "uint8": "uniform in 0..255",
     "int8": "uniform in -128..127",
-    "int": "0 or 1",
+    "int": "all 1",
     "bool": "false or true",
 }
-"""Integers wider than a byte are indices or flags, and 0 and 1 are good ones in any table of two entries."""
+"""Integers wider than a byte are indices, sizes or flags, and 1 is a sound one of each."""
 
 
 class Extents(Struct, frozen=True):
@@ -173,7 +173,7 @@ def sample(shape: tuple[int, ...], dtype: str, rng: np.random.Generator) -> NDAr
     if dtype in {"uint8", "int8"}:
         limits = np.iinfo(dtype)
         return rng.integers(limits.min, limits.max + 1, shape).astype(dtype)
-    return rng.integers(0, 2, shape).astype(dtype)
+    return np.ones(shape, dtype)
 
 
 def worded(shape: Sequence[Dim]) -> str:

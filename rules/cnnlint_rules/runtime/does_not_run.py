@@ -8,6 +8,7 @@ from cnnlint.context import Context
 from cnnlint.errors import RuntimeCheckError
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.rule import Bad, Good, Remark, RuntimeRule
+from cnnlint.runtime.inputs import DISTRIBUTIONS, distribution
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.session import Refusal, SessionError
 
@@ -19,8 +20,8 @@ class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=
     A file can be well formed and still be no program: a Reshape that does not fit, operands of different types, a
     batch of one baked into a graph that declares any batch. Nothing shows it but a run.
 
-    The model runs on the CPU with graph optimisation off, on seeded inputs: standard normal for floating types, 0 or
-    1 for whole numbers, the whole range for bytes. An open batch is 2, open heights and widths are 224, then 256 and
+    The model runs on the CPU with graph optimisation off, on seeded inputs: standard normal for floating types, all 1
+    for whole numbers, the whole range for bytes. An open batch is 2, open heights and widths are 224, then 256 and
     64 if that fails; `--input NAME=1x3x512x512` sets them.
 
     ## Instead
@@ -28,7 +29,8 @@ class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=
 
     ## When not
     A model with operators of your own needs your library, which cnnlint does not load: that is a warning, and so is
-    a type or an operator set that the installed onnxruntime lacks, and an open batch that only works with one sample.
+    a type or an operator set that the installed onnxruntime lacks, an open batch that only works with one sample, and
+    a run that fails on extents or whole numbers that cnnlint made up.
 
     ## References
     - ONNX, "Open Neural Network Exchange Intermediate Representation Specification".
@@ -44,7 +46,8 @@ class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=
             run = probe.run()
         except SessionError as error:
             first, tried = probe.failures[0], {"shapes_tried": len(probe.failures)}
-            guessed = bool(first.extents.guessed)
+            numbers = any(distribution(value.dtype) == DISTRIBUTIONS["int"] for value in probe.inputs)
+            guessed = bool(first.extents.guessed) or numbers
             yield self._finding("run", error, f" on {first.conditions}", tried, guessed=guessed)
             return
         except RuntimeCheckError as error:
@@ -65,7 +68,7 @@ class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=
         self, verb: str, error: SessionError, conditions: str, evidence: dict[str, int], *, guessed: bool = False
     ) -> Remark:
         mild = guessed or error.refusal is Refusal.UNSUPPORTED
-        text = "Give the shape that the network expects with --input" if guessed else "Correct the export"
+        text = "Give the shapes that the network expects with --input" if guessed else "Correct the export"
         if error.refusal is Refusal.UNSUPPORTED:
             text = "Check with the onnxruntime that the model is meant for, or ignore RT001 for this model"
         return self.finding(

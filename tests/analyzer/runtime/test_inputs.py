@@ -57,7 +57,7 @@ def test_samples_have_the_type_and_repeat_with_the_seed(dtype: str) -> None:
     one, two, other = (sample((64, 5), dtype, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert one.dtype.name == dtype
     np.testing.assert_array_equal(one, two)
-    assert (one != other).any()
+    assert (one != other).any() or distribution(dtype) == "all 1"
 
 
 def test_distributions_are_what_they_are_called() -> None:
@@ -66,7 +66,7 @@ def test_distributions_are_what_they_are_called() -> None:
     assert abs(normal.mean()) < 0.02
     assert abs(normal.std() - 1) < 0.02
     assert distribution("float32") == "standard normal"
-    assert set(np.unique(sample((1000,), "int64", rng))) == {0, 1}
+    assert set(np.unique(sample((1000,), "int64", rng))) == {1}
     bytes_ = sample((100_000,), "uint8", rng)
     assert (bytes_.min(), bytes_.max()) == (0, 255)
 
