@@ -29,11 +29,13 @@ def load(path: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
         return remote.load(path, inputs=inputs)
     from pathlib import Path  # noqa: PLC0415
 
-    if Path(path).is_dir() or path.endswith("saved_model.pb"):
+    # A folder with a config.json is an unpacked `.keras`.
+    unpacked = Path(path, "config.json").is_file()
+    if (Path(path).is_dir() and not unpacked) or path.endswith("saved_model.pb"):
         from cnnlint.frontends import savedmodel  # noqa: PLC0415
 
         return savedmodel.load(path, inputs=inputs)
-    if path.lower().endswith(KERAS_SUFFIXES):
+    if unpacked or path.lower().endswith(KERAS_SUFFIXES):
         from cnnlint.frontends import keras  # noqa: PLC0415
 
         return keras.load(path, inputs=inputs)

@@ -18,12 +18,14 @@ class Part(Struct, frozen=True):
         op: The source's own term: "Gemm", "Conv2D".
         shape: Of its output, channels first; None if unknown.
         output: The name of its first output in an ONNX file; "" in Keras.
+        scope: The module that it comes from, "layer1.0.conv1", where the file says so.
     """
 
     name: str
     op: str
     shape: Shape | None = None
     output: str = ""
+    scope: str = ""
 
 
 class Layer(Struct, frozen=True, kw_only=True, eq=False):

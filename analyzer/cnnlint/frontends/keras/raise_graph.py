@@ -14,11 +14,15 @@ from cnnlint.frontends.keras.lowering import lower
 from cnnlint.frontends.keras.lowering.call import Call
 from cnnlint.frontends.keras.network import Network, Ref, Step, flatten_model
 from cnnlint.frontends.keras.records import ArchiveRecord
+from cnnlint.frontends.keras.weight_groups import NOT_COUNTED
 from cnnlint.frontends.raising.canonical import canonicalize
 from cnnlint.frontends.raising.draft import Draft
 from cnnlint.frontends.raising.view import View
 from cnnlint.graph.graph import Graph, Source, UnusedWeight
 from cnnlint.graph.tensor import Dim, Shape
+
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What reading a configuration raises that is not what Keras writes."""
 
 SPATIAL_SYMBOLS = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 """Names of extents that the file leaves open, by the number of spatial axes."""
@@ -34,18 +38,35 @@ def raise_archive(archive: ArchiveRecord, inputs: Mapping[str, Shape] | None = N
     Raises:
         ModelError: The configuration contradicts itself, or a layer lacks what it must have.
     """
+    try:
+        return _raised(archive, inputs or {})
+    except UNREADABLE as error:
+        raise ModelError(f"its configuration cannot be read: {_clause(error)}", path=archive.path) from error
+
+
+def _raised(archive: ArchiveRecord, inputs: Mapping[str, Shape]) -> Graph:
     network = flatten_model(archive)
-    raiser = _Raiser(archive.path, network, inputs or {})
+    raiser = _Raiser(archive.path, network, inputs)
     raiser.run()
     draft = raiser.draft
     canonicalize(draft)
-    used = {weight.key for layer in draft for weight in layer.weights}
-    unused = tuple(
+    return draft.freeze(
+        _source(archive, network), training=read_losses(archive.training), unused=_unused(archive, draft)
+    )
+
+
+def _unused(archive: ArchiveRecord, draft: Draft) -> tuple[UnusedWeight, ...]:
+    """Return the arrays in groups that no layer uses; states of random numbers are no weights."""
+    used = {_group(weight.key) for layer in draft for weight in layer.weights}
+    return tuple(
         UnusedWeight(weight.key, weight.storage.nbytes if weight.storage else None)
         for weight in archive.weights
-        if weight.key not in used and "seed_generator" not in weight.key
+        if _group(weight.key) not in used and NOT_COUNTED not in weight.key.split("/")
     )
-    return draft.freeze(_source(archive, network), training=read_losses(archive.training), unused=unused)
+
+
+def _group(key: str) -> str:
+    return key.replace("\\", "/").rpartition("/")[0]
 
 
 class _Raiser:
@@ -141,7 +162,7 @@ class _Raiser:
         )
         try:
             views = lower(call)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        except UNREADABLE as error:
             raise ModelError(
                 f"layer {step.layer.path!r} ({step.layer.class_name}) cannot be read: {_clause(error)}",
                 path=self.path,

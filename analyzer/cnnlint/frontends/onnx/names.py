@@ -1,4 +1,4 @@
-"""Names that the user recognises: the Keras layer's own where tf2onnx has wrapped it in scopes and suffixes."""
+"""Names that the user recognises: those of Keras layers and PyTorch modules, which exporters wrap and number."""
 
 from __future__ import annotations
 
@@ -19,25 +19,41 @@ TRACED = re.compile(r"_\d+$")
 
 
 def rename(draft: Draft, model: ModelRecord) -> None:
-    """Give layers the names of the Keras layers that they come from, where tf2onnx kept them."""
-    if not model.producer.startswith("tf2onnx"):
+    """Give layers the names of the Keras layers or PyTorch modules that they come from, where the file has them."""
+    if model.producer.startswith("tf2onnx"):
+        scopes = {layer.name: scope for layer in draft if (scope := _scope(layer)) is not None}
+        paths = {layer: "/".join(_layer_scope(path)) for layer, path in _without_root(scopes).items()} if scopes else {}
+    elif model.producer.startswith("pytorch"):
+        paths = {layer.name: module for layer in draft if (module := _module(layer))}
+    else:
         return
-    scopes = {layer.name: scope for layer in draft if (scope := _scope(layer)) is not None}
-    if not scopes:
-        return
-    paths = _without_root(scopes)
     names, taken = dict[str, str](), set[str]()
     for layer in draft:
-        path = paths.get(layer.name)
-        if path is None:
+        name = paths.get(layer.name)
+        if name is None:
             continue
-        name = "/".join(_layer_scope(path))
         if name in taken:
             name += "/" + (layer.function if isinstance(layer, Activation) else layer.kind.lower())
         if name not in taken:
             taken.add(name)
             names[layer.name] = name
     draft.rename(names)
+
+
+def _module(layer: Layer) -> str:
+    """Return the PyTorch module of a layer: by its weights' names, by what the exporter noted, or by its node's."""
+    if layer.weights and (found := re.fullmatch(r"([\w.]+)\.weight", layer.weights[0].key)):
+        return found[1]
+    scope = next((part.scope for part in layer.origin if part.scope), "")
+    if scope or not layer.origin:
+        return scope
+    module = ""
+    for step in layer.origin[0].name.split("/")[1:-1]:
+        # "/layer1/layer1.0/conv1/Conv": a member of a Sequential repeats the name of it
+        parent, _, last = module.rpartition(".")
+        before = parent if last and step.startswith(f"{last}.") else module
+        module = f"{before}.{step}" if before else step
+    return module
 
 
 def _scope(layer: Layer) -> list[str] | None:

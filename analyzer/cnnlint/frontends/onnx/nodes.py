@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _MEMO = 96
 """Attributes up to this many bytes are worth remembering."""
 
+_NOTE = 512
+"""Metadata up to this many bytes is looked at."""
+
+_SCOPES = b"pkg.torch.onnx.name_scopes"
+"""The metadata in which PyTorch's exporter notes the modules around a node: "['', 'layer1', 'layer1.0', 'conv2d']"."""
+
 _NONE: dict[str, str] = {}
 
 
@@ -39,7 +45,7 @@ def node(context: Context, start: int, end: int, depth: int = 0) -> NodeRecord:
     for tag, begin, stop in fields(source, start, end):
         if tag == 0x2A:
             attributes.append((begin, stop))
-        elif tag not in {0x32, 0x4A}:  # what nobody reads: a stack trace may stand there
+        elif tag != 0x32 and (tag != 0x4A or stop - begin <= _NOTE):  # a stack trace may stand there
             light.append(source.read(field, stop - field))
         field = stop
     return _node(context, b"".join(light), start, depth, attributes)
@@ -52,7 +58,7 @@ def _node(context: Context, data: bytes, base: int, depth: int, ranges: Iterable
     attributes: dict[str, AttributeValue] = {}
     references = _NONE
     found: list[tuple[str, AttributeValue | None, str]] = []
-    name = op_type = domain = overload = ""
+    name = op_type = domain = overload = module = ""
     memo = context.attributes
     pos, end = 0, len(data)
     while pos < end:
@@ -82,6 +88,8 @@ def _node(context: Context, data: bytes, base: int, depth: int, ranges: Iterable
             domain = opset_domain(data[start:pos])
         elif tag == 0x42:
             overload = text(data[start:pos])
+        elif tag == 0x4A and _SCOPES in data[start:pos]:
+            module = _innermost(entry(data[start:pos])[1])
     closed(pos, end)
     for start, stop in ranges:
         found.append(attribute(context, start, stop, depth))
@@ -90,7 +98,13 @@ def _node(context: Context, data: bytes, base: int, depth: int, ranges: Iterable
             references = {**references, key: reference}
         elif value is not None:
             attributes[key] = value
-    return NodeRecord(op_type, domain, name, tuple(inputs), tuple(outputs), attributes, overload, references)
+    return NodeRecord(op_type, domain, name, tuple(inputs), tuple(outputs), attributes, overload, references, module)
+
+
+def _innermost(scopes: str) -> str:
+    """Return the last module of a list of scopes, whose very last is the operator itself."""
+    names = scopes.strip("[]").split(", ")
+    return names[-2].strip("'\"") if len(names) > 1 else ""
 
 
 def opset_domain(data: bytes) -> str:

@@ -61,6 +61,7 @@ class NodeRecord(Struct, frozen=True, gc=False):
         attributes: Values by name; those given by reference are not here.
         overload: Tells apart functions of one name.
         references: Inside a function: attribute name -> the function's attribute that its value comes from.
+        module: The module that it comes from, "layer1.0.conv1", where PyTorch's exporter noted it.
     """
 
     op_type: str
@@ -71,6 +72,7 @@ class NodeRecord(Struct, frozen=True, gc=False):
     attributes: dict[str, AttributeValue]
     overload: str = ""
     references: dict[str, str] = field(default_factory=dict[str, str])
+    module: str = ""
 
 
 class GraphRecord(Struct, frozen=True, gc=False):

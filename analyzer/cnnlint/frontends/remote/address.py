@@ -68,6 +68,4 @@ def _shown(url: str) -> str:
 
 def _is_signed(query: str) -> bool:
     pairs = parse_qsl(query, keep_blank_values=True)
-    return any(SECRET_KEY.search(key) or SECRET_VALUE.fullmatch(value) for key, value in pairs) or (
-        bool(query) and not pairs
-    )
+    return any(SECRET_KEY.search(key) or SECRET_VALUE.fullmatch(value) or not value for key, value in pairs)

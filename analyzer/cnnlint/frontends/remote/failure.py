@@ -68,7 +68,8 @@ def missing_package(error: ImportError, url: str) -> MissingExtraError:
     """Return the error for a protocol whose package is not installed."""
     names = protocols(url)
     remedy = EXTRA if all(name in COVERED for name in names) else without_secrets(str(error)).splitlines()[0]
-    package = f" ({error.name})" if error.name else ""
+    name = next((each.name for each in _chain(error) if isinstance(each, ImportError) and each.name), "")
+    package = f" ({name})" if name else ""
     return MissingExtraError(
         f"{names[-1]}:// needs a package that is not installed{package}", path=shown(url), remedy=remedy
     )

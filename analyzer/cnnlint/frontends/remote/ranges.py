@@ -26,7 +26,7 @@ KEPT = 1 << 26
 NODE = 1 << 11
 """Bytes that are fetched at an address: the library of HDF5 allots metadata in blocks of this size."""
 
-NEAR = 1 << 14
+NEAR = 1 << 16
 """Addresses that lie closer than this are fetched together."""
 
 Fetch = Callable[[int, int], bytes]

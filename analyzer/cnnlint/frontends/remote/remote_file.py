@@ -37,6 +37,9 @@ class RemoteFile:
         self._place = Place(url)
         self._file = self._opened()
         self.size = self._measured()
+        self._sends_parts = False
+        if not self.size and self._place.is_saved_model():  # s3fs opens a prefix as an empty file
+            raise saved_model(url)
 
     def fetch(self, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes from `offset`.
@@ -49,7 +52,9 @@ class RemoteFile:
             self._file.seek(offset)
             return self._file.read(length)
 
-        return self._place.whole(self._place.guarded(ask), length)
+        data = self._place.whole(self._place.guarded(ask), length)
+        self._sends_parts = self._sends_parts or offset > 0
+        return data
 
     def fetch_all(self, spans: list[tuple[int, int]]) -> list[bytes]:
         """Return what lies at each (offset, length), fetched side by side where the file system can.
@@ -57,11 +62,12 @@ class RemoteFile:
         Raises:
             ModelError: As for `fetch`.
         """
-        return [
-            block
-            for first in range(0, len(spans), AT_ONCE)
-            for block in self._place.parts(spans[first : first + AT_ONCE])
-        ]
+        # The first part shows that the server sends parts: asked side by side, it may send the whole file to each.
+        tried = 0 if self._sends_parts else min(len(spans), 1)
+        blocks = [self.fetch(*span) for span in spans[:tried]]
+        for first in range(tried, len(spans), AT_ONCE):
+            blocks += self._place.parts(spans[first : first + AT_ONCE])
+        return blocks
 
     def _opened(self) -> Any:
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cnnlint.frontends.keras.layer_record import TF_FUNCTIONS
 from cnnlint.frontends.keras.lowering import (
     activation,
+    applications,
     attention,
     convolution,
     dense,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 @cache
 def _single() -> dict[str, Callable[[Call], View]]:
-    families = (convolution, dense, merge, normalization, pooling, preprocessing, regularization, shaping)
+    families = (applications, convolution, dense, merge, normalization, pooling, preprocessing, regularization, shaping)
     return {
         **{name: raiser for family in families for name, raiser in family.LAYERS.items()},
         **activation.LAYERS,

@@ -21,15 +21,15 @@ def _multi_head(call: Call) -> list[View]:
     value = others[0] if others else query
     if query.shape is None or value.shape is None:
         return add_opaques(call, "attention over tensors of unknown rank")
-    key_dim = call.integer("key_dim", 1)
+    key_dim = call.whole("key_dim", 1)
     wanted = call.config.get("output_shape")
     outgoing = wanted if isinstance(wanted, int) else (settings.items(wanted) or [query.shape[-1]])[-1]
     incoming = query.shape[-1]
     layer = Attention(
         inputs=_distinct(query, *others),
-        heads=call.integer("num_heads", 1),
+        heads=call.whole("num_heads", 1),
         key_dim=key_dim,
-        value_dim=call.integer("value_dim", key_dim),
+        value_dim=call.whole("value_dim", key_dim),
         projects=True,
         tokens=(_tokens(query), _tokens(value)),
         features=(incoming, outgoing) if isinstance(incoming, int) and isinstance(outgoing, int) else None,
@@ -37,7 +37,7 @@ def _multi_head(call: Call) -> list[View]:
         weights=_projection_weights(call),
         **call.identity(),
     )
-    return _with_scores(call, layer, query, value, call.integer("num_heads", 1))
+    return _with_scores(call, layer, query, value, call.whole("num_heads", 1))
 
 
 def _plain(call: Call) -> list[View]:

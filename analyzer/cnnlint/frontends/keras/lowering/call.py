@@ -93,7 +93,18 @@ class Call:
     def integer(self, name: str, default: int) -> int:
         """Return a whole number of the configuration."""
         value = self.config.get(name)
-        return value if isinstance(value, int) else default
+        return value if isinstance(value, int) and value is not True else default
+
+    def whole(self, name: str, default: int | None = None) -> int:
+        """Return a positive whole number, which the configuration must have if there is no default.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        value = self.config.get(name, default)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"its {name} is {value!r}")
+        return value
 
     def number(self, name: str, default: float) -> float:
         """Return a number of the configuration, which Keras may have as an array of one."""
@@ -102,9 +113,16 @@ class Call:
             value = (settings.mapping(array.get("config")) or array).get("value")
         return float(value) if isinstance(value, int | float) else default
 
-    def integers(self, name: str, count: int, default: int = 1) -> tuple[int, ...]:
-        """Return one whole number per axis."""
-        return settings.integers(self.config.get(name, default), count)
+    def integers(self, name: str, count: int, default: int = 1, *, least: int = 1) -> tuple[int, ...]:
+        """Return one whole number per axis, such as the strides.
+
+        Raises:
+            ValueError: They are too few, too many, or less than `least`.
+        """
+        found = settings.integers(self.config.get(name, default), count)
+        if min(found) < least:
+            raise ValueError(f"its {name} is {found}")
+        return found
 
     @property
     def in_training_mode(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cnnlint.frontends.keras import settings
 from cnnlint.frontends.keras.lowering.activation import activate
 from cnnlint.frontends.keras.lowering.call import Call
 from cnnlint.frontends.raising.view import View
@@ -19,8 +18,8 @@ def _conv(call: Call, rank: int) -> View:
     made = call.add_map(
         Conv(
             inputs=(source,),
-            filters=call.config["filters"],
-            groups=call.integer("groups", 1),
+            filters=call.whole("filters"),
+            groups=call.whole("groups", 1),
             use_bias=_has_bias(call),
             weights=call.weights("kernel", "bias"),
             **_window(call, source, rank),
@@ -47,7 +46,7 @@ def _separable(call: Call, rank: int) -> View:
     made = call.add_map(
         Conv(
             inputs=(spread,),
-            filters=call.config["filters"],
+            filters=call.whole("filters"),
             kernel_size=ones,
             strides=ones,
             padding=((0, 0),) * rank,
@@ -63,7 +62,7 @@ def _separable(call: Call, rank: int) -> View:
 def _depthwise_layer(
     call: Call, source: Tensor, rank: int, weights: tuple[Weight, ...], *, use_bias: bool, suffix: str = ""
 ) -> Conv:
-    multiplier = call.integer("depth_multiplier", 1)
+    multiplier = call.whole("depth_multiplier", 1)
     # The kernel is taps × input channels × multiplier.
     channels = source.channels if isinstance(source.channels, int) else weights[0].shape[-2]
     return Conv(
@@ -79,22 +78,22 @@ def _depthwise_layer(
 
 def _transposed(call: Call, rank: int) -> View:
     source = call.map()
-    kernel, strides = settings.integers(call.config["kernel_size"], rank), call.integers("strides", rank)
+    kernel, strides = _kernel_size(call, rank), call.integers("strides", rank)
     dilation = call.integers("dilation_rate", rank)
     given = call.config.get("output_padding")
     padding, extra = _transposed_padding(
-        call, kernel, strides, dilation, None if given is None else call.integers("output_padding", rank)
+        call, kernel, strides, dilation, None if given is None else call.integers("output_padding", rank, least=0)
     )
     made = call.add_map(
         ConvTranspose(
             inputs=(source,),
-            filters=call.config["filters"],
+            filters=call.whole("filters"),
             kernel_size=kernel,
             strides=strides,
             padding=padding,
             dilation=dilation,
             output_padding=extra,
-            groups=call.integer("groups", 1),
+            groups=call.whole("groups", 1),
             use_bias=_has_bias(call),
             weights=call.weights("kernel", "bias"),
             **call.identity(),
@@ -124,7 +123,7 @@ def _transposed_padding(
 
 
 def _window(call: Call, source: Tensor, rank: int) -> dict[str, Any]:
-    kernel, strides = settings.integers(call.config["kernel_size"], rank), call.integers("strides", rank)
+    kernel, strides = _kernel_size(call, rank), call.integers("strides", rank)
     dilation = call.integers("dilation_rate", rank)
     padding = padding_of(call, kernel, dilation)
     return {
@@ -150,6 +149,12 @@ def padding_of(call: Call, kernel: tuple[int, ...], dilation: tuple[int, ...]) -
             return tuple((gap * (taps - 1), 0) for taps, gap in zip(kernel, dilation, strict=True))
         case other:
             raise ValueError(f"its padding {other!r} is not known")
+
+
+def _kernel_size(call: Call, rank: int) -> tuple[int, ...]:
+    if "kernel_size" not in call.config:
+        raise ValueError("its configuration has no kernel_size")
+    return call.integers("kernel_size", rank)
 
 
 def _has_bias(call: Call) -> bool:

@@ -37,7 +37,7 @@ def _dense(call: Call) -> View:
     view = call.view
     layer = Dense(
         inputs=(view.tensor,),
-        units=call.config["units"],
+        units=call.whole("units"),
         axis=view.axis(-1),
         use_bias=call.config.get("use_bias", True) is not False,
         weights=call.weights(*roles(call)),
@@ -84,8 +84,8 @@ def _einsum_dense(call: Call) -> View:
 def _embedding(call: Call) -> View:
     layer = Embedding(
         inputs=(call.draft.tensor(call.view),),
-        entries=call.config["input_dim"],
-        features=call.config["output_dim"],
+        entries=call.whole("input_dim"),
+        features=call.whole("output_dim"),
         weights=call.weights("embeddings", "embeddings_scale"),
         **call.identity(),
     )

@@ -11,6 +11,9 @@ from cnnlint.frontends.keras.lowering.operators import add_same
 from cnnlint.frontends.raising.view import View
 from cnnlint.graph.layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 
+STATISTICS = ("moving_mean", "moving_variance", "moving_stddev", "renorm_mean", "renorm_stddev")
+"""What a batch normalisation keeps of its batches; the last three only with `renorm`."""
+
 
 def _batch(call: Call) -> View:
     view = call.view
@@ -19,7 +22,7 @@ def _batch(call: Call) -> View:
         epsilon=call.number("epsilon", 1e-3),
         axis=view.axis(_axes(call)[0]),
         training=call.in_training_mode,
-        weights=call.weights(*_scale_and_shift(call), "moving_mean", "moving_variance"),
+        weights=call.weights(*_scale_and_shift(call), *STATISTICS),
         **call.identity(),
     )
     return call.add(layer, like=view)

@@ -72,7 +72,7 @@ def _add(call: Call, layer: LayerRecord, *, directions: int, weights: tuple[Weig
     units = layer.config.get("units")
     shape: Shape = source.shape if source.shape is not None and len(source.shape) == 3 else (None, None, None)
     batch, steps, features = shape
-    if not isinstance(units, int):
+    if not isinstance(units, int) or units < 1:
         return add_opaques(call, "a recurrent layer that does not say its units")
     shapes = _shapes(call, layer, (batch, steps, units), directions)
     recurrent = Recurrent(
@@ -117,7 +117,7 @@ def _convolutional(call: Call, rank: int) -> list[View]:
         Window(taps, step, gap, *amount).output(dim) if pads else None
         for dim, (taps, step, gap, amount) in zip(spatial, windows, strict=True)
     )
-    filters = (call.integer("filters", 1),)
+    filters = (call.whole("filters"),)
     steps = shape[1:2] if call.config.get("return_sequences") else ()
     made: Shape = (*shape[:1], *steps, *(filters + extents if first else extents + filters))
     declared = Call(call.layer, call.args, call.kwargs, call.draft, declared=((made, call.dtype),), layout=call.layout)

@@ -84,7 +84,7 @@ def transpose(call: Call, view: View, permutation: tuple[int, ...]) -> View:
 
 def _repeat(call: Call) -> View:
     shape = call.view.shape or (None, None)
-    return add_operator(call, (shape[0], call.integer("n", 1), *shape[1:]))
+    return add_operator(call, (shape[0], call.whole("n", 1), *shape[1:]))
 
 
 def _pad(call: Call, rank: int) -> View:
@@ -121,7 +121,7 @@ def _upsample(call: Call, rank: int) -> View:
 
 def _resize(call: Call) -> View:
     source = call.map()
-    target = _with_spatial(source.shape, (call.integer("height", 1), call.integer("width", 1)))
+    target = _with_spatial(source.shape, (call.whole("height"), call.whole("width")))
     interpolation = _interpolation(call, "bilinear")
     return call.add_map(
         Resize(inputs=(source,), target=target, interpolation=interpolation, **call.identity()), dtype=call.dtype
@@ -130,7 +130,7 @@ def _resize(call: Call) -> View:
 
 def _crop_to(call: Call) -> View:
     source = call.map()
-    target = _with_spatial(source.shape, (call.integer("height", 1), call.integer("width", 1)))
+    target = _with_spatial(source.shape, (call.whole("height"), call.whole("width")))
     return call.add_map(Crop(inputs=(source,), target=target, **call.identity()))
 
 

@@ -30,7 +30,7 @@ def lower_constant(state: Lowering) -> None:
     if isinstance(numbers, tuple):
         plain = tuple(item for item in numbers if isinstance(item, int | float))
         dtype = "int64" if "value_ints" in attributes else "float32"
-        state.give(Constant((len(numbers),), dtype, values=plain))
+        state.give(constant_of(TensorRecord(state.node.outputs[0], (len(numbers),), dtype, None, plain)))
         return
     state.give(Constant((), "string"))
 

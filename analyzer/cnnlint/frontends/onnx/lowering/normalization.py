@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
-from cnnlint.frontends.raising.view import View
 from cnnlint.graph.layers import BatchNorm, Dropout, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm
 from cnnlint.graph.tensor import Weight
 
@@ -16,17 +15,19 @@ def lower_batch_norm(state: Lowering) -> None:
         for weight in state.weights(state.constant(index), role):
             weights.append(Weight(weight.key, weight.shape, weight.dtype, role, is_trainable, weight.storage))
     older = state.opset < 14 and state.opset >= 7 and len([name for name in state.node.outputs if name]) > 1
+    view = state.view(0)
     layer = BatchNorm(
         name=state.label,
-        inputs=(state.tensor(0),),
+        inputs=(view.tensor,),
+        axis=view.axis(1) if view.rank is not None and view.rank > 1 else 1,
         epsilon=state.attribute_float("epsilon", 1e-5),
         training=bool(state.attribute_int("training_mode", 0)) or older,
         weights=tuple(weights),
         origin=state.origin,
     )
     outputs = state.draft.add(layer, [state.node.outputs[0]])
-    state.give(View(outputs[0]))
-    state.give_aside(1, layer.inputs, ((layer.input.channels,),) * 4)
+    state.give(view.of(outputs[0]))
+    state.give_aside(1, layer.inputs, ((view.shape[1] if view.shape else None,),) * 4)
 
 
 def lower_instance_norm(state: Lowering) -> None:

@@ -105,13 +105,22 @@ def _flattens(shape: Shape, target: Shape) -> bool:
 
 
 def _moves_unit_axis(shape: Shape, target: Shape) -> Permutation | None:
-    """Return the transpose that a Reshape is when all it does is move the one channel of a grey image."""
+    """Return the transpose that a Reshape is when all it moves are axes of extent 1.
+
+    tf2onnx writes the transposes of grey images and of pooled maps that way.
+    """
     rank = len(shape)
-    if len(target) != rank or rank < 3:
+    if len(target) != rank or rank < 3 or target == shape:
         return None
+    pooled = sum(dim != 1 for dim in shape[1:]) == 1
     moves = ((to_channels_first(rank), shape[-1]), (to_channels_last(rank), shape[1]))
     return next(
-        (order for order, channels in moves if channels == 1 and target == tuple(shape[axis] for axis in order)), None
+        (
+            order
+            for order, channels in moves
+            if (pooled or channels == 1) and target == tuple(shape[axis] for axis in order)
+        ),
+        None,
     )
 
 

@@ -258,7 +258,7 @@ class Lowering:
     def origin(self) -> tuple[Part, ...]:
         """The origin of a layer that the node becomes."""
         first = self.node.outputs[0] if self.node.outputs else ""
-        return (Part(name=self.label, op=self.node.op_type, output=first),)
+        return (Part(name=self.label, op=self.node.op_type, output=first, scope=self.node.module),)
 
     # weights
 
