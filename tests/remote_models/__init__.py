@@ -1,0 +1,1 @@
+"""Models behind URLs: servers on loopback, and networks to serve."""

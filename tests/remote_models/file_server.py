@@ -1,0 +1,125 @@
+"""A file server on loopback that counts what it sends, and can be told to misbehave."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+RANGE = re.compile(r"bytes=(\d+)-(\d+)")
+
+
+class FileServer(ThreadingHTTPServer):
+    """Serves the files of a folder.
+
+    Attributes:
+        requests: (method, path, first byte, bytes sent) of every request, in order.
+        ranges: Whether it sends parts of files; one that does not answers with the whole.
+        status: What it answers instead, if it is not 200.
+        pause: Seconds that it waits before each answer.
+        cut: Bytes that it leaves out at the end of each part while it claims to send them.
+        short: Bytes by which each part is shorter than what was asked for, said openly.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.folder = folder
+        self.requests: list[tuple[str, str, int, int]] = []
+        self.ranges = True
+        self.status = 200
+        self.pause = 0.0
+        self.cut = 0
+        self.short = 0
+        self.woken = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    @property
+    def sent(self) -> int:
+        return sum(count for _, _, _, count in self.requests)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients that hang up are what some tests are about."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: FileServer
+
+    def setup(self) -> None:
+        # What a client does not read shall not count as sent because the kernel has taken it.
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+        super().setup()
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def answer(self, *, body: bool) -> None:
+        server = self.server
+        if server.pause:
+            server.woken.wait(server.pause)
+        path = self.path.partition("?")[0]
+        file = server.folder / path.lstrip("/")
+        status = server.status if server.status != 200 else 200 if file.is_file() else 404
+        if status != 200:
+            server.requests.append((self.command, path, 0, 0))
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        size = file.stat().st_size
+        asked = RANGE.fullmatch(self.headers.get("Range", "")) if server.ranges else None
+        first, last = (int(asked[1]), min(int(asked[2]), size - 1)) if asked else (0, size - 1)
+        if asked:
+            last -= server.short
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(last - first + 1))
+        self.end_headers()
+        count = 0
+        if body:
+            left = last - first + 1 - (server.cut if asked else 0)
+            with file.open("rb") as content:
+                content.seek(first)
+                while left > 0 and (chunk := content.read(min(left, 1 << 16))):
+                    try:
+                        self.wfile.write(chunk)
+                    except OSError:
+                        break
+                    left -= len(chunk)
+                    count += len(chunk)
+            if server.cut and asked:
+                self.close_connection = True
+        server.requests.append((self.command, path, first, count))
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def serving(folder: Path) -> Generator[FileServer]:
+    """Serve `folder` as long as the context lasts."""
+    server = FileServer(folder)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.woken.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
