@@ -1,8 +1,16 @@
-"""Generate the pages that follow from the code: `python docs/generate.py`; with `--check`, only say what is stale."""
+"""Generate what follows from the code: `python docs/generate.py`; with `--check`, only say what is stale.
+
+Rule pages and JSON Schemas are written whole. In the pages that people write, blocks between `<!-- run: COMMAND -->`
+or `<!-- rules -->` and `<!-- end -->` are filled: with what the command really prints, and with the table of rules.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +19,16 @@ from cnnlint.config.json_schema import config_schema
 from cnnlint.registry import load_rules
 from cnnlint.report.rule_page import index, page
 from cnnlint.report.schema import DOCUMENTS, json_schema
+from cnnlint.rule import Rule
 
 DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+
+BLOCK = re.compile(r"<!-- (?:run: (?P<command>[^\n]+)|(?P<rules>rules)) -->\n(?P<text>.*?)<!-- end -->\n", re.DOTALL)
+"""A block to fill; a command may end in `| head -n N`, and is shown with it."""
+
+ROUNDING = re.compile(r"\d+(?:\.\d+)?e-\d+|\s+")
+"""What another processor may print: rounding errors, and where a line with one breaks."""
 
 INTRODUCTION = """# Rules
 
@@ -22,9 +38,14 @@ by `python docs/generate.py`.
 """
 
 
+def built_in() -> tuple[type[Rule], ...]:
+    """Return the rules that come with cnnlint, whatever else is installed."""
+    return tuple(rule for rule in load_rules() if rule.__module__.partition(".")[0] in {"cnnlint", "cnnlint_rules"})
+
+
 def pages() -> Iterator[tuple[Path, str]]:
     """Yield the path, relative to this folder, and the text of every generated page."""
-    rules = tuple(rule for rule in load_rules() if rule.__module__.partition(".")[0] in {"cnnlint", "cnnlint_rules"})
+    rules = built_in()
     yield Path("rules/README.md"), INTRODUCTION + index(rules)
     for rule in rules:
         yield Path(f"rules/{rule.code}.md"), page(rule)
@@ -55,9 +76,64 @@ def write(folder: Path = DOCS) -> None:
         (folder / path).write_text(text, encoding="utf-8", newline="\n")
 
 
+def pages_with_blocks() -> list[Path]:
+    """Return the pages that people write and that hold blocks to fill."""
+    written = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
+    return [path for path in written if BLOCK.search(path.read_text(encoding="utf-8"))]
+
+
+def filled(path: Path) -> str:
+    """Return the text of the page at `path` with its blocks filled anew; one that differs by rounding alone stays as it is."""
+
+    def fill(block: re.Match[str]) -> str:
+        text = block["text"]
+        new = rule_table(path.parent) if block["rules"] else transcript(block["command"])
+        kept = text if ROUNDING.sub(" ", new) == ROUNDING.sub(" ", text) else new
+        return block[0].replace(text, kept) if text else block[0].replace("<!-- end -->", f"{kept}<!-- end -->")
+
+    return BLOCK.sub(fill, path.read_text(encoding="utf-8"))
+
+
+def rule_table(folder: Path) -> str:
+    """Return the table of rules with links that hold in `folder`."""
+    return index(built_in()).replace("](", f"]({Path(os.path.relpath(DOCS, folder), 'rules').as_posix()}/")
+
+
+def transcript(command: str) -> str:
+    """Run `command`, a call of cnnlint, at the top of the repository and return what a terminal would show."""
+    call, _, pipe = command.partition(" | head -n ")
+    arguments = shlex.split(call)[1:]
+    environment = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
+    done = subprocess.run(  # noqa: S603 - the commands stand in our own pages
+        [sys.executable, "-m", "cnnlint", *arguments],
+        cwd=ROOT,
+        env={**environment, "NO_COLOR": "1", "COLUMNS": "100", "PYTHONUTF8": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    lines = [line.rstrip() for line in done.stdout.rstrip().splitlines()][: int(pipe) if pipe else None]
+    if done.returncode:
+        lines += ["$ echo $?", str(done.returncode)]
+    return "\n".join(["```console", f"$ {command}", *lines, "```", ""])
+
+
+def stale_blocks() -> list[str]:
+    """Return the pages whose blocks are out of date."""
+    return [path.name for path in pages_with_blocks() if filled(path) != path.read_text(encoding="utf-8")]
+
+
+def write_blocks() -> None:
+    """Fill all blocks."""
+    for path in pages_with_blocks():
+        path.write_text(filled(path), encoding="utf-8", newline="\n")
+
+
 if __name__ == "__main__":
     if "--check" in sys.argv:
-        if found := stale():
+        if found := [*stale(), *stale_blocks()]:
             sys.exit(f"stale: {', '.join(found)}; run python docs/generate.py")
     else:
         write()
+        write_blocks()
