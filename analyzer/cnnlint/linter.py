@@ -22,7 +22,7 @@ from cnnlint.frontends import load_onnx_bytes
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Conv, ConvTranspose, Opaque
 from cnnlint.ignoring import obey
-from cnnlint.models import path_of, program_of, raise_model
+from cnnlint.models import at_hand, is_remote, path_of, program_of, raise_model
 from cnnlint.registry import RuleSet, load_rules
 from cnnlint.results import ModelReport
 from cnnlint.rule import Rule, RuntimeRule
@@ -89,7 +89,7 @@ class Linter:
         self._plans = dict[Path | None, Plan]()
         self._rules = dict[tuple[Path, ...], RuleSet]()
         self._run = frozenset(Path(model).resolve() for model in models)
-        for plan, paths in self._by_plan(models):
+        for plan, paths in self._by_plan([path_of(model) for model in models]):
             plan.settings.check_budgets(paths)
 
     def plan(self, path: str) -> Plan:
@@ -119,7 +119,8 @@ class Linter:
         plan = self.plan(path)
         rules = bind(plan.selection.rules, plan.settings, plan.known, path)
         try:
-            return self._lint(model, path, plan, rules)
+            with at_hand(model, download=plan.settings.static is False) as here:
+                return self._lint(here, path, plan, rules)
         except (ConfigError, RuleError):
             raise
         except CnnlintError as error:
@@ -198,6 +199,8 @@ RUN_AS_THEY_ARE = ("onnx", "savedmodel")
 def probe_of(model: Model, graph: Graph, settings: Settings) -> tuple[Probe | None, str]:
     """Return the model under onnxruntime; or None, and why not as a clause ("" if nobody wanted it)."""
     as_it_is = graph.source.format in RUN_AS_THEY_ARE
+    if settings.static is None and is_remote(model):
+        return None, "the model is not on this machine, and --run downloads it"
     if settings.static or (settings.static is None and not as_it_is):
         return None, "" if settings.static else "a Keras model is converted to ONNX for them, which --run asks for"
     from cnnlint.runtime.probe import Probe  # noqa: PLC0415 - the run time is only loaded where it is wanted

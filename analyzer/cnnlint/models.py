@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from cnnlint import frontends
-from cnnlint.errors import ModelError
+from cnnlint.errors import CnnlintError, ModelError
 from cnnlint.graph.graph import Graph, Source
 
 if TYPE_CHECKING:
@@ -38,11 +39,18 @@ class Folder:
 def path_of(model: Model) -> str:
     """Return the path of a model as the user wrote it, or what stands for it: "<keras.Model cnn>".
 
+    A URL is given as it may be printed, without password and signature.
+
     Raises:
         ModelError: It is neither a path nor a model.
     """
     if isinstance(model, (str, os.PathLike)):
-        return os.fspath(model)
+        path = os.fspath(model)
+        if "://" in path:
+            from cnnlint.frontends.remote.address import shown  # noqa: PLC0415 - local models do without
+
+            return shown(path)
+        return path
     if _is(model, "onnx", "ModelProto"):
         return f"<onnx.ModelProto {cast('onnx.ModelProto', model).graph.name}>"
     if _is(model, "keras", "Model"):
@@ -52,6 +60,33 @@ def path_of(model: Model) -> str:
         f"a {kind.__module__}.{kind.__qualname__} is no model",
         remedy="give a path, an onnx.ModelProto or a keras.Model",
     )
+
+
+def is_remote(model: Model) -> bool:
+    """Return whether `model` is a URL."""
+    return isinstance(model, (str, os.PathLike)) and "://" in os.fspath(model)
+
+
+@contextmanager
+def at_hand(model: Model, *, download: bool) -> Generator[Model]:
+    """Yield `model`; or if it is a URL and `download` asks for it, a copy on disk that is removed afterwards.
+
+    Raises:
+        ModelError: It cannot be downloaded.
+        MissingExtraError: Downloading it takes a package that is not installed.
+    """
+    if not (download and is_remote(model)):
+        yield model
+        return
+    from cnnlint.frontends.remote.download import downloaded  # noqa: PLC0415 - local models do without
+
+    with downloaded(os.fspath(cast("str", model))) as copy:
+        try:
+            yield copy
+        except CnnlintError as error:
+            if error.path == copy:
+                error.path = path_of(model)
+            raise
 
 
 def raise_model(model: Model, inputs: Mapping[str, Shape] | None = None) -> Graph:
@@ -68,7 +103,7 @@ def raise_model(model: Model, inputs: Mapping[str, Shape] | None = None) -> Grap
     """
     path = path_of(model)
     if isinstance(model, (str, os.PathLike)):
-        return frontends.load(path, inputs=inputs)
+        return frontends.load(os.fspath(model), inputs=inputs)
     if _is(model, "onnx", "ModelProto"):
         return frontends.load_onnx_bytes(serialize(cast("onnx.ModelProto", model)), path, inputs=inputs)
     folder = Folder()

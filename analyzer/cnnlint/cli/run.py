@@ -13,6 +13,7 @@ from cnnlint.config.settings import Flags
 from cnnlint.errors import CnnlintError, WeightsOnlyError
 from cnnlint.frontends import load
 from cnnlint.linter import Linter
+from cnnlint.models import path_of
 from cnnlint.report.quantities import several
 from cnnlint.results import LintReport, ModelReport
 
@@ -38,7 +39,7 @@ def run(
     reports = list[ModelReport]()
     with progress(models) as next_turn:
         for model in models:
-            next_turn(model)
+            next_turn(path_of(model))
             reports.append(linter.lint(model))
     if skip_weights_only:
         reports = [report for report in reports if not _passed_over(report)]

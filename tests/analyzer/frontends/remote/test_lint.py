@@ -1,0 +1,116 @@
+"""Linting a model behind a URL: as a local one is, but for what takes its values."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import pytest
+
+import cnnlint
+from cnnlint.frontends.notation import to_onnx
+from cnnlint.results import ModelReport
+from remote_models.file_server import FileServer, serving
+from remote_models.networks import chain, save_external, save_keras
+
+HEAVY_HEAD = "INPUT 3x64x64 -> CONV 32 3x3 -> RELU -> FLATTEN -> FC 64 -> RELU -> FC 10"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    onnx.save(chain(), folder / "chain.onnx")
+    onnx.save(to_onnx(HEAVY_HEAD), folder / "heavy.onnx")
+    save_external(folder / "external" / "chain.onnx")
+    save_keras(folder / "chain.keras")
+    return folder
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[FileServer]:
+    with serving(folder) as server:
+        yield server
+
+
+def lint(model: str | Path, **options: bool | None) -> ModelReport:
+    report = cnnlint.lint(str(model), isolated=True, **options)  # pyright: ignore[reportArgumentType]
+    return report.models[0]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "cnnlint", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", ["heavy.onnx", "chain.onnx", "external/chain.onnx", "chain.keras"])
+def test_findings_and_numbers_are_those_of_the_local_file(server: FileServer, folder: Path, name: str) -> None:
+    remote, local = lint(f"{server.url}/{name}"), lint(folder / name, static=True)
+
+    assert remote.error is None
+    assert remote.findings == local.findings
+    assert (remote.parameters, remote.macs, remote.weight_bytes) == (local.parameters, local.macs, local.weight_bytes)
+
+
+def test_a_heavy_head_is_found_without_its_weights(server: FileServer, folder: Path) -> None:
+    report = lint(f"{server.url}/heavy.onnx")
+
+    assert "FC001" in {finding.code for finding in report.findings}
+    assert server.sent < (folder / "heavy.onnx").stat().st_size / 50
+
+
+def test_nothing_is_run_unless_it_is_asked_for_and_the_report_says_so(server: FileServer) -> None:
+    report = lint(f"{server.url}/chain.onnx")
+
+    assert "run time checks were left out: the model is not on this machine, and --run downloads it" in report.notes
+
+
+@pytest.mark.parametrize("name", ["heavy.onnx", "external/chain.onnx"])
+def test_a_model_that_is_to_be_run_is_downloaded_and_the_copy_removed(
+    server: FileServer, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    remote, local = lint(f"{server.url}/{name}", static=False), lint(folder / name, static=False)
+
+    assert remote.error is None
+    assert remote.findings == local.findings
+    assert not any("run time checks were left out" in note for note in remote.notes)
+    assert server.sent >= (folder / name).stat().st_size
+    assert not os.listdir(tmp_path)
+
+
+def test_an_error_of_a_downloaded_model_names_its_url(server: FileServer, folder: Path) -> None:
+    (folder / "broken.onnx").write_bytes((folder / "heavy.onnx").read_bytes()[:-1000])
+    report = lint(f"{server.url}/broken.onnx", static=False)
+
+    assert (report.error or "").startswith(f"{server.url}/broken.onnx: ")
+
+
+def test_the_command_line_takes_a_url_and_prints_no_secret_of_it(server: FileServer) -> None:
+    host = server.url.removeprefix("http://")
+    url = f"http://someone:hunter2@{host}/heavy.onnx?X-Amz-Signature=0123abcd"
+    result = run("lint", "--isolated", "--format", "json", url)
+
+    assert result.returncode == 0
+    assert json.loads(result.stdout)["models"][0]["path"] == f"http://{host}/heavy.onnx"
+    assert not any(secret in result.stdout + result.stderr for secret in ("someone", "hunter2", "0123abcd"))
+
+
+def test_a_url_that_fails_gives_exit_code_2_and_the_others_are_linted(server: FileServer) -> None:
+    result = run("--isolated", "--format", "json", f"{server.url}/absent.onnx", f"{server.url}/heavy.onnx")
+
+    assert result.returncode == 2
+    assert [model["error"] is None for model in json.loads(result.stdout)["models"]] == [False, True]
+
+
+def test_a_summary_of_a_url_is_that_of_the_local_file(server: FileServer, folder: Path) -> None:
+    remote = cnnlint.summarize(f"{server.url}/chain.keras").models[0]
+    local = cnnlint.summarize(folder / "chain.keras").models[0]
+
+    assert remote.path == f"{server.url}/chain.keras"
+    assert (remote.layers, remote.parameters, remote.macs) == (local.layers, local.parameters, local.macs)

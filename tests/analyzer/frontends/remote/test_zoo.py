@@ -1,0 +1,44 @@
+"""Networks of keras.applications over HTTP: what is sent of hundreds of megabytes, and in how many requests."""
+
+from __future__ import annotations
+
+import pytest
+
+import zoo
+from cnnlint import frontends
+from remote_models.file_server import serving
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("name", "kilobytes", "requests"),
+    [("VGG16", 250, 25), ("ResNet50", 850, 80), ("MobileNetV2", 700, 45), ("DenseNet121", 1400, 140)],
+)
+def test_an_onnx_net_takes_a_request_for_each_gap_between_its_headers(
+    name: str, kilobytes: int, requests: int
+) -> None:
+    path = zoo.onnx_path(name)
+    with serving(path.parent) as server:
+        remote = frontends.load(f"{server.url}/{path.name}")
+
+    local = frontends.load(str(path))
+    assert [(layer.name, layer.kind, len(layer.weights)) for layer in remote.layers] == [
+        (layer.name, layer.kind, len(layer.weights)) for layer in local.layers
+    ]
+    assert server.sent <= kilobytes * 1000
+    assert len(server.requests) <= requests
+
+
+@pytest.mark.parametrize(
+    ("name", "kilobytes", "requests"), [("VGG16", 250, 40), ("ResNet50", 1400, 220), ("DenseNet121", 2700, 450)]
+)
+def test_a_keras_net_has_exactly_the_parameters_that_keras_counts(name: str, kilobytes: int, requests: int) -> None:
+    path = zoo.keras_path(name)
+    with serving(path.parent) as server:
+        remote = frontends.load(f"{server.url}/{path.name}")
+
+    weights = {weight.key: weight.size for layer in remote.layers for weight in layer.weights}
+    assert sum(weights.values()) == zoo.truth(name)["parameters"]
+    assert server.sent <= kilobytes * 1000
+    assert len(server.requests) <= requests
