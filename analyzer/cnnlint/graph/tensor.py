@@ -23,14 +23,16 @@ Shape = tuple[Dim, ...]
 
 def element_count(shape: Shape | None) -> int | None:
     """Return the number of elements of `shape`, or None if an extent is not a number."""
-    if shape is None:
+    extents = known(shape)
+    return None if extents is None else prod(extents)
+
+
+def known(extents: Shape | None) -> tuple[int, ...] | None:
+    """Return `extents` if all of them are numbers; None otherwise."""
+    if extents is None:
         return None
-    count = 1
-    for dim in shape:
-        if not isinstance(dim, int):
-            return None
-        count *= dim
-    return count
+    numbers = tuple(extent for extent in extents if isinstance(extent, int))
+    return numbers if len(numbers) == len(extents) else None
 
 
 class Tensor(Struct, frozen=True):
@@ -65,6 +67,12 @@ class Tensor(Struct, frozen=True):
     def sample_shape(self) -> Shape | None:
         """The shape without the batch."""
         return None if self.shape is None else self.shape[1:]
+
+    @property
+    def sample_extents(self) -> tuple[int | None, ...] | None:
+        """The shape without the batch, in numbers: what is only a symbol is None."""
+        shape = self.sample_shape
+        return None if shape is None else tuple(dim if isinstance(dim, int) else None for dim in shape)
 
     @property
     def sample_elements(self) -> int | None:

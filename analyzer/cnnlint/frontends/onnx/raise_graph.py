@@ -6,19 +6,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 
 from cnnlint.errors import ModelError
+from cnnlint.frontends.onnx import lowering
 from cnnlint.frontends.onnx.functions import inlined
-from cnnlint.frontends.onnx.lowering import (
-    activation,
-    arithmetic,
-    constants,
-    convolution,
-    dense,
-    normalization,
-    pooling,
-    quantized,
-    sequence,
-    shaping,
-)
 from cnnlint.frontends.onnx.lowering.operators import (
     CONTROL_FLOW,
     PLAIN,
@@ -85,19 +74,7 @@ def _lower(state: Lowering, nodes: Iterable[NodeRecord]) -> None:
 @cache
 def handlers() -> dict[str, Handler]:
     """Return what lowers each operator."""
-    families = (
-        activation,
-        arithmetic,
-        constants,
-        convolution,
-        dense,
-        normalization,
-        pooling,
-        quantized,
-        sequence,
-        shaping,
-    )
-    return {name: handler for family in families for name, handler in family.HANDLERS.items()}
+    return {name: handler for family in lowering.FAMILIES for name, handler in family.HANDLERS.items()}
 
 
 def _handler(node: NodeRecord) -> Handler:

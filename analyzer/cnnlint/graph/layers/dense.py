@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from cnnlint.graph.formula import Formula
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.tensor import Dim, Shape
+from cnnlint.graph.tensor import Dim, Shape, known
 
 
 class Dense(Layer, frozen=True, kw_only=True, eq=False):
@@ -54,9 +54,8 @@ class Dense(Layer, frozen=True, kw_only=True, eq=False):
         if features is None or shape is None:
             return None
         axis = self.axis % len(shape)
-        positions = [dim for index, dim in enumerate(shape) if index not in (0, axis)]
-        extents = tuple(dim for dim in positions if isinstance(dim, int))
-        if len(extents) != len(positions):
+        extents = known(tuple(dim for index, dim in enumerate(shape) if index not in (0, axis)))
+        if extents is None:
             return None
         words = "units × input features"
         return Formula(((*extents, self.units, features),), f"positions × {words}" if extents else words)
@@ -79,11 +78,8 @@ class MatMul(Layer, frozen=True, kw_only=True, eq=False):
         left, shape = self.inputs[0].shape, self.output.shape
         if left is None or shape is None:
             return None
-        factors = (*shape[1:], left[-1])
-        numbers = tuple(dim for dim in factors if isinstance(dim, int))
-        if len(numbers) != len(factors):
-            return None
-        return Formula((numbers,), "output elements × length of the sum")
+        numbers = known((*shape[1:], left[-1]))
+        return None if numbers is None else Formula((numbers,), "output elements × length of the sum")
 
 
 class Einsum(Layer, frozen=True, kw_only=True, eq=False):
@@ -125,9 +121,8 @@ class Einsum(Layer, frozen=True, kw_only=True, eq=False):
         if extents is None or len(self.inputs) + len(self.constant_operands) != 2:
             return None
         batch = self.equation.partition("->")[2][:1]
-        factors = [extent for label, extent in extents.items() if label != batch]
-        numbers = tuple(dim for dim in factors if isinstance(dim, int))
-        return Formula((numbers,), "product of all extents") if len(numbers) == len(factors) else None
+        numbers = known(tuple(extent for label, extent in extents.items() if label != batch))
+        return None if numbers is None else Formula((numbers,), "product of all extents")
 
 
 def broadcast(*shapes: Shape) -> Shape:

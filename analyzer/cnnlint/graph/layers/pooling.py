@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers.sliding import output_formulas, windows
 from cnnlint.graph.tensor import Shape
 from cnnlint.graph.window import Padding, Pads, Window, resolve_pads
 
@@ -34,32 +35,20 @@ class _WindowPool(Layer, frozen=True, kw_only=True, eq=False):
     @property
     def windows(self) -> tuple[Window, ...] | None:
         """The window along each spatial axis; None where the padding is unknown."""
-        if (pads := self.pads) is None:
-            return None
-        return tuple(
-            Window(size, stride, dilation, before, after, self.ceil_mode)
-            for size, stride, dilation, (before, after) in zip(
-                self.pool_size, self.strides, self.dilation, pads, strict=True
-            )
-        )
+        return windows(self.pool_size, self.strides, self.dilation, self.pads, ceil_mode=self.ceil_mode)
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return (batch, channels, windows per axis)."""
-        shape, windows = self.input.shape, self.windows
+        shape, sliding = self.input.shape, self.windows
         if shape is None or len(shape) != len(self.pool_size) + 2:
             return (None,)
-        if windows is None:
+        if sliding is None:
             return ((*shape[:2], *(None for _ in self.pool_size)),)
-        return ((*shape[:2], *(window.output(dim) for window, dim in zip(windows, shape[2:], strict=True))),)
+        return ((*shape[:2], *(window.output(dim) for window, dim in zip(sliding, shape[2:], strict=True))),)
 
     def output_formulas(self) -> tuple[str, ...]:
         """Return ⌊(extent + padding − reach) / stride⌋ + 1 per spatial axis."""
-        windows, extents = self.windows, self.input.spatial
-        if windows is None or extents is None:
-            return ()
-        return tuple(
-            window.explain(extent) for window, extent in zip(windows, extents, strict=True) if isinstance(extent, int)
-        )
+        return output_formulas(self.windows, self.input.spatial)
 
 
 class MaxPool(_WindowPool, frozen=True, kw_only=True, eq=False):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows
+from cnnlint.frontends.raising.view import View
+from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Activation, Elementwise
 
 SIMPLE = {
@@ -70,37 +73,35 @@ def lower_softmax(state: Lowering) -> None:
 
 
 def _activation(state: Lowering, function: str, **fields: object) -> None:
-    value = state.value(0)
-    if isinstance(value, Constant):
-        state.give(Constant(value.shape, value.dtype, value.records))
-        return
-    view = value.view if isinstance(value, Rows) else value
-    layer = Activation(
-        name=state.label,
-        inputs=(view.tensor,),
-        function=function,
-        origin=state.origin,
-        **fields,  # pyright: ignore[reportArgumentType] - fields of Activation
+    _emit_pointwise(
+        state,
+        lambda view: Activation(
+            name=state.label,
+            inputs=(view.tensor,),
+            function=function,
+            origin=state.origin,
+            **fields,  # pyright: ignore[reportArgumentType] - fields of Activation
+        ),
     )
-    outputs = state.emit(layer, like=view)
-    if isinstance(value, Rows):
-        state.give(Rows(view.of(outputs[0])))
 
 
 def lower_unary(state: Lowering, function: str = "") -> None:
     """Lower a function of each element that is no activation."""
+    named = function or UNARY[state.node.op_type]
+    _emit_pointwise(
+        state,
+        lambda view: Elementwise(name=state.label, inputs=(view.tensor,), function=named, origin=state.origin),
+    )
+
+
+def _emit_pointwise(state: Lowering, layer_of: Callable[[View], Layer]) -> None:
+    """Emit a layer that keeps the order of axes, and rows what they are; of a constant it is one again."""
     value = state.value(0)
     if isinstance(value, Constant):
         state.give(Constant(value.shape, value.dtype, value.records))
         return
     view = value.view if isinstance(value, Rows) else value
-    layer = Elementwise(
-        name=state.label,
-        inputs=(view.tensor,),
-        function=function or UNARY[state.node.op_type],
-        origin=state.origin,
-    )
-    outputs = state.emit(layer, like=view)
+    outputs = state.emit(layer_of(view), like=view)
     if isinstance(value, Rows):
         state.give(Rows(view.of(outputs[0])))
 

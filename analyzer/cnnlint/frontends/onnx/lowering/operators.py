@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.frontends.onnx.lowering.state import Lowering, is_parameter, weight_of
+from cnnlint.frontends.onnx.lowering.state import Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant
+from cnnlint.frontends.onnx.lowering.weights import is_parameter, weight_of
 from cnnlint.frontends.onnx.records import GraphRecord, NodeRecord, TensorRecord
 from cnnlint.frontends.raising.view import View
 from cnnlint.graph.layers import Opaque, Operator

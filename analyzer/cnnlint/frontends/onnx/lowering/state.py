@@ -6,87 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import prod
 
 from cnnlint.errors import ModelError
+from cnnlint.frontends.onnx.lowering.layout import find_layout
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows, Value, constant_of
+from cnnlint.frontends.onnx.lowering.weights import is_parameter, weight_of
 from cnnlint.frontends.onnx.records import ModelRecord, NodeRecord, TensorRecord, ValueRecord
 from cnnlint.frontends.raising.draft import Draft
-from cnnlint.frontends.raising.view import Permutation, View, to_channels_first
-from cnnlint.graph.dtype import is_floating
+from cnnlint.frontends.raising.view import Permutation, View
 from cnnlint.graph.layer import Layer, Part
 from cnnlint.graph.layers import Operator, Reshape
 from cnnlint.graph.tensor import Shape, Tensor, Weight
-
-QUANTIZED = ("int8", "uint8", "int4", "uint4", "int2", "uint2")
-"""Element types that quantised weights are stored in."""
-
-AGNOSTIC = frozenset(
-    [
-        "Add",
-        "Sub",
-        "Mul",
-        "Div",
-        "Max",
-        "Min",
-        "Sum",
-        "Mean",
-        "Pow",
-        "Neg",
-        "Abs",
-        "Exp",
-        "Sqrt",
-        "Reciprocal",
-        "Erf",
-        "Relu",
-        "LeakyRelu",
-        "PRelu",
-        "Sigmoid",
-        "HardSigmoid",
-        "Tanh",
-        "Clip",
-        "Elu",
-        "Selu",
-        "Celu",
-        "Gelu",
-        "Softplus",
-        "Softsign",
-        "HardSwish",
-        "Mish",
-        "Swish",
-        "Cast",
-        "Identity",
-        "Dropout",
-        "Pad",
-        "Concat",
-        "Softmax",
-        "QuantizeLinear",
-        "DequantizeLinear",
-        "Where",
-    ]
-)
-"""Operators that do not care in which order axes come; an input's layout is read off what comes behind them."""
-
-FAR = 64
-"""Tensors that a search for the layout looks at before it gives up."""
-
-SPATIAL = frozenset(
-    [
-        "Conv",
-        "ConvTranspose",
-        "MaxPool",
-        "AveragePool",
-        "LpPool",
-        "GlobalAveragePool",
-        "GlobalMaxPool",
-        "GlobalLpPool",
-        "BatchNormalization",
-        "InstanceNormalization",
-        "LRN",
-        "QLinearConv",
-        "ConvInteger",
-        "DepthToSpace",
-        "SpaceToDepth",
-    ]
-)
-"""Operators that hold channels in front of the spatial axes."""
 
 
 class Lowering:
@@ -304,29 +232,7 @@ class Lowering:
 
     def layout(self, name: str, shape: Shape | None) -> Permutation | None:
         """Return how a tensor of free layout becomes channels-first, read off the first reader that cares."""
-        if shape is None or len(shape) < 3:
-            return None
-        wanted = to_channels_first(len(shape))
-        seen, ahead = {name}, [name]
-        while ahead and len(seen) < FAR:
-            for node in self._readers.get(ahead.pop(), ()):
-                if node.op_type == "Transpose":
-                    return wanted if node.attributes.get("perm") == wanted else None
-                if node.op_type == "Reshape":
-                    return wanted if shape[-1] == 1 and self._moves_channels(node, shape) else None
-                if node.op_type in SPATIAL:
-                    return None
-                if node.op_type in AGNOSTIC and node.outputs[0] not in seen:
-                    seen.add(node.outputs[0])
-                    ahead.append(node.outputs[0])
-        return None
-
-    def _moves_channels(self, node: NodeRecord, shape: Shape) -> bool:
-        """Return whether a Reshape only moves the one channel of a grey image to the front."""
-        target = self._values.get(node.inputs[1]) if len(node.inputs) > 1 else None
-        if not isinstance(target, Constant) or target.integers is None or len(target.integers) != len(shape):
-            return False
-        return target.integers[1] == 1 and shape[1] != 1 and target.integers[2:] == shape[1:-1]
+        return find_layout(name, shape, self._readers, self._values)
 
     def constants(self) -> Iterator[Constant]:
         """Yield the constants among the node's inputs."""
@@ -338,16 +244,6 @@ class Lowering:
         """Let each initializer's name stand for its constant."""
         for name, record in records.items():
             self._values[name] = constant_of(record)
-
-
-def is_parameter(record: TensorRecord) -> bool:
-    """Return whether a tensor of the file is a weight and not a number, an axis or a shape."""
-    return record.shape != () and (is_floating(record.dtype) or record.dtype in QUANTIZED)
-
-
-def weight_of(record: TensorRecord, role: str) -> Weight:
-    """Return the weight that a tensor of the file is."""
-    return Weight(key=record.name, shape=record.shape, dtype=record.dtype, role=role, storage=record.storage)
 
 
 def full_rank(shape: Shape, rank: int) -> Shape:

@@ -1,0 +1,145 @@
+"""Operators that add or cut away parts of a tensor."""
+
+from __future__ import annotations
+
+from cnnlint.frontends.onnx.lowering.constants import gather_constant
+from cnnlint.frontends.onnx.lowering.operators import emit_operator
+from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
+from cnnlint.frontends.onnx.lowering.values import Constant
+from cnnlint.graph.layers import (
+    Crop,
+    Embedding,
+    Pad,
+    Split,
+)
+from cnnlint.graph.tensor import Dim
+
+
+def lower_pad(state: Lowering) -> None:
+    """Lower Pad: data, pads, constant value, axes."""
+    view = state.view(0)
+    pads, _ = state.setting(1, "pads")
+    axes, known = state.setting(3, "axes")
+    shape = view.shape
+    if shape is None or pads is None or not known:
+        emit_operator(state)
+        return
+    places = axes or tuple(range(len(shape)))
+    half = len(pads) // 2
+    amounts = [(0, 0)] * len(shape)
+    for place, before, after in zip(places, pads[:half], pads[half:], strict=True):
+        amounts[view.axis(place)] = (before, after)
+    mode = state.attribute_text("mode", "constant")
+    fill = state.constant(2)
+    layer = Pad(
+        name=state.label,
+        inputs=(view.tensor,),
+        amounts=tuple(amounts),
+        mode=mode if mode in ("reflect", "edge", "wrap") else "constant",
+        value=(fill.scalar if fill is not None else state.attribute_float("value", 0.0)) or 0.0,
+        origin=state.origin,
+    )
+    state.emit(layer, like=view)
+
+
+def lower_slice(state: Lowering) -> None:
+    """Lower Slice: data, starts, ends, axes, steps."""
+    value = state.value(0)
+    shape = value.shape
+    given = [state.setting(index, name) for index, name in enumerate(("starts", "ends", "axes", "steps"), start=1)]
+    starts, ends, axes, steps = (numbers for numbers, _ in given)
+    if shape is None or starts is None or ends is None or not all(known for _, known in given):
+        emit_operator(state)
+        return
+    places = axes or tuple(range(len(starts)))
+    strides = steps or (1,) * len(starts)
+    dims = list(shape)
+    for place, start, end, step in zip(places, starts, ends, strides, strict=True):
+        dims[place] = _sliced(dims[place], start, end, step)
+    if isinstance(value, Constant):
+        values = value.values
+        if values is not None and len(shape) == 1:
+            values = values[slice(starts[0], _end(ends[0]), strides[0])]
+        state.give(Constant(tuple(dims), value.dtype, value.records, values))
+        return
+    view = state.view(0)
+    target = view.in_graph_order(tuple(dims))
+    if target == view.tensor.shape:
+        state.give(view)
+        return
+    state.emit(Crop(name=state.label, inputs=(view.tensor,), target=target, origin=state.origin), like=view)
+
+
+def _end(end: int) -> int | None:
+    return None if abs(end) >= 2**31 - 1 else end
+
+
+def _sliced(dim: Dim, start: int, end: int, step: int) -> Dim:
+    if isinstance(dim, int):
+        return len(range(*slice(start, _end(end) if step < 0 else end, step).indices(dim)))
+    whole = start == 0 and end >= 2**31 - 1 and step == 1
+    return dim if whole else None
+
+
+def lower_gather(state: Lowering) -> None:
+    """Lower Gather: data, indices; of a constant table it is an embedding."""
+    value = state.value(0)
+    indices = state.value(1)
+    axis = state.attribute_int("axis", 0)
+    if isinstance(value, Constant):
+        if isinstance(indices, Constant):
+            state.give(gather_constant(value, indices, axis))
+            return
+        shape = value.shape
+        weights = state.weights(value, "embeddings")
+        if shape is not None and len(shape) == 2 and axis == 0 and weights:
+            entries, features = shape
+            if isinstance(entries, int) and isinstance(features, int):
+                layer = Embedding(
+                    name=state.label,
+                    inputs=(state.tensor(1),),
+                    entries=entries,
+                    features=features,
+                    weights=weights,
+                    origin=state.origin,
+                )
+                state.emit(layer, dtype=value.dtype)
+                return
+        emit_operator(state)
+        return
+    shape, places = value.shape, indices.shape
+    if shape is None or places is None:
+        emit_operator(state)
+        return
+    axis %= len(shape)
+    emit_operator(state, ((*shape[:axis], *places, *shape[axis + 1 :]),))
+
+
+def lower_split(state: Lowering) -> None:
+    """Lower Split: input, sizes."""
+    view = state.view(0)
+    shape = view.shape
+    if shape is None:
+        emit_operator(state)
+        return
+    axis = state.attribute_int("axis", 0) % len(shape)
+    count = len(state.node.outputs)
+    given = state.constant(1)
+    sizes: tuple[Dim, ...] | None = given.dims if given is not None else state.attribute_ints("split")
+    extent = shape[axis]
+    if sizes is None and isinstance(extent, int) and not state.has_input(1):
+        chunk = -(-extent // count)
+        sizes = (*((chunk,) * (count - 1)), extent - chunk * (count - 1))
+    sizes = sizes or (None,) * count
+    layer = Split(
+        name=state.label, inputs=(view.tensor,), axis=view.axis(axis), sizes=sizes[:count], origin=state.origin
+    )
+    state.emit(layer, like=view)
+
+
+HANDLERS: dict[str, Handler] = {
+    "Gather": lower_gather,
+    "Pad": lower_pad,
+    "Slice": lower_slice,
+    "Split": lower_split,
+}
