@@ -1,0 +1,66 @@
+"""`cnnlint compare`: whether two models compute the same, and the first layer where they do not."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import click
+
+from cnnlint.cli.flags import input_dims
+from cnnlint.cli.options import color_option, inputs_option
+from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
+
+
+@click.command("compare")
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option(
+    "--tolerance", type=click.FloatRange(min=0), help="Largest error, as a share of a tensor's largest value."
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the inputs.")
+@click.option("--no-layers", is_flag=True, help="Compare outputs only.")
+@click.option("--all", "every", is_flag=True, help="Show layers behind the first one that differs too.")
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+@inputs_option
+@color_option
+@click.option("-q", "--quiet", is_flag=True, help="Show outputs only.")
+def command(
+    *,
+    before: str,
+    after: str,
+    tolerance: float | None,
+    seed: int | None,
+    no_layers: bool,
+    every: bool,
+    form: Literal["text", "json"],
+    inputs: tuple[str, ...],
+    color: ColorChoice,
+    quiet: bool,
+) -> int:
+    """Run the models A and B on the same seeded inputs and say where they begin to differ.
+
+    Each is a Keras model (run by Keras), an ONNX model (run by onnxruntime, graph optimisations off) or a SavedModel
+    (run by TensorFlow). Exit codes: 0 they are equal within the tolerance, 1 they differ, 2 they cannot be compared.
+    """
+    from cnnlint.compare.compare import compare  # noqa: PLC0415
+    from cnnlint.compare.opening import open_side  # noqa: PLC0415
+    from cnnlint.runtime.probe import SEED  # noqa: PLC0415
+
+    shapes = input_dims(inputs)
+    report = compare(
+        open_side(before, shapes),
+        open_side(after, shapes),
+        tolerance=tolerance,
+        seed=SEED if seed is None else seed,
+        layers=not no_layers,
+    )
+    view = view_of_stdout(color, quiet=quiet)
+    if form == "json":
+        from cnnlint.report.json import encode  # noqa: PLC0415
+
+        write(encode(report, view))
+    else:
+        from cnnlint.compare.text import render  # noqa: PLC0415
+
+        write(render(report, view, every=every))
+    return 0 if report.equal else 1

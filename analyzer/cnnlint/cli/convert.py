@@ -1,0 +1,85 @@
+"""`cnnlint convert`: a Keras model to ONNX, proved equal, then linted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+from msgspec.structs import replace
+
+from cnnlint.cli.options import color_option, config_options
+from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
+from cnnlint.errors import ConfigError
+from cnnlint.frontends import KERAS_SUFFIXES
+
+
+@click.command("convert")
+@click.argument("model")
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", help="Where the ONNX model goes; a file there is replaced."
+)
+@click.option("--opset", type=int, metavar="N", help="Version of ONNX's operator set.  [default: tf2onnx's choice]")
+@click.option("--force", is_flag=True, help="Write the result even if it does not compute what the model does.")
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+@config_options
+@color_option
+@click.option("-q", "--quiet", is_flag=True, help="Print what is wrong only.")
+def command(
+    *,
+    model: str,
+    output: str,
+    opset: int | None,
+    force: bool,
+    form: Literal["text", "json"],
+    config: Path | None,
+    isolated: bool,
+    color: ColorChoice,
+    quiet: bool,
+) -> int:
+    """Convert MODEL (.keras, .h5 or a SavedModel) to ONNX, compare both on seeded inputs, and lint the result.
+
+    Nothing is written unless both agree. Exit codes: 0 done, 1 they differ or the result has findings at or above
+    `fail-on`, 2 it could not be converted.
+    """
+    _refuse(model, output)
+    from cnnlint.compare.conversion import convert  # noqa: PLC0415
+    from cnnlint.compare.writing import write_atomically  # noqa: PLC0415
+    from cnnlint.linter import Linter  # noqa: PLC0415
+
+    linter = Linter(config=config, isolated=isolated, models=(output,))  # what is wrong with the configuration, first
+    proto, report = convert(model, output, opset=opset)
+    if report.parity.equal or force:
+        write_atomically(proto, output)
+        report = replace(report, written=True, lint=linter.lint(output))
+    else:
+        complain(f"{output} is not written: it does not compute what {model} does (--force writes it all the same)")
+    view = view_of_stdout(color, quiet=quiet)
+    if form == "json":
+        from cnnlint.report.json import encode  # noqa: PLC0415
+
+        write(encode(report, view))
+    else:
+        from cnnlint.compare.conversion_text import render  # noqa: PLC0415
+        from cnnlint.report.text import render as render_lint  # noqa: PLC0415
+        from cnnlint.results import LintReport  # noqa: PLC0415
+
+        if not (quiet and report.parity.equal):
+            write(render(report, view))
+        if report.lint is not None:
+            write(render_lint(LintReport(models=(report.lint,)), view))
+    if report.lint is not None and report.lint.error is not None:
+        complain(report.lint.error)
+        return 2
+    return 0 if report.parity.equal and report.lint is not None and not report.lint.fails() else 1
+
+
+def _refuse(model: str, output: str) -> None:
+    """Raise ConfigError for an output that cannot be meant."""
+    path = Path(output)
+    if path.is_dir():
+        raise ConfigError("the output is a folder", path=output, remedy="name the file: -o FOLDER/model.onnx")
+    if output.lower().endswith(KERAS_SUFFIXES) or (path.exists() and Path(model).exists() and path.samefile(model)):
+        raise ConfigError("the output is no name for an ONNX model", path=output, remedy="write -o model.onnx")
+    if not path.absolute().parent.is_dir():
+        raise ConfigError("the output's folder does not exist", path=output)

@@ -1,0 +1,238 @@
+"""Two models on the same seeded inputs: their outputs, and the layers where they begin to differ."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from cnnlint import __version__
+from cnnlint.analysis.cost import total_macs
+from cnnlint.compare.cause import causes
+from cnnlint.compare.error import Error, nearest
+from cnnlint.compare.feeding import Feed, agree, draw, pair_ports
+from cnnlint.compare.layout import channels_first
+from cnnlint.compare.pairing import LayerPair, pair_layers
+from cnnlint.compare.records import ComparisonReport, Origin, ValueRow, Verdict
+from cnnlint.graph.layers import Activation
+from cnnlint.rewrite.prove import TOLERANCES
+from cnnlint.runtime.probe import COSTLY, SEED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cnnlint.compare.side import Port, Side, Values
+    from cnnlint.graph.layer import Layer
+
+SCALES = (1.0, 10.0)
+"""Standard normal inputs, then ten times as large ones, so that a clip at 6 is reached and a saturation shows."""
+
+
+def compare(
+    before: Side, after: Side, *, tolerance: float | None = None, seed: int = SEED, layers: bool = True
+) -> ComparisonReport:
+    """Run both models on the same inputs and compare outputs, values before a last activation, and layers.
+
+    Args:
+        before: The model that is taken for right.
+        after: The other.
+        tolerance: The largest difference relative to the largest magnitude of a tensor; by the types of the models
+            if None.
+        seed: Of the inputs.
+        layers: Whether to look at all layers, and not at outputs alone.
+
+    Raises:
+        RuntimeCheckError: One of the models does not run, or inputs cannot be made up.
+    """
+    return _Comparison(before, after, tolerance or usual_tolerance(before, after), seed).report(layers=layers)
+
+
+def usual_tolerance(before: Side, after: Side) -> float:
+    """Return what rounding may come to in the coarsest floating type that either model computes in."""
+    types = {weight.dtype for side in (before, after) for weight in side.graph.weights}
+    types |= {tensor.dtype for side in (before, after) for layer in side.graph.layers for tensor in layer.outputs}
+    known = [TOLERANCES[dtype] for dtype in types if dtype in TOLERANCES]
+    return max(known, default=TOLERANCES["float32"])
+
+
+class _Comparison:
+    def __init__(self, before: Side, after: Side, tolerance: float, seed: int) -> None:
+        self.before, self.after = before, after
+        self.tolerance = tolerance
+        self.seed = seed
+        self.pairs = pair_layers(before.graph, after.graph)
+        self.heads = set[str]()
+
+    def report(self, *, layers: bool) -> ComparisonReport:
+        cost = max(total_macs(side.graph) or 0 for side in (self.before, self.after))
+        costly = cost > COSTLY
+        feeds, problems = agree(self.before, self.after, **({"batch": 1} if costly else {}))
+        ports = pair_ports(self.before.outputs, self.after.outputs)
+        if ports is None:
+            counts = [len(side.outputs) for side in (self.before, self.after)]
+            problems += (f"the first model has {counts[0]} outputs and the second {counts[1]}",)
+        if problems or ports is None:
+            return self._report(equal=False, interface=problems)
+        self.heads = {head.left.name for head in self._before_last_activation()}
+        watched = [pair for pair in self.pairs if layers or pair.left.name in self.heads]
+        runs = [self._run(feeds, watched, *run) for run in enumerate(SCALES[:1] if costly else SCALES)]
+        outputs = tuple(self._outputs(ports, runs))
+        rows = {pair.left.name: self._row(pair, runs) for pair in watched}
+        outputs += tuple(
+            replace(row, note="before the last activation")
+            for name, row in rows.items()
+            if name in self.heads and row.verdict in ("equal", "differs")
+        )
+        return self._report(
+            equal=all(row.verdict == "equal" for row in outputs),
+            interface=tuple(self._renamed(ports)),
+            conditions=tuple(
+                f"{', '.join(feed.words for feed in feeds)}{f' × {scale:g}' if scale != 1 else ''}, "
+                f"seed {self.seed + number}"
+                for number, scale in enumerate(SCALES[: len(runs)])
+            ),
+            outputs=outputs,
+            layers=tuple(self._rows(rows)) if layers else (),
+            origins=tuple(self._origins(rows)) if layers else (),
+        )
+
+    def _report(
+        self,
+        *,
+        equal: bool,
+        interface: tuple[str, ...],
+        conditions: tuple[str, ...] = (),
+        outputs: tuple[ValueRow, ...] = (),
+        layers: tuple[ValueRow, ...] = (),
+        origins: tuple[Origin, ...] = (),
+    ) -> ComparisonReport:
+        return ComparisonReport(
+            cnnlint=__version__,
+            before=self.before.path,
+            after=self.after.path,
+            equal=equal,
+            tolerance=self.tolerance,
+            conditions=conditions,
+            interface=interface,
+            outputs=outputs,
+            layers=layers,
+            origins=origins,
+        )
+
+    def _run(
+        self, feeds: tuple[Feed, ...], watched: Sequence[LayerPair], number: int, scale: float
+    ) -> tuple[Values, Values]:
+        given = draw(feeds, self.seed + number, scale)
+        left = self.before.run(given[0], {pair.ahead.name for pair in watched})
+        right = self.after.run(given[1], {pair.behind.name for pair in watched})
+        return left, right
+
+    def _before_last_activation(self) -> Iterator[LayerPair]:
+        """Yield the pairs whose values go into an activation and nowhere else: a softmax hides what goes into it."""
+        graph = self.before.graph
+        for tensor in graph.outputs:
+            last = graph.producer(tensor)
+            if isinstance(last, Activation):
+                yield from (pair for pair in self.pairs if pair.ahead.output.name == last.input.name)
+
+    def _renamed(self, ports: list[tuple[Port, Port]]) -> Iterator[str]:
+        inputs = pair_ports(self.before.inputs, self.after.inputs) or []
+        for what, pairs in (("input", inputs), ("output", ports)):
+            for left, right in pairs:
+                if left.name != right.name:
+                    yield f"{what} {left.name} is called {right.name} in the second model"
+                if left.dtype != right.dtype:
+                    yield f"{what} {left.name} is {left.dtype} in the first model and {right.dtype} in the second"
+
+    def _outputs(self, ports: list[tuple[Port, Port]], runs: list[tuple[Values, Values]]) -> Iterator[ValueRow]:
+        for index, (left, right) in enumerate(ports):
+            place = self.after.outputs.index(right)
+            found = [
+                nearest(
+                    channels_first(one.outputs[index], left.canonical),
+                    channels_first(two.outputs[place], right.canonical),
+                )
+                for one, two in runs
+            ]
+            yield self._judged(left.name, right.name, "Output", found)
+
+    def _row(self, pair: LayerPair, runs: list[tuple[Values, Values]]) -> ValueRow:
+        names = pair.left.name, pair.right.name, pair.left.kind
+        if pair.is_view:
+            return _empty(*names, verdict="view")
+        found = list[tuple[Error, tuple[int, ...]]]()
+        for one, two in runs:
+            left, right = one.layers.get(pair.ahead.name), two.layers.get(pair.behind.name)
+            if not left or not right:
+                return _empty(*names, verdict="unseen", note=_unseen(pair, left_is_missing=not left))
+            expected = [form for value in left for form in channels_first(value, pair.ahead.output.shape)]
+            actual = [form for value in right for form in channels_first(value, pair.behind.output.shape)]
+            found.append(nearest(expected, actual))
+        return self._judged(*names, found, pair.note)
+
+    def _judged(
+        self, before: str, after: str, kind: str, found: list[tuple[Error, tuple[int, ...]]], note: str = ""
+    ) -> ValueRow:
+        worst, shape = max(found, key=lambda entry: entry[0])
+        finite = isfinite(worst.relative)
+        return ValueRow(
+            before=before,
+            after=after,
+            kind=kind,
+            shape=shape,
+            max_abs_error=worst.absolute if isfinite(worst.absolute) else None,
+            max_rel_error=worst.relative if finite else None,
+            verdict="equal" if worst.relative <= self.tolerance else "differs",
+            note="; ".join(part for part in (note, worst.note) if part),
+        )
+
+    def _rows(self, rows: dict[str, ValueRow]) -> Iterator[ValueRow]:
+        looked_through = {name for pair in self.pairs for name in pair.looked_through}
+        for layer in self.before.graph.layers:
+            if layer.name in rows:
+                yield rows[layer.name]
+            elif layer.name not in looked_through:
+                yield _empty(layer.name, "", layer.kind, verdict="unmatched")
+        matched = {pair.right.name for pair in self.pairs}
+        for layer in self.after.graph.layers:
+            if layer.name not in matched and layer.name not in looked_through:
+                yield _empty("", layer.name, layer.kind, verdict="unmatched")
+
+    def _origins(self, rows: dict[str, ValueRow]) -> Iterator[Origin]:
+        """Yield the layers that differ although none that they depend on does, as far as values were seen."""
+        graph, tainted = self.before.graph, set[str]()
+        partners = {pair.left.name: pair for pair in self.pairs}
+        for layer in graph.layers:
+            inherited = any(source.name in tainted for source in graph.predecessors(layer))
+            row = rows.get(layer.name)
+            if inherited or (row is not None and row.verdict == "differs"):
+                tainted.add(layer.name)
+            if row is None or row.verdict != "differs" or inherited:
+                continue
+            pair = partners[layer.name]
+            said = causes(graph, self.after.graph, pair.left, pair.right, alike=pair.is_alike)
+            inserted = _inserted(self, pair)
+            yield Origin(before=layer.name, after=row.after, max_rel_error=row.max_rel_error, causes=(*said, *inserted))
+
+
+def _inserted(comparison: _Comparison, pair: LayerPair) -> Iterator[str]:
+    """Yield what only one of the models has right ahead of the layers of `pair`."""
+    matched = {name for known in comparison.pairs for name in (known.left.name, *known.looked_through)}
+    partners = {name for known in comparison.pairs for name in (known.right.name, *known.looked_through)}
+    sides: tuple[tuple[Side, Layer, set[str], str], ...] = (
+        (comparison.before, pair.left, matched, "first"),
+        (comparison.after, pair.right, partners, "second"),
+    )
+    for side, layer, known, which in sides:
+        for source in side.graph.predecessors(layer):
+            if source.name not in known:
+                yield f"only the {which} model has {source.name} ({source.kind}) ahead of it"
+
+
+def _unseen(pair: LayerPair, *, left_is_missing: bool) -> str:
+    return f"what {pair.ahead.name if left_is_missing else pair.behind.name} makes cannot be seen"
+
+
+def _empty(before: str, after: str, kind: str, *, verdict: Verdict, note: str = "") -> ValueRow:
+    return ValueRow(before=before, after=after, kind=kind, verdict=verdict, note=note)

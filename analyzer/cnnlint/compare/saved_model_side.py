@@ -1,0 +1,48 @@
+"""A SavedModel: its outputs as TensorFlow computes them, its layers as its conversion to ONNX does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cnnlint.compare.onnx_side import OnnxSide
+from cnnlint.compare.side import Values
+from cnnlint.convert.loading import first_line
+from cnnlint.convert.saved_model import SIGNATURE
+from cnnlint.convert.toolchain import quiet, toolchain
+from cnnlint.errors import RuntimeCheckError
+from cnnlint.frontends.savedmodel import folder_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from numpy.typing import NDArray
+
+    from cnnlint.graph.graph import Graph
+    from cnnlint.runtime.program import Program
+
+
+class SavedModelSide(OnnxSide):
+    """A SavedModel and its conversion, whose inputs and outputs are called as the signature calls them."""
+
+    def __init__(self, path: str, program: Program, graph: Graph) -> None:
+        super().__init__(path, program, graph)
+        tensorflow: Any = toolchain().tensorflow
+        with quiet(), tensorflow.device("/cpu:0"):
+            # The object that was loaded owns the variables, so it has to outlive the signature.
+            self._loaded: Any = tensorflow.saved_model.load(folder_of(path))
+        signatures: Any = self._loaded.signatures
+        self._signature: Any = signatures[SIGNATURE if SIGNATURE in signatures else next(iter(signatures))]
+
+    def run(self, feeds: Mapping[str, NDArray[Any]], watched: Collection[str]) -> Values:
+        """Call the signature, and run the conversion for the layers."""
+        import numpy as np  # noqa: PLC0415 - a static lint does without
+
+        tensorflow: Any = toolchain().tensorflow
+        try:
+            with quiet(), tensorflow.device("/cpu:0"):
+                given = {name: tensorflow.constant(value) for name, value in feeds.items()}
+                outputs: dict[str, Any] = self._signature(**given)
+        except Exception as error:
+            raise RuntimeCheckError(f"TensorFlow cannot run it: {first_line(error)}", path=self.path) from error
+        layers = super().run(feeds, watched).layers if watched else {}
+        return Values([np.asarray(outputs[port.name]) for port in self.outputs], layers)

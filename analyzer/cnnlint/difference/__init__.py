@@ -1,0 +1,1 @@
+"""What differs between two networks, told from their graphs alone."""

@@ -1,0 +1,177 @@
+"""Which layer of one network is which layer of another: by name, by what feeds it, and by its place in the order."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Iterator
+from itertools import pairwise
+
+from cnnlint.difference.alignment import align
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers import BatchNorm, Conv, MaxPool
+from cnnlint.graph.queries import is_affine_per_channel
+from cnnlint.graph.tensor import Tensor
+from cnnlint.identity import is_generated
+
+Token = Callable[[Layer], Hashable]
+
+RECORD = frozenset(Layer.__struct_fields__)
+"""Fields that every layer has, and that say nothing of what it does."""
+
+
+def match_layers(before: Graph, after: Graph) -> dict[str, str]:
+    """Return the name in `after` of each layer of `before` that it also has, changed or not; in linear time.
+
+    Names that a person chose come first. Then whatever the counterparts of its inputs feed, if it does the same;
+    then layers that do the same, hold as much, or are of one kind, in the same order between layers that are matched.
+    """
+    matching = _Matching(before, after)
+    matching.by_name(trusted=True)
+    matching.by_flow()
+    for token in (signature, _weight, _kind):
+        matching.by_order(token)
+        matching.by_flow()
+    matching.by_name(trusted=False)
+    return matching.pairs
+
+
+def signature(layer: Layer) -> Hashable:
+    """Return what `layer` does, its name, its neighbours and the values of its weights aside.
+
+    It is the same for both sides of a conversion, which stores kernels and counts padding in ways of its own.
+    """
+    settings = ((name, getattr(layer, name)) for name in layer.__struct_fields__ if name not in RECORD)
+    if isinstance(layer, BatchNorm):  # a conversion folds two of its vectors, and its epsilon, into the others
+        return layer.kind, layer.axis, layer.weights[0].size if layer.weights else 0
+    if isinstance(layer, Conv | MaxPool):
+        settings = ((name, layer.pads or value) if name == "padding" else (name, value) for name, value in settings)
+    # floating settings are rounded by some formats
+    return layer.kind, *((n, v) for n, v in settings if not isinstance(v, float)), *_kernel(layer)
+
+
+def _weight(layer: Layer) -> Hashable:
+    return layer.kind, *_kernel(layer)
+
+
+def _kind(layer: Layer) -> Hashable:
+    return layer.kind
+
+
+def _kernel(layer: Layer) -> tuple[int, ...]:
+    return (layer.weights[0].size,) if layer.weights else ()
+
+
+class _Matching:
+    """Pairs found so far; every step adds pairs of layers that have none."""
+
+    def __init__(self, before: Graph, after: Graph) -> None:
+        self.before, self.after = before, after
+        self.pairs = dict[str, str]()
+        self.taken = set[str]()
+        self._layers = {layer.name: layer for layer in after.layers}
+        self._inputs = dict(_matched_inputs(before, after))
+
+    def add(self, left: Layer, right: Layer) -> None:
+        self.pairs[left.name] = right.name
+        self.taken.add(right.name)
+
+    def by_name(self, *, trusted: bool) -> None:
+        """Pair layers of one name: of one kind and named by a person if `trusted`, else all that are left."""
+        for left in self.before.layers:
+            right = self._layers.get(left.name)
+            if right is None or left.name in self.pairs or right.name in self.taken:
+                continue
+            if not trusted or (left.kind == right.kind and not is_generated(left.name)):
+                self.add(left, right)
+
+    def by_flow(self) -> None:
+        """Pair layers that do the same with the same inputs.
+
+        A layer without a counterpart that only scales channels or hands on what it gets is looked through: norms
+        are folded and dropout is dropped by conversions.
+        """
+        images = dict(self._inputs)
+        for left in self.before.layers:
+            wanted = [images.get(tensor.name) for tensor in left.inputs]
+            if left.name not in self.pairs and wanted and None not in wanted:
+                right = self._successor(left, wanted)
+                if right is not None:
+                    self.add(left, right)
+            if left.name in self.pairs:
+                right = self._layers[self.pairs[left.name]]
+                images |= {a.name: b for a, b in zip(left.outputs, right.outputs, strict=False)}
+            elif is_affine_per_channel(left) and (image := images.get(left.input.name)) is not None:
+                images[left.output.name] = image
+
+    def _successor(self, left: Layer, wanted: list[Tensor | None]) -> Layer | None:
+        if wanted[0] is None:
+            return None
+        names = sorted(tensor.name for tensor in wanted if tensor is not None)
+        own = signature(left)
+        found = [
+            right
+            for right, source in self._consumers(wanted[0])
+            if signature(right) == own
+            and (len(names) == 1 or names == sorted(self._seen_through(tensor, source) for tensor in right.inputs))
+        ]
+        return next((right for right in found if right.name == left.name), found[0] if found else None)
+
+    def _consumers(self, tensor: Tensor) -> Iterator[tuple[Layer, Tensor]]:
+        """Yield layers that get `tensor`, at once or behind layers that are looked through, and have no counterpart."""
+        waiting = [tensor]
+        while waiting:
+            source = waiting.pop()
+            for layer in self.after.consumers(source):
+                if layer.name not in self.taken:
+                    yield layer, tensor
+                    if is_affine_per_channel(layer):
+                        waiting.append(layer.output)
+
+    def _seen_through(self, tensor: Tensor, wanted: Tensor) -> str:
+        """Return what `tensor` is a scaled form of, as far back as an unmatched chain leads."""
+        while tensor.name != wanted.name:
+            layer = self.after.producer(tensor)
+            if layer is None or layer.name in self.taken or not is_affine_per_channel(layer):
+                break
+            tensor = layer.input
+        return tensor.name
+
+    def by_order(self, token: Token) -> None:
+        """Pair layers of equal tokens in the same order, between the pairs that stand in the same order already."""
+        left, right = self.before.layers, self.after.layers
+        places = self.after.position
+        known = [(self.before.position[a], places[b]) for a, b in self.pairs.items()]
+        borders = [(-1, -1), *_rising(sorted(known)), (len(left), len(right))]
+        for (a, b), (c, d) in pairwise(borders):
+            first = [layer for layer in left[a + 1 : c] if layer.name not in self.pairs]
+            second = [layer for layer in right[b + 1 : d] if layer.name not in self.taken]
+            for i, j in align([token(layer) for layer in first], [token(layer) for layer in second]):
+                self.add(first[i], second[j])
+
+
+def _matched_inputs(before: Graph, after: Graph) -> Iterator[tuple[str, Tensor]]:
+    named = {tensor.name: tensor for tensor in after.inputs}
+    if all(tensor.name in named for tensor in before.inputs):
+        yield from ((tensor.name, named[tensor.name]) for tensor in before.inputs)
+    elif len(before.inputs) == len(after.inputs):
+        yield from ((left.name, right) for left, right in zip(before.inputs, after.inputs, strict=True))
+
+
+def _rising(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the longest choice of `pairs`, which rise on the left, that rises on the right too."""
+    ends, index, back = list[int](), list[int](), list[int]()
+    for place, (_, right) in enumerate(pairs):
+        length = bisect_left(ends, right)
+        back.append(index[length - 1] if length else -1)
+        if length == len(ends):
+            ends.append(right)
+            index.append(place)
+        else:
+            ends[length], index[length] = right, place
+    chosen = list[tuple[int, int]]()
+    place = index[-1] if index else -1
+    while place >= 0:
+        chosen.append(pairs[place])
+        place = back[place]
+    return chosen[::-1]
