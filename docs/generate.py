@@ -24,7 +24,10 @@ from cnnlint.rule import Rule
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 
-BLOCK = re.compile(r"<!-- (?:run: (?P<command>[^\n]+)|(?P<rules>rules)) -->\n(?P<text>.*?)<!-- end -->\n", re.DOTALL)
+BLOCK = re.compile(
+    r"^<!-- (?:run: (?P<command>[^\n]+)|(?P<rules>rules)) -->\n(?P<text>.*?)^<!-- end -->\n",
+    re.DOTALL | re.MULTILINE,
+)
 """A block to fill; a command may end in `| head -n N`, and is shown with it."""
 
 ROUNDING = re.compile(r"\d+(?:\.\d+)?e-\d+|\s+")
@@ -83,7 +86,7 @@ def pages_with_blocks() -> list[Path]:
 
 
 def filled(path: Path) -> str:
-    """Return the text of the page at `path` with its blocks filled anew; one that differs by rounding alone stays as it is."""
+    """Return the text of the page at `path` with its blocks filled anew; those that differ by rounding alone stay."""
 
     def fill(block: re.Match[str]) -> str:
         text = block["text"]
