@@ -7,7 +7,6 @@ from typing import Literal
 from msgspec import Struct
 
 from cnnlint.finding import Finding, NearMiss, Severity
-from cnnlint.graph.tensor import Shape
 
 SCHEMA = 1
 """Version of the JSON that these records become."""
@@ -57,7 +56,7 @@ class Site(Struct, frozen=True, kw_only=True):
     kind: str
     op: str
     label: str
-    output_shape: Shape | None
+    output_shape: tuple[int | None, ...] | None
     parameters: int
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
@@ -144,7 +143,7 @@ class LayerSummary(Struct, frozen=True, kw_only=True):
 
     name: str
     kind: str
-    output_shape: Shape | None
+    output_shape: tuple[int | None, ...] | None
     parameters: int
     macs: int | None
     receptive_field: tuple[int, ...] | None

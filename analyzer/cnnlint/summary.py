@@ -59,7 +59,7 @@ def _input(tensor: Tensor, batch: Dim) -> LayerSummary:
     return LayerSummary(
         name=tensor.name,
         kind="Input",
-        output_shape=tensor.sample_shape,
+        output_shape=tensor.sample_extents,
         parameters=0,
         macs=0,
         receptive_field=(1,) * len(tensor.spatial) if tensor.spatial else None,
@@ -73,7 +73,7 @@ def _row(layer: Layer, context: Context, shared_with: str | None) -> LayerSummar
     return LayerSummary(
         name=layer.name,
         kind=layer.kind,
-        output_shape=layer.output.sample_shape if layer.outputs else None,
+        output_shape=layer.output.sample_extents if layer.outputs else None,
         parameters=layer.parameters,
         macs=layer_macs(layer, context.graph.batch),
         receptive_field=context.receptive_fields.get(layer.name),
@@ -137,7 +137,7 @@ def _part(part: Part, layer: Layer) -> LayerSummary:
     return LayerSummary(
         name=part.name,
         kind=part.op,
-        output_shape=None if part.shape is None else part.shape[1:],
+        output_shape=Tensor(part.name, part.shape).sample_extents,
         parameters=0,
         macs=0,
         receptive_field=None,

@@ -55,7 +55,7 @@ def _site(graph: Graph, layer: Layer) -> Site:
         kind=layer.kind,
         op=" + ".join(ops[:3]) + (" + …" if len(ops) > 3 else ""),
         label=describe(layer),
-        output_shape=layer.outputs[0].sample_shape if layer.outputs else None,
+        output_shape=layer.outputs[0].sample_extents if layer.outputs else None,
         parameters=layer.parameters,
         before=tuple(before.name for before in graph.predecessors(layer)),
         after=tuple(after.name for after in graph.successors(layer)),

@@ -24,7 +24,7 @@ SUMMARY = SummaryReport(
             parameters=208,
             layers=(
                 LayerSummary(
-                    name="conv", kind="Conv", output_shape=(16, None, "w"), parameters=208, macs=None,
+                    name="conv", kind="Conv", output_shape=(16, None, 112), parameters=208, macs=None,
                     receptive_field=(2, 2), formula="(16 × 2 × 2 × 3) + 16 = 208",
                 ),
             ),

@@ -117,9 +117,9 @@ def test_an_excerpt_of_many_layers_is_shortened_around_the_one_meant():
 
 
 def test_unknown_extents_and_counts_are_said_to_be_unknown():
-    sites = {"x": site(0, "Conv 3×3", (8, None, "width")), "y": site(1, "Custom", None, before=("x",))}
+    sites = {"x": site(0, "Conv 3×3", (8, None, 112)), "y": site(1, "Custom", None, before=("x",))}
     shown = text(model(findings=(finding(layers=("y", "x")),), sites=sites, macs=None, peak_activation_bytes=None))
-    assert "8×?×width" in shown
+    assert "8×?×112" in shown
     assert "unknown MACs" in shown
     assert "peak activations unknown" in shown
 
