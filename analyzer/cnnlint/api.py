@@ -91,6 +91,7 @@ def lint(
     rules: Mapping[str, Mapping[str, Any]] | None = None,
     rule_files: Iterable[str | os.PathLike[str]] = (),
     near_misses: bool = False,
+    cache_dir: str | os.PathLike[str] | None = None,
 ) -> Report:
     """Lint one or more models; what is None is left to the configuration.
 
@@ -110,6 +111,7 @@ def lint(
         rules: Options by rule and name: {"FC001": {"min-share": 0.3}}.
         rule_files: Python files with rules of your own.
         near_misses: Keep why rules stayed silent.
+        cache_dir: Keep results in this folder, and do not open a model file again that has not changed.
 
     Returns:
         A report per model; one that cannot be read has its `error` set, and the others are linted all the same.
@@ -127,6 +129,7 @@ def lint(
         fail_on=fail_on,
         pedantic=pedantic,
         static=static,
+        cache_dir=None if cache_dir is None else Path(cache_dir),
         inputs={name: "x".join(map(str, dims)) for name, dims in (inputs or {}).items()},
         budget=budget or Budget(),
         rule_files=tuple(Path(file) for file in rule_files),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -30,6 +31,7 @@ from cnnlint.selection import Selection, choose, severities
 from cnnlint.walker import Walk, walk
 
 if TYPE_CHECKING:
+    from cnnlint.cache import Slot
     from cnnlint.models import Model
     from cnnlint.runtime.probe import Probe
 
@@ -118,9 +120,12 @@ class Linter:
         path = path_of(model)
         plan = self.plan(path)
         rules = bind(plan.selection.rules, plan.settings, plan.known, path)
+        slot = self._slot(model, path, plan)
         try:
+            if slot is not None and (kept := slot.read()) is not None:
+                return kept
             with at_hand(model, download=plan.settings.static is False) as here:
-                return self._lint(here, path, plan, rules)
+                return self._lint(here, path, plan, rules, slot)
         except (ConfigError, RuleError):
             raise
         except CnnlintError as error:
@@ -130,7 +135,17 @@ class Linter:
             message = f"{path}: cnnlint failed on this model: {_fault(error)} (please report this)"
         return ModelReport(path=path, format=None, error=message, fail_on=plan.settings.fail_on)
 
-    def _lint(self, model: Model, path: str, plan: Plan, rules: tuple[Rule, ...]) -> ModelReport:
+    def _slot(self, model: Model, path: str, plan: Plan) -> Slot | None:
+        """Return where the result of a model is kept; None if it is not."""
+        if plan.settings.cache is None or not isinstance(model, (str, os.PathLike)):
+            return None
+        from cnnlint.cache import slot_of  # noqa: PLC0415 - most runs keep nothing
+
+        return slot_of(path, plan.settings, plan.known, near_misses=self.near_misses, today=self.today)
+
+    def _lint(
+        self, model: Model, path: str, plan: Plan, rules: tuple[Rule, ...], slot: Slot | None = None
+    ) -> ModelReport:
         settings = plan.settings
         graph = raise_model(model, settings.inputs)
         context = Context(graph)
@@ -154,7 +169,7 @@ class Linter:
         )
         findings = _graded(obeyed.findings, plan.severity, graph)
         limits = (limit for rule in rules if isinstance(rule, BudgetRule) for limit in rule.limits())
-        return ModelReport(
+        report = ModelReport(
             path=path,
             format=graph.source.format,
             parameters=context.parameters,
@@ -169,6 +184,9 @@ class Linter:
             sites=sites(graph, findings),
             fail_on=settings.fail_on,
         )
+        if slot is not None:
+            slot.write(report, graph)
+        return report
 
     def _document(self, path: str) -> Document | None:
         if not self._searches:

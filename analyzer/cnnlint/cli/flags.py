@@ -25,6 +25,7 @@ def flags_of(said: Mapping[str, Any]) -> Flags:
         fail_on=said["fail_on"],
         pedantic=said["pedantic"],
         static=said["static"],
+        cache_dir=said["cache_dir"],
         model_ignores=False if said["no_model_ignores"] else None,
         inputs=input_shapes(said["inputs"]),
         budget=_budget(said),

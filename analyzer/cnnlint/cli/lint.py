@@ -72,6 +72,12 @@ def selection_options(command: Command) -> Command:
     default=None,
     help="Read the graph only; or run Keras and remote models too, which are converted or downloaded for it.",
 )
+@click.option(
+    "--cache-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Keep results there, and do not open a model again that has not changed.",
+)
 @inputs_option
 @selection_options
 @budget_options

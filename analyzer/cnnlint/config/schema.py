@@ -47,6 +47,13 @@ class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
             "are converted or downloaded for it. Left open, ONNX files and SavedModels are run, and others are not."
         ),
     ] = None
+    cache: Annotated[
+        bool,
+        Meta(
+            description="Whether to keep results in .cnnlint_cache beside this file, so that a model that has not "
+            "changed is not opened again."
+        ),
+    ] = False
     model_ignores: Annotated[
         bool, Meta(description="Whether to honour cnnlint.ignore.CODE in the metadata of an ONNX model.")
     ] = True

@@ -21,6 +21,9 @@ from cnnlint.suppress import Ignore, parse_reason
 
 Dims = tuple[int, ...]
 
+CACHE = ".cnnlint_cache"
+"""The folder that `cache = true` keeps results in, beside the configuration file."""
+
 SPELLING = {"inputs": "--input", "model-ignores": "--no-model-ignores"}
 """Flags that are not called as the key."""
 
@@ -39,6 +42,7 @@ class Flags(Struct, frozen=True, kw_only=True):
     fail_on: FailOn | None = None
     pedantic: bool | None = None
     static: bool | None = None
+    cache_dir: Path | None = None
     model_ignores: bool | None = None
     inputs: dict[str, str] = field(default_factory=dict[str, str])
     budget: Budget = Budget()
@@ -70,6 +74,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     fail_on: FailOn
     pedantic: bool
     static: bool | None
+    cache: Path | None
     model_ignores: bool
     inputs: dict[str, Dims]
     per_model_ignores: tuple[tuple[str, Ignore], ...]
@@ -146,6 +151,7 @@ def resolve(document: Document | None, flags: Flags, *, folder: Path | None = No
         fail_on=file.fail_on if flags.fail_on is None else flags.fail_on,
         pedantic=file.pedantic if flags.pedantic is None else flags.pedantic,
         static=file.static if flags.static is None else flags.static,
+        cache=flags.cache_dir or (root / CACHE if file.cache else None),
         model_ignores=file.model_ignores if flags.model_ignores is None else flags.model_ignores,
         inputs={
             **{name: _dims(name, dims, document) for name, dims in file.inputs.items()},
