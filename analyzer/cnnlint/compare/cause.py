@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+FOLDED = frozenset({"use_bias", "parameters"})
+"""What folding a norm changes about the layer before it."""
+
 LARGEST = 1 << 26
 """Bytes of a weight that is looked into."""
 
@@ -33,12 +36,14 @@ def causes(before: Graph, after: Graph, left: Layer, right: Layer, *, alike: boo
         alike: Whether neither has a norm folded into its weights that the other has beside it.
     """
     for change in changes(left, right):
+        if not alike and change.field in FOLDED:
+            continue
         yield f"{change.field.replace('_', ' ')} {change.before} against {change.after}"
     if not alike:
         return
     keras = [graph.source.format in ("keras", "h5") for graph in (before, after)]
     for weight in left.weights:
-        other = right.weight(weight.role)
+        other = next((held for held in right.weights if _role(held) == _role(weight)), None)
         if other is None or weight.size != other.size or max(weight.nbytes or 0, other.nbytes or 0) > LARGEST:
             continue
         try:
@@ -46,7 +51,12 @@ def causes(before: Graph, after: Graph, left: Layer, right: Layer, *, alike: boo
         except CnnlintError:
             continue
         if said := _against(forms, again):
-            yield f"{weight.role} {said}"
+            yield f"{_role(weight).replace('_', ' ')} {said}"
+
+
+def _role(weight: Weight) -> str:
+    """Return the part that a weight plays; Keras calls the kernels of some layers by the layer's kind as well."""
+    return "kernel" if weight.role.endswith("kernel") else weight.role
 
 
 def _against(forms: list[Array], again: list[Array]) -> str:
@@ -69,7 +79,7 @@ def _against(forms: list[Array], again: list[Array]) -> str:
 def _forms(layer: Layer, weight: Weight, *, keras: bool) -> list[Array]:
     """Return the values as ONNX arranges them; in both ways where a file does not say which one it has."""
     values: Array = weight.values()
-    if weight.role != "kernel" or values.ndim < 2:
+    if _role(weight) != "kernel" or values.ndim < 2:
         return [values.reshape(-1)]
     if isinstance(layer, Dense) and values.ndim == 2:
         return [values, values.T]

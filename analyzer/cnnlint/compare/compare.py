@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from cnnlint import __version__
 from cnnlint.analysis.cost import total_macs
-from cnnlint.compare.cause import causes
 from cnnlint.compare.error import Error, nearest
 from cnnlint.compare.feeding import Feed, agree, draw, pair_ports
-from cnnlint.compare.layout import channels_first
+from cnnlint.compare.layout import channels_first, like
+from cnnlint.compare.origins import origins
 from cnnlint.compare.pairing import LayerPair, pair_layers
 from cnnlint.compare.records import ComparisonReport, Origin, ValueRow, Verdict
 from cnnlint.graph.layers import Activation
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cnnlint.compare.side import Port, Side, Values
-    from cnnlint.graph.layer import Layer
 
-SCALES = (1.0, 10.0)
-"""Standard normal inputs, then ten times as large ones, so that a clip at 6 is reached and a saturation shows."""
+SCALES = (1.0, 1000.0)
+"""Standard normal inputs, then ones so large that a clip at 6 is reached even behind a rescaling of pixels to ±1."""
 
 
 def compare(
@@ -67,6 +66,8 @@ class _Comparison:
     def report(self, *, layers: bool) -> ComparisonReport:
         cost = max(total_macs(side.graph) or 0 for side in (self.before, self.after))
         costly = cost > COSTLY
+        narrow = self.tolerance > TOLERANCES["float32"]  # half precision, where large values overflow
+        scales = SCALES[:1] if costly or narrow else SCALES
         feeds, problems = agree(self.before, self.after, **({"batch": 1} if costly else {}))
         ports = pair_ports(self.before.outputs, self.after.outputs)
         if ports is None:
@@ -76,7 +77,7 @@ class _Comparison:
             return self._report(equal=False, interface=problems)
         self.heads = {head.left.name for head in self._before_last_activation()}
         watched = [pair for pair in self.pairs if layers or pair.left.name in self.heads]
-        runs = [self._run(feeds, watched, *run) for run in enumerate(SCALES[:1] if costly else SCALES)]
+        runs = [self._run(feeds, watched, *run) for run in enumerate(scales)]
         outputs = tuple(self._outputs(ports, runs))
         rows = {pair.left.name: self._row(pair, runs) for pair in watched}
         outputs += tuple(
@@ -90,11 +91,11 @@ class _Comparison:
             conditions=tuple(
                 f"{', '.join(feed.words for feed in feeds)}{f' × {scale:g}' if scale != 1 else ''}, "
                 f"seed {self.seed + number}"
-                for number, scale in enumerate(SCALES[: len(runs)])
+                for number, scale in enumerate(scales)
             ),
             outputs=outputs,
             layers=tuple(self._rows(rows)) if layers else (),
-            origins=tuple(self._origins(rows)) if layers else (),
+            origins=tuple(origins(self.before.graph, self.after.graph, self.pairs, rows)) if layers else (),
         )
 
     def _report(
@@ -148,13 +149,10 @@ class _Comparison:
     def _outputs(self, ports: list[tuple[Port, Port]], runs: list[tuple[Values, Values]]) -> Iterator[ValueRow]:
         for index, (left, right) in enumerate(ports):
             place = self.after.outputs.index(right)
-            found = [
-                nearest(
-                    channels_first(one.outputs[index], left.canonical),
-                    channels_first(two.outputs[place], right.canonical),
-                )
-                for one, two in runs
-            ]
+            found = list[tuple[Error, tuple[int, ...]]]()
+            for one, two in runs:
+                expected = channels_first(one.outputs[index], left.canonical)
+                found.append(nearest(expected, like(two.outputs[place], right.canonical, expected)))
             yield self._judged(left.name, right.name, "Output", found)
 
     def _row(self, pair: LayerPair, runs: list[tuple[Values, Values]]) -> ValueRow:
@@ -167,7 +165,7 @@ class _Comparison:
             if not left or not right:
                 return _empty(*names, verdict="unseen", note=_unseen(pair, left_is_missing=not left))
             expected = [form for value in left for form in channels_first(value, pair.ahead.output.shape)]
-            actual = [form for value in right for form in channels_first(value, pair.behind.output.shape)]
+            actual = [form for value in right for form in like(value, pair.behind.output.shape, expected)]
             found.append(nearest(expected, actual))
         return self._judged(*names, found, pair.note)
 
@@ -198,36 +196,6 @@ class _Comparison:
         for layer in self.after.graph.layers:
             if layer.name not in matched and layer.name not in looked_through:
                 yield _empty("", layer.name, layer.kind, verdict="unmatched")
-
-    def _origins(self, rows: dict[str, ValueRow]) -> Iterator[Origin]:
-        """Yield the layers that differ although none that they depend on does, as far as values were seen."""
-        graph, tainted = self.before.graph, set[str]()
-        partners = {pair.left.name: pair for pair in self.pairs}
-        for layer in graph.layers:
-            inherited = any(source.name in tainted for source in graph.predecessors(layer))
-            row = rows.get(layer.name)
-            if inherited or (row is not None and row.verdict == "differs"):
-                tainted.add(layer.name)
-            if row is None or row.verdict != "differs" or inherited:
-                continue
-            pair = partners[layer.name]
-            said = causes(graph, self.after.graph, pair.left, pair.right, alike=pair.is_alike)
-            inserted = _inserted(self, pair)
-            yield Origin(before=layer.name, after=row.after, max_rel_error=row.max_rel_error, causes=(*said, *inserted))
-
-
-def _inserted(comparison: _Comparison, pair: LayerPair) -> Iterator[str]:
-    """Yield what only one of the models has right ahead of the layers of `pair`."""
-    matched = {name for known in comparison.pairs for name in (known.left.name, *known.looked_through)}
-    partners = {name for known in comparison.pairs for name in (known.right.name, *known.looked_through)}
-    sides: tuple[tuple[Side, Layer, set[str], str], ...] = (
-        (comparison.before, pair.left, matched, "first"),
-        (comparison.after, pair.right, partners, "second"),
-    )
-    for side, layer, known, which in sides:
-        for source in side.graph.predecessors(layer):
-            if source.name not in known:
-                yield f"only the {which} model has {source.name} ({source.kind}) ahead of it"
 
 
 def _unseen(pair: LayerPair, *, left_is_missing: bool) -> str:

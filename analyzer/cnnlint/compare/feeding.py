@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnnlint.compare.side import Port, Side
-    from cnnlint.graph.tensor import Dim, Shape
+    from cnnlint.graph.tensor import Shape
 
     Array = NDArray[Any]
 
@@ -28,14 +28,12 @@ class Feed(Struct, frozen=True):
         axes: Which axes of the common array make what each is fed.
         shape: Of the common array.
         dtype: Whose values are drawn.
-        batched: Whether the batch was left open by both.
     """
 
     ports: tuple[Port, Port]
     axes: tuple[tuple[int, ...], tuple[int, ...]]
     shape: tuple[int, ...]
     dtype: str
-    batched: bool
 
     @property
     def words(self) -> str:
@@ -50,19 +48,16 @@ def agree(before: Side, after: Side, *, batch: int = BATCH) -> tuple[tuple[Feed,
         counts = f"{_names(before.inputs)} in the first model and {_names(after.inputs)} in the second"
         return (), (f"the inputs are {counts}",)
     feeds, problems = list[Feed](), list[str]()
-    for pair in pairs:
-        left, right = pair
-        shape = _common(left, right, batch)
-        if shape is None:
-            problems.append(
-                f"input {left.name} is {worded(_known(left))} in the first model and {worded(_known(right))} "
-                "in the second"
-            )
-            continue
-        axes = stored_axes(left, before.graph.source.layout), stored_axes(right, after.graph.source.layout)
-        dtype = right.dtype if "int" in right.dtype and "int" not in left.dtype else left.dtype
-        batched = not any(isinstance((_known(port) or (None,))[0], int) for port in pair)
-        feeds.append(Feed(pair, axes, shape, dtype, batched))
+    layouts = before.graph.source.layout, after.graph.source.layout
+    for left, right in pairs:
+        for known in (_known(left), _known(right)):
+            axes = stored_axes(left, known, layouts[0]), stored_axes(right, known, layouts[1])
+            if axes[0] is not None and axes[1] is not None:
+                feeds.append(_feed(left, right, (axes[0], axes[1]), known, batch))
+                break
+        else:
+            shapes = worded(left.shape or ()), worded(right.shape or ())
+            problems.append(f"input {left.name} is {shapes[0]} in the first model and {shapes[1]} in the second")
     return (() if problems else tuple(feeds)), tuple(problems)
 
 
@@ -86,8 +81,7 @@ def draw(feeds: Sequence[Feed], seed: int, scale: float) -> tuple[dict[str, Arra
         if value.dtype.kind == "f":
             value = (value * scale).astype(value.dtype)
         for side, port, axes in zip(given, feed.ports, feed.axes, strict=True):
-            ordered = value.transpose(axes) if len(axes) == value.ndim else value
-            side[port.name] = np.ascontiguousarray(ordered.astype(port.dtype))
+            side[port.name] = np.ascontiguousarray(value.transpose(axes).astype(port.dtype))
     return given
 
 
@@ -105,21 +99,18 @@ def _known(port: Port) -> Shape:
     return port.canonical if port.canonical is not None else port.shape or ()
 
 
-def _common(left: Port, right: Port, batch: int) -> tuple[int, ...] | None:
-    one, other = _known(left), _known(right)
-    if not one or not other:
-        one, other = one or other, other or one
-    if len(one) != len(other):
-        return None
-    shape = list[int]()
-    for axis, (dim, again) in enumerate(zip(one, other, strict=True)):
-        extents: list[Dim] = [extent for extent in (dim, again) if isinstance(extent, int)]
-        if len(set(extents)) > 1:
-            return None
-        usual = batch if axis == 0 else EXTENTS[0] if axis > 1 and len(one) == 4 else LENGTH
-        extent = extents[0] if extents else usual
-        shape.append(extent if isinstance(extent, int) else usual)
-    return tuple(shape)
+def _feed(left: Port, right: Port, axes: tuple[tuple[int, ...], tuple[int, ...]], shape: Shape, batch: int) -> Feed:
+    """Return what both are fed: what is open in `shape` is as either file declares it, or is chosen."""
+    extents = list[int]()
+    for axis, dim in enumerate(shape):
+        said = [dim]
+        for port, order in zip((left, right), axes, strict=True):
+            if port.shape is not None:
+                said.append(port.shape[order.index(axis)])
+        usual = batch if axis == 0 else EXTENTS[0] if axis > 1 and len(shape) == 4 else LENGTH
+        extents.append(next((extent for extent in said if isinstance(extent, int)), usual))
+    dtype = right.dtype if "int" in right.dtype and "int" not in left.dtype else left.dtype
+    return Feed((left, right), axes, tuple(extents), dtype)
 
 
 def _names(ports: Sequence[Port]) -> str:

@@ -15,21 +15,24 @@ if TYPE_CHECKING:
 Layout = Literal["channels_first", "channels_last"]
 
 
-def stored_axes(port: Port, layout: Layout) -> tuple[int, ...]:
-    """Return which axes of a channels-first array make the array that `port` is fed, in order.
+def stored_axes(port: Port, shape: Shape, layout: Layout) -> tuple[int, ...] | None:
+    """Return which axes of an array of `shape`, channels first, make the array that `port` is fed, in order.
 
     Args:
         port: An input.
+        shape: What the graph has for it, or for its counterpart in another model.
         layout: The usual order in its model, which decides where both orders fit the shape.
+
+    Returns:
+        None if the input is of another shape in any order.
     """
-    rank = len(port.canonical if port.canonical is not None else port.shape or ())
-    plain = tuple(range(rank))
-    if rank < 3 or port.canonical is None or port.shape is None or len(port.shape) != rank:
+    plain = tuple(range(len(shape)))
+    if port.shape is None:
         return plain
-    last = (0, *plain[2:], 1)
-    fitting = [axes for axes in (plain, last) if _fits(port.shape, tuple(port.canonical[axis] for axis in axes))]
+    last = (0, *plain[2:], 1) if len(plain) > 2 else plain
+    fitting = [axes for axes in (plain, last) if _fits(port.shape, tuple(shape[axis] for axis in axes), batch=True)]
     wanted = last if layout == "channels_last" else plain
-    return wanted if wanted in fitting or not fitting else fitting[0]
+    return wanted if wanted in fitting else fitting[0] if fitting else None
 
 
 def channels_first(value: Array, shape: Shape | None) -> list[Array]:
@@ -37,14 +40,28 @@ def channels_first(value: Array, shape: Shape | None) -> list[Array]:
 
     Where extents are equal or unknown, both orders may fit.
     """
-    if value.ndim < 3 or shape is None:
+    return [array for array in _orders(value) if shape is not None and _fits(array.shape, shape)] or [value]
+
+
+def like(value: Array, shape: Shape | None, expected: list[Array]) -> list[Array]:
+    """Return `value` in each order that gives the shape of one of `expected`, or else with its channels first.
+
+    A graph may take an order for another behind an operator that it cannot see through.
+    """
+    shapes = {array.shape for array in expected}
+    return [array for array in _orders(value) if array.shape in shapes] or channels_first(value, shape)
+
+
+def _orders(value: Array) -> list[Array]:
+    if value.ndim < 3:
         return [value]
-    moved = value.transpose((0, value.ndim - 1, *range(1, value.ndim - 1)))
-    return [array for array in (value, moved) if _fits(array.shape, shape)] or [value]
+    return [value, value.transpose((0, value.ndim - 1, *range(1, value.ndim - 1)))]
 
 
-def _fits(extents: Shape, shape: Shape) -> bool:
+def _fits(extents: Shape, shape: Shape, *, batch: bool = False) -> bool:
+    """Return whether all that is known in numbers agrees, the first axis aside unless `batch`."""
+    first = 0 if batch else 1
     return len(extents) == len(shape) and all(
         left == right or not isinstance(left, int) or not isinstance(right, int)
-        for left, right in zip(extents[1:], shape[1:], strict=True)
+        for left, right in zip(extents[first:], shape[first:], strict=True)
     )

@@ -1,0 +1,54 @@
+"""Where differences begin: layers that differ although nothing that they depend on does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+
+from cnnlint.compare.cause import causes
+from cnnlint.compare.pairing import LayerPair
+from cnnlint.compare.records import Origin, ValueRow
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.queries import is_view
+
+
+def origins(before: Graph, after: Graph, pairs: Sequence[LayerPair], rows: Mapping[str, ValueRow]) -> Iterator[Origin]:
+    """Yield the layers that differ although none ahead of them does, as far as values were seen.
+
+    Args:
+        before: The first network.
+        after: The second.
+        pairs: Their layers, two by two.
+        rows: What was compared, by the layer of the first network.
+    """
+    tainted = set[str]()
+    partners = {pair.left.name: pair for pair in pairs}
+    for layer in before.layers:
+        inherited = any(source.name in tainted for source in before.predecessors(layer))
+        row = rows.get(layer.name)
+        differs = row is not None and row.verdict == "differs"
+        if inherited or differs:
+            tainted.add(layer.name)
+        if row is None or not differs or inherited:
+            continue
+        pair = partners[layer.name]
+        said = chain(
+            causes(before, after, pair.left, pair.right, alike=pair.is_alike),
+            _alone(before, pair.left, {known.left.name for known in pairs}, pair, "first"),
+            _alone(after, pair.right, {known.right.name for known in pairs}, pair, "second"),
+        )
+        yield Origin(before=layer.name, after=row.after, max_rel_error=row.max_rel_error, causes=tuple(said))
+
+
+def _alone(graph: Graph, layer: Layer, matched: set[str], pair: LayerPair, which: str) -> Iterator[str]:
+    """Yield what only this network has between `layer` and the layers that both have; a norm behind it aside."""
+    seen, waiting = set[str](), [*graph.predecessors(layer)]
+    while waiting:
+        source = waiting.pop()
+        if source.name in seen or source.name in matched or source.name in pair.looked_through:
+            continue
+        seen.add(source.name)
+        waiting += graph.predecessors(source)
+        if not is_view(source):
+            yield f"only the {which} model has {source.name} ({source.kind}) ahead of it"
