@@ -106,9 +106,11 @@ class Slot:
         try:
             self._prepare()
             # Readers of the same cache see the old entry or the new one, and never half of it.
-            with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as file:
-                file.write(msgspec.json.encode(entry))
-            os.replace(file.name, self.file)
+            with tempfile.TemporaryDirectory(dir=self.folder, prefix="part-") as beginning:
+                part = os.path.join(beginning, self.file.name)
+                with open(part, "xb") as file:
+                    file.write(msgspec.json.encode(entry))
+                os.replace(part, self.file)
         except OSError as error:
             raise ConfigError(f"the cache {self.folder} cannot be written: {error.strerror}") from error
 

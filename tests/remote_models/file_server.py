@@ -92,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         count = 0
         if body:
-            left = last - first + 1 - (server.cut if asked else 0)
+            left = last - first + 1 - server.cut
             with file.open("rb") as content:
                 content.seek(first)
                 while left > 0 and (chunk := content.read(min(left, 1 << 16))):
@@ -102,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
                         break
                     left -= len(chunk)
                     count += len(chunk)
-            if server.cut and asked:
+            if server.cut:
                 self.close_connection = True
         server.requests.append((self.command, path, first, count))
 

@@ -84,6 +84,21 @@ def test_a_model_that_is_to_be_run_is_downloaded_and_the_copy_removed(
     assert not os.listdir(tmp_path)
 
 
+def test_a_download_takes_no_ranges(server: FileServer, folder: Path) -> None:
+    server.ranges = False
+
+    assert lint(f"{server.url}/heavy.onnx").error is not None
+    assert lint(f"{server.url}/heavy.onnx", static=False).findings == lint(folder / "heavy.onnx", static=False).findings
+
+
+def test_a_download_that_breaks_off_is_no_damaged_model(server: FileServer) -> None:
+    server.cut = 7
+    server.ranges = False
+
+    error = lint(f"{server.url}/heavy.onnx", static=False).error or ""
+    assert error.startswith(f"{server.url}/heavy.onnx: the server breaks off in the middle of its answer")
+
+
 def test_an_error_of_a_downloaded_model_names_its_url(server: FileServer, folder: Path) -> None:
     (folder / "broken.onnx").write_bytes((folder / "heavy.onnx").read_bytes()[:-1000])
     report = lint(f"{server.url}/broken.onnx", static=False)

@@ -15,9 +15,7 @@ pytestmark = pytest.mark.slow
     ("name", "kilobytes", "requests"),
     [("VGG16", 250, 25), ("ResNet50", 850, 80), ("MobileNetV2", 700, 45), ("DenseNet121", 1400, 140)],
 )
-def test_an_onnx_net_takes_a_request_for_each_gap_between_its_headers(
-    name: str, kilobytes: int, requests: int
-) -> None:
+def test_an_onnx_net_takes_a_request_for_each_gap_between_its_headers(name: str, kilobytes: int, requests: int) -> None:
     path = zoo.onnx_path(name)
     with serving(path.parent) as server:
         remote = frontends.load(f"{server.url}/{path.name}")
