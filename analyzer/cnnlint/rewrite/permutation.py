@@ -21,8 +21,10 @@ Measured on kernels of 25,088 × 4,096 and 4,096 × 4,096: fewer waste cache lin
 def contiguous(view: NDArray[Any], *, threads: int = 1, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """Return the values of `view`, a transposed array as a rule, in a contiguous array: `out`, or a new one.
 
-    NumPy copies a large transposed kernel element by element across the whole of both arrays; taking a few
-    entries of the result's second axis at a time is 3 to 4 times faster on the kernels of VGG16's dense layers.
+    NumPy copies a large transposed kernel element by element across the whole of both arrays. Taking a few entries
+    of the result's second axis at a time, first as they lie and then turned, is 3 to 4 times faster on the first dense
+    kernel of VGG16: its rows are a power of two bytes apart, so that a column of it shares a few cache lines, and
+    a column of the compact copy does not.
     """
     import numpy as np  # noqa: PLC0415 - a static lint does without
 
@@ -31,15 +33,18 @@ def contiguous(view: NDArray[Any], *, threads: int = 1, out: NDArray[Any] | None
         np.copyto(result, view)
         return result
     step = max(STEP, RUN * view.shape[0] * view.shape[1] // view.size)
+    as_it_lies = sorted(range(view.ndim), key=lambda axis: -abs(view.strides[axis]))
+    back = [as_it_lies.index(axis) for axis in range(view.ndim)]
 
-    def copy(start: int) -> None:
-        result[:, start : start + step] = view[:, start : start + step]
-
-    starts = range(0, view.shape[1], step)
-    if threads < 2:
+    def copy(starts: range) -> None:
         for start in starts:
-            copy(start)
+            some = np.ascontiguousarray(view[:, start : start + step].transpose(as_it_lies))
+            result[:, start : start + step] = some.transpose(back)
+
+    shares = [range(first * step, view.shape[1], threads * step) for first in range(threads)]
+    if threads < 2:
+        copy(shares[0])
     else:
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(copy, starts))
+            list(pool.map(copy, shares))
     return result
