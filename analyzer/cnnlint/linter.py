@@ -158,6 +158,7 @@ class Linter:
         if probe is not None:
             walked, unproved = _run(walked, context, rules, probe, near_misses=self.near_misses)
             notes += unproved
+            notes += [f"run time checks were left out: {probe.untried}"] if probe.untried else []
         obeyed = obey(
             walked,
             graph,

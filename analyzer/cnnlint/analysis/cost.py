@@ -5,6 +5,7 @@ from __future__ import annotations
 from cnnlint.graph.dims import quotient
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers import Opaque
 from cnnlint.graph.tensor import Dim, Tensor
 
 
@@ -63,8 +64,11 @@ def peak_activation_bytes(graph: Graph) -> int | None:
     """Return the most bytes of activations that are alive at once for one sample; None if a size is unknown.
 
     Layers run in topological order; a tensor is alive from the layer that makes it to the last that reads it,
-    inputs and outputs of the network throughout; nothing is computed in place.
+    inputs and outputs of the network throughout; nothing is computed in place. What an opaque layer keeps inside is
+    not known, and so the peak is not.
     """
+    if any(isinstance(layer, Opaque) for layer in graph.layers):
+        return None
     batch = graph.batch
     last_use = dict[str, int]()
     for index, layer in enumerate(graph.layers):

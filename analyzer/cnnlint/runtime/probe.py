@@ -147,6 +147,13 @@ class Probe:
         return self._run
 
     @property
+    def untried(self) -> str:
+        """Why the model was not run though it loads: its inputs or the memory; "" if it was, or nobody asked yet."""
+        if isinstance(self._run, RuntimeCheckError) and not isinstance(self._run, SessionError):
+            return self._run.cause
+        return ""
+
+    @property
     def runs(self) -> bool:
         """Whether the model loads and runs."""
         try:
@@ -226,12 +233,15 @@ class Probe:
         return f"{', '.join(parts) or 'no inputs'}, seed {self.seed}"
 
     def _refuse_memory(self, extents: Extents) -> None:
-        """Refuse a run whose activations alone are more than the machine's memory."""
-        peak = peak_activation_bytes(self.graph)
+        """Refuse a run whose activations, or weights that the file claims and does not hold, exceed the memory."""
         memory = _memory()
-        needed = None if peak is None else peak * (extents.batch or 1)
-        if needed is not None and memory is not None and needed > memory:
-            raise RuntimeCheckError(f"a run needs {needed:,} bytes of activations, and the machine has {memory:,}")
+        if memory is None:
+            return
+        peak = (peak_activation_bytes(self.graph) or 0) * (extents.batch or 1)
+        made = sum(weight.nbytes or 0 for weight in self.graph.weights if weight.storage is None)
+        for needed, what in ((peak, "activations"), (made, "weights that are not in the file")):
+            if needed > memory:
+                raise RuntimeCheckError(f"a run needs {needed:,} bytes of {what}, and the machine has {memory:,}")
 
 
 def _memory() -> int | None:

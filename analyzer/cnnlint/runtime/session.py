@@ -133,7 +133,7 @@ _NOISE = (
     (r"^Load model from .* failed:", ""),
     (r"Status Message: ", ""),
     (r"/\S+\.(?:cc|h|cpp):\d+ ", ""),  # where in onnxruntime's source
-    (r"onnxruntime::[\w:]+(?:<[^>]*>)?\([^)]*\)(?: const)? ", ""),
+    (r"(?:\b(?:void|bool|int)\b[ *&]*)?onnxruntime::[\w:]+(?:<[^>]*>)?\([^)]*\)(?: const)? ", ""),
     (r"Non-zero status code returned while running (\w+) node\. Name:'([^']*)' ?", r"\1 node '\2': "),
     (r"(\w+ node) ''", r"\1"),
     (r" [^:.]+ was false\. (?=\S)", " "),  # the assertion, where a sentence follows it

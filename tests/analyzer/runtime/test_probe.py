@@ -116,6 +116,13 @@ def test_whatever_can_mix_samples_is_never_spared(body: str) -> None:
     assert mixing_layers(probe_of(text).graph)
 
 
+def test_weights_that_a_file_only_claims_are_not_made_beyond_the_machines_memory() -> None:
+    huge = "g (float[1,65536] x) => (float[1,B] y) <int64[2] s = {65536, 16777216}> "
+    probe = probe_of(huge + "{ w = ConstantOfShape(s) y = MatMul(x, w) }")
+    assert not probe.runs
+    assert "4,398,046,511,104 bytes of weights that are not in the file" in probe.untried
+
+
 def test_a_run_larger_than_the_machines_memory_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cnnlint.runtime.probe._memory", lambda: 1000)
     probe = probe_of(RELU)

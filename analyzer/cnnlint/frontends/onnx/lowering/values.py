@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from msgspec import Struct
 
-from cnnlint.frontends.onnx.records import TensorRecord
+from cnnlint.frontends.onnx.datatypes import decode_raw
+from cnnlint.frontends.onnx.records import SMALL, TensorRecord
+from cnnlint.frontends.onnx.storage import RawStorage
 from cnnlint.frontends.raising.view import View
 from cnnlint.graph.dims import product
 from cnnlint.graph.tensor import Dim, Shape
+
+WHOLE = frozenset({"int32", "int64"})
+"""Types that shapes and axes have."""
 
 
 class Constant(Struct, frozen=True):
@@ -70,5 +77,13 @@ Value = View | Rows | Constant
 
 
 def constant_of(record: TensorRecord) -> Constant:
-    """Return the constant that a tensor of the file is."""
-    return Constant(record.shape, record.dtype, (record,), record.values)
+    """Return the constant that a tensor of the file is.
+
+    Shapes, axes and single numbers are what the raising goes by: it reads them out of an external data file too.
+    """
+    values = record.values
+    if values is None and isinstance(record.storage, RawStorage) and record.storage.field == "external_data":
+        storage, size = record.storage, prod(record.shape)
+        if size == 1 or (size <= SMALL and record.dtype in WHOLE):
+            values = decode_raw(record.dtype, storage.source.read(storage.offset, storage.length), size)
+    return Constant(record.shape, record.dtype, (record,), values)
