@@ -126,7 +126,7 @@ def commands() -> list[object]:
         shown += re.findall(r"^    (?! ).*$", text, re.MULTILINE)
         for block in shown:
             joined = re.sub(r"\n +(?=--)", " ", block)
-            found.update(dict.fromkeys(re.findall(r"(?:^|[$&-] |: )(cnnlint(?: [^\n#|;&]+)?)", joined, re.MULTILINE)))
+            found.update(dict.fromkeys(re.findall(r"(?:^ *|[$&-] |: )(cnnlint(?: [^\n#|;&]+)?)", joined, re.MULTILINE)))
     return [pytest.param(command, id=command.strip()) for command in found if "-->" not in command]
 
 
