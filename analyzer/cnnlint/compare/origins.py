@@ -24,6 +24,8 @@ def origins(before: Graph, after: Graph, pairs: Sequence[LayerPair], rows: Mappi
     """
     tainted = set[str]()
     partners = {pair.left.name: pair for pair in pairs}
+    through = {name for pair in pairs for name in pair.looked_through}
+    known = {pair.left.name for pair in pairs} | through, {pair.right.name for pair in pairs} | through
     for layer in before.layers:
         inherited = any(source.name in tainted for source in before.predecessors(layer))
         row = rows.get(layer.name)
@@ -35,18 +37,21 @@ def origins(before: Graph, after: Graph, pairs: Sequence[LayerPair], rows: Mappi
         pair = partners[layer.name]
         said = chain(
             causes(before, after, pair.left, pair.right, alike=pair.is_alike),
-            _alone(before, pair.left, {known.left.name for known in pairs}, pair, "first"),
-            _alone(after, pair.right, {known.right.name for known in pairs}, pair, "second"),
+            _alone(before, pair.left, known[0], "first"),
+            _alone(after, pair.right, known[1], "second"),
+            ()
+            if pair.is_alike
+            else (f"{', '.join(pair.looked_through)} is in one model only, or folded in the other",),
         )
         yield Origin(before=layer.name, after=row.after, max_rel_error=row.max_rel_error, causes=tuple(said))
 
 
-def _alone(graph: Graph, layer: Layer, matched: set[str], pair: LayerPair, which: str) -> Iterator[str]:
-    """Yield what only this network has between `layer` and the layers that both have; a norm behind it aside."""
+def _alone(graph: Graph, layer: Layer, matched: set[str], which: str) -> Iterator[str]:
+    """Yield what only this network has between `layer` and the layers that both have."""
     seen, waiting = set[str](), [*graph.predecessors(layer)]
     while waiting:
         source = waiting.pop()
-        if source.name in seen or source.name in matched or source.name in pair.looked_through:
+        if source.name in seen or source.name in matched:
             continue
         seen.add(source.name)
         waiting += graph.predecessors(source)

@@ -1,0 +1,61 @@
+"""`cnnlint diff`: layers, costs and findings of two models side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from cnnlint.cli.flags import input_shapes
+from cnnlint.cli.options import color_option, config_options, inputs_option
+from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
+
+
+@click.command("diff")
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option(
+    "--max-growth",
+    "growth",
+    multiple=True,
+    metavar="params=2%",
+    help="By how much B may be dearer than A, in % or in numbers: params, macs, weight-bytes, file-bytes, "
+    "peak-activation-bytes or layers; may be repeated.",
+)
+@click.option("--all", "every", is_flag=True, help="List all layers that are not the same, renamed ones too.")
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+@inputs_option
+@config_options
+@color_option
+def command(
+    *,
+    before: str,
+    after: str,
+    growth: tuple[str, ...],
+    every: bool,
+    form: Literal["text", "json"],
+    inputs: tuple[str, ...],
+    config: Path | None,
+    isolated: bool,
+    color: ColorChoice,
+) -> int:
+    """Show what differs between the models A and B: layers, parameters, MACs, memory, findings.
+
+    Neither model is run. Exit codes: 0 done, 1 B grew by more than --max-growth allows, 2 a model cannot be read.
+    """
+    from cnnlint.difference.diff import diff  # noqa: PLC0415
+    from cnnlint.difference.growth import growth_limit  # noqa: PLC0415
+
+    limits = tuple(growth_limit(written) for written in growth)
+    report = diff(before, after, limits=limits, inputs=input_shapes(inputs), config=config, isolated=isolated)
+    view = view_of_stdout(color)
+    if form == "json":
+        from cnnlint.report.json import encode  # noqa: PLC0415
+
+        write(encode(report, view))
+    else:
+        from cnnlint.difference.text import render  # noqa: PLC0415
+
+        write(render(report, view, every=every))
+    return 0 if all(result.passed for result in report.growth) else 1
