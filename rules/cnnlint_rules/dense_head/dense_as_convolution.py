@@ -65,8 +65,7 @@ class DenseAsConvolution(PatternRule, code="FC002", severity=Severity.INFO, conf
         positions, gain = _positions(head, graph)
         yield self.finding(
             *head.dense,
-            message=f"{_described(head, kernels, channels)}: {converted:,} parameters against {parameters:,} now"
-            f"{gain}.",
+            message=f"{_described(head, kernels, channels)} with {_compared(converted, parameters)}{gain}.",
             evidence={
                 "parameters": parameters,
                 "parameters_as_convolution": converted,
@@ -103,6 +102,12 @@ def _as_convolution(dense: Dense, kernel: tuple[int, ...]) -> int:
     return dense.units * channels * prod(kernel) + (dense.units if dense.use_bias else 0)
 
 
+def _compared(converted: int, parameters: int) -> str:
+    if converted == parameters:
+        return f"the same {parameters:,} parameters"
+    return f"{converted:,} parameters for {parameters:,}"
+
+
 def _positions(head: DenseHead, graph: Graph) -> tuple[int, str]:
     """Return how many places the head scores on a larger image, and that in words; 0 and "" if unknown."""
     seen = head.pool.input if head.pool is not None else head.flatten.input if head.flatten is not None else None
@@ -115,17 +120,18 @@ def _positions(head: DenseHead, graph: Graph) -> tuple[int, str]:
         return 0, ""
     places = tuple(extent - kernel + 1 for extent, kernel in zip(extents, head.extents, strict=True))
     where = " ahead of the pooling" if head.pool is not None else ""
-    return prod(places), f"; on a {_by(image)} image that is a {_by(places)} map of scores{where}"
+    it = "it gives" if len(head.dense) == 1 else "they give"
+    return prod(places), f"; on a {_by(image)} image {it} a {_by(places)} map of scores{where}"
 
 
 def _described(head: DenseHead, kernels: list[tuple[int, ...]], channels: int) -> str:
     names, sizes = [dense.name for dense in head.dense], [_by(kernel) for kernel in kernels]
     units = [f"{dense.units:,}" for dense in head.dense]
     if len(names) == 1:
-        return f"{names[0]} is a {sizes[0]} convolution of {channels:,} to {units[0]} channels"
+        return f"The dense layer {names[0]} is a {sizes[0]} convolution of {channels:,} to {units[0]} channels"
     rest = "".join(f", {size} to {count}" for size, count in zip(sizes[1:], units[1:], strict=True))
     listed = f"{', '.join(names[:-1])} and {names[-1]}"
-    return f"{listed} are convolutions, {sizes[0]} of {channels:,} to {units[0]} channels{rest}"
+    return f"The dense layers {listed} are convolutions, {sizes[0]} of {channels:,} to {units[0]} channels{rest},"
 
 
 def _by(extents: tuple[int, ...]) -> str:
