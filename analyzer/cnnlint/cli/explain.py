@@ -15,9 +15,16 @@ from cnnlint.report.view import View
 from cnnlint.rule import Rule
 
 
+def _codes_and_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    known = (word for rule in rules_here(None, isolated=True).rules for word in (rule.code, rule.name))
+    return [word for word in known if word.casefold().startswith(incomplete.casefold())]
+
+
 @click.command("explain")
-@click.argument("rule")
-@click.option("--on", "models", multiple=True, metavar="MODEL", help="Say what the rule makes of this model.")
+@click.argument("rule", shell_complete=_codes_and_names)
+@click.option(
+    "--on", "models", multiple=True, metavar="MODEL", type=click.Path(), help="Say what the rule makes of this model."
+)
 @click.option("--format", "form", type=click.Choice(("text", "markdown")), default="text", show_default=True)
 @color_option
 @config_options

@@ -61,7 +61,7 @@ def selection_options(command: Command) -> Command:
 
 
 @click.command("lint", cls=Sectioned)
-@click.argument("paths", nargs=-1, required=True, metavar="MODEL...")
+@click.argument("paths", nargs=-1, required=True, metavar="MODEL...", type=click.Path())
 @click.option("--format", "form", type=click.Choice(tuple(FORMATS)), default="text", show_default=True)
 @click.option(
     "--output", "outputs", multiple=True, type=OutputType(), help="Write a report to a file too; may be repeated."

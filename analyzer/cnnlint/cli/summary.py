@@ -13,7 +13,7 @@ from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
 
 
 @click.command("summary")
-@click.argument("paths", nargs=-1, required=True, metavar="MODEL...")
+@click.argument("paths", nargs=-1, required=True, metavar="MODEL...", type=click.Path())
 @click.option("--explain", is_flag=True, help="Show the formulas behind parameters, shapes and MACs.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @inputs_option
