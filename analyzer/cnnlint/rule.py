@@ -69,6 +69,7 @@ class RuleMeta(msgspec.StructMeta):
         code: str = "",
         severity: Severity = Severity.WARNING,
         confidence: Confidence = Confidence.HEURISTIC,
+        reads_values: bool = False,
         **settings: Any,
     ) -> RuleMeta:
         """Make the class; its options are fields, frozen and spelled in kebab case outside Python."""
@@ -77,7 +78,13 @@ class RuleMeta(msgspec.StructMeta):
         if code:
             if not CODE.fullmatch(code):
                 raise RuleError(f"rule {name}: {code!r} is not a family of letters and three digits, as in FC001")
-            identity = {"code": code, "name": _kebab(name), "severity": severity, "confidence": confidence}
+            identity = {
+                "code": code,
+                "name": _kebab(name),
+                "severity": severity,
+                "confidence": confidence,
+                "reads_values": reads_values,
+            }
             for key, value in identity.items():
                 setattr(made, key, value)
         return made
@@ -95,6 +102,8 @@ class Rule(Struct, metaclass=RuleMeta):
     severity: ClassVar[Severity]
     confidence: ClassVar[Confidence]
     examples: ClassVar[tuple[Example, ...]] = ()
+    reads_values: ClassVar[bool] = False
+    """Whether it reads the values of weights; a rule that does not say so is refused them."""
 
     def finding(
         self,
@@ -182,7 +191,7 @@ class LayerRule(Rule, Generic[L]):
     @classmethod
     def is_fixable(cls) -> bool:
         """Return whether `rewrite` is overridden."""
-        return cls.rewrite is not LayerRule.rewrite
+        return cls.rewrite is not LayerRule[Layer].rewrite
 
 
 class ModelRule(Rule):

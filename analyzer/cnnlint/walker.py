@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 from cnnlint.context import Context
 from cnnlint.errors import CnnlintError
 from cnnlint.finding import Finding, NearMiss, with_fingerprint
+from cnnlint.graph.access import forbid_values
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.patterns import Chain, Match
@@ -89,11 +91,12 @@ def walk(
         if isinstance(rule, HousekeepingRule) or (isinstance(rule, RuntimeRule) and probe is None):
             continue
         try:
-            for where, remark in _run(rule, context, probe):
-                if isinstance(remark, Remark):
-                    said.append((rule, where, remark))
-                elif near_misses:
-                    silent.setdefault(rule.code, []).append(remark)
+            with _access(rule):
+                for where, remark in _run(rule, context, probe):
+                    if isinstance(remark, Remark):
+                        said.append((rule, where, remark))
+                    elif near_misses:
+                        silent.setdefault(rule.code, []).append(remark)
             finished.add(rule.code)
         except Exception as error:  # a plugin may raise anything, and the other rules still have to run
             said.append((rule, None, _crash(rule, error)))
@@ -101,6 +104,12 @@ def walk(
     identities = structural_identities(context.graph, names)
     places = tuple(Place(rule, where, _finish(remark, context, identities)) for rule, where, remark in said)
     return Walk(places, {code: tuple(misses) for code, misses in silent.items()}, frozenset(finished))
+
+
+def _access(rule: Rule) -> AbstractContextManager[None]:
+    if rule.reads_values:
+        return nullcontext()
+    return forbid_values(f"{rule.code} does not declare reads_values=True")
 
 
 def _run(rule: Rule, context: Context, probe: Probe | None) -> Iterator[tuple[Where, Remark | NearMiss]]:

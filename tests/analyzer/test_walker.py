@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ import networks
 from cnnlint.context import Context
 from cnnlint.errors import ModelError
 from cnnlint.finding import Advice, Severity
+from cnnlint.frontends import load
 from cnnlint.frontends.notation import to_onnx
 from cnnlint.graph.graph import Graph, Source
 from cnnlint.graph.layers import Activation, Conv, Dense
@@ -23,6 +25,9 @@ from cnnlint.runtime.program import Program
 from cnnlint.walker import walk
 
 DEEP = "INPUT 3x8x8 -> [CONV 4 3x3 -> RELU]*3 -> GAP -> FC 10"
+
+
+MODELS = Path(__file__).parents[2] / "fixtures" / "models"
 
 
 class Convs(LayerRule[Conv], code="ZZ001"):
@@ -251,3 +256,27 @@ def test_a_rewrite_is_proved_refuted_or_said_not_to_fit():
     assert wrong.proof.max_abs_error > 1e-3
     (note,) = proven.notes
     assert note.startswith(f"the rewrite of ZZ009 at {unfitting.layers[0]} is not proved: KeyError")
+
+
+class ReadsValues(LayerRule[Conv], code="ZZ011", reads_values=True):
+    """Reads the kernel."""
+
+    kinds = (Conv,)
+
+    def check(self, layer, context):
+        largest = float(abs(layer.weights[0].values()).max())
+        yield self.finding(layer, message=f"the largest weight is {largest}", evidence={"largest": largest})
+
+
+class ReadsValuesSecretly(ReadsValues, code="ZZ012"):
+    """Reads the kernel and does not say so."""
+
+
+def test_values_are_read_only_by_rules_that_declare_it():
+    graph = load(str(MODELS / "seed_cnn.onnx"))
+    declared = walk(graph, [ReadsValues()])
+    assert [finding.code for finding in declared.findings] == ["ZZ011"] * 3
+    (crash,) = walk(graph, [ReadsValuesSecretly()]).findings
+    assert crash.code == "CF004"
+    assert "does not declare reads_values=True" in crash.message
+    assert graph.weights[0].values().shape == (16, 3, 2, 2)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from cnnlint.errors import ModelError
+from cnnlint.errors import ModelError, RuleError
+from cnnlint.graph.access import why_forbidden
 from cnnlint.graph.dtype import storage_bytes
 
 if TYPE_CHECKING:
@@ -137,7 +138,10 @@ class Weight(Struct, frozen=True):
 
         Raises:
             ModelError: The file does not hold them, or they cannot be read.
+            RuleError: The rule at work does not say that it reads values.
         """
+        if reason := why_forbidden():
+            raise RuleError(f"the values of {self.key} may not be read: {reason}")
         if self.storage is None:
             raise ModelError(f"the values of {self.key} are not in the file")
         return self.storage.read()
