@@ -42,9 +42,11 @@ def _model(rule: type[Rule], model: ModelReport, view: View) -> Iterator[str]:
         yield from _row(f"found at {_names(finding.layers)}", finding.message, "warning", view)
     for miss in misses:
         yield from _row(f"silent at {_names(miss.layers)}", miss.reason, "good", view)
-    if not findings and not misses:
+    if model.suppressed:
+        yield f"  ignored: {several(model.suppressed, 'finding')}, by the configuration or by the model itself"
+    elif not findings and not misses:
         yield "  silent: no layers of this network are what the rule looks for"
-    else:
+    if findings or misses:
         yield view.paint(f"  {several(len(findings), 'finding')}, silent at {several(len(misses), 'place')}", "faint")
     yield ""
 

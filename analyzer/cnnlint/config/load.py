@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import msgspec
 from msgspec import Struct
@@ -18,9 +18,20 @@ from msgspec import Struct
 from cnnlint.config.lines import KeyPath, key_lines, line_of
 from cnnlint.config.schema import BudgetTable, Configuration
 from cnnlint.errors import ConfigError
+from cnnlint.finding import Severity
+from cnnlint.results import FailOn
 from cnnlint.spelling import did_you_mean
 
 TABLE = ("tool", "cnnlint")
+
+CHOICES: dict[KeyPath, tuple[str, ...]] = {("fail-on",): get_args(FailOn), ("severity",): tuple(Severity)}
+"""Keys whose value is one of a few words."""
+
+TYPES = {
+    "array": "a list", "bool": "true or false", "float": "a number", "int": "a whole number", "object": "a table",
+    "str": "a string",
+}  # fmt: skip
+"""msgspec's words for the types of TOML, and those of its users."""
 
 
 class Document(Struct, frozen=True):
@@ -129,7 +140,8 @@ def _convert(table: dict[str, Any], document: Document) -> Configuration:
         configuration = msgspec.convert(table, Configuration)
     except msgspec.ValidationError as error:
         cause, key = parse_validation_error(error)
-        raise document.error(cause, *key) from error
+        key, remedy = _choice(table, key)
+        raise document.error(cause, *key, remedy=remedy) from error
     for index, budget in enumerate(configuration.budgets):
         try:
             limits = budget.limits()
@@ -148,13 +160,31 @@ def _check_keys(table: Mapping[str, Any], kind: type[Struct], where: KeyPath, do
             raise document.error("unknown key", *where, key, remedy=remedy)
 
 
+def _choice(table: Mapping[str, Any], key: KeyPath) -> tuple[KeyPath, str | None]:
+    """Return the place of a word that is none of a few, to the entry of its table, and the words to choose from."""
+    if key not in CHOICES:
+        return key, None
+    value, words = table.get(str(key[0])), CHOICES[key]
+    if isinstance(value, dict):
+        entries = cast("dict[str, object]", value)
+        wrong = next((name for name, entry in entries.items() if entry not in words), None)
+        key, value = (key, None) if wrong is None else ((*key, wrong), entries[wrong])
+    near = did_you_mean(value, words) if isinstance(value, str) else None
+    return key, near or f"one of {', '.join(words)}"
+
+
 def parse_validation_error(error: msgspec.ValidationError) -> tuple[str, KeyPath]:
     """Return what is wrong as a clause, and the path of the key that it is about."""
     cause, _, place = str(error).partition(" - at `")
     steps = re.findall(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]", place)
     key: KeyPath = tuple(int(index) if index else name for name, index in steps)
     # An entry of a table is shown by msgspec as [...], whichever it is: the message keeps the table's own name.
-    return f"{cause[0].lower()}{cause[1:]}".replace("`", "").replace(" | null", ""), key
+    cause = f"{cause[0].lower()}{cause[1:]}".replace("`", "").replace(" | null", "")
+    mistaken = re.fullmatch(r"expected ([\w |]+), got (\w+)", cause)
+    if mistaken is not None:
+        wanted = " or ".join(TYPES.get(kind, kind) for kind in mistaken[1].split(" | "))
+        cause = f"expected {wanted}, got {TYPES.get(mistaken[2], mistaken[2])}"
+    return cause.replace("invalid enum value", "there is no"), key
 
 
 def _dotted(key: KeyPath) -> str:
