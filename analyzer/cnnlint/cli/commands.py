@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
 from cnnlint.cli.streams import complain
 from cnnlint.errors import CnnlintError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class Commands(click.Group):
@@ -19,6 +22,10 @@ class Commands(click.Group):
     MODULES: ClassVar[dict[str, tuple[str, str]]] = {
         "lint": ("cnnlint.cli.lint", "Say what is wrong with models (what `cnnlint MODEL` does)."),
         "summary": ("cnnlint.cli.summary", "Show layers, shapes, parameters, MACs, and how each follows."),
+        "convert": ("cnnlint.cli.convert", "Convert a Keras model to ONNX, and prove that nothing changed."),
+        "compare": ("cnnlint.cli.compare", "Run two models on the same inputs; say where they begin to differ."),
+        "diff": ("cnnlint.cli.diff", "Show which layers, costs and findings differ between two models."),
+        "fix": ("cnnlint.cli.fix", "Apply the rewrites of fixable rules to an ONNX model, proved equal."),
         "explain": ("cnnlint.cli.explain", "Show the page of a rule, or why it is silent on a model."),
         "rules": ("cnnlint.cli.rules", "List all rules."),
         "completion": ("cnnlint.cli.completion", "Print the completion script of a shell."),
@@ -49,6 +56,17 @@ class Commands(click.Group):
         if args and args[0] not in self.MODULES and args[0] not in self.OWN and not version:
             args = ["lint", *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete to commands, and to models and options of `lint`, whose name need not be typed."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only shells ask for it
+
+        lint = self.get_command(ctx, "lint")
+        options = lint.shell_complete(ctx, incomplete) if lint is not None and incomplete.startswith("-") else []
+        known = super().shell_complete(ctx, incomplete)
+        values = {item.value for item in known}
+        files = [] if incomplete.startswith("-") else [CompletionItem(incomplete, type="file")]
+        return [*known, *(item for item in options if item.value not in values), *files]
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - click overloads it by a flag
         """Run the command line; end the process with its exit code unless `standalone_mode` is off."""

@@ -1,0 +1,81 @@
+"""`cnnlint fix`: the rewrites of rules, applied to an ONNX model and proved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+from msgspec.structs import replace
+
+from cnnlint.cli.flags import input_shapes
+from cnnlint.cli.options import color_option, config_options, inputs_option
+from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
+from cnnlint.errors import ConfigError
+
+
+@click.command("fix")
+@click.argument("model")
+@click.option("-o", "--output", metavar="FILE", help="Where the rewritten model goes; a file there is replaced.")
+@click.option("--diff", "difference", is_flag=True, help="Write nothing; show what would differ, and the numbers.")
+@click.option("--select", multiple=True, metavar="CODES", help="Apply the rewrites of these rules only.")
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+@inputs_option
+@config_options
+@color_option
+def command(
+    *,
+    model: str,
+    output: str | None,
+    difference: bool,
+    select: tuple[str, ...],
+    form: Literal["text", "json"],
+    inputs: tuple[str, ...],
+    config: Path | None,
+    isolated: bool,
+    color: ColorChoice,
+) -> int:
+    """Rewrite the ONNX model MODEL where rules can, and write it if onnxruntime proves that it computes the same.
+
+    Exit codes: 0 written or nothing to rewrite, 1 --diff shows a rewrite or the proof fails, 2 it cannot be done.
+    """
+    _refuse(model, output, difference=difference)
+    from cnnlint.compare.writing import write_atomically  # noqa: PLC0415
+    from cnnlint.fixing.fix import fix  # noqa: PLC0415
+
+    codes = tuple(code.strip() for entry in select for code in entry.split(",") if code.strip())
+    rewritten, report = fix(model, select=codes, inputs=input_shapes(inputs), config=config, isolated=isolated)
+    report = replace(report, output=output or "")
+    if output and not difference and rewritten is not None:
+        if report.is_proved:
+            write_atomically(rewritten, output)
+            report = replace(report, written=True)
+        else:
+            complain(f"{output} is not written: the rewritten model does not compute what {model} does")
+    view = view_of_stdout(color)
+    if form == "json":
+        from cnnlint.report.json import encode  # noqa: PLC0415
+
+        write(encode(report, view))
+    else:
+        from cnnlint.fixing.text import render  # noqa: PLC0415
+
+        write(render(report, view, difference=difference))
+    return 0 if report.written or not report.applied else 1
+
+
+def _refuse(model: str, output: str | None, *, difference: bool) -> None:
+    """Raise ConfigError where it is not clear what is to be written."""
+    if difference and output:
+        raise ConfigError("--diff writes nothing, so that -o has no meaning", remedy="give one of them")
+    if not difference and not output:
+        raise ConfigError("there is no place to write to", remedy="give -o FILE, or --diff to look first")
+    if output is None:
+        return
+    path = Path(output)
+    if path.is_dir():
+        raise ConfigError("the output is a folder", path=output, remedy="name the file: -o FOLDER/model.onnx")
+    if path.exists() and Path(model).exists() and path.samefile(model):
+        raise ConfigError("the output is the model itself", path=output, remedy="write to another file, then move it")
+    if not path.absolute().parent.is_dir():
+        raise ConfigError("the output's folder does not exist", path=output)
