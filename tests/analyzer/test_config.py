@@ -203,7 +203,7 @@ def test_a_missing_or_unreadable_file_is_an_error(tmp_path):
     ("rule", "options", "said"),
     [
         ("FC001", {"min-shar": 0.3}, "rules.FC001.min-shar: FC001 has no such option (did you mean min-share?)"),
-        ("FC001", {"min-share": "much"}, "rules.FC001.min-share: expected float, got str"),
+        ("FC001", {"min-share": "much"}, "rules.FC001.min-share: expected a number, got a string"),
         ("FC001", {"min-share": 7}, "rules.FC001.min-share: expected float <= 1.0"),
         ("EX001", {"min-bytes": -1}, "rules.EX001.min-bytes: expected int >= 0"),
         ("CF001", {"x": 1}, "rules.CF001.x: CF001 has no such option (it has none)"),
