@@ -130,6 +130,10 @@ class Draft:
         consumers = self.consumers(tensor)
         return consumers[0] if len(consumers) == 1 else None
 
+    def in_order(self, layers: Iterable[Layer]) -> list[Layer]:
+        """Return layers of this draft, each with an output, in topological order."""
+        return sorted(layers, key=lambda layer: self._producer[layer.output.name])
+
     # changing
 
     def fuse(self, layers: Iterable[Layer], fused: Layer) -> Layer:

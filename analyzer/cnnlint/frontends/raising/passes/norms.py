@@ -45,7 +45,7 @@ def _region(draft: Draft, mean: Layer, axes: tuple[int, ...]) -> list[Layer] | N
         region.append(layer)
         ahead += draft.consumers(layer.output)
         if _is_whole(draft, region, inside, source):
-            return _in_order(draft, region)
+            return draft.in_order(region)
     return None
 
 
@@ -70,11 +70,6 @@ def _is_whole(draft: Draft, region: list[Layer], inside: dict[str, Layer], sourc
         or not draft.consumers(layer.output)
     ]
     return seen_outside == [last]
-
-
-def _in_order(draft: Draft, region: list[Layer]) -> list[Layer]:
-    names = {layer.name for layer in region}
-    return [layer for layer in draft if layer.name in names]
 
 
 def _fuse(draft: Draft, mean: Layer, axes: tuple[int, ...], region: list[Layer]) -> None:
