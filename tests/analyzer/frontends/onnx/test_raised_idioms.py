@@ -197,6 +197,30 @@ def test_padding_before_a_convolution_is_its_own() -> None:
     assert [part.op for part in conv.origin] == ["Pad", "Conv"]
 
 
+def test_padding_that_two_convolutions_read_is_that_of_both() -> None:
+    graph = raised(
+        """agraph (float[N,3,8,8] x) => (float[N,4,8,8] y, float[N,4,4,4] z) {
+            p = Constant<value_ints = [0, 0, 1, 1, 0, 0, 1, 1]>() q = Pad(x, p)
+            y = Conv(q, w) z = Conv<strides = [2, 2]>(q, w) }""",
+        w=(4, 3, 3, 3),
+    )
+    assert kinds(graph) == ["Conv", "Conv"]
+    assert [layer.padding for layer in graph.of_kind(Conv)] == [((1, 1), (1, 1))] * 2
+    assert [tensor.name for layer in graph.layers for tensor in layer.inputs] == ["x", "x"]
+    assert [layer.output.shape for layer in graph.layers] == [("N", 4, 8, 8), ("N", 4, 4, 4)]
+
+
+@pytest.mark.parametrize("other", ["z = Relu(q)", "z = Identity(q)"])
+def test_padding_that_something_else_reads_stays_a_layer(other: str) -> None:
+    graph = raised(
+        f"""agraph (float[N,3,8,8] x) => (float[N,4,8,8] y, float[N,3,10,10] z) {{
+            p = Constant<value_ints = [0, 0, 1, 1, 0, 0, 1, 1]>() q = Pad(x, p) y = Conv(q, w) {other} }}""",
+        w=(4, 3, 3, 3),
+    )
+    assert "Pad" in kinds(graph)
+    assert [layer.padding for layer in graph.of_kind(Conv)] == [((0, 0), (0, 0))]
+
+
 def test_a_shared_weight_counts_once() -> None:
     graph = raised(
         "agraph (float[N,4] x) => (float[N,4] y) { h = MatMul(x, w) r = Relu(h) y = MatMul(r, w) }", w=(4, 4)

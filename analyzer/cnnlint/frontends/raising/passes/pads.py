@@ -9,17 +9,28 @@ from cnnlint.graph.layers import Conv, Pad
 
 
 def fuse_pads(draft: Draft) -> None:
-    """Fuse a Pad of zeros on spatial axes with the convolution that alone reads it."""
+    """Fuse a Pad of zeros on spatial axes with the convolutions that read it, if nothing else does."""
     for layer in draft:
-        if not isinstance(layer, Pad) or layer.mode != "constant" or layer.value != 0:
-            continue
-        conv = draft.sole_consumer(layer.output)
-        if not isinstance(conv, Conv) or (pads := conv.pads) is None:
+        if not isinstance(layer, Pad) or layer.mode != "constant" or layer.value != 0 or len(layer.inputs) > 1:
             continue
         if any(amount != (0, 0) for amount in layer.amounts[:2]) or min(min(pair) for pair in layer.amounts) < 0:
             continue
-        total = tuple(
-            (before + more_before, after + more_after)
-            for (before, after), (more_before, more_after) in zip(pads, layer.amounts[2:], strict=True)
-        )
-        draft.fuse((layer, conv), replace(conv, inputs=layer.inputs, padding=total, outputs=()))
+        consumers = draft.consumers(layer.output)
+        convs = [padded for conv in consumers if (padded := _padded(layer, conv)) is not None]
+        seen = any(output.name == layer.output.name for output in draft.outputs)
+        if seen or not convs or len(convs) < len(consumers):
+            continue
+        for conv, padded in list(zip(consumers, convs, strict=True))[1:]:
+            draft.substitute(conv, padded)
+        draft.fuse((layer, consumers[0]), replace(convs[0], outputs=()))
+
+
+def _padded(pad: Pad, conv: object) -> Conv | None:
+    """Return the convolution that does the padding itself; None where there is none."""
+    if not isinstance(conv, Conv) or conv.pads is None or pad.output in conv.inputs[1:]:
+        return None
+    total = tuple(
+        (before + more_before, after + more_after)
+        for (before, after), (more_before, more_after) in zip(conv.pads, pad.amounts[2:], strict=True)
+    )
+    return replace(conv, inputs=(pad.input, *conv.inputs[1:]), padding=total)
