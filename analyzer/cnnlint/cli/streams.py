@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from typing import TYPE_CHECKING, Literal, TextIO
 
@@ -45,7 +44,7 @@ def view_of_stdout(choice: ColorChoice, *, verbose: bool = False, quiet: bool = 
 
     terminal = sys.stdout.isatty()
     sized = terminal or "COLUMNS" in os.environ
-    columns = shutil.get_terminal_size((WIDEST, 24)).columns if sized else WIDEST
+    columns = _columns() if sized else WIDEST
     return View(
         color=in_color(choice, sys.stdout),
         width=max(40, min(WIDEST, columns)),
@@ -66,3 +65,9 @@ def write(text: str) -> None:
     except BrokenPipeError:
         # what Python still holds would fail again when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _columns() -> int:
+    from shutil import get_terminal_size  # noqa: PLC0415 - it loads every kind of compression
+
+    return get_terminal_size((WIDEST, 24)).columns
