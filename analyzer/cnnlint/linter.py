@@ -139,7 +139,7 @@ class Linter:
         """Return where the result of a model is kept; None if it is not."""
         if plan.settings.cache is None or not isinstance(model, (str, os.PathLike)):
             return None
-        from cnnlint.cache import slot_of  # noqa: PLC0415 - most runs keep nothing
+        from cnnlint.cache import slot_of
 
         return slot_of(path, plan.settings, plan.known, near_misses=self.near_misses, today=self.today)
 
@@ -222,7 +222,7 @@ def probe_of(model: Model, graph: Graph, settings: Settings) -> tuple[Probe | No
         return None, "the model is not on this machine, and --run downloads it"
     if settings.static or (settings.static is None and not as_it_is):
         return None, "" if settings.static else "a Keras model is converted to ONNX for them, which --run asks for"
-    from cnnlint.runtime.probe import Probe  # noqa: PLC0415 - the run time is only loaded where it is wanted
+    from cnnlint.runtime.probe import Probe
 
     program = program_of(model, graph)
     network = graph if as_it_is else load_onnx_bytes(program.content, program.path)
@@ -233,7 +233,7 @@ def _run(
     walked: Walk, context: Context, rules: tuple[Rule, ...], probe: Probe, *, near_misses: bool
 ) -> tuple[Walk, tuple[str, ...]]:
     """Add to `walked` the proofs of rewrites and what run time checks find; return why some proofs are missing."""
-    from cnnlint.proving import attempt, proved, settle  # noqa: PLC0415 - the run time is only loaded where it is wanted
+    from cnnlint.proving import attempt, proved, settle
 
     places = walked.places
     if probe.graph is not context.graph:
@@ -272,12 +272,12 @@ def _blind_spots(graph: Graph) -> Iterator[str]:
         named = ", ".join(f"{layer.name} ({layer.reason})" for layer in opaque[:3])
         more = f" and {len(opaque) - 3} more" if len(opaque) > 3 else ""
         yield f"no rule looks into opaque layers: {named}{more}"
-    if next(graph.of_kind(Conv, ConvTranspose), None) is None:
-        yield "there is no convolution in this network, so most rules had nothing to look at"
+    elif next(graph.of_kind(Conv, ConvTranspose), None) is None:
+        yield "there is no convolution in this network: rules on convolutions and feature maps had nothing to look at"
 
 
 def _fault(error: Exception) -> str:
-    from traceback import extract_tb  # noqa: PLC0415 - only where something went wrong
+    from traceback import extract_tb
 
     frames = extract_tb(error.__traceback__)
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

@@ -19,6 +19,7 @@ from cnnlint.frontends.raising.canonical import canonicalize
 from cnnlint.frontends.raising.draft import Draft
 from cnnlint.frontends.raising.view import View
 from cnnlint.graph.graph import Graph, Source, UnusedWeight
+from cnnlint.graph.layers import Conv, ConvTranspose, Dense
 from cnnlint.graph.tensor import Dim, Shape
 
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
@@ -50,9 +51,28 @@ def _raised(archive: ArchiveRecord, inputs: Mapping[str, Shape]) -> Graph:
     raiser.run()
     draft = raiser.draft
     canonicalize(draft)
+    _check_weights(draft, archive.path)
     return draft.freeze(
         _source(archive, network), training=read_losses(archive.training), unused=_unused(archive, draft)
     )
+
+
+def _check_weights(draft: Draft, path: str) -> None:
+    """Refuse a file whose arrays are fewer than its configuration builds: its counts would be wrong."""
+    for layer in draft:
+        if not isinstance(layer, Conv | ConvTranspose | Dense):
+            continue
+        formula = layer.parameter_formula()
+        packed = any(not weight.dtype.startswith(("float", "bfloat")) for weight in layer.weights)
+        if not layer.weights:
+            cause = "has no weights in the file"
+        elif formula is not None and not packed and formula.value > layer.parameters:
+            cause = f"has {layer.parameters:,} weights in the file, and by its configuration {formula.value:,}"
+        else:
+            continue
+        raise ModelError(
+            f"layer {layer.name!r} ({layer.kind}) {cause}", path=path, remedy="build the model and save it again"
+        )
 
 
 def _unused(archive: ArchiveRecord, draft: Draft) -> tuple[UnusedWeight, ...]:

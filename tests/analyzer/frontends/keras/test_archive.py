@@ -62,6 +62,7 @@ def test_bfloat16_weights_are_read_as_what_they_are(tmp_path: Path) -> None:
     with h5py.File(target, "w") as file:
         dataset = file.create_dataset("layers/conv2d/vars/0", data=KERNEL.astype(ml_dtypes.bfloat16))
         dataset.attrs["dtype"] = "bfloat16"
+        file["layers/conv2d/vars/1"] = BIAS
     graph = load(by_hand.write_zip(tmp_path / "m.keras", by_hand.members(MODEL, target.read_bytes())))
     assert graph.weights[0].dtype == "bfloat16"
     np.testing.assert_array_equal(graph.weights[0].values().astype(np.float32), KERNEL)

@@ -172,9 +172,23 @@ def test_types_follow_the_policy_of_each_layer(tmp_path: Path) -> None:
     model = _sequence(
         by_hand.image(5, 5, 3), _conv("half", "image", dtype=policy), _conv("full", "half", dtype="float32")
     )
-    graph = _graph(tmp_path, model, ONE_CONV)
+    graph = _graph(tmp_path, model, {**ONE_CONV, "layers/conv2d_1/vars/0": (3, 3, 2, 2)})
     assert [layer.output.dtype for layer in graph.layers] == ["float16", "float32"]
     assert graph.layers[0].weights[0].dtype == "float32", "as the file stores it"
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({}, "'stem' .* has no weights in the file"),
+        ({"layers/conv2d/vars/0": (1, 2)}, "'stem' .* has 2 weights in the file, and by its configuration 54"),
+    ],
+)
+def test_weights_that_are_missing_are_not_counted_as_none(
+    tmp_path: Path, arrays: dict[str, tuple[int, ...]], said: str
+) -> None:
+    with pytest.raises(ModelError, match=said):
+        _graph(tmp_path, _sequence(by_hand.image(5, 5, 3), _conv("stem", "image")), arrays)
 
 
 def test_open_extents_have_names_and_can_be_set(tmp_path: Path) -> None:
