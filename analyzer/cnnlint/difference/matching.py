@@ -19,21 +19,34 @@ Token = Callable[[Layer], Hashable]
 RECORD = frozenset(Layer.__struct_fields__)
 """Fields that every layer has, and that say nothing of what it does."""
 
+UNSAID = RECORD | {"use_bias"}
+"""A norm that was folded into a layer gives it a bias."""
+
 
 def match_layers(before: Graph, after: Graph) -> dict[str, str]:
     """Return the name in `after` of each layer of `before` that it also has, changed or not; in linear time.
 
-    Names that a person chose come first. Then whatever the counterparts of its inputs feed, if it does the same;
-    then layers that do the same, hold as much, or are of one kind, in the same order between layers that are matched.
+    Layers that hold weights, have the same name and do the same come first. Then whatever the counterparts of a
+    layer's inputs feed, if it does the same, and layers that do the same in the same order between layers that are
+    matched. A name alone comes later: numbered ones move when a layer is inserted. What is left is matched by how much
+    it holds, and by its kind.
     """
     matching = _Matching(before, after)
-    matching.by_name(trusted=True)
+    matching.by_name(lambda left, right: bool(left.weights) and _is_own(left) and signature(left) == signature(right))
     matching.by_flow()
-    for token in (signature, _weight, _kind):
+    matching.by_order(signature)
+    matching.by_flow()
+    matching.by_name(lambda left, right: left.kind == right.kind and _is_own(left))
+    for token in (_weight, _kind):
         matching.by_order(token)
         matching.by_flow()
-    matching.by_name(trusted=False)
+    matching.by_name(lambda _left, _right: True)
     return matching.pairs
+
+
+def _is_own(layer: Layer) -> bool:
+    """Return whether the name is the user's, so that it means the same layer in another model."""
+    return not is_generated(layer.name)
 
 
 def signature(layer: Layer) -> Hashable:
@@ -41,7 +54,7 @@ def signature(layer: Layer) -> Hashable:
 
     It is the same for both sides of a conversion, which stores kernels and counts padding in ways of its own.
     """
-    settings = ((name, getattr(layer, name)) for name in layer.__struct_fields__ if name not in RECORD)
+    settings = ((name, getattr(layer, name)) for name in layer.__struct_fields__ if name not in UNSAID)
     if isinstance(layer, BatchNorm):  # a conversion folds two of its vectors, and its epsilon, into the others
         return layer.kind, layer.axis, layer.weights[0].size if layer.weights else 0
     if isinstance(layer, Conv | MaxPool):
@@ -76,13 +89,16 @@ class _Matching:
         self.pairs[left.name] = right.name
         self.taken.add(right.name)
 
-    def by_name(self, *, trusted: bool) -> None:
-        """Pair layers of one name: of one kind and named by a person if `trusted`, else all that are left."""
+    def by_name(self, agree: Callable[[Layer, Layer], bool]) -> None:
+        """Pair layers of one name about which `agree` holds."""
         for left in self.before.layers:
             right = self._layers.get(left.name)
-            if right is None or left.name in self.pairs or right.name in self.taken:
-                continue
-            if not trusted or (left.kind == right.kind and not is_generated(left.name)):
+            if (
+                right is not None
+                and left.name not in self.pairs
+                and right.name not in self.taken
+                and agree(left, right)
+            ):
                 self.add(left, right)
 
     def by_flow(self) -> None:
