@@ -29,8 +29,8 @@ class Report(LintReport, frozen=True, kw_only=True):
     """A lint report that prints as `cnnlint MODEL` does, and shows itself in a notebook."""
 
     def __str__(self) -> str:
-        from cnnlint.report.text import render  # noqa: PLC0415 - a report is not always printed
-        from cnnlint.report.view import View  # noqa: PLC0415
+        from cnnlint.report.text import render
+        from cnnlint.report.view import View
 
         errors = "".join(f"error: {model.error}\n" for model in self.models if model.error is not None)
         return (errors + render(self, View())).rstrip("\n")
@@ -47,8 +47,8 @@ class Summary(SummaryReport, frozen=True, kw_only=True):
     """A summary that prints as `cnnlint summary MODEL` does, and shows itself in a notebook."""
 
     def __str__(self) -> str:
-        from cnnlint.report.summary_text import render  # noqa: PLC0415 - a summary is not always printed
-        from cnnlint.report.view import View  # noqa: PLC0415
+        from cnnlint.report.summary_text import render
+        from cnnlint.report.view import View
 
         errors = "".join(f"error: {model.error}\n" for model in self.models if model.error is not None)
         return (errors + render(self, View())).rstrip("\n")
@@ -159,7 +159,7 @@ def summarize(model: Model | Iterable[Model], *, inputs: Mapping[str, Dims] | No
 
 
 def _summary(model: Model, inputs: Mapping[str, Dims] | None) -> ModelSummary:
-    from cnnlint.summary import summarize as summarize_graph  # noqa: PLC0415 - a lint does without
+    from cnnlint.summary import summarize as summarize_graph
 
     path = path_of(model)
     try:
@@ -169,7 +169,7 @@ def _summary(model: Model, inputs: Mapping[str, Dims] | None) -> ModelSummary:
 
 
 def _preformatted(text: str) -> str:
-    from html import escape  # noqa: PLC0415 - only in notebooks
+    from html import escape
 
     return f'<pre style="line-height: 1.2; white-space: pre">{escape(text)}</pre>'
 

@@ -79,7 +79,7 @@ def _section(text: str, group: str) -> Iterator[tuple[str, str]]:
 
 
 def _ask_importlib(group: str, path: Sequence[str]) -> Iterator[EntryPoint]:
-    from importlib.metadata import distributions  # noqa: PLC0415 - 50 ms, and rarely needed
+    from importlib.metadata import distributions
 
     for distribution in distributions(path=[folder for folder in path if os.path.isfile(folder)]):
         for point in distribution.entry_points:

@@ -26,8 +26,8 @@ class Folder:
     """A temporary folder that lives as long as this object."""
 
     def __init__(self) -> None:
-        import shutil  # noqa: PLC0415 - only for a model in memory
-        import tempfile  # noqa: PLC0415
+        import shutil
+        import tempfile
 
         self.path = tempfile.mkdtemp(prefix="cnnlint-")
         self._remove = shutil.rmtree  # at the interpreter's exit there is nothing to import from any more
@@ -47,7 +47,7 @@ def path_of(model: Model) -> str:
     if isinstance(model, (str, os.PathLike)):
         path = os.fspath(model)
         if "://" in path:
-            from cnnlint.frontends.remote.address import shown  # noqa: PLC0415 - local models do without
+            from cnnlint.frontends.remote.address import shown
 
             return shown(path)
         return path
@@ -78,7 +78,7 @@ def at_hand(model: Model, *, download: bool) -> Generator[Model]:
     if not (download and is_remote(model)):
         yield model
         return
-    from cnnlint.frontends.remote.download import downloaded  # noqa: PLC0415 - local models do without
+    from cnnlint.frontends.remote.download import downloaded
 
     with downloaded(os.fspath(cast("str", model))) as copy:
         try:
@@ -142,17 +142,17 @@ def program_of(model: Model, graph: Graph) -> Program:
         MissingExtraError: It must be converted, and TensorFlow is not installed.
         ConversionError: It cannot be converted.
     """
-    from cnnlint.runtime.program import Program  # noqa: PLC0415 - the run time is only loaded where it is wanted
+    from cnnlint.runtime.program import Program
 
     if _is(model, "onnx", "ModelProto"):
         return Program.from_proto(cast("onnx.ModelProto", model))
     if graph.source.format == "onnx":
         return Program.from_file(path_of(model))
     if graph.source.format == "savedmodel":
-        from cnnlint.frontends.savedmodel import as_onnx  # noqa: PLC0415 - only where there is one
+        from cnnlint.frontends.savedmodel import as_onnx
 
         return Program(as_onnx(path_of(model)))
-    from cnnlint.convert import keras_to_onnx  # noqa: PLC0415 - imports TensorFlow
+    from cnnlint.convert import keras_to_onnx
 
     return Program.from_proto(keras_to_onnx(cast("Any", model)))
 

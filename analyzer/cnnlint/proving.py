@@ -49,7 +49,7 @@ def attempt(probe: Probe, places: Iterable[Place]) -> tuple[Attempt, ...]:
     attempts = tuple(_attempt(probe, place) for place in places)
     rewritten = [tried.rewritten for tried in attempts if tried.rewritten is not None]
     if rewritten:
-        from cnnlint.rewrite.region import changed_region  # noqa: PLC0415 - only where there is something to prove
+        from cnnlint.rewrite.region import changed_region
 
         original = probe.program.proto()
         logits = [tail.logits for tail in probe.tails]
@@ -65,7 +65,7 @@ def settle(probe: Probe, attempts: Iterable[Attempt]) -> Proven:
     for tried in attempts:
         place, obstacle = tried.place, tried.obstacle
         if tried.rewritten is not None:
-            from cnnlint.rewrite.prove import prove  # noqa: PLC0415 - only where there is something to prove
+            from cnnlint.rewrite.prove import prove
 
             try:
                 proof = prove(probe, tried.rewritten)
@@ -92,7 +92,7 @@ def _attempt(probe: Probe, place: Place) -> Attempt:
     rule, where = place.rule, place.where
     if not rule.is_fixable():
         return Attempt(place)
-    from cnnlint.rewrite.editor import Editor  # noqa: PLC0415 - only where there is something to prove
+    from cnnlint.rewrite.editor import Editor
 
     try:
         editor = Editor(probe.program.proto())

@@ -146,7 +146,7 @@ def _import(name: str, origin: str) -> ModuleType:
 
 
 def _run_file(file: Path) -> ModuleType:
-    from importlib.util import module_from_spec, spec_from_file_location  # noqa: PLC0415 - only for local files
+    from importlib.util import module_from_spec, spec_from_file_location
 
     where = str(file)
     if not file.is_file():

@@ -51,7 +51,7 @@ def Bad(  # noqa: N802 - reads as a label in a rule
     return Example(model=model, at=at, options=options, training=training, bad=True)
 
 
-def Good(model: str, *, training: tuple[Training, ...] = (), **options: object) -> Example:  # noqa: N802
+def Good(model: str, *, training: tuple[Training, ...] = (), **options: object) -> Example:  # noqa: N802 - reads as a label in a rule
     """Return a network in which the rule finds nothing."""
     return Example(model=model, options=options, training=training)
 

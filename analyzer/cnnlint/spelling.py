@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """Return the word of `known` that `word` was most likely meant to be; None if none comes near."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only when something is wrong
+    from difflib import get_close_matches
 
     by_folded = {candidate.casefold(): candidate for candidate in known}
     found = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)

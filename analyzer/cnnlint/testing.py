@@ -46,7 +46,7 @@ def to_model(text: str) -> onnx.ModelProto:
     """
     if is_notation(text):
         return to_onnx(text)
-    import onnx.parser  # noqa: PLC0415 - notation is the rule
+    import onnx.parser
 
     try:
         return onnx.parser.parse_model(cleandoc(text))
@@ -170,8 +170,8 @@ def check_page(rule: type[Rule]) -> None:
 
 
 def _probe(proto: onnx.ModelProto, graph: Graph) -> Probe:
-    from cnnlint.runtime.probe import Probe  # noqa: PLC0415 - sessions are made when first asked for
-    from cnnlint.runtime.program import Program  # noqa: PLC0415
+    from cnnlint.runtime.probe import Probe
+    from cnnlint.runtime.program import Program
 
     return Probe(Program.from_proto(proto), graph)
 
@@ -184,9 +184,9 @@ def _walk(rule: Rule, proto: onnx.ModelProto, graph: Graph, probe: Probe) -> Wal
 
 
 def _check_rewrites(rule: Rule, walked: Walk, probe: Probe, where: str) -> None:
-    from onnx.checker import check_model  # pyright: ignore[reportUnknownVariableType] # noqa: PLC0415
+    from onnx.checker import check_model  # pyright: ignore[reportUnknownVariableType]
 
-    from cnnlint.proving import attempt, settle  # noqa: PLC0415
+    from cnnlint.proving import attempt, settle
 
     attempts = attempt(probe, walked.places)
     for tried, place in zip(attempts, settle(probe, attempts).places, strict=True):

@@ -110,7 +110,7 @@ def test_other_settings_are_another_result(
 
 
 def test_a_budget_that_is_broken_is_broken_in_the_cache_too(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cnnlint import Budget  # noqa: PLC0415
+    from cnnlint import Budget
 
     first = lint(model, budget=Budget(params=10))
 
@@ -134,7 +134,7 @@ def test_another_layout_of_entries_starts_afresh(model: Path, monkeypatch: pytes
 
 
 def test_a_changed_file_of_rules_starts_afresh(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cnnlint import cache  # noqa: PLC0415
+    from cnnlint import cache
 
     lint(model)
     rule = next(path for path in map(Path, _files_of_rules()) if path.name == "flatten_before_dense.py")
@@ -149,7 +149,7 @@ def test_a_changed_file_of_rules_starts_afresh(model: Path, monkeypatch: pytest.
 
 
 def _files_of_rules() -> list[str]:
-    import cnnlint_rules  # noqa: PLC0415
+    import cnnlint_rules
 
     return [str(path) for path in Path(str(cnnlint_rules.__file__)).parent.rglob("*.py")]
 

@@ -173,7 +173,10 @@ def test_each_setting_knows_where_it_comes_from(tmp_path):
         ("fail-on = 'warn'", "cnnlint.toml:1: fail-on: there is no 'warn' (did you mean warning?)"),
         ("pedantic = 1", "cnnlint.toml:1: pedantic: expected true or false, got a whole number"),
         ("select = 'FC'", "cnnlint.toml:1: select: expected a list, got a string"),
-        ("[severity]\nFC001 = 'high'", "cnnlint.toml:2: severity.FC001: there is no 'high' (one of info, warning, error)"),
+        (
+            "[severity]\nFC001 = 'high'",
+            "cnnlint.toml:2: severity.FC001: there is no 'high' (one of info, warning, error)",
+        ),
         (
             "\n[[budgets]]\nmodels = '*'\nparams = '5 MB'",
             "'5 MB' is not a number (write a number such as 5000000 or 5 M)",

@@ -86,8 +86,8 @@ def test_a_large_net_and_its_tf2onnx_conversion_give_the_same_layers(name: str) 
 @pytest.mark.parametrize("way", ["qdq", "operators", "dynamic"])
 @pytest.mark.filterwarnings("ignore")
 def test_a_quantised_net_has_the_layers_and_parameters_of_the_float_one(name: str, way: str, tmp_path: Path) -> None:
-    import numpy as np  # noqa: PLC0415
-    from onnxruntime import quantization  # noqa: PLC0415
+    import numpy as np
+    from onnxruntime import quantization
 
     source = FIXTURES / "models" / f"{name}.onnx"
     original = load(str(source))

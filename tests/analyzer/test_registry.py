@@ -127,7 +127,7 @@ def test_a_local_file_brings_rules_and_may_be_named_like_a_library(tmp_path):
     file.write_text(textwrap.dedent(RULE))
     rules = load_rules([file])
     assert rules.origins["ACME001"] == str(file)
-    import numpy  # noqa: PLC0415
+    import numpy
 
     assert hasattr(numpy, "ndarray")
     assert "ACME001" not in load_rules().by_code

@@ -8,7 +8,7 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Run `cnnlint` with the arguments of the process, and exit."""
     try:
-        from cnnlint.cli.commands import commands  # noqa: PLC0415
+        from cnnlint.cli.commands import commands
 
         commands.main(prog_name="cnnlint")
     except KeyboardInterrupt:

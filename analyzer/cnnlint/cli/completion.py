@@ -20,7 +20,7 @@ def command(ctx: click.Context, shell: str) -> None:
     zsh    put  eval "$(cnnlint completion zsh)"  into ~/.zshrc, after compinit
     fish   cnnlint completion fish > ~/.config/fish/completions/cnnlint.fish
     """
-    from click.shell_completion import get_completion_class  # noqa: PLC0415
+    from click.shell_completion import get_completion_class
 
     completion = get_completion_class(shell)
     if completion is None:

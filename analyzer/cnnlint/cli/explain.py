@@ -40,7 +40,7 @@ def command(
     """Show the page of RULE, which is a code (FC001) or a name (flatten-before-dense)."""
     found = rules_here(config, isolated=isolated).require(rule)
     if models:
-        from cnnlint.cli.near_misses import explain_on  # noqa: PLC0415
+        from cnnlint.cli.near_misses import explain_on
 
         return explain_on(found, models, view_of_stdout(color), config=config, isolated=isolated)
     if form == "markdown":
@@ -51,8 +51,8 @@ def command(
 
 
 def _rendered(rule: type[Rule], view: View) -> str:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markdown import Markdown  # noqa: PLC0415
+    from rich.console import Console
+    from rich.markdown import Markdown
 
     console = Console(
         width=view.width,

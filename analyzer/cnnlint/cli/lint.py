@@ -107,10 +107,10 @@ def command(
         raise ConfigError("--config and --isolated contradict each other", remedy="give one of them")
     flags = flags_of(said)
     if show_settings:
-        from cnnlint.cli.settings import show  # noqa: PLC0415
+        from cnnlint.cli.settings import show
 
         return show(paths, flags, config=config, isolated=isolated)
-    from cnnlint.cli.run import run  # noqa: PLC0415
+    from cnnlint.cli.run import run
 
     found, missing = models(paths)
     for error in missing:
@@ -128,7 +128,7 @@ def command(
 
 def _meant_command(error: ModelError) -> str:
     """Return a hint for what looks like a mistyped command, as `sumary` in `cnnlint sumary model.onnx`."""
-    from cnnlint.cli.commands import Commands  # noqa: PLC0415 - it imports this module
+    from cnnlint.cli.commands import Commands
 
     word = error.path or ""
     meant = closest(word, Commands.MODULES) if word.isalpha() else None

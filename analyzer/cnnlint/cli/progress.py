@@ -24,7 +24,7 @@ def progress(models: Sequence[str]) -> Generator[Callable[[str], None]]:
     if not sys.stderr.isatty() or not models:
         yield lambda _: None
         return
-    import threading  # noqa: PLC0415
+    import threading
 
     turn = ["", 0]
     done = threading.Event()
@@ -32,8 +32,8 @@ def progress(models: Sequence[str]) -> Generator[Callable[[str], None]]:
     def show() -> None:
         if done.wait(PATIENCE):
             return
-        from rich.console import Console  # noqa: PLC0415
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as shown:

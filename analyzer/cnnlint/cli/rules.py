@@ -50,7 +50,7 @@ def _table(rules: RuleSet, view: View) -> Iterator[str]:
 
 
 def _beside(head: str, text: str, used: int, view: View) -> Iterator[str]:
-    from textwrap import wrap  # noqa: PLC0415
+    from textwrap import wrap
 
     room = view.width - used
     if room < 30:
@@ -63,9 +63,9 @@ def _beside(head: str, text: str, used: int, view: View) -> Iterator[str]:
 
 
 def _json(rules: RuleSet, view: View) -> str:
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
-    from cnnlint.results import SCHEMA  # noqa: PLC0415
+    from cnnlint.results import SCHEMA
 
     entries = [
         {

@@ -34,6 +34,6 @@ def _document(model: Path, config: Path | None, *, isolated: bool) -> Document |
 
 
 def _toml(value: object) -> str:
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
     return "(not set)" if value is None else msgspec.json.encode(value).decode()

@@ -19,7 +19,7 @@ WIDEST = 100
 
 def complain(message: str, kind: Literal["error", "warning", "note"] = "error") -> None:
     """Write "cnnlint: error: MESSAGE" to standard error."""
-    from cnnlint.report.printable import printable  # noqa: PLC0415 - `--version` and `--help` do without records
+    from cnnlint.report.printable import printable
 
     head = f"{kind}:"
     if in_color("auto", sys.stderr):
@@ -40,7 +40,7 @@ def in_color(choice: ColorChoice, stream: TextIO) -> bool:
 
 def view_of_stdout(choice: ColorChoice, *, verbose: bool = False, quiet: bool = False) -> View:
     """Return how a report on standard output is looked at."""
-    from cnnlint.report.view import View  # noqa: PLC0415
+    from cnnlint.report.view import View
 
     terminal = sys.stdout.isatty()
     sized = terminal or "COLUMNS" in os.environ
@@ -68,6 +68,6 @@ def write(text: str) -> None:
 
 
 def _columns() -> int:
-    from shutil import get_terminal_size  # noqa: PLC0415 - it loads every kind of compression
+    from shutil import get_terminal_size
 
     return get_terminal_size((WIDEST, 24)).columns

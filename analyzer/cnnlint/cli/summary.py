@@ -22,7 +22,7 @@ def command(
     *, paths: tuple[str, ...], explain: bool, form: Literal["text", "json"], inputs: tuple[str, ...], color: ColorChoice
 ) -> int:
     """Show the layers of models, what they cost, and the pattern of the network."""
-    from cnnlint.api import summarize  # noqa: PLC0415
+    from cnnlint.api import summarize
 
     found, missing = models(paths)
     for error in missing:
@@ -33,11 +33,11 @@ def command(
             complain(model.error)
     view = view_of_stdout(color)
     if form == "json":
-        from cnnlint.report.json import render as render_json  # noqa: PLC0415
+        from cnnlint.report.json import render as render_json
 
         write(render_json(report, view))
     elif any(model.error is None for model in report.models):
-        from cnnlint.report.summary_text import render as render_text  # noqa: PLC0415
+        from cnnlint.report.summary_text import render as render_text
 
         write(render_text(report, view, explain=explain))
     return 2 if missing or any(model.error is not None for model in report.models) else 0

@@ -14,8 +14,8 @@ def versions(*, verbose: bool) -> Iterator[str]:
     yield f"cnnlint {__version__}"
     if not verbose:
         return
-    import platform  # noqa: PLC0415
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
 
     yield f"  python       {platform.python_version()} ({platform.system()} {platform.machine()})"
     for package in COMPANIONS:

@@ -61,7 +61,7 @@ def _role(weight: Weight) -> str:
 
 def _against(forms: list[Array], again: list[Array]) -> str:
     """Return what differs between two weights; "" if they are equal in one of their forms."""
-    import numpy as np  # noqa: PLC0415 - a static lint does without
+    import numpy as np
 
     apart = [
         float(np.abs(one.astype(np.float64) - other.astype(np.float64)).max())

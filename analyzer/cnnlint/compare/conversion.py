@@ -77,7 +77,7 @@ def convert(path: str, output: str, *, opset: int | None = None) -> tuple[onnx.M
         ConversionError: It is an ONNX model already, or cannot be converted.
         RuntimeCheckError: One of the two does not run.
     """
-    from cnnlint.convert.toolchain import toolchain  # noqa: PLC0415 - loads TensorFlow
+    from cnnlint.convert.toolchain import toolchain
 
     toolchain()  # says what is missing before anything is read
     source = raise_model(path)
@@ -112,10 +112,10 @@ def convert(path: str, output: str, *, opset: int | None = None) -> tuple[onnx.M
 
 
 def _keras(path: str, graph: Graph, opset: int | None) -> tuple[Side, onnx.ModelProto, dict[str, Any]]:
-    from cnnlint.compare.keras_side import KerasSide  # noqa: PLC0415 - loads TensorFlow
-    from cnnlint.convert import convert_keras  # noqa: PLC0415
-    from cnnlint.convert.loading import load_keras  # noqa: PLC0415
-    from cnnlint.convert.toolchain import toolchain  # noqa: PLC0415
+    from cnnlint.compare.keras_side import KerasSide
+    from cnnlint.convert import convert_keras
+    from cnnlint.convert.loading import load_keras
+    from cnnlint.convert.toolchain import toolchain
 
     model: Any = load_keras(path, toolchain())
     started = perf_counter()
@@ -128,9 +128,9 @@ def _keras(path: str, graph: Graph, opset: int | None) -> tuple[Side, onnx.Model
 
 
 def _saved_model(path: str, opset: int | None) -> tuple[Side, onnx.ModelProto, dict[str, Any]]:
-    from cnnlint.compare.saved_model_side import SavedModelSide  # noqa: PLC0415 - loads TensorFlow
-    from cnnlint.convert import savedmodel_to_onnx  # noqa: PLC0415
-    from cnnlint.frontends.savedmodel import folder_of  # noqa: PLC0415
+    from cnnlint.compare.saved_model_side import SavedModelSide
+    from cnnlint.convert import savedmodel_to_onnx
+    from cnnlint.frontends.savedmodel import folder_of
 
     started = perf_counter()
     proto = savedmodel_to_onnx(folder_of(path), opset=opset)

@@ -41,7 +41,7 @@ def nearest(expected: Iterable[Array], actual: Iterable[Array]) -> tuple[Error, 
 
 def error(expected: Array, actual: Array) -> Error:
     """Return the largest differences of two tensors, extents of 1 aside."""
-    import numpy as np  # noqa: PLC0415 - a static lint does without
+    import numpy as np
 
     if expected.shape != actual.shape:
         plain, again = _squeezed(expected), _squeezed(actual)

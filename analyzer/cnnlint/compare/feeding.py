@@ -72,7 +72,7 @@ def draw(feeds: Sequence[Feed], seed: int, scale: float) -> tuple[dict[str, Arra
     Raises:
         RuntimeCheckError: Values of such a type cannot be made up.
     """
-    import numpy as np  # noqa: PLC0415 - a static lint does without
+    import numpy as np
 
     rng = np.random.default_rng(seed)
     given: tuple[dict[str, Array], dict[str, Array]] = ({}, {})

@@ -64,7 +64,7 @@ class KerasSide:
 
     def run(self, feeds: Mapping[str, Array], watched: Collection[str]) -> Values:
         """Call the model in inference mode."""
-        import numpy as np  # noqa: PLC0415 - a static lint does without
+        import numpy as np
 
         tree = self._keras.tree
         wanted = dict(_places(self.graph, watched))
@@ -113,7 +113,7 @@ def _path(layer: Layer) -> str:
 @contextmanager
 def _watched(path: str, layer: Any, seen: dict[tuple[str, bool], list[Array]]) -> Generator[None]:
     """Keep in `seen` what `layer` makes, and what its activation is given, while the block runs."""
-    import numpy as np  # noqa: PLC0415 - a static lint does without
+    import numpy as np
 
     fields = cast("dict[str, Any]", vars(layer))  # Keras keeps track of what is assigned to a layer in the usual way
     with ExitStack() as undo:

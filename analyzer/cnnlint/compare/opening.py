@@ -29,23 +29,23 @@ def open_side(model: Model, inputs: Mapping[str, Shape] | None = None) -> Side:
     """
     path = path_of(model)
     if not isinstance(model, str | os.PathLike) and hasattr(model, "layers"):
-        from cnnlint.compare.keras_side import KerasSide  # noqa: PLC0415 - loads TensorFlow
+        from cnnlint.compare.keras_side import KerasSide
 
         return KerasSide(path, model, raise_model(model, inputs))
     graph = raise_model(model, inputs)
     match graph.source.format:
         case "keras" | "h5":
-            from cnnlint.compare.keras_side import KerasSide  # noqa: PLC0415 - loads TensorFlow
-            from cnnlint.convert.loading import load_keras  # noqa: PLC0415
-            from cnnlint.convert.toolchain import toolchain  # noqa: PLC0415
+            from cnnlint.compare.keras_side import KerasSide
+            from cnnlint.convert.loading import load_keras
+            from cnnlint.convert.toolchain import toolchain
 
             live: Any = load_keras(path, toolchain())
             return KerasSide(path, live, graph)
         case "savedmodel":
-            from cnnlint.compare.saved_model_side import SavedModelSide  # noqa: PLC0415 - loads TensorFlow
+            from cnnlint.compare.saved_model_side import SavedModelSide
 
             return SavedModelSide(path, program_of(model, graph), graph)
         case _:
-            from cnnlint.compare.onnx_side import OnnxSide  # noqa: PLC0415
+            from cnnlint.compare.onnx_side import OnnxSide
 
             return OnnxSide(path, program_of(model, graph), graph)

@@ -35,7 +35,7 @@ class SavedModelSide(OnnxSide):
 
     def run(self, feeds: Mapping[str, NDArray[Any]], watched: Collection[str]) -> Values:
         """Call the signature, and run the conversion for the layers."""
-        import numpy as np  # noqa: PLC0415 - a static lint does without
+        import numpy as np
 
         tensorflow: Any = toolchain().tensorflow
         try:

@@ -22,7 +22,7 @@ def write_atomically(model: onnx.ModelProto, path: str) -> None:
     Raises:
         ConversionError: The file cannot be written.
     """
-    import onnx  # noqa: PLC0415 - a static lint does without
+    import onnx
 
     path = os.path.realpath(path)  # what a symbolic link points to is replaced, and not the link
     folder, name = os.path.split(path)

@@ -121,7 +121,7 @@ def _read(path: Path) -> str:
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
-    import tomllib  # noqa: PLC0415 - only where there is a file to read
+    import tomllib
 
     try:
         return tomllib.loads(text)

@@ -85,6 +85,10 @@ def _into_convolution(target: onnx.NodeProto, affine: Affine, constants: Constan
     transposed = target.op_type == "ConvTranspose"
     filters = kernel.shape[1] * groups if transposed else kernel.shape[0]
     spatial = (1,) * (kernel.ndim - 2)
+    if affine.scale is None and affine.shift is not None and affine.shift.size == 1 < filters:
+        # A norm shifts by a vector. One number for all channels is most often part of an activation: readers know
+        # the hard sigmoid relu6(x + 3) / 6 by that sum.
+        return False
     aligned = () if affine.flat else spatial
     scale, shift = (_per_channel(value, filters, aligned) for value in (affine.scale, affine.shift))
     if (scale is None and affine.scale is not None) or (shift is None and affine.shift is not None):

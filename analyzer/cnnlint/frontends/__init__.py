@@ -24,30 +24,30 @@ def load(path: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
         MissingExtraError: It is a SavedModel or a URL, and what reads it is not installed.
     """
     if "://" in path:
-        from cnnlint.frontends import remote  # noqa: PLC0415
+        from cnnlint.frontends import remote
 
         return remote.load(path, inputs=inputs)
-    from pathlib import Path  # noqa: PLC0415
+    from pathlib import Path
 
     # A folder with a config.json is an unpacked `.keras`.
     unpacked = Path(path, "config.json").is_file()
     if (Path(path).is_dir() and not unpacked) or path.endswith("saved_model.pb"):
-        from cnnlint.frontends import savedmodel  # noqa: PLC0415
+        from cnnlint.frontends import savedmodel
 
         return savedmodel.load(path, inputs=inputs)
     if unpacked or path.lower().endswith(KERAS_SUFFIXES):
-        from cnnlint.frontends import keras  # noqa: PLC0415
+        from cnnlint.frontends import keras
 
         return keras.load(path, inputs=inputs)
-    from cnnlint.frontends.onnx.raise_graph import raise_model  # noqa: PLC0415
-    from cnnlint.frontends.onnx.skeleton import read  # noqa: PLC0415
+    from cnnlint.frontends.onnx.raise_graph import raise_model
+    from cnnlint.frontends.onnx.skeleton import read
 
     return raise_model(read(path), inputs)
 
 
 def load_onnx_bytes(data: bytes, path: str = "", *, inputs: Mapping[str, Shape] | None = None) -> Graph:
     """Read a serialized ONNX model in memory."""
-    from cnnlint.frontends.onnx.raise_graph import raise_model  # noqa: PLC0415
-    from cnnlint.frontends.onnx.skeleton import read_bytes  # noqa: PLC0415
+    from cnnlint.frontends.onnx.raise_graph import raise_model
+    from cnnlint.frontends.onnx.skeleton import read_bytes
 
     return raise_model(read_bytes(data, path), inputs)

@@ -34,7 +34,7 @@ def load(path: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
 @lru_cache(maxsize=1)
 def as_onnx(path: str) -> bytes:
     """Return the serialized ONNX model that a SavedModel becomes; the last one is kept for the run time checks."""
-    from cnnlint.convert import savedmodel_to_onnx  # noqa: PLC0415 - imports TensorFlow
+    from cnnlint.convert import savedmodel_to_onnx
 
     return savedmodel_to_onnx(folder_of(path)).SerializeToString()
 

@@ -16,7 +16,7 @@ from cnnlint.results import LintReport
 COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
 
-def render(report: LintReport, view: View) -> str:  # noqa: ARG001 - the signature of every format
+def render(report: LintReport, view: View) -> str:
     """Return a workflow command for each unreadable model and each finding, the gravest first."""
     report = printable_report(report)
     lines = [

@@ -31,7 +31,7 @@ pre { overflow-x: auto; padding: .6rem .8rem; border: 1px solid var(--line); bor
 """
 
 
-def render(report: LintReport, view: View) -> str:  # noqa: ARG001 - the signature of every format
+def render(report: LintReport, view: View) -> str:
     """Return the page: the count, then each model with its budgets and its findings, the grave ones opened."""
     report = printable_report(report)
     body = [line for model in report.models for line in _model(model)]

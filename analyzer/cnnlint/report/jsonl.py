@@ -10,7 +10,7 @@ from cnnlint.report.view import View
 from cnnlint.results import LintReport
 
 
-def render(report: LintReport, view: View) -> str:  # noqa: ARG001 - the signature of every format
+def render(report: LintReport, view: View) -> str:
     """Return one object a line: the finding with its model's path, or {"path", "error"} for an unreadable one."""
     entries: list[object] = [
         {"path": model.path, **msgspec.structs.asdict(finding)} for model, finding in findings(report)

@@ -20,9 +20,9 @@ NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold, not even escaped; layer names may."""
 
 
-def render(report: LintReport, view: View) -> str:  # noqa: ARG001 - the signature of every format
+def render(report: LintReport, view: View) -> str:
     """Return the document; what is below a model's `fail_on` stands in cases that pass."""
-    from xml.etree.ElementTree import Element, indent, tostring  # noqa: PLC0415
+    from xml.etree.ElementTree import Element, indent, tostring
 
     root = Element("testsuites", name="cnnlint")
     for model in report.models:
@@ -61,7 +61,7 @@ def _fails(model: ModelReport, finding: Finding) -> bool:
 
 
 def _case(model: ModelReport, name: str, kind: str = "", message: str = "", text: str = "") -> Element:
-    from xml.etree.ElementTree import Element, SubElement  # noqa: PLC0415
+    from xml.etree.ElementTree import Element, SubElement
 
     case = Element("testcase", classname=_clean(relative(model.path)), name=_clean(name))
     if kind == "system-out":

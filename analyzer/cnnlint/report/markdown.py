@@ -18,7 +18,7 @@ MOST = 100
 """Findings of a model that are listed; a step summary holds 1 MiB."""
 
 
-def render(report: LintReport, view: View) -> str:  # noqa: ARG001 - the signature of every format
+def render(report: LintReport, view: View) -> str:
     """Return the count, the budgets of all models, and a section for each model."""
     report = printable_report(report)
     lines = ["## cnnlint", "", tally(report, View()), ""]

@@ -72,7 +72,7 @@ def _location(model: ModelReport) -> dict[str, Any]:
 
 
 def _descriptors(found: Iterable[Finding]) -> list[dict[str, Any]]:
-    from cnnlint.registry import load_rules  # noqa: PLC0415 - other formats say nothing about rules
+    from cnnlint.registry import load_rules
 
     known = load_rules().by_code
     first = dict[str, Finding]()

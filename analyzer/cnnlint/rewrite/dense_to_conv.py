@@ -174,6 +174,6 @@ def _axes(node: NodeProto, editor: Editor) -> Sequence[int]:
 
 
 def _attribute(node: NodeProto, name: str, default: Any) -> Any:
-    from onnx import helper  # noqa: PLC0415 - a static lint does without
+    from onnx import helper
 
     return next((helper.get_attribute_value(each) for each in node.attribute if each.name == name), default)

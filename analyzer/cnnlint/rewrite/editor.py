@@ -100,8 +100,8 @@ class Editor:
         return self._constant("scalar", value, dtype)
 
     def _constant(self, stem: str, value: float | list[int], dtype: str) -> str:
-        import numpy as np  # noqa: PLC0415 - a static lint does without
-        from onnx import numpy_helper  # noqa: PLC0415 - a static lint does without
+        import numpy as np
+        from onnx import numpy_helper
 
         name = self.fresh(stem)
         self._graph.initializer.append(numpy_helper.from_array(np.array(value, dtype), name))
@@ -109,7 +109,7 @@ class Editor:
 
     def constant_integers(self, tensor: str) -> list[int] | None:
         """Return the values of a small constant tensor of whole numbers; None if it is none."""
-        from onnx import numpy_helper  # noqa: PLC0415 - a static lint does without
+        from onnx import numpy_helper
 
         node = self.producer(tensor)
         held = [weight for weight in self._graph.initializer if weight.name == tensor]
@@ -121,7 +121,7 @@ class Editor:
         self, before: NodeProto, op_type: str, inputs: Sequence[str], output: str | None = None, **attributes: Any
     ) -> str:
         """Add a node in front of the node `before` and return the name of its output: `output`, or a fresh one."""
-        from onnx import helper  # noqa: PLC0415 - a static lint does without
+        from onnx import helper
 
         name = output or self.fresh(op_type)
         node = helper.make_node(op_type, inputs, [name], name=self.fresh(op_type), **attributes)

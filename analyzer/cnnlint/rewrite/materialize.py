@@ -26,9 +26,9 @@ def materialize(rewritten: onnx.ModelProto, program: Program) -> onnx.ModelProto
     Raises:
         ModelError: A weight cannot be read.
     """
-    import onnx  # noqa: PLC0415 - a static lint does without
-    from onnx import numpy_helper  # noqa: PLC0415
-    from onnx.external_data_helper import load_external_data_for_tensor  # noqa: PLC0415
+    import onnx
+    from onnx import numpy_helper
+    from onnx.external_data_helper import load_external_data_for_tensor
 
     model = onnx.ModelProto()
     model.CopyFrom(rewritten)

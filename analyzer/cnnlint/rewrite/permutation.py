@@ -26,7 +26,7 @@ def contiguous(view: NDArray[Any], *, threads: int = 1, out: NDArray[Any] | None
     kernel of VGG16: its rows are a power of two bytes apart, so that a column of it shares a few cache lines, and
     a column of the compact copy does not.
     """
-    import numpy as np  # noqa: PLC0415 - a static lint does without
+    import numpy as np
 
     result = np.empty(view.shape, dtype=view.dtype) if out is None else out
     if view.size < LARGE or view.ndim < 2 or view.flags.c_contiguous:

@@ -98,7 +98,7 @@ def difference(name: str, expected: NDArray[Any], actual: NDArray[Any]) -> tuple
     Raises:
         RuntimeCheckError: An expected value is not finite.
     """
-    import numpy as np  # noqa: PLC0415 - a static lint does without
+    import numpy as np
 
     if expected.shape != actual.shape or expected.dtype != actual.dtype:
         return float("inf"), float("inf")
@@ -115,7 +115,7 @@ def difference(name: str, expected: NDArray[Any], actual: NDArray[Any]) -> tuple
 
 def _shuffled(border: Values, seed: int) -> dict[str, NDArray[Any]]:
     """Return the floating values of `border` in random order; whole numbers are sizes and stay as they are."""
-    import numpy as np  # noqa: PLC0415 - a static lint does without
+    import numpy as np
 
     rng = np.random.default_rng(seed)
     return {

@@ -93,7 +93,7 @@ def part(model: onnx.ModelProto, inputs: Iterable[str], outputs: Iterable[str]) 
     Raises:
         RuntimeCheckError: That part needs an input of the model that is not among `inputs`.
     """
-    import onnx  # noqa: PLC0415 - a static lint does without
+    import onnx
 
     inputs, outputs = tuple(inputs), tuple(outputs)
     nodes = _needed(model, outputs, set(inputs))

@@ -108,7 +108,7 @@ class TrialPart:
 
     def _in_blocks(self, conv: BlockedConv, known: list[dict[str, NDArray[Any]]]) -> list[NDArray[Any]]:
         """Run the convolution over each set of inputs, a block of filters at a time."""
-        import numpy as np  # noqa: PLC0415 - a static lint does without
+        import numpy as np
 
         names = [name for name in conv.node.input if name]
         session = Session(_alone(conv.node, known[0], conv.kernel, self._program), tuple(conv.node.output))
@@ -126,7 +126,7 @@ class TrialPart:
 
 def _alone(node: NodeProto, values: Values, kernel: NDArray[Any], program: Program) -> Program:
     """Return a model of one Conv, its kernel and bias among the inputs."""
-    import onnx  # noqa: PLC0415 - a static lint does without
+    import onnx
 
     model = onnx.ModelProto(ir_version=8)
     original = program.proto()
@@ -140,9 +140,9 @@ def _alone(node: NodeProto, values: Values, kernel: NDArray[Any], program: Progr
 
 def _declared(model: onnx.ModelProto, feeds: Values, program: Program) -> Program:
     """Make those of `feeds` that nodes of `model` use its inputs; shapes are left open."""
-    from onnx import helper  # noqa: PLC0415 - a static lint does without
+    from onnx import helper
 
-    from cnnlint.rewrite.names import used_names  # noqa: PLC0415
+    from cnnlint.rewrite.names import used_names
 
     used = {name for node in model.graph.node for name in used_names(node)}
     for name, value in feeds.items():

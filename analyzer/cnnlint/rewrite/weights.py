@@ -44,7 +44,7 @@ def _values(name: str, constants: dict[str, onnx.TensorProto], weights: GraphRec
 
 
 def _rearranged(node: NodeProto, source: NDArray[Any], constants: dict[str, onnx.TensorProto]) -> NDArray[Any] | None:
-    from onnx import helper, numpy_helper  # noqa: PLC0415 - a static lint does without
+    from onnx import helper, numpy_helper
 
     attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     if node.op_type == "Transpose":

@@ -31,7 +31,7 @@ def sample_error(first: NDArray[Any], again: NDArray[Any], batch: int, batch_aga
     Returns:
         None if the tensors have no batch axis, or their other extents depend on the data.
     """
-    import numpy as np  # noqa: PLC0415 - a static lint does without
+    import numpy as np
 
     if not first.ndim or not again.ndim or first.shape[1:] != again.shape[1:] or first.dtype.kind not in "fiub":
         return None

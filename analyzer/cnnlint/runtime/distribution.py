@@ -33,7 +33,7 @@ def worst_sum(value: NDArray[Any], axis: int, *, logarithm: bool) -> tuple[float
     Returns:
         None for the sum where no sum is finite.
     """
-    import numpy as np  # noqa: PLC0415 - a static lint does without
+    import numpy as np
 
     wide = value.astype(np.float64)
     sums = (np.exp(wide) if logarithm else wide).sum(axis=axis).reshape(-1)

@@ -161,7 +161,7 @@ def distribution(dtype: str) -> str:
 
 def sample(shape: tuple[int, ...], dtype: str, rng: np.random.Generator) -> NDArray[Any]:
     """Return random values of `shape` and `dtype`, distributed as `distribution` says."""
-    import numpy as np  # noqa: PLC0415 - a static lint does without
+    import numpy as np
 
     kind = distribution(dtype)
     if kind == DISTRIBUTIONS["float"]:

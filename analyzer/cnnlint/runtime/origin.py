@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def non_finite(value: NDArray[Any]) -> int:
     """Return how many elements of `value` are NaN or infinite; 0 for what is not floating."""
-    import numpy as np  # noqa: PLC0415 - a static lint does without
+    import numpy as np
 
     if getattr(value, "dtype", None) is None or value.dtype.kind not in "fc":
         return 0

@@ -199,7 +199,7 @@ class Probe:
             SessionError: onnxruntime cannot run it.
             RuntimeCheckError: There is no first run.
         """
-        import numpy as np  # noqa: PLC0415 - a static lint does without
+        import numpy as np
 
         first = self.run()
         extents = first.extents
@@ -223,7 +223,7 @@ class Probe:
         Raises:
             RuntimeCheckError: An input's type cannot be made up.
         """
-        import numpy as np  # noqa: PLC0415 - a static lint does without
+        import numpy as np
 
         rng = np.random.default_rng(seed)
         return {value.name: sample(extents.shapes[value.name], value.dtype, rng) for value in self.inputs}

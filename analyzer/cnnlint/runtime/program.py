@@ -67,7 +67,7 @@ class Program(Struct, frozen=True, dict=True, eq=False):
 
     def proto(self) -> onnx.ModelProto:
         """Return a new ModelProto, its external data still outside."""
-        import onnx  # noqa: PLC0415 - a static lint does without
+        import onnx
 
         return onnx.ModelProto.FromString(self.content)
 

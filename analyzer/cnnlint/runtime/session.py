@@ -106,7 +106,7 @@ def processors() -> int:
 
 def _onnxruntime() -> Any:
     """Import onnxruntime, which has no type stubs."""
-    import onnxruntime  # noqa: PLC0415 - a static lint does without  # pyright: ignore[reportMissingTypeStubs]
+    import onnxruntime  # pyright: ignore[reportMissingTypeStubs] - it ships none
 
     return onnxruntime
 

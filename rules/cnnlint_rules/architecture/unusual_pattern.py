@@ -43,7 +43,7 @@ class UnusualPattern(ModelRule, code="AR001", severity=Severity.INFO, confidence
 
     def check(self, context: Context) -> Iterator[Remark | NearMiss]:
         """Yield where a sequential network departs from the form."""
-        from cnnlint.analysis.pattern import decompose, textbook  # noqa: PLC0415 - an opinion that few runs ask for
+        from cnnlint.analysis.pattern import decompose, textbook
 
         graph = context.graph
         if next(graph.of_kind(Conv), None) is None:

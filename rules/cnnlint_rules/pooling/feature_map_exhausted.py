@@ -41,7 +41,7 @@ class FeatureMapExhausted(
 
     kinds = (Conv, MaxPool, AvgPool)
 
-    def check(self, layer: Conv | MaxPool | AvgPool, context: Context) -> Iterator[Remark | NearMiss]:  # noqa: ARG002
+    def check(self, layer: Conv | MaxPool | AvgPool, context: Context) -> Iterator[Remark | NearMiss]:
         """Yield the window, the map, and how many taps never meet it."""
         extents = [extent for extent in layer.input.spatial or () if isinstance(extent, int)]
         windows = layer.windows

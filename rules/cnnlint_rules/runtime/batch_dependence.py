@@ -45,7 +45,7 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
       the output depends only on the input.
     """
 
-    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:  # noqa: ARG002 - the run says all
+    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:
         """Yield the outputs that differ, and the layer where that begins."""
         try:
             run, again = probe.run(), probe.again()

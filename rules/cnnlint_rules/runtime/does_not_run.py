@@ -37,7 +37,7 @@ class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=
     - onnxruntime, "ONNX Runtime compatibility".
     """
 
-    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:  # noqa: ARG002 - the run says all
+    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:
         """Yield why it does not load, or does not run, or only with some of the shapes that it declares."""
         if (error := probe.load_error) is not None:
             yield self._finding("load", error, "", {"nodes": len(probe.program.record.graph.nodes)})

@@ -31,7 +31,7 @@ class NonFiniteOutput(RuntimeRule, code="RT003", severity=Severity.ERROR, confid
     - Micikevicius et al., "Mixed Precision Training", ICLR 2018, on the range of float16.
     """
 
-    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:  # noqa: ARG002 - the run says all
+    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:
         """Yield the outputs with values that are not finite, and the first layer that makes one."""
         try:
             run = probe.run()

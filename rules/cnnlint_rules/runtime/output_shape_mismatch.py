@@ -36,7 +36,7 @@ class OutputShapeMismatch(RuntimeRule, code="RT002", severity=Severity.ERROR, co
     - ONNX, "Open Neural Network Exchange Intermediate Representation Specification", "Tensor shapes".
     """
 
-    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:  # noqa: ARG002 - the run says all
+    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:
         """Yield each output that differs, with both shapes."""
         try:
             run = probe.run()

@@ -31,7 +31,7 @@ class SoftmaxSum(RuntimeRule, code="RT005", severity=Severity.ERROR, confidence=
     - ONNX, "Operators", Softmax: versions 1 and 11 against version 13.
     """
 
-    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:  # noqa: ARG002 - the run says all
+    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:
         """Yield each softmax output with the sum that is farthest from one."""
         try:
             run = probe.run()

@@ -22,8 +22,8 @@ def load(path: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
         UnsupportedModelError: The file holds no model: weights only, a Git LFS pointer.
         ModelError: The file cannot be read as a Keras model.
     """
-    from cnnlint.frontends.keras.archive import read_archive  # noqa: PLC0415 - imports h5py
-    from cnnlint.frontends.keras.raise_graph import raise_archive  # noqa: PLC0415
+    from cnnlint.frontends.keras.archive import read_archive
+    from cnnlint.frontends.keras.raise_graph import raise_archive
 
     return raise_archive(read_archive(path), inputs)
 
@@ -40,7 +40,7 @@ def load_source(source: ByteSource, path: str, *, inputs: Mapping[str, Shape] | 
         UnsupportedModelError: The file holds no model: weights only, a Git LFS pointer.
         ModelError: The file cannot be read as a Keras model.
     """
-    from cnnlint.frontends.keras.archive import read_archive_from  # noqa: PLC0415 - imports h5py
-    from cnnlint.frontends.keras.raise_graph import raise_archive  # noqa: PLC0415
+    from cnnlint.frontends.keras.archive import read_archive_from
+    from cnnlint.frontends.keras.raise_graph import raise_archive
 
     return raise_archive(read_archive_from(source, path), inputs)

@@ -57,6 +57,6 @@ class Hdf5Storage(Struct, frozen=True, gc=False):
 
 
 def _bfloat16() -> np.dtype[np.generic]:
-    import ml_dtypes  # noqa: PLC0415 - rarely needed
+    import ml_dtypes
 
     return np.dtype(ml_dtypes.bfloat16)

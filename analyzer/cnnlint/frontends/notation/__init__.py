@@ -22,7 +22,7 @@ def to_onnx(text: str, *, seed: int = 0) -> onnx.ModelProto:
     Raises:
         NotationError: The text is malformed, or a step does not fit the shape that it is given.
     """
-    from cnnlint.frontends.notation.network import build  # noqa: PLC0415 - needs numpy and onnx
-    from cnnlint.frontends.notation.parser import parse  # noqa: PLC0415 - not needed to tell notation from a path
+    from cnnlint.frontends.notation.network import build
+    from cnnlint.frontends.notation.parser import parse
 
     return build(parse(text), seed=seed)

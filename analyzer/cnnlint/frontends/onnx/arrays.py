@@ -25,7 +25,7 @@ def _dtype(name: str) -> np.dtype[np.generic]:
     except TypeError:
         pass
     try:
-        import ml_dtypes  # noqa: PLC0415  (only types that numpy lacks need it)
+        import ml_dtypes
 
         return np.dtype(getattr(ml_dtypes, name))
     except (ImportError, AttributeError):

@@ -14,10 +14,10 @@ def infer(model: ModelRecord) -> Mapping[str, ValueRecord]:
     """Return what onnx infers of the tensors of `model`, weights left in the file; {} where it cannot."""
     if model.source is None:
         return {}
-    import onnx.shape_inference  # noqa: PLC0415
+    import onnx.shape_inference
 
-    from cnnlint.frontends.onnx.skeleton import read_bytes  # noqa: PLC0415
-    from cnnlint.frontends.onnx.strip import shapes_only  # noqa: PLC0415
+    from cnnlint.frontends.onnx.skeleton import read_bytes
+    from cnnlint.frontends.onnx.strip import shapes_only
 
     try:
         inferred = onnx.shape_inference.infer_shapes(shapes_only(model.source), strict_mode=False, data_prop=True)

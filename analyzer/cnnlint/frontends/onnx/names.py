@@ -69,6 +69,10 @@ def _scope(layer: Layer) -> list[str] | None:
 
 def _layer_scope(path: list[str]) -> list[str]:
     """Return the scopes without the operator's own name and those that the layer opened inside its own."""
+    if path[-2:] == ["separable_conv2d", "depthwise"]:
+        return [*path[:-2], "depthwise"]
+    if path[-1] == "separable_conv2d" and len(path) > 1:
+        return [*path[:-1], "pointwise"]
     end = max(len(path) - 1, 1)
     while end > 1 and path[end - 1] in INNER:
         end -= 1

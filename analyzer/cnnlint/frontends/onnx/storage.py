@@ -60,7 +60,7 @@ class RawStorage(Struct, frozen=True, gc=False):
         Raises:
             ModelError: The bytes cannot be read, are too few or too many, or are of an unknown type.
         """
-        from cnnlint.frontends.onnx import arrays  # noqa: PLC0415  (it imports numpy)
+        from cnnlint.frontends.onnx import arrays
 
         needed = storage_bytes(self.dtype, prod(self.shape))
         if needed is None:
@@ -114,7 +114,7 @@ class TypedStorage(Struct, frozen=True, gc=False):
         Raises:
             ModelError: The bytes cannot be read, or the values are too few or too many.
         """
-        from cnnlint.frontends.onnx import arrays  # noqa: PLC0415  (it imports numpy)
+        from cnnlint.frontends.onnx import arrays
 
         number = datatypes.typed_field(self.dtype)
         try:
@@ -169,7 +169,7 @@ class SparseStorage(Struct, frozen=True, gc=False):
         Raises:
             ModelError: It would be larger than `MAX_DENSE_BYTES`, or an index is out of its bounds.
         """
-        from cnnlint.frontends.onnx import arrays  # noqa: PLC0415  (it imports numpy)
+        from cnnlint.frontends.onnx import arrays
 
         if self.values.storage is None or self.indices.storage is None:
             raise ModelError(f"the values of sparse tensor {self.name!r} are not in the file")

@@ -22,6 +22,6 @@ def load(url: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
         ModelError: The server does not answer, refuses, or cannot send ranges; or the file is no model.
         MissingExtraError: The protocol needs a package that is not installed.
     """
-    from cnnlint.frontends.remote.reader import read  # noqa: PLC0415 - local models do without
+    from cnnlint.frontends.remote.reader import read
 
     return read(url, inputs)

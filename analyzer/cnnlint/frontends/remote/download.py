@@ -57,9 +57,9 @@ def _copy(url: str, path: str) -> None:
 def _external_data(url: str, path: str) -> tuple[str, ...]:
     if path.lower().endswith(KERAS_SUFFIXES):
         return ()
-    from cnnlint.frontends.onnx.skeleton import read_source  # noqa: PLC0415
-    from cnnlint.frontends.onnx.source import local_file  # noqa: PLC0415
-    from cnnlint.frontends.remote.folder import RemoteFolder  # noqa: PLC0415
+    from cnnlint.frontends.onnx.skeleton import read_source
+    from cnnlint.frontends.onnx.source import local_file
+    from cnnlint.frontends.remote.folder import RemoteFolder
 
     folder = RemoteFolder(url)
     try:

@@ -107,8 +107,8 @@ class Place:
 def _file_system(url: str, seconds: float) -> tuple[Any, str]:
     """Return the file system of a URL, and what it calls the file."""
     try:
-        from fsspec import get_filesystem_class  # noqa: PLC0415 - only URLs take it
-        from fsspec.core import url_to_fs  # noqa: PLC0415
+        from fsspec import get_filesystem_class
+        from fsspec.core import url_to_fs
     except ImportError as error:
         raise missing_package(error, url) from error
     for protocol in protocols(url):
@@ -127,8 +127,8 @@ def _web_options(protocol: str, seconds: float) -> dict[str, Any]:
 
     A range of a compressed answer is not a range of the file.
     """
-    from aiohttp import ClientTimeout  # noqa: PLC0415
-    from fsspec.config import conf  # noqa: PLC0415
+    from aiohttp import ClientTimeout
+    from fsspec.config import conf
 
     chosen: dict[str, Any] = conf.get(protocol, {})
     limit = ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)

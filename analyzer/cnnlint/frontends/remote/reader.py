@@ -38,16 +38,16 @@ def read(url: str, inputs: Mapping[str, Shape] | None = None) -> Graph:
 
 
 def _onnx(remote: RemoteFile, inputs: Mapping[str, Shape] | None) -> Graph:
-    from cnnlint.frontends.onnx.raise_graph import raise_model  # noqa: PLC0415 - or the Keras frontend is imported
-    from cnnlint.frontends.onnx.skeleton import read_source  # noqa: PLC0415
-    from cnnlint.frontends.remote.folder import RemoteFolder  # noqa: PLC0415
+    from cnnlint.frontends.onnx.raise_graph import raise_model
+    from cnnlint.frontends.onnx.skeleton import read_source
+    from cnnlint.frontends.remote.folder import RemoteFolder
 
     source = Ranges(remote.fetch, remote.size)
     return raise_model(read_source(source, RemoteFolder(remote.url), shown(remote.url)), inputs)
 
 
 def _keras(remote: RemoteFile, inputs: Mapping[str, Shape] | None) -> Graph:
-    from cnnlint.frontends.keras import load_source  # noqa: PLC0415 - it imports h5py
+    from cnnlint.frontends.keras import load_source
 
     source = Ranges(remote.fetch, remote.size, fetch_all=remote.fetch_all, pointers=Pointers())
     return load_source(source, shown(remote.url), inputs=inputs)

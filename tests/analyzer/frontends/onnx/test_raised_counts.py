@@ -49,7 +49,7 @@ def test_every_formula_comes_to_the_parameters_of_its_layer(name: str) -> None:
 def test_a_conversion_lacks_only_what_folding_takes_away(name: str) -> None:
     truth = zoo.truth(name)
     converted = load(str(zoo.onnx_path(name)))
-    layers = [layer for layer in _flat(truth["layers"])]
+    layers = _flat(truth["layers"])
     norms = sum(layer["parameters"] for layer in layers if layer["class"] == "BatchNormalization")
     assert truth["parameters"] - norms <= converted.parameters <= truth["parameters"]
 

@@ -63,18 +63,21 @@ def test_a_batched_dense_between_reshapes_works_on_the_last_axis() -> None:
         ),
         ("p = Softplus(x) t = Tanh(p) y = Mul(x, t)", "mish"),
         (
-            "r = Constant<value_float = 1.4142135>() one = Constant<value_float = 1.0>() half = Constant<value_float = 0.5>()"
-            "d = Div(x, r) e = Erf(d) p = Add(e, one) m = Mul(x, p) y = Mul(m, half)",
+            "r = Constant<value_float = 1.4142135>() one = Constant<value_float = 1.0>()"
+            " half = Constant<value_float = 0.5>()"
+            " d = Div(x, r) e = Erf(d) p = Add(e, one) m = Mul(x, p) y = Mul(m, half)",
             "gelu",
         ),
         (
-            "r = Constant<value_float = 1.4142135>() one = Constant<value_float = 1.0>() half = Constant<value_float = 0.5>()"
-            "h = Mul(x, half) d = Div(x, r) e = Erf(d) p = Add(e, one) y = Mul(h, p)",
+            "r = Constant<value_float = 1.4142135>() one = Constant<value_float = 1.0>()"
+            " half = Constant<value_float = 0.5>()"
+            " h = Mul(x, half) d = Div(x, r) e = Erf(d) p = Add(e, one) y = Mul(h, p)",
             "gelu",
         ),
         (
-            "r = Constant<value_float = 0.70710678>() one = Constant<value_float = 1.0>() half = Constant<value_float = 0.5>()"
-            "h = Mul(x, half) n = Neg(x) d = Mul(n, r) e = Erf(d) p = Sub(one, e) y = Mul(h, p)",
+            "r = Constant<value_float = 0.70710678>() one = Constant<value_float = 1.0>()"
+            " half = Constant<value_float = 0.5>()"
+            " h = Mul(x, half) n = Neg(x) d = Mul(n, r) e = Erf(d) p = Sub(one, e) y = Mul(h, p)",
             "gelu",
         ),
         ("l = Constant<value_float = 0.0>() h = Constant<value_float = 6.0>() y = Clip(x, l, h)", "relu6"),
@@ -311,12 +314,12 @@ def test_a_tensor_of_a_claimed_trillion_elements_is_only_a_number() -> None:
 
 
 def test_a_cycle_is_named() -> None:
-    with pytest.raises(ModelError, match="cyclic.*first.*second"):
+    with pytest.raises(ModelError, match=r"cyclic.*first.*second"):
         load_onnx_bytes(_model(("Relu", "first", "b", "a"), ("Relu", "second", "a", "b")))
 
 
 def test_an_input_that_nothing_produces_is_named() -> None:
-    with pytest.raises(ModelError, match="'lost'.*'ghost', which nothing produces"):
+    with pytest.raises(ModelError, match=r"'lost'.*'ghost', which nothing produces"):
         load_onnx_bytes(_model(("Relu", "lost", "ghost", "a")))
 
 
@@ -340,7 +343,8 @@ def _model(*nodes: tuple[str, str, str, str]) -> bytes:
 def test_opsets_are_read_from_seven_on() -> None:
     for opset in range(7, onnx.defs.onnx_opset_version() + 1):
         graph = raised(
-            "agraph (float[1,3,8,8] x) => (float[1,4] y) { h = Conv(x, w) r = Relu(h) p = GlobalAveragePool(r) y = Flatten(p) }",
+            "agraph (float[1,3,8,8] x) => (float[1,4] y) {"
+            " h = Conv(x, w) r = Relu(h) p = GlobalAveragePool(r) y = Flatten(p) }",
             head=f'<ir_version: 8, opset_import: ["" : {opset}]>',
             w=(4, 3, 3, 3),
         )

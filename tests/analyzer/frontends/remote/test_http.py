@@ -86,7 +86,7 @@ def test_values_are_read_where_they_lie(server: FileServer, folder: Path, name: 
 
 
 def test_a_model_of_a_few_kilobytes_takes_one_look_and_one_request(server: FileServer, folder: Path) -> None:
-    from cnnlint.frontends.notation import to_onnx  # noqa: PLC0415
+    from cnnlint.frontends.notation import to_onnx
 
     onnx.save(to_onnx("INPUT 3x8x8 -> CONV 4 3x3 -> RELU -> GAP -> FC 10"), folder / "small.onnx")
     frontends.load(f"{server.url}/small.onnx")

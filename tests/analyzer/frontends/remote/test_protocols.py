@@ -25,7 +25,7 @@ def test_a_model_in_the_memory_of_fsspec_is_read() -> None:
 
 
 def test_a_member_of_an_archive_is_read(tmp_path: Path) -> None:
-    import zipfile  # noqa: PLC0415
+    import zipfile
 
     with zipfile.ZipFile(tmp_path / "models.zip", "w") as archive:
         archive.writestr("chain.onnx", chain().SerializeToString())

@@ -47,9 +47,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def storage(folder: Path) -> Iterator[Counted]:
-    import boto3  # noqa: PLC0415
-    from fsspec.config import conf  # noqa: PLC0415
-    from werkzeug.serving import make_server  # noqa: PLC0415
+    import boto3
+    from fsspec.config import conf
+    from werkzeug.serving import make_server
 
     # moto's own ThreadedMotoServer takes no application around its own, which the counting needs.
     application = Counted(moto_server.DomainDispatcherApplication(moto_server.create_backend_app))

@@ -225,7 +225,7 @@ class Lowering:
         if found is not None and found.shape is not None:
             return found
         if self._inferred is None:
-            from cnnlint.frontends.onnx.inference import infer  # noqa: PLC0415 - imports onnx
+            from cnnlint.frontends.onnx.inference import infer
 
             self._inferred = infer(self.model)
         return self._inferred.get(name, found)
