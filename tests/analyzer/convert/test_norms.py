@@ -117,6 +117,22 @@ def test_arithmetic_along_another_axis_than_the_channels_stays(shape: tuple[int,
     assert error == 0.0
 
 
+def test_the_sum_of_a_hard_sigmoid_stays_before_its_clip() -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "kernel"], ["h"]),
+        helper.make_node("Add", ["h", "three"], ["s"]),
+        helper.make_node("Clip", ["s", "zero", "six"], ["c"]),
+        helper.make_node("Mul", ["c", "sixth"], ["y"]),
+    ]
+    numbers = {"three": 3.0, "zero": 0.0, "six": 6.0, "sixth": 1 / 6}
+    constants = {name: np.float32(value).reshape(()) for name, value in numbers.items()}
+    for shape in [(), (1,), (1, 1, 1, 1)]:
+        constants["three"] = np.full(shape, 3, np.float32)
+        kernel = floats(4, 3, 1, 1)
+        kinds, _ = folded(model(nodes, {**constants, "kernel": kernel}, [2, 3, 5, 5]))
+        assert kinds == ["Conv", "Add", "Clip", "Mul"]
+
+
 def test_a_shared_kernel_is_not_changed_for_one_of_its_users() -> None:
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["c"]),
