@@ -45,9 +45,9 @@ def dense_to_conv(head: DenseHead, editor: Editor) -> None:
         outer = spent[-1].output[0]
         spent[-1].output[0] = editor.fresh(outer)
         if index < len(head.dense) - 1:
-            editor.insert(core, "Conv", [tensor, kernel, *bias], outer)
+            editor.insert(core, "Conv", [tensor, kernel, *bias], outer, called=core.name)
         else:
-            scores = editor.insert(core, "Conv", [tensor, kernel, *bias])
+            scores = editor.insert(core, "Conv", [tensor, kernel, *bias], called=core.name)
             mean = editor.insert(core, "GlobalAveragePool", [scores])
             editor.insert(core, "Flatten", [mean], outer, axis=1)
         editor.remove(spent)

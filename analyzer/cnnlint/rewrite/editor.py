@@ -118,13 +118,23 @@ class Editor:
         return [int(value) for value in numpy_helper.to_array(held[0]).reshape(-1)] if held else None
 
     def insert(
-        self, before: NodeProto, op_type: str, inputs: Sequence[str], output: str | None = None, **attributes: Any
+        self,
+        before: NodeProto,
+        op_type: str,
+        inputs: Sequence[str],
+        output: str | None = None,
+        *,
+        called: str = "",
+        **attributes: Any,
     ) -> str:
-        """Add a node in front of the node `before` and return the name of its output: `output`, or a fresh one."""
+        """Add a node in front of the node `before` and return the name of its output: `output`, or a fresh one.
+
+        The node itself is `called` as the one whose place it takes, by which the user knows the layer.
+        """
         from onnx import helper
 
         name = output or self.fresh(op_type)
-        node = helper.make_node(op_type, inputs, [name], name=self.fresh(op_type), **attributes)
+        node = helper.make_node(op_type, inputs, [name], name=called or self.fresh(op_type), **attributes)
         self._graph.node.insert(self._index(before), node)
         return name
 

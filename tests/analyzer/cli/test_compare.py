@@ -1,0 +1,89 @@
+"""`cnnlint compare` tells by its exit code whether models are equal, and by its report where they are not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+from click.testing import CliRunner, Result
+from onnx import numpy_helper
+
+from analyzer.cli.commandline import MODELS, cnnlint
+from cnnlint.cli.commands import commands
+from cnnlint.convert.toolchain import quiet, toolchain
+from networks import write
+
+SEED = MODELS / "seed_cnn.onnx"
+
+
+def compare(*args: object) -> Result:
+    with quiet():
+        return CliRunner().invoke(commands, ["compare", *map(str, args)])
+
+
+def faulty(path: Path, layer: str = "conv2d_1") -> Path:
+    """Write the seed with another bias in one layer."""
+    model = onnx.load(SEED)
+    node = next(node for node in model.graph.node if node.op_type == "Conv" and node.name.startswith(f"{layer}/"))
+    bias = next(weight for weight in model.graph.initializer if weight.name == node.input[2])
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(0.5), bias.name))
+    onnx.save(model, path)
+    return path
+
+
+def test_a_keras_model_and_its_conversion_are_equal() -> None:
+    done = cnnlint("compare", MODELS / "seed_cnn.keras", SEED)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "are equal" in done.stdout
+    assert "conv2d_2/relu" in done.stdout
+
+
+def test_a_model_in_h5_is_compared_too() -> None:
+    assert compare(MODELS / "seed_cnn.h5", MODELS / "seed_cnn.keras").exit_code == 0
+
+
+def test_a_saved_model_is_run_by_tensorflow(tmp_path: Path) -> None:
+    with quiet():
+        toolchain().keras.saving.load_model(MODELS / "branches.keras", compile=False).export(
+            tmp_path / "saved", verbose=False
+        )
+    result = compare(tmp_path / "saved", MODELS / "branches.onnx")
+    assert result.exit_code == 0, result.output
+
+
+def test_the_first_layer_that_differs_is_named_and_the_table_ends_behind_it(tmp_path: Path) -> None:
+    result = compare(SEED, faulty(tmp_path / "faulty.onnx"))
+    assert result.exit_code == 1
+    assert "The first difference is at conv2d_1:" in result.output
+    assert "bias values differ by up to 0.5" in result.output
+    assert "(--all shows them)" in result.output
+    assert "global_average_pooling2d" not in result.output
+    assert "global_average_pooling2d" in compare(SEED, tmp_path / "faulty.onnx", "--all").output
+
+
+def test_the_tolerance_and_the_seed_are_heeded(tmp_path: Path) -> None:
+    path = faulty(tmp_path / "faulty.onnx")
+    assert compare(SEED, path, "--tolerance", "100").exit_code == 0
+    report = json.loads(compare(SEED, SEED, "--seed", "5", "--format", "json").stdout)
+    assert report["conditions"][0].endswith("seed 5")
+    assert report["tolerance"] == 1e-4
+    assert report["equal"]
+    assert all(row["max_abs_error"] == 0 for row in report["layers"] if row["verdict"] == "equal")
+
+
+def test_models_that_take_other_inputs_differ(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.onnx", "INPUT 3x16x16 -> CONV 4 3x3 -> GAP -> FC 10")
+    other = write(tmp_path / "other.onnx", "INPUT 3x32x32 -> CONV 4 3x3 -> GAP -> FC 10")
+    result = compare(one, other)
+    assert result.exit_code == 1
+    assert "3×16×16" in result.output
+    assert "3×32×32" in result.output
+
+
+def test_what_cannot_be_read_gives_2(tmp_path: Path) -> None:
+    result = compare(SEED, tmp_path / "none.onnx")
+    assert result.exit_code == 2
+    assert "none.onnx" in result.stderr

@@ -1,0 +1,129 @@
+"""`cnnlint convert` writes what it has proved, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from click.testing import CliRunner, Result
+from onnx import numpy_helper
+
+from analyzer.cli.commandline import MODELS, cnnlint
+from cnnlint import convert as conversion
+from cnnlint.cli.commands import commands
+from cnnlint.convert.toolchain import quiet, toolchain
+
+KERAS = MODELS / "mobile_style.keras"
+
+
+def convert(*args: object) -> Result:
+    with quiet():
+        return CliRunner().invoke(commands, ["convert", *map(str, args), "--isolated"])
+
+
+def breaking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every conversion mirror the first kernel."""
+    sound = conversion.convert_keras
+
+    def unsound(*args: object, **options: object) -> conversion.Conversion:
+        made = sound(*args, **options)  # pyright: ignore[reportArgumentType]
+        kernel = next(weight for weight in made.model.graph.initializer if len(weight.dims) == 4)
+        mirrored = np.ascontiguousarray(numpy_helper.to_array(kernel)[..., ::-1])
+        kernel.CopyFrom(numpy_helper.from_array(mirrored, kernel.name))
+        return made
+
+    monkeypatch.setattr(conversion, "convert_keras", unsound)
+
+
+def test_what_is_written_computes_what_keras_computes(tmp_path: Path) -> None:
+    output = tmp_path / "mobile.onnx"
+    result = convert(KERAS, "-o", output, "--opset", 13, "--format", "json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    proto = onnx.load(output)
+    assert {entry.version for entry in proto.opset_import if entry.domain == ""} == {13} == {report["opset"]}
+    assert report["schema"] == 1
+    assert report["written"]
+    assert report["way"] == "weightless"
+    assert report["nodes"] == len(proto.graph.node)
+    assert report["transposes"] == sum(node.op_type == "Transpose" for node in proto.graph.node)
+    assert report["norms_left"] == []
+    assert report["lint"]["path"] == str(output)
+    given = np.random.default_rng(3).normal(size=(2, 32, 32, 3)).astype(np.float32)
+    with quiet():
+        model = toolchain().keras.saving.load_model(KERAS, compile=False)
+        expected = np.asarray(model(given, training=False).numpy())
+    (actual,) = onnxruntime.InferenceSession(output).run(None, {"image": given})
+    assert np.abs(actual - expected).max() <= 1e-5
+    assert max(row["max_rel_error"] for row in report["parity"]["outputs"]) <= report["parity"]["tolerance"]
+    assert [row["note"] for row in report["parity"]["outputs"]] == ["", "before the last activation"]
+
+
+def test_nothing_is_written_where_the_result_is_wrong_unless_forced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "mobile.onnx"
+    output.write_bytes(b"what was there")
+    breaking(monkeypatch)
+    result = convert(KERAS, "-o", output)
+    assert result.exit_code == 1
+    assert output.read_bytes() == b"what was there"
+    assert "--force" in result.stderr
+    assert "The first difference is at stem_conv" in result.stdout
+    forced = convert(KERAS, "-o", output, "--force")
+    assert forced.exit_code == 1
+    assert onnx.load(output).graph.node
+    assert [path.name for path in tmp_path.iterdir()] == ["mobile.onnx"]
+
+
+def test_a_saved_model_is_compared_with_tensorflow(tmp_path: Path) -> None:
+    folder, output = tmp_path / "saved", tmp_path / "saved.onnx"
+    with quiet():
+        toolchain().keras.saving.load_model(KERAS, compile=False).export(folder, verbose=False)
+    result = convert(folder, "-o", output, "--format", "json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["way"] == "signature"
+    assert report["parity"]["equal"]
+    assert output.exists()
+
+
+def test_without_tensorflow_the_command_that_installs_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tf2onnx.convert", None)
+    result = convert(KERAS, "-o", tmp_path / "model.onnx")
+    assert result.exit_code == 2
+    assert "pip install 'cnnlint[keras]'" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "output", "cause"),
+    [
+        ("no-such.keras", "model.onnx", "no such file"),
+        (MODELS / "seed_cnn.onnx", "model.onnx", "ONNX model already"),
+        (KERAS, "model.keras", "no name for an ONNX model"),
+        (KERAS, ".", "is a folder"),
+        (KERAS, "nowhere/model.onnx", "folder does not exist"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(model: object, output: str, cause: str, tmp_path: Path) -> None:
+    result = convert(model, "-o", tmp_path / output)
+    assert result.exit_code == 2
+    assert cause in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_text_says_what_the_converter_left(tmp_path: Path) -> None:
+    done = cnnlint("convert", KERAS, "-o", tmp_path / "model.onnx", "--isolated")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "weightless conversion in" in done.stdout
+    assert "1 Transpose;" in done.stdout
+    assert "proved equal: largest error" in done.stdout
