@@ -13,13 +13,17 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filelock import FileLock
+
+from zoo.architectures import GIANTS, SMALL
 
 RECIPE = 1
 """Raise this when what `build.py` writes changes; the cache of old builds is then left behind."""
@@ -66,6 +70,40 @@ def h5_path(name: str) -> Path:
 def onnx_path(name: str) -> Path:
     """Return the same net as tf2onnx itself converts it."""
     return _built(name, "onnx")
+
+
+class Proved(NamedTuple):
+    """A net with its conversion by cnnlint.
+
+    Attributes:
+        keras: Path of the `.keras` archive.
+        onnx: Path of the conversion; there is no such file if it failed.
+        truth: What Keras says of the net: see `describe`.
+        proof: What was measured on the way: see `zoo.proof.prove`, and "net" and "parameters".
+    """
+
+    keras: Path
+    onnx: Path
+    truth: dict[str, Any]
+    proof: dict[str, Any]
+
+
+@contextmanager
+def proved(name: str) -> Iterator[Proved]:
+    """Give the net `name` of `zoo.architectures` with its conversion, converted and run by both sides.
+
+    The small nets are built together by the first that is asked for. The files of a giant go when the block ends.
+    """
+    archive, converted, facts, proof = (
+        folder() / f"{name}.{ending}" for ending in ("keras", "proved.onnx", "json", "proof.json")
+    )
+    with FileLock(folder() / "build.lock"):
+        if not (proof.exists() and archive.exists() and (converted.exists() or "failure" in proof.read_text())):
+            _run_build("proved", ",".join(SMALL if name in SMALL else [name]), str(folder()))
+    yield Proved(archive, converted, json.loads(facts.read_text()), json.loads(proof.read_text()))
+    if name in GIANTS:
+        archive.unlink(missing_ok=True)
+        converted.unlink(missing_ok=True)
 
 
 def truth(name: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ python tests/zoo/build.py keras MobileNetV2 FOLDER/MobileNetV2.keras      (and M
 python tests/zoo/build.py h5 MobileNetV2 FOLDER/MobileNetV2.h5
 python tests/zoo/build.py onnx MobileNetV2 FOLDER/MobileNetV2.onnx
 python tests/zoo/build.py describe MODEL.keras FOLDER/MODEL.json
+python tests/zoo/build.py proved NAME[,NAME...] FOLDER        (NAME.keras, NAME.json, NAME.proved.onnx, NAME.proof.json)
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 # tf2onnx guards every optimiser by a deep copy of the graph, weights included: minutes and 24 GB on VGG16.
 os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")
 
@@ -23,12 +26,14 @@ import numpy as np
 
 from cnnlint.convert import convert_keras
 from cnnlint.convert.leftover import leftover_operators
+from zoo.architectures import make
+from zoo.proof import prove
 
 
 def seeded_net(name: str) -> keras.Model:
-    """Build keras.applications' `name` with weights that depend on nothing but its name."""
+    """Build the net `name` of `zoo.architectures` with weights that depend on nothing but its name."""
     keras.utils.set_random_seed(zlib.crc32(name.encode()))
-    model = getattr(keras.applications, name)(weights=None)
+    model = make(name)
     perturb(model, np.random.default_rng(zlib.crc32(name.encode())))
     return model
 
@@ -142,9 +147,27 @@ def write_onnx(model: keras.Model, target: Path) -> None:
     part.replace(target)
 
 
+def write_proved(name: str, folder: Path) -> None:
+    """Build, save, convert and prove one net; the proof is written last, so that where it is, all is."""
+    keras.utils.clear_session()
+    model = seeded_net(name)
+    write_json(description(model), folder / f"{name}.json")
+    write_model(model, folder / f"{name}.keras")
+    proof, converted = prove(model)
+    if converted is not None:
+        part = folder / f"part{os.getpid()}-{name}.proved.onnx"
+        part.write_bytes(converted.SerializeToString())
+        part.replace(folder / f"{name}.proved.onnx")
+    write_json({"net": name, "parameters": model.count_params(), **proof}, folder / f"{name}.proof.json")
+
+
 def main(kind: str, name: str, path: str) -> None:
     """Build what the module's docstring lists."""
     target = Path(path)
+    if kind == "proved":
+        for each in name.split(","):
+            write_proved(each, target)
+        return
     if kind == "describe":
         write_json(description(keras.saving.load_model(name, compile=False)), target)
         return

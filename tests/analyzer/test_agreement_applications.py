@@ -1,0 +1,102 @@
+"""Every net of keras.applications: the static reader, Keras, the conversion and its graph all agree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import cnnlint
+import zoo
+from cnnlint.context import Context
+from cnnlint.finding import Finding
+from cnnlint.frontends import load
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layers import Conv, Dense
+from distinct_layers import distinct_layers, representatives
+from intermediates import mismatches
+from keras_cases.agreement import disagreements
+from parity import TOLERANCE
+from zoo.architectures import GIANTS, NETS, SMALL
+
+ONE_SIDED = ("BN", "EX001", "FC004")
+"""Rules that see what only one side has: norms are folded on the way, and an ONNX file names no loss."""
+
+EVERY = [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in NETS)]
+
+
+@pytest.fixture(scope="module", params=EVERY)
+def net(request: pytest.FixtureRequest) -> Iterator[zoo.Proved]:
+    with zoo.proved(request.param) as proved:
+        yield proved
+
+
+@pytest.fixture(scope="module")
+def graphs(net: zoo.Proved) -> tuple[Graph, Graph]:
+    """Return the graphs of the archive and of its conversion, with open rows and columns filled in."""
+    return tuple(load(str(path), inputs=_filled(net)) for path in (net.keras, net.onnx))
+
+
+def test_the_static_reader_says_what_keras_says(net: zoo.Proved) -> None:
+    assert disagreements(load(str(net.keras)), net.truth) == []
+
+
+def test_the_conversion_computes_what_keras_computes(net: zoo.Proved) -> None:
+    assert net.proof.get("failure") is None
+    assert net.proof["way"] == "weightless"
+    assert net.proof["error"] <= TOLERANCE
+
+
+def test_the_conversion_has_the_layers_of_the_archive(graphs: tuple[Graph, Graph]) -> None:
+    keras, onnx = graphs
+    assert distinct_layers(keras) == distinct_layers(onnx)
+    assert Context(keras).macs == Context(onnx).macs
+    assert Context(keras).macs
+
+
+def test_the_conversion_calls_convolutions_and_dense_layers_as_keras_does(graphs: tuple[Graph, Graph]) -> None:
+    keras, onnx = ({layer.name for layer in graph.of_kind(Conv, Dense)} for graph in graphs)
+    assert keras == onnx
+
+
+def test_the_conversion_has_the_findings_of_the_archive(net: zoo.Proved, graphs: tuple[Graph, Graph]) -> None:
+    models = [str(net.keras), str(net.onnx)]
+    report = cnnlint.lint(models, isolated=True, static=True, pedantic=True, inputs=_filled(net))
+    assert [model.error for model in report.models] == [None, None]
+    # What the converter made one layer of is one finding there.
+    first = representatives(graphs[0])
+    keras, onnx = ({_key(finding, first) for finding in _seen_by_both(model.findings)} for model in report.models)
+    assert keras == onnx
+    assert len(keras) >= len(_seen_by_both(report.models[1].findings))
+
+
+def test_the_conversion_has_the_shapes_that_onnxruntime_produces(net: zoo.Proved) -> None:
+    name = net.proof["net"]
+    if name in GIANTS or _filled(net):
+        pytest.skip("too large to keep every tensor, or of any extent; a smaller relative has the same layers")
+    assert mismatches(net.onnx, load(str(net.onnx))) == []
+
+
+def test_every_net_that_keras_has_is_listed() -> None:
+    spec = find_spec("keras")
+    assert spec is not None
+    assert spec.origin is not None
+    exports = (Path(spec.origin).parent / "applications" / "__init__.py").read_text()
+    assert sorted(re.findall(r" as ([A-Z]\w+),?$", exports, re.MULTILINE)) == sorted(NETS)
+
+
+def _filled(net: zoo.Proved) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the inputs with rows and columns open, at 224 × 224."""
+    shapes = {value["name"]: value["shape"] for value in net.truth["inputs"]}
+    return {name: (1, 224, 224, shape[-1]) for name, shape in shapes.items() if None in shape[1:]}
+
+
+def _seen_by_both(findings: tuple[Finding, ...]) -> list[Finding]:
+    return [finding for finding in findings if not finding.code.startswith(ONE_SIDED)]
+
+
+def _key(finding: Finding, first: dict[str, str]) -> tuple[str, tuple[str, ...]]:
+    return finding.code, tuple(first.get(name, name) for name in finding.layers)

@@ -1,0 +1,65 @@
+"""The layers of a graph as a converter to ONNX leaves them: what two files of one network must have in common."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from msgspec.structs import asdict
+
+from cnnlint.context import Context
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers import Activation, BatchNorm, Concat, Dropout
+
+IDENTITY = ("name", "inputs", "outputs", "weights", "origin")
+
+
+def distinct_layers(graph: Graph) -> Counter[tuple[object, ...]]:
+    """Count the layers by kind, function, shape, MACs and receptive field.
+
+    Left out are those that a conversion takes away: norms (folded), what only training needs, linear activations, a
+    Concat that only another one reads, and of equal layers without weights on the same tensors all but one.
+    """
+    context = Context(graph)
+    first = representatives(graph)
+    counted: Counter[tuple[object, ...]] = Counter()
+    for layer in graph.layers:
+        if first.get(layer.name) != layer.name or isinstance(layer, BatchNorm) or _is_joined_again(layer, graph):
+            continue
+        function = layer.function if isinstance(layer, Activation) else ""
+        shape = tuple(dim if isinstance(dim, int) else "?" for dim in layer.output.sample_shape or ())
+        counted[layer.kind, function, shape, context.layer_macs(layer), context.receptive_fields[layer.name]] += 1
+    return counted
+
+
+def representatives(graph: Graph) -> dict[str, str]:
+    """Return for each layer that does something the first one that does the same with the same tensors.
+
+    A layer with weights is always its own. Layers that do nothing at inference are left out.
+    """
+    first: dict[object, str] = {}
+    found: dict[str, str] = {}
+    values: dict[str, object] = {}
+    for layer in graph.layers:
+        inputs = [values.get(tensor.name, tensor.name) for tensor in layer.inputs]
+        if _does_nothing(layer):
+            values[layer.output.name] = inputs[0]
+            continue
+        value = layer.name if layer.weights else (layer.kind, _settings(layer), tuple(inputs))
+        # Named by its first layer: nested in one another, the values of a deep net would grow without bound.
+        found[layer.name] = name = first.setdefault(value, layer.name)
+        values |= {tensor.name: (name, index) for index, tensor in enumerate(layer.outputs)}
+    return found
+
+
+def _does_nothing(layer: Layer) -> bool:
+    return isinstance(layer, Dropout) or (isinstance(layer, Activation) and layer.function == "linear")
+
+
+def _is_joined_again(layer: Layer, graph: Graph) -> bool:
+    reader = graph.sole_successor(layer)
+    return isinstance(layer, Concat) and isinstance(reader, Concat) and reader.axis == layer.axis
+
+
+def _settings(layer: Layer) -> str:
+    return repr([item for item in asdict(layer).items() if item[0] not in IDENTITY])
