@@ -25,6 +25,7 @@ class Draft:
         self._tensor_names: set[str] = set()
         self._layer_names: dict[str, int] = {}
         self._transposed: dict[tuple[str, Permutation], Tensor] = {}
+        self._indexed: tuple[list[Tensor], int, frozenset[str]] = ([], 0, frozenset())
 
     # building
 
@@ -125,10 +126,18 @@ class Draft:
 
     def sole_consumer(self, tensor: Tensor) -> Layer | None:
         """Return the only layer that reads `tensor`; None if there are others or the user sees it."""
-        if any(output.name == tensor.name for output in self.outputs):
+        if self.is_output(tensor):
             return None
         consumers = self.consumers(tensor)
         return consumers[0] if len(consumers) == 1 else None
+
+    def is_output(self, tensor: Tensor) -> bool:
+        """Return whether the user gets `tensor`."""
+        outputs, count, names = self._indexed
+        if outputs is not self.outputs or count != len(self.outputs):
+            names = frozenset(output.name for output in self.outputs)
+            self._indexed = (self.outputs, len(self.outputs), names)
+        return tensor.name in names
 
     def in_order(self, layers: Iterable[Layer]) -> list[Layer]:
         """Return layers of this draft, each with an output, in topological order."""
@@ -161,7 +170,8 @@ class Draft:
             self._take(slot)
             inputs = tuple(stays if tensor.name == gone.name else tensor for tensor in reader.inputs)
             self._put(slot, replace(reader, inputs=inputs))
-        self.outputs = [stays if tensor.name == gone.name else tensor for tensor in self.outputs]
+        if self.is_output(gone):
+            self.outputs = [stays if tensor.name == gone.name else tensor for tensor in self.outputs]
 
     def substitute(self, layer: Layer, other: Layer) -> Layer:
         """Put `other`, without outputs, in the place of `layer`; outputs keep their names and get its shapes."""
@@ -181,7 +191,8 @@ class Draft:
             slot = self._producer[reader.output.name]
             inputs = tuple(new if tensor.name == old.name else tensor for tensor in reader.inputs)
             self._slots[slot] = replace(reader, inputs=inputs)
-        self.outputs = [new if tensor.name == old.name else tensor for tensor in self.outputs]
+        if self.is_output(old):
+            self.outputs = [new if tensor.name == old.name else tensor for tensor in self.outputs]
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Give layers new names, old name to new; one that another layer keeps gets a number."""

@@ -17,8 +17,7 @@ def fuse_pads(draft: Draft) -> None:
             continue
         consumers = draft.consumers(layer.output)
         convs = [padded for conv in consumers if (padded := _padded(layer, conv)) is not None]
-        seen = any(output.name == layer.output.name for output in draft.outputs)
-        if seen or not convs or len(convs) < len(consumers):
+        if draft.is_output(layer.output) or not convs or len(convs) < len(consumers):
             continue
         for conv, padded in list(zip(consumers, convs, strict=True))[1:]:
             draft.substitute(conv, padded)
