@@ -42,9 +42,9 @@ def command(
     Each is a Keras model (run by Keras), an ONNX model (run by onnxruntime, graph optimisations off) or a SavedModel
     (run by TensorFlow). Exit codes: 0 they are equal within the tolerance, 1 they differ, 2 they cannot be compared.
     """
-    from cnnlint.compare.compare import compare  # noqa: PLC0415
-    from cnnlint.compare.opening import open_side  # noqa: PLC0415
-    from cnnlint.runtime.probe import SEED  # noqa: PLC0415
+    from cnnlint.compare.compare import compare
+    from cnnlint.compare.opening import open_side
+    from cnnlint.runtime.probe import SEED
 
     shapes = input_dims(inputs)
     report = compare(
@@ -56,11 +56,11 @@ def command(
     )
     view = view_of_stdout(color, quiet=quiet)
     if form == "json":
-        from cnnlint.report.json import encode  # noqa: PLC0415
+        from cnnlint.report.json import encode
 
         write(encode(report, view))
     else:
-        from cnnlint.compare.text import render  # noqa: PLC0415
+        from cnnlint.compare.text import render
 
         write(render(report, view, every=every))
     return 0 if report.equal else 1

@@ -43,9 +43,9 @@ def command(
     `fail-on`, 2 it could not be converted.
     """
     _refuse(model, output)
-    from cnnlint.compare.conversion import convert  # noqa: PLC0415
-    from cnnlint.compare.writing import write_atomically  # noqa: PLC0415
-    from cnnlint.linter import Linter  # noqa: PLC0415
+    from cnnlint.compare.conversion import convert
+    from cnnlint.compare.writing import write_atomically
+    from cnnlint.linter import Linter
 
     linter = Linter(config=config, isolated=isolated, models=(output,))  # what is wrong with the configuration, first
     proto, report = convert(model, output, opset=opset)
@@ -56,13 +56,13 @@ def command(
         complain(f"{output} is not written: it does not compute what {model} does (--force writes it all the same)")
     view = view_of_stdout(color, quiet=quiet)
     if form == "json":
-        from cnnlint.report.json import encode  # noqa: PLC0415
+        from cnnlint.report.json import encode
 
         write(encode(report, view))
     else:
-        from cnnlint.compare.conversion_text import render  # noqa: PLC0415
-        from cnnlint.report.text import render as render_lint  # noqa: PLC0415
-        from cnnlint.results import LintReport  # noqa: PLC0415
+        from cnnlint.compare.conversion_text import render
+        from cnnlint.report.text import render as render_lint
+        from cnnlint.results import LintReport
 
         if not (quiet and report.parity.equal):
             write(render(report, view))

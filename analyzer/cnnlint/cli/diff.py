@@ -44,18 +44,18 @@ def command(
 
     Neither model is run. Exit codes: 0 done, 1 B grew by more than --max-growth allows, 2 a model cannot be read.
     """
-    from cnnlint.difference.diff import diff  # noqa: PLC0415
-    from cnnlint.difference.growth import growth_limit  # noqa: PLC0415
+    from cnnlint.difference.diff import diff
+    from cnnlint.difference.growth import growth_limit
 
     limits = tuple(growth_limit(written) for written in growth)
     report = diff(before, after, limits=limits, inputs=input_shapes(inputs), config=config, isolated=isolated)
     view = view_of_stdout(color)
     if form == "json":
-        from cnnlint.report.json import encode  # noqa: PLC0415
+        from cnnlint.report.json import encode
 
         write(encode(report, view))
     else:
-        from cnnlint.difference.text import render  # noqa: PLC0415
+        from cnnlint.difference.text import render
 
         write(render(report, view, every=every))
     return 0 if all(result.passed for result in report.growth) else 1

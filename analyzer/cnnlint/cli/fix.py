@@ -40,8 +40,8 @@ def command(
     Exit codes: 0 written or nothing to rewrite, 1 --diff shows a rewrite or the proof fails, 2 it cannot be done.
     """
     _refuse(model, output, difference=difference)
-    from cnnlint.compare.writing import write_atomically  # noqa: PLC0415
-    from cnnlint.fixing.fix import fix  # noqa: PLC0415
+    from cnnlint.compare.writing import write_atomically
+    from cnnlint.fixing.fix import fix
 
     codes = tuple(code.strip() for entry in select for code in entry.split(",") if code.strip())
     rewritten, report = fix(model, select=codes, inputs=input_shapes(inputs), config=config, isolated=isolated)
@@ -54,11 +54,11 @@ def command(
             complain(f"{output} is not written: the rewritten model does not compute what {model} does")
     view = view_of_stdout(color)
     if form == "json":
-        from cnnlint.report.json import encode  # noqa: PLC0415
+        from cnnlint.report.json import encode
 
         write(encode(report, view))
     else:
-        from cnnlint.fixing.text import render  # noqa: PLC0415
+        from cnnlint.fixing.text import render
 
         write(render(report, view, difference=difference))
     return 0 if report.written or not report.applied else 1
