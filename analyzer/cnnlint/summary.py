@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.analysis.cost import entries_per_sample, layer_macs, tensor_bytes
+from cnnlint.analysis.cost import layer_macs, sample_mac_formula, tensor_bytes
 from cnnlint.analysis.pattern import pattern
 from cnnlint.context import Context
 from cnnlint.graph.formula import Formula
@@ -104,12 +104,7 @@ def _parameter_formula(layer: Layer) -> Formula | None:
 
 
 def _mac_formula(layer: Layer, batch: Dim) -> Formula | None:
-    formula = layer.mac_formula() if layer.multiplies else None
-    entries = entries_per_sample(layer.output, batch) if formula is not None else None
-    if formula is None or entries is None or entries == 1:
-        return formula
-    terms = tuple((entries, *factors) for factors in formula.terms)
-    return Formula(terms, f"entries of a sample × ({formula.words})")
+    return sample_mac_formula(layer, batch) if layer.multiplies else None
 
 
 def _shared_with(layer: Layer, holders: dict[str, str]) -> str | None:

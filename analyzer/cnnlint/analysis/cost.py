@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cnnlint.graph.dims import quotient
+from cnnlint.graph.dims import product, quotient
+from cnnlint.graph.dtype import storage_bytes
+from cnnlint.graph.formula import Formula
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Opaque
@@ -13,23 +15,31 @@ def entries_per_sample(tensor: Tensor, batch: Dim) -> int | None:
     """Return how many entries of the first axis belong to one sample: 1, or more where windows are batched."""
     if tensor.shape is None:
         return None
-    if not tensor.shape or tensor.shape[0] == batch or batch == 0:
-        return 1
-    if tensor.shape[0] == 1:
+    if not tensor.shape or tensor.shape[0] in (batch, 1) or batch == 0:
         return 1
     ratio = quotient(tensor.shape[0], batch)
     return ratio if isinstance(ratio, int) else None
+
+
+def sample_mac_formula(layer: Layer, batch: Dim) -> Formula | None:
+    """Return how the multiply-accumulates of `layer` for one sample are counted; None if they are unknown."""
+    formula = layer.mac_formula()
+    if formula is None or not formula.terms:
+        return formula
+    entries = 1 if layer.counts_sample else entries_per_sample(layer.output, batch)
+    if entries is None:
+        return None
+    if entries == 1:
+        return formula
+    return Formula(tuple((entries, *factors) for factors in formula.terms), f"entries of a sample × ({formula.words})")
 
 
 def layer_macs(layer: Layer, batch: Dim) -> int | None:
     """Return the multiply-accumulates of `layer` for one sample, bias excluded; None if unknown."""
     if not layer.multiplies:
         return 0
-    formula = layer.mac_formula()
-    if formula is None:
-        return None
-    entries = entries_per_sample(layer.output, batch)
-    return None if entries is None else formula.value * entries
+    formula = sample_mac_formula(layer, batch)
+    return None if formula is None else formula.value
 
 
 def total_macs(graph: Graph) -> int | None:
@@ -57,7 +67,12 @@ def weight_bytes(graph: Graph) -> int | None:
 def tensor_bytes(tensor: Tensor, batch: Dim) -> int | None:
     """Return the bytes of `tensor` for one sample; None if unknown."""
     entries, nbytes = entries_per_sample(tensor, batch), tensor.sample_bytes
-    return None if entries is None or nbytes is None else entries * nbytes
+    if entries is not None and nbytes is not None:
+        return entries * nbytes
+    # the batch may stand behind the steps of a sequence, or be absent from what no input has a part in
+    whole = None if tensor.shape is None else product(tensor.shape)
+    elements = whole if isinstance(whole, int) else quotient(whole, batch)
+    return storage_bytes(tensor.dtype, elements) if isinstance(elements, int) else None
 
 
 def peak_activation_bytes(graph: Graph) -> int | None:

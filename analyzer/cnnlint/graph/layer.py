@@ -48,6 +48,9 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
     multiplies: ClassVar[bool] = False
     """Whether layers of this kind do multiply-accumulates that count."""
 
+    counts_sample: ClassVar[bool] = False
+    """Whether `mac_formula` is of a whole sample, and not of one entry of the first axis."""
+
     @property
     def kind(self) -> str:
         """The kind's name: "Conv", "Dense", ..."""

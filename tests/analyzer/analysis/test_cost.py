@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
-from onnx import parser
+from onnx import numpy_helper, parser
 
 from cnnlint.analysis.cost import peak_activation_bytes
 from cnnlint.context import Context
@@ -12,8 +13,10 @@ from cnnlint.graph.graph import Graph
 from networks import graph_of
 
 
-def raised(text: str) -> Graph:
+def raised(text: str, **weights: tuple[int, ...]) -> Graph:
     model: onnx.ModelProto = parser.parse_model('<ir_version: 8, opset_import: ["" : 17]>' + text)
+    for name, shape in weights.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.ones(shape, np.float32), name))
     return load_onnx_bytes(model.SerializeToString())
 
 
@@ -46,3 +49,16 @@ def test_macs_of_a_fixed_batch_are_those_of_one_sample() -> None:
         for batch in (1, 8)
     )
     assert Context(single).macs == Context(eight).macs == 6 * 6 * 4 * 27
+
+
+def test_a_recurrent_layer_costs_each_gate_at_each_step() -> None:
+    graph = raised(
+        """agraph (float[N,18,8] x) => (float[18,2,N,16] y) {
+            t = Transpose<perm = [1, 0, 2]>(x)
+            y = LSTM<hidden_size = 16, direction = "bidirectional">(t, w, r) }""",
+        w=(2, 64, 8),
+        r=(2, 64, 16),
+    )
+    # two directions, 18 steps, four gates of 16 units on 8 features and 16 units
+    assert Context(graph).macs == 2 * 18 * 4 * 16 * (8 + 16)
+    assert peak_activation_bytes(graph) is not None

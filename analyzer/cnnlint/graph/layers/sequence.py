@@ -29,6 +29,7 @@ class Recurrent(Layer, frozen=True, kw_only=True, eq=False):
     shapes: tuple[Shape | None, ...]
 
     multiplies: ClassVar[bool] = True
+    counts_sample: ClassVar[bool] = True
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return what the source says."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering, full_rank
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows, Value
+from cnnlint.frontends.onnx.records import TensorRecord
 from cnnlint.frontends.raising.view import View
 from cnnlint.graph.dims import product, quotient
 from cnnlint.graph.layers import Add, Concat, Elementwise, Multiply, Reshape
@@ -93,6 +94,8 @@ def _folded(function: str, constants: list[Constant]) -> Constant:
     shapes = [constant.shape for constant in constants if constant.shape is not None]
     shape = broadcast(*shapes) if len(shapes) == len(constants) else None
     records = tuple({record.name: record for constant in constants for record in constant.records}.values())
+    if function == "where":
+        return _chosen(constants, shape, records)
     rule = _ARITHMETIC.get(function)
     values: tuple[Dim | float, ...] | None = None
     lists = [constant.values for constant in constants if constant.values is not None]
@@ -104,6 +107,15 @@ def _folded(function: str, constants: list[Constant]) -> Constant:
             values = tuple(rule(one, other) for one, other in pairs)
     dtype = "bool" if function in BOOLEAN else constants[0].dtype
     return Constant(shape, dtype, records, values)
+
+
+def _chosen(constants: list[Constant], shape: Shape | None, records: tuple[TensorRecord, ...]) -> Constant:
+    """Return Where of three constants; of vectors of one length it is known."""
+    lists = [constant.values for constant in constants if constant.values is not None]
+    values = None
+    if len(lists) == 3 and len({len(items) for items in lists}) == 1 and None not in lists[0]:
+        values = tuple(one if condition else other for condition, one, other in zip(*lists, strict=True))
+    return Constant(shape, constants[1].dtype, records, values)
 
 
 Element = Dim | float
