@@ -1,0 +1,224 @@
+"""The work of a lint grows with the layers and no faster: operations of the interpreter are counted, not seconds."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import cnnlint
+from cnnlint.frontends.onnx.source import Memory
+
+FEW = 60
+"""Blocks in the smallest network; the others have two and four times as many."""
+
+Network = tuple[list[onnx.NodeProto], list[onnx.TensorProto], list[str]]
+
+
+def conv(name: str, tensor: str, channels: int = 4) -> tuple[onnx.NodeProto, list[onnx.TensorProto]]:
+    kernel = numpy_helper.from_array(np.ones((channels, channels, 3, 3), np.float32), f"{name}.kernel")
+    node = helper.make_node("Conv", [tensor, kernel.name], [name], name=name, pads=[1, 1, 1, 1])
+    return node, [kernel]
+
+
+def chain(blocks: int) -> Network:
+    nodes, weights, tensor = [], [], "image"
+    for index in range(blocks):
+        node, kernels = conv(f"conv{index}", tensor)
+        tensor = f"relu{index}"
+        nodes += [node, helper.make_node("Relu", [node.output[0]], [tensor])]
+        weights += kernels
+    return nodes, weights, [tensor]
+
+
+def branches(blocks: int) -> Network:
+    nodes, weights = [], []
+    for index in range(blocks):
+        node, kernels = conv(f"conv{index}", "image")
+        nodes += [node, helper.make_node("Relu", [node.output[0]], [f"relu{index}"])]
+        weights += kernels
+    nodes.append(helper.make_node("Concat", [f"relu{index}" for index in range(blocks)], ["all"], axis=1))
+    return nodes, weights, ["all"]
+
+
+def residual(blocks: int) -> Network:
+    nodes, weights, tensor = [], [], "image"
+    for index in range(blocks):
+        node, kernels = conv(f"conv{index}", tensor)
+        relu = helper.make_node("Relu", [node.output[0]], [f"relu{index}"])
+        nodes += [node, relu, helper.make_node("Add", [relu.output[0], tensor], [f"sum{index}"])]
+        weights += kernels
+        tensor = f"sum{index}"
+    return nodes, weights, [tensor]
+
+
+def outputs(blocks: int) -> Network:
+    nodes, weights, _ = chain(blocks)
+    return nodes, weights, [f"relu{index}" for index in range(blocks)]
+
+
+def normalised(blocks: int) -> Network:
+    """Every block is a finding: its normalisation could be folded into the convolution."""
+    nodes, weights, tensor = [], [], "image"
+    for index in range(blocks):
+        node, kernels = conv(f"conv{index}", tensor)
+        facts = [numpy_helper.from_array(np.ones(4, np.float32), f"norm{index}.{role}") for role in "abcd"]
+        norm = helper.make_node("BatchNormalization", [node.output[0], *(w.name for w in facts)], [f"norm{index}"])
+        tensor = f"relu{index}"
+        nodes += [node, norm, helper.make_node("Relu", [f"norm{index}"], [tensor])]
+        weights += [*kernels, *facts]
+    return nodes, weights, [tensor]
+
+
+def spelled_out(blocks: int) -> Network:
+    """Instance normalisations in nine nodes each."""
+    nodes, weights, tensor = [], [], "image"
+    for index in range(blocks):
+        node, kernels = conv(f"conv{index}", tensor)
+        for role, value in (("gamma", np.ones((1, 4, 1, 1))), ("beta", np.ones((1, 4, 1, 1))), ("eps", np.array(1e-5))):
+            weights.append(numpy_helper.from_array(value.astype(np.float32), f"{role}{index}"))
+        steps = (
+            ("ReduceMean", ["conv"], "mean"), ("Sub", ["conv", "mean"], "centred"),
+            ("Mul", ["centred", "centred"], "square"), ("ReduceMean", ["square"], "variance"),
+            ("Add", ["variance", "eps"], "safe"), ("Sqrt", ["safe"], "root"), ("Div", ["centred", "root"], "unit"),
+            ("Mul", ["unit", "gamma"], "scaled"), ("Add", ["scaled", "beta"], "out"),
+        )  # fmt: skip
+        nodes.append(node)
+        for operator, names, made in steps:
+            along = {"axes": [2, 3]} if operator == "ReduceMean" else {}
+            nodes.append(helper.make_node(operator, [f"{n}{index}" for n in names], [f"{made}{index}"], **along))
+        weights += kernels
+        tensor = f"out{index}"
+    return nodes, weights, [tensor]
+
+
+def transposed(blocks: int) -> Network:
+    """Channels last between the convolutions, as some converters leave it."""
+    nodes, weights, tensor = [], [], "image"
+    for index in range(blocks):
+        node, kernels = conv(f"conv{index}", tensor)
+        there = helper.make_node("Transpose", [node.output[0]], [f"there{index}"], perm=[0, 2, 3, 1])
+        back = helper.make_node("Transpose", [f"there{index}"], [f"back{index}"], perm=[0, 3, 1, 2])
+        nodes += [node, there, back]
+        weights += kernels
+        tensor = f"back{index}"
+    return nodes, weights, [tensor]
+
+
+def one_name(blocks: int) -> Network:
+    """Every node has the same name."""
+    nodes, weights, ends = chain(blocks)
+    for node in nodes:
+        node.name = "node"
+    return nodes, weights, ends
+
+
+def save(network: Network, path: Path) -> str:
+    nodes, weights, ends = network
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 4, 16, 16])
+    graph = helper.make_graph(
+        nodes,
+        "network",
+        [image],
+        [helper.make_tensor_value_info(end, TensorProto.FLOAT, None) for end in ends],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return str(path)
+
+
+def operations(work: Callable[[], object]) -> int:
+    """Return how many instructions of the interpreter `work` takes, in all functions that it calls."""
+    count = 0
+
+    def trace(frame, event, _argument):
+        nonlocal count
+        if event == "call":
+            frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        elif event == "opcode":
+            count += 1
+        return trace
+
+    before = sys.gettrace()
+    gc.collect()
+    gc.disable()  # a collection runs finalizers, whose instructions are not of this work
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+        gc.enable()
+    return count
+
+
+def growth(counts: list[int]) -> float:
+    """Return how much more each of the last blocks takes than each of the first; 1 where cost is linear."""
+    few, some, many = counts
+    return (many - some) / 2 / (some - few)
+
+
+NETWORKS = (chain, branches, residual, outputs, normalised, spelled_out, transposed, one_name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_lint_and_its_report_grow_with_the_layers(network, tmp_path):
+    paths = [save(network(blocks), tmp_path / f"{blocks}.onnx") for blocks in (FEW, 2 * FEW, 4 * FEW)]
+
+    def work(path: str) -> str:
+        report = cnnlint.lint(path, static=True, isolated=True)
+        assert report.models[0].error is None
+        return str(report)
+
+    work(paths[0])  # modules are imported and caches filled
+    assert growth([operations(lambda path=path: work(path)) for path in paths]) < 1.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [chain, branches, residual, normalised])
+def test_a_summary_grows_with_the_layers(network, tmp_path):
+    paths = [save(network(blocks), tmp_path / f"{blocks}.onnx") for blocks in (20, 40, 80)]
+
+    def work(path: str) -> str:
+        return str(cnnlint.summarize(path))
+
+    work(paths[0])
+    assert growth([operations(lambda path=path: work(path)) for path in paths]) < 1.1
+
+
+def test_reading_a_graph_asks_for_each_byte_a_bounded_number_of_times(tmp_path, monkeypatch):
+    asked = 0
+    plain = Memory.read
+
+    def counted(self, offset, length):
+        nonlocal asked
+        asked += 1
+        return plain(self, offset, length)
+
+    monkeypatch.setattr(Memory, "read", counted)
+    counts = []
+    for blocks in (FEW, 2 * FEW, 4 * FEW):
+        asked = 0
+        cnnlint.load(onnx.load(save(chain(blocks), tmp_path / "model.onnx")))
+        counts.append(asked)
+    assert counts[0] > 0
+    assert growth(counts) < 1.05
+
+
+def test_the_count_tells_quadratic_work_from_linear_work():
+    def quadratic(size: int) -> Callable[[], object]:
+        return lambda: [sum(1 for _ in range(index)) for index in range(size)]
+
+    def linear(size: int) -> Callable[[], object]:
+        return lambda: [index for index in range(size) if index % 2]
+
+    sizes = (100, 200, 400)
+    assert growth([operations(quadratic(size)) for size in sizes]) > 1.8
+    assert growth([operations(linear(size)) for size in sizes]) == pytest.approx(1, abs=0.05)
