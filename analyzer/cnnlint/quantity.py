@@ -59,7 +59,7 @@ def format_amount(amount: float, unit: Unit) -> str:
     """Return `amount` in full: "138,357,544", "553,430,176 bytes", "74.3 %"."""
     match unit:
         case "share":
-            return f"{amount:.1%}".replace("%", " %")
+            return f"{amount:.1%}"
         case "bytes":
             return f"{amount:,} bytes"
         case "count":

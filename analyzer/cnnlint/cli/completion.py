@@ -13,13 +13,13 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    r"""Print the completion script of SHELL.
+    """Print the completion script of SHELL.
 
     \b
     bash   put  eval "$(cnnlint completion bash)"  into ~/.bashrc
     zsh    put  eval "$(cnnlint completion zsh)"  into ~/.zshrc, after compinit
     fish   cnnlint completion fish > ~/.config/fish/completions/cnnlint.fish
-    """
+    """  # noqa: D301 - click wants the control character itself
     from click.shell_completion import get_completion_class
 
     completion = get_completion_class(shell)

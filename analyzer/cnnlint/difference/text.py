@@ -66,7 +66,7 @@ def _signed(number: float) -> str:
 
 
 def _percent(share: float, digits: int) -> str:
-    return f" ({100 * share:+.{digits}f} %)".replace("-", "−")
+    return f" ({share:+.{digits}%})".replace("-", "−")
 
 
 def _layers(report: DiffReport, view: View, *, every: bool) -> Iterator[str]:

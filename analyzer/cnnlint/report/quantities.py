@@ -23,8 +23,8 @@ def size(nbytes: float | None) -> str:
 
 
 def share(fraction: float) -> str:
-    """Return a fraction as per cent: "73.9 %"."""
-    return f"{100 * fraction:.1f} %"
+    """Return a fraction as per cent: "73.9%"."""
+    return f"{fraction:.1%}"
 
 
 def extents(shape: Shape | None) -> str:

@@ -39,7 +39,7 @@ warning[FC001] flatten-before-dense: fc1 holds 102,764,544 of 138,357,544 parame
 budgets
   OVER  parameters          138,357,544 of     5,000,000  133,357,544 over (27.7 × the limit)
         The phone has room for 20 MB.
-  kept  share of one layer       74.3 % of        80.0 %  5.7 % left
+  kept  share of one layer        74.3% of         80.0%  5.7% left
   FAIL  MACs per sample         unknown of 1,000,000,000  custom_1 is opaque
 
    = note: Run time checks were left out: --static.
