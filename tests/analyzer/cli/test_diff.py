@@ -28,7 +28,7 @@ def test_growth_beyond_the_budget_gives_1(tmp_path: Path) -> None:
     assert diff(*pair(tmp_path), "--max-growth", "params=38").exit_code == 0
     over = diff(*pair(tmp_path), "--max-growth", "params=23%", "--max-growth", "layers=0")
     assert over.exit_code == 1
-    assert "over: params +38 (+23.46 %), allowed 23%" in over.output
+    assert "over: params +38 (+23.46%), allowed 23%" in over.output
     assert "kept: layers" in over.output
 
 
