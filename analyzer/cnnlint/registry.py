@@ -110,7 +110,10 @@ def load_rules(files: Iterable[Path] = (), *, path: Sequence[str] | None = None)
     if not rules:
         raise RuleError("no rules found", remedy="reinstall cnnlint: python -m pip install --force-reinstall cnnlint")
     for file in files:
-        _collect(_rules_of([_run_file(file)], str(file)), str(file), rules, origins)
+        local = list(_rules_of([_run_file(file)], str(file)))
+        if not local:
+            raise RuleError(f"{file}: there is no rule in this file", remedy="a rule is a class with a code")
+        _collect(local, str(file), rules, origins)
     _collect(_rules_of([housekeeping], "cnnlint"), "cnnlint", rules, origins)
     return RuleSet(tuple(rules[code] for code in sorted(rules)), origins)
 
@@ -188,7 +191,7 @@ def _flaw(rule: type[Rule]) -> str | None:
     if issubclass(rule, PatternRule) and not isinstance(getattr(rule, "pattern", None), (Chain, Op)):
         return "has no pattern of layers"
     if issubclass(rule, LayerRule) and "kinds" not in members:
-        return "names no kinds of layer"
+        return "names no kinds of layer, as in kinds = (Conv,)"
     if not issubclass(rule, HousekeepingRule) and "check" not in members:
         return "has no check"
     return None

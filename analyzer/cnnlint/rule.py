@@ -62,9 +62,10 @@ class RuleMeta(msgspec.StructMeta):
 
     def __new__(
         cls,
-        name: str,
+        class_name: str,
         bases: tuple[type, ...],
         namespace: dict[str, Any],
+        /,
         *,
         code: str = "",
         severity: Severity = Severity.WARNING,
@@ -73,14 +74,16 @@ class RuleMeta(msgspec.StructMeta):
         **settings: Any,
     ) -> RuleMeta:
         """Make the class; its options are fields, frozen and spelled in kebab case outside Python."""
+        if "name" in settings:
+            raise RuleError(f"rule {class_name}: its name is that of its class, {_kebab(class_name)}, and is not given")
         settings = {"frozen": True, "kw_only": True, "rename": "kebab", **settings}
-        made = super().__new__(cls, name, bases, namespace, **settings)
+        made = super().__new__(cls, class_name, bases, namespace, **settings)
         if code:
             if not CODE.fullmatch(code):
-                raise RuleError(f"rule {name}: {code!r} is not a family of letters and three digits, as in FC001")
+                raise RuleError(f"rule {class_name}: {code!r} is not a family of letters and three digits, as in FC001")
             identity = {
                 "code": code,
-                "name": _kebab(name),
+                "name": _kebab(class_name),
                 "severity": severity,
                 "confidence": confidence,
                 "reads_values": reads_values,

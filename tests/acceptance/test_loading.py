@@ -75,6 +75,8 @@ def test_keras_files_are_read_without_tensorflow_and_keras(tmp_path: Path) -> No
 
 
 def test_findings_do_not_depend_on_the_format() -> None:
-    reports = lint_json(*(MODELS / f"seed_cnn.{suffix}" for suffix in ("keras", "h5", "onnx")), "--isolated", "--static")
+    reports = lint_json(
+        *(MODELS / f"seed_cnn.{suffix}" for suffix in ("keras", "h5", "onnx")), "--isolated", "--static"
+    )
     told = [[(found["code"], found["message"], found["layers"]) for found in each["findings"]] for each in reports]
     assert told[0] == told[1] == told[2] != []

@@ -1,0 +1,92 @@
+"""What a program reads of a lint."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from acceptance.command import MODELS, ROOT, SEED, VGG, cnnlint, lint_json
+
+FINDING = {
+    "code", "name", "severity", "confidence", "layers", "message", "evidence", "suggestion", "savings", "fingerprint",
+}  # fmt: skip
+MODEL = {"path", "format", "parameters", "macs", "weight_bytes", "peak_activation_bytes", "findings", "error"}
+FIXTURES = sorted(MODELS.glob("*.onnx")) + sorted(MODELS.glob("*.keras"))
+
+
+@pytest.fixture(scope="module")
+def models() -> list[dict[str, Any]]:
+    return lint_json(*FIXTURES, "--isolated", "--static", "--pedantic")
+
+
+def test_the_documented_keys_are_there(models: list[dict[str, Any]]) -> None:
+    for model in models:
+        assert set(model) >= MODEL
+        for finding in model["findings"]:
+            assert set(finding) >= FINDING
+            assert finding["severity"] in {"error", "warning", "info"}
+            assert finding["confidence"] in {"exact", "heuristic", "opinion"}
+
+
+def test_a_whole_document_fits_the_published_schema() -> None:
+    document = json.loads(cnnlint(SEED, VGG, "nowhere.onnx", "--isolated", "--format", "json").stdout)
+    schema = json.loads((ROOT / "docs" / "schema" / "lint.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, schema)
+    assert document["schema"] == 1
+
+
+def test_whole_numbers_in_a_message_stand_in_the_evidence_or_are_the_shapes_of_layers(
+    models: list[dict[str, Any]],
+) -> None:
+    """Every number with a thousands separator is exact evidence, of the finding or of the model."""
+    for model in models:
+        for finding in model["findings"]:
+            known = {*finding["evidence"].values(), model["parameters"], model["macs"], model["weight_bytes"]}
+            for number in re.findall(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?![\d.]| [kMGT]\b)", finding["message"]):
+                assert int(number.replace(",", "")) in known, (finding["message"], finding["evidence"])
+
+
+def test_messages_are_one_sentence_said_in_one_breath(models: list[dict[str, Any]]) -> None:
+    messages = [finding["message"] for model in models for finding in model["findings"]]
+    assert len(messages) > 20
+    for message in messages:
+        assert message.endswith("."), message
+        assert ". " not in message, message
+        assert "\n" not in message
+        assert len(message.split()) <= 45, message
+
+
+def test_fingerprints_tell_findings_apart_and_hold_no_number_of_the_model(tmp_path: Path) -> None:
+    (found,) = lint_json(VGG, "--isolated", "--static")
+    prints = [finding["fingerprint"] for finding in found["findings"]]
+    assert len(prints) == len(set(prints)) > 1
+    (tmp_path / "cnnlint.toml").write_text("[severity]\nFC001 = 'error'\n", encoding="utf-8")
+    (graver,) = lint_json(VGG, "--config", tmp_path / "cnnlint.toml", "--static")
+    assert {finding["fingerprint"] for finding in graver["findings"]} == set(prints)
+
+
+def test_the_flattened_head_of_the_vgg_style_network_is_found_with_its_numbers() -> None:
+    (found,) = lint_json(VGG, "--isolated", "--select", "FC001")
+    (finding,) = found["findings"]
+    held, total, after = 256 * 64 + 64, 25_914, 16 * 64 + 64
+    assert found["parameters"] == total
+    assert finding["layers"] == ["fc1"]
+    assert finding["evidence"]["parameters"] == held
+    assert finding["evidence"]["parameters_after"] == after
+    assert finding["evidence"]["share"] == pytest.approx(held / total)
+    assert finding["savings"]["parameters"] == held - after
+    assert f"{held:,} of {total:,}" in finding["message"]
+    assert "GlobalAveragePooling2D" in finding["suggestion"]
+
+
+def test_the_rewrite_is_proved_on_the_users_model() -> None:
+    (found,) = lint_json(VGG, "--isolated", "--select", "FC002")
+    (finding,) = found["findings"]
+    assert finding["proof"]["equivalent"]
+    assert 0 < finding["proof"]["max_abs_error"] < 1e-3
+    assert len(finding["proof"]["tensors"]) == 2, "the probabilities and what stands before the softmax"
