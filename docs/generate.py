@@ -15,14 +15,21 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from cnnlint.compare.conversion import ConversionReport
+from cnnlint.compare.records import ComparisonReport
 from cnnlint.config.json_schema import config_schema
+from cnnlint.difference.records import DiffReport
+from cnnlint.fixing.records import FixReport
 from cnnlint.registry import load_rules
 from cnnlint.report.rule_page import index, page
-from cnnlint.report.schema import DOCUMENTS, json_schema
+from cnnlint.report.schema import DOCUMENTS, schema_of
 from cnnlint.rule import Rule
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
+
+PAIRS = {"convert": ConversionReport, "compare": ComparisonReport, "diff": DiffReport, "fix": FixReport}
+"""The records behind the JSON of commands about two models."""
 
 BLOCK = re.compile(
     r"^<!-- (?:run: (?P<command>[^\n]+)|(?P<rules>rules)) -->\n(?P<text>.*?)^<!-- end -->\n",
@@ -52,8 +59,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield Path("rules/README.md"), INTRODUCTION + index(rules)
     for rule in rules:
         yield Path(f"rules/{rule.code}.md"), page(rule)
-    for document in DOCUMENTS:
-        schema = json.dumps(json_schema(document), indent=2, ensure_ascii=False)
+    for document, record in {**DOCUMENTS, **PAIRS}.items():
+        schema = json.dumps(schema_of(document, record), indent=2, ensure_ascii=False)
         yield Path(f"schema/{document}.schema.json"), f"{schema}\n"
     yield Path("schema/config.schema.json"), f"{json.dumps(config_schema(rules), indent=2, ensure_ascii=False)}\n"
 

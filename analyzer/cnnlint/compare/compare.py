@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint import __version__
@@ -15,14 +16,16 @@ from cnnlint.compare.layout import channels_first, like
 from cnnlint.compare.origins import origins
 from cnnlint.compare.pairing import LayerPair, pair_layers
 from cnnlint.compare.records import ComparisonReport, Origin, ValueRow, Verdict
+from cnnlint.errors import RuntimeCheckError
 from cnnlint.graph.layers import Activation
 from cnnlint.rewrite.prove import TOLERANCES
+from cnnlint.runtime.inputs import BATCH
 from cnnlint.runtime.probe import COSTLY, SEED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from cnnlint.compare.side import Port, Side, Values
+    from cnnlint.compare.side import Port, Side
 
 SCALES = (1.0, 1000.0)
 """Standard normal inputs, then ones so large that a clip at 6 is reached even behind a rescaling of pixels to ±1."""
@@ -55,6 +58,19 @@ def usual_tolerance(before: Side, after: Side) -> float:
     return max(known, default=TOLERANCES["float32"])
 
 
+Feeds = tuple[Feed, ...]
+
+Measured = tuple[Error, tuple[int, ...]]
+"""How far two tensors are apart, and the shape of the first."""
+
+
+class _Run(Struct, frozen=True, eq=False):
+    """What one run of both models showed, of each output and of the layers that could be seen in both."""
+
+    outputs: list[Measured]
+    layers: dict[str, Measured]
+
+
 class _Comparison:
     def __init__(self, before: Side, after: Side, tolerance: float, seed: int) -> None:
         self.before, self.after = before, after
@@ -68,7 +84,7 @@ class _Comparison:
         costly = cost > COSTLY
         narrow = self.tolerance > TOLERANCES["float32"]  # half precision, where large values overflow
         scales = SCALES[:1] if costly or narrow else SCALES
-        feeds, problems = agree(self.before, self.after, **({"batch": 1} if costly else {}))
+        feeds, problems = agree(self.before, self.after, batch=1 if costly else BATCH)
         ports = pair_ports(self.before.outputs, self.after.outputs)
         if ports is None:
             counts = [len(side.outputs) for side in (self.before, self.after)]
@@ -77,8 +93,11 @@ class _Comparison:
             return self._report(equal=False, interface=problems)
         self.heads = {head.left.name for head in self._before_last_activation()}
         watched = [pair for pair in self.pairs if layers or pair.left.name in self.heads]
-        runs = [self._run(feeds, watched, *run) for run in enumerate(scales)]
-        outputs = tuple(self._outputs(ports, runs))
+        feeds, runs = self._runs(feeds, ports, watched, scales)
+        outputs = tuple(
+            self._judged(left.name, right.name, "Output", [run.outputs[index] for run in runs])
+            for index, (left, right) in enumerate(ports)
+        )
         rows = {pair.left.name: self._row(pair, runs) for pair in watched}
         outputs += tuple(
             replace(row, note="before the last activation")
@@ -121,13 +140,38 @@ class _Comparison:
             origins=origins,
         )
 
+    def _runs(
+        self, feeds: Feeds, ports: list[tuple[Port, Port]], watched: list[LayerPair], scales: tuple[float, ...]
+    ) -> tuple[Feeds, list[_Run]]:
+        """Return the runs, and what was fed: one sample where a model that leaves its batch open takes no more."""
+        try:
+            return feeds, [self._run(feeds, ports, watched, *run) for run in enumerate(scales)]
+        except RuntimeCheckError:
+            alone, _ = agree(self.before, self.after, batch=1)
+            if alone == feeds:
+                raise
+            return alone, [self._run(alone, ports, watched, *run) for run in enumerate(scales)]
+
     def _run(
-        self, feeds: tuple[Feed, ...], watched: Sequence[LayerPair], number: int, scale: float
-    ) -> tuple[Values, Values]:
+        self, feeds: Feeds, ports: list[tuple[Port, Port]], watched: list[LayerPair], number: int, scale: float
+    ) -> _Run:
+        """Run both models once; of all tensors, only how far they are apart is kept."""
         given = draw(feeds, self.seed + number, scale)
-        left = self.before.run(given[0], {pair.ahead.name for pair in watched})
-        right = self.after.run(given[1], {pair.behind.name for pair in watched})
-        return left, right
+        seen = [pair for pair in watched if not pair.is_view]
+        left = self.before.run(given[0], {pair.ahead.name for pair in seen})
+        right = self.after.run(given[1], {pair.behind.name for pair in seen})
+        outputs, layers = list[Measured](), dict[str, Measured]()
+        for index, (one, other) in enumerate(ports):
+            expected = channels_first(left.outputs[index], one.canonical)
+            actual = right.outputs[self.after.outputs.index(other)]
+            outputs.append(nearest(expected, like(actual, other.canonical, expected)))
+        for pair in seen:
+            values = left.layers.get(pair.ahead.name, ()), right.layers.get(pair.behind.name, ())
+            if values[0] and values[1]:
+                expected = [form for value in values[0] for form in channels_first(value, pair.ahead.output.shape)]
+                forms = [form for value in values[1] for form in like(value, pair.behind.output.shape, expected)]
+                layers[pair.left.name] = nearest(expected, forms)
+        return _Run(outputs, layers)
 
     def _before_last_activation(self) -> Iterator[LayerPair]:
         """Yield the pairs whose values go into an activation and nowhere else: a softmax hides what goes into it."""
@@ -146,41 +190,22 @@ class _Comparison:
                 if left.dtype != right.dtype:
                     yield f"{what} {left.name} is {left.dtype} in the first model and {right.dtype} in the second"
 
-    def _outputs(self, ports: list[tuple[Port, Port]], runs: list[tuple[Values, Values]]) -> Iterator[ValueRow]:
-        for index, (left, right) in enumerate(ports):
-            place = self.after.outputs.index(right)
-            found = list[tuple[Error, tuple[int, ...]]]()
-            for one, two in runs:
-                expected = channels_first(one.outputs[index], left.canonical)
-                found.append(nearest(expected, like(two.outputs[place], right.canonical, expected)))
-            yield self._judged(left.name, right.name, "Output", found)
-
-    def _row(self, pair: LayerPair, runs: list[tuple[Values, Values]]) -> ValueRow:
+    def _row(self, pair: LayerPair, runs: list[_Run]) -> ValueRow:
         names = pair.left.name, pair.right.name, pair.left.kind
         if pair.is_view:
             return _empty(*names, verdict="view")
-        found = list[tuple[Error, tuple[int, ...]]]()
-        for one, two in runs:
-            left, right = one.layers.get(pair.ahead.name), two.layers.get(pair.behind.name)
-            if not left or not right:
-                return _empty(*names, verdict="unseen", note=_unseen(pair, left_is_missing=not left))
-            expected = [form for value in left for form in channels_first(value, pair.ahead.output.shape)]
-            actual = [form for value in right for form in like(value, pair.behind.output.shape, expected)]
-            found.append(nearest(expected, actual))
-        return self._judged(*names, found, pair.note)
+        found = [run.layers[pair.left.name] for run in runs if pair.left.name in run.layers]
+        return self._judged(*names, found, pair.note) if found else _empty(*names, verdict="unseen")
 
-    def _judged(
-        self, before: str, after: str, kind: str, found: list[tuple[Error, tuple[int, ...]]], note: str = ""
-    ) -> ValueRow:
+    def _judged(self, before: str, after: str, kind: str, found: list[Measured], note: str = "") -> ValueRow:
         worst, shape = max(found, key=lambda entry: entry[0])
-        finite = isfinite(worst.relative)
         return ValueRow(
             before=before,
             after=after,
             kind=kind,
             shape=shape,
             max_abs_error=worst.absolute if isfinite(worst.absolute) else None,
-            max_rel_error=worst.relative if finite else None,
+            max_rel_error=worst.relative if isfinite(worst.relative) else None,
             verdict="equal" if worst.relative <= self.tolerance else "differs",
             note="; ".join(part for part in (note, worst.note) if part),
         )
@@ -198,9 +223,5 @@ class _Comparison:
                 yield _empty("", layer.name, layer.kind, verdict="unmatched")
 
 
-def _unseen(pair: LayerPair, *, left_is_missing: bool) -> str:
-    return f"what {pair.ahead.name if left_is_missing else pair.behind.name} makes cannot be seen"
-
-
-def _empty(before: str, after: str, kind: str, *, verdict: Verdict, note: str = "") -> ValueRow:
-    return ValueRow(before=before, after=after, kind=kind, verdict=verdict, note=note)
+def _empty(before: str, after: str, kind: str, *, verdict: Verdict) -> ValueRow:
+    return ValueRow(before=before, after=after, kind=kind, verdict=verdict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from cnnlint.errors import ConfigError
 from cnnlint.models import path_of, program_of, raise_model
 
 if TYPE_CHECKING:
@@ -24,10 +25,13 @@ def open_side(model: Model, inputs: Mapping[str, Shape] | None = None) -> Side:
 
     Raises:
         ModelError: It cannot be read.
+        ConfigError: It is remote.
         MissingExtraError: It is a Keras model or a SavedModel, and TensorFlow is not installed.
         ConversionError: It holds code that is not run.
     """
     path = path_of(model)
+    if "://" in path:
+        raise ConfigError("a remote model is not downloaded to be run", path=path, remedy="download it first")
     if not isinstance(model, str | os.PathLike) and hasattr(model, "layers"):
         from cnnlint.compare.keras_side import KerasSide
 

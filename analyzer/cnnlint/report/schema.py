@@ -16,9 +16,14 @@ DOCUMENTS: dict[str, type[LintReport | SummaryReport]] = {"lint": LintReport, "s
 
 def json_schema(document: str) -> dict[str, Any]:
     """Return the JSON Schema of `document`, one of DOCUMENTS."""
-    (reference,), definitions = msgspec.json.schema_components([DOCUMENTS[document]], ref_template="#/$defs/{name}")
+    return schema_of(document, DOCUMENTS[document])
+
+
+def schema_of(document: str, record: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the JSON Schema of what `record` becomes, which has a field `schema`, under the name `document`."""
+    (reference,), definitions = msgspec.json.schema_components([record], ref_template="#/$defs/{name}")
     defs: dict[str, Any] = {name: _required(definition) for name, definition in sorted(definitions.items())}
-    defs[DOCUMENTS[document].__name__]["properties"]["schema"]["const"] = SCHEMA
+    defs[record.__name__]["properties"]["schema"]["const"] = SCHEMA
     schema: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"cnnlint-{document}-{SCHEMA}",

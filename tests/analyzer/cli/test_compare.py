@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import onnx
 from click.testing import CliRunner, Result
@@ -12,7 +13,9 @@ from onnx import numpy_helper
 
 from analyzer.cli.commandline import MODELS, cnnlint
 from cnnlint.cli.commands import commands
+from cnnlint.compare.records import ComparisonReport
 from cnnlint.convert.toolchain import quiet, toolchain
+from cnnlint.report.schema import schema_of
 from networks import write
 
 SEED = MODELS / "seed_cnn.onnx"
@@ -68,6 +71,7 @@ def test_the_tolerance_and_the_seed_are_heeded(tmp_path: Path) -> None:
     path = faulty(tmp_path / "faulty.onnx")
     assert compare(SEED, path, "--tolerance", "100").exit_code == 0
     report = json.loads(compare(SEED, SEED, "--seed", "5", "--format", "json").stdout)
+    jsonschema.validate(report, schema_of("compare", ComparisonReport))
     assert report["conditions"][0].endswith("seed 5")
     assert report["tolerance"] == 1e-4
     assert report["equal"]

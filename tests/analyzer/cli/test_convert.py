@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import onnx
 import onnxruntime
@@ -16,7 +17,9 @@ from onnx import numpy_helper
 from analyzer.cli.commandline import MODELS, cnnlint
 from cnnlint import convert as conversion
 from cnnlint.cli.commands import commands
+from cnnlint.compare.conversion import ConversionReport
 from cnnlint.convert.toolchain import quiet, toolchain
+from cnnlint.report.schema import schema_of
 
 KERAS = MODELS / "mobile_style.keras"
 
@@ -45,6 +48,7 @@ def test_what_is_written_computes_what_keras_computes(tmp_path: Path) -> None:
     result = convert(KERAS, "-o", output, "--opset", 13, "--format", "json")
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
+    jsonschema.validate(report, schema_of("convert", ConversionReport))
     proto = onnx.load(output)
     assert {entry.version for entry in proto.opset_import if entry.domain == ""} == {13} == {report["opset"]}
     assert report["schema"] == 1

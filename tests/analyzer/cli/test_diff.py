@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jsonschema
 from click.testing import CliRunner, Result
 
 from analyzer.cli.commandline import MODELS, modules_loaded_by
 from cnnlint.cli.commands import commands
+from cnnlint.difference.records import DiffReport
+from cnnlint.report.schema import schema_of
 from networks import write
 
 SMALL = "INPUT 3x16x16 -> CONV 4 3x3 -> RELU -> GAP -> FC 10"
@@ -40,7 +43,7 @@ def test_differences_alone_give_0(tmp_path: Path) -> None:
 
 def test_the_json_has_every_number(tmp_path: Path) -> None:
     report = json.loads(diff(*pair(tmp_path), "--format", "json").stdout)
-    assert report["schema"] == 1
+    jsonschema.validate(report, schema_of("diff", DiffReport))
     params = next(measure for measure in report["measures"] if measure["quantity"] == "params")
     assert (params["before"], params["after"]) == (162, 200)
     assert {"field": "filters", "before": "4", "after": "5"} in report["layers"][0]["changes"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import onnx
 import onnxruntime
@@ -15,6 +16,8 @@ from onnx import numpy_helper
 from analyzer.cli.commandline import MODELS
 from cnnlint.cli.commands import commands
 from cnnlint.fixing import fix as fixing
+from cnnlint.fixing.records import FixReport
+from cnnlint.report.schema import schema_of
 from networks import write
 
 VGG = MODELS / "vgg_style.onnx"
@@ -91,7 +94,7 @@ def test_a_rewrite_that_changes_the_function_is_not_written(tmp_path: Path, monk
 
 def test_the_json_holds_proof_and_difference(tmp_path: Path) -> None:
     report = json.loads(fix(write(tmp_path / "flat.onnx", FLAT), "--diff", "--format", "json").stdout)
-    assert report["schema"] == 1
+    jsonschema.validate(report, schema_of("fix", FixReport))
     assert [applied["code"] for applied in report["applied"]] == ["FC002"]
     assert report["proof"]["equivalent"]
     assert report["parity"]["equal"]

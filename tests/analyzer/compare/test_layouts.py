@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from cnnlint.compare.compare import compare
 from cnnlint.compare.error import error
@@ -142,3 +142,24 @@ def test_an_error_is_relative_to_the_largest_magnitude(
     expected: list[float], actual: list[float], relative: float
 ) -> None:
     assert error(np.array(expected), np.array(actual)).relative == pytest.approx(relative)
+
+
+def test_a_model_that_takes_one_sample_only_is_fed_one_though_it_declares_an_open_batch() -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "k"], ["c"], name="conv"),
+        helper.make_node("Reshape", ["c", "shape"], ["y"], name="flat"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", 3, 4, 4])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 32])],
+        [
+            numpy_helper.from_array(np.ones((2, 3, 1, 1), np.float32), "k"),
+            numpy_helper.from_array(np.array([1, 32]), "shape"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+    report = compare(side(model), side(model))
+    assert report.equal
+    assert report.conditions[0].startswith("x 1×3×4×4")
