@@ -120,6 +120,7 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
     "missing_data.onnx": (
         onnx_file([CONV], [external("nowhere.bin")]), "the external data file 'nowhere.bin', which holds tensor 'w', is"
     ),
+    "no_place.onnx": (onnx_file([CONV], [external("")]), "tensor 'w' lies in external data, but names no file"),
     "short_data.onnx": (with_data("short.bin"), "which has 100: the file is truncated or belongs to another model"),
     "parent.onnx": (with_data("../outside.bin"), "external data outside the model's folder: '../outside.bin'"),
     "absolute.onnx": (with_data("{outside}"), "external data outside the model's folder"),

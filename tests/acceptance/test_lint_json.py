@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
+from onnx import TensorProto
 
 from acceptance.command import MODELS, ROOT, SEED, VGG, cnnlint, lint_json
+from acceptance.nets import array, model, node, value, write
 
 FINDING = {
     "code", "name", "severity", "confidence", "layers", "message", "evidence", "suggestion", "savings", "fingerprint",
@@ -25,9 +28,9 @@ def models() -> list[dict[str, Any]]:
 
 
 def test_the_documented_keys_are_there(models: list[dict[str, Any]]) -> None:
-    for model in models:
-        assert set(model) >= MODEL
-        for finding in model["findings"]:
+    for found in models:
+        assert set(found) >= MODEL
+        for finding in found["findings"]:
             assert set(finding) >= FINDING
             assert finding["severity"] in {"error", "warning", "info"}
             assert finding["confidence"] in {"exact", "heuristic", "opinion"}
@@ -44,15 +47,15 @@ def test_whole_numbers_in_a_message_stand_in_the_evidence_or_are_the_shapes_of_l
     models: list[dict[str, Any]],
 ) -> None:
     """Every number with a thousands separator is exact evidence, of the finding or of the model."""
-    for model in models:
-        for finding in model["findings"]:
-            known = {*finding["evidence"].values(), model["parameters"], model["macs"], model["weight_bytes"]}
+    for found in models:
+        for finding in found["findings"]:
+            known = {*finding["evidence"].values(), found["parameters"], found["macs"], found["weight_bytes"]}
             for number in re.findall(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?![\d.]| [kMGT]\b)", finding["message"]):
                 assert int(number.replace(",", "")) in known, (finding["message"], finding["evidence"])
 
 
 def test_messages_are_one_sentence_said_in_one_breath(models: list[dict[str, Any]]) -> None:
-    messages = [finding["message"] for model in models for finding in model["findings"]]
+    messages = [finding["message"] for found in models for finding in found["findings"]]
     assert len(messages) > 20
     for message in messages:
         assert message.endswith("."), message
@@ -82,6 +85,27 @@ def test_the_flattened_head_of_the_vgg_style_network_is_found_with_its_numbers()
     assert finding["savings"]["parameters"] == held - after
     assert f"{held:,} of {total:,}" in finding["message"]
     assert "GlobalAveragePooling2D" in finding["suggestion"]
+
+
+def test_a_network_without_convolutions_is_not_told_to_become_one(tmp_path: Path) -> None:
+    nodes = [node("GlobalAveragePool", "x", "a"), node("Flatten", "a", "b"), node("MatMul", "b w", "y", "dense")]
+    path = write(tmp_path / "net.onnx", model(nodes, [array("w", 16, 5)], inputs=[value("x", ["N", 16, 10])]))
+    (found,) = lint_json(path, "--isolated", "--static")
+    assert found["findings"] == []
+
+
+def test_dynamic_quantisation_depends_on_the_batch_and_breaks_nothing(tmp_path: Path) -> None:
+    nodes = [
+        node("DynamicQuantizeLinear", "x", "q s z"),
+        node("ConvInteger", "q w z", "sums", "conv"),
+        node("Cast", "sums", "real", to=TensorProto.FLOAT),
+        node("Mul", "real s", "y"),
+    ]
+    net = model(nodes, [array("w", 4, 3, 3, 3, dtype=np.uint8)], inputs=[value("x", ["N", 3, 12, 12])])
+    (found,) = lint_json(write(tmp_path / "net.onnx", net), "--isolated", "--select", "RT004")
+    (finding,) = found["findings"]
+    assert finding["severity"] == "info"
+    assert "quantised by the range of the whole batch" in finding["message"]
 
 
 def test_the_rewrite_is_proved_on_the_users_model() -> None:

@@ -10,7 +10,7 @@ from cnnlint.analysis.larger import larger_extents, spatial_on
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.graph.graph import Graph
-from cnnlint.graph.layers import Activation, BatchNorm, Dense, Dropout
+from cnnlint.graph.layers import Activation, BatchNorm, Conv, ConvTranspose, Dense, Dropout
 from cnnlint.graph.patterns import Many, Match, Op
 from cnnlint.rewrite.dense_to_conv import dense_to_conv
 from cnnlint.rewrite.editor import Editor
@@ -57,6 +57,9 @@ class DenseAsConvolution(PatternRule, code="FC002", severity=Severity.INFO, conf
             return
         if not any(found.scorer is head.dense[-1] for found in context.heads):
             yield self.skip(first, reason="no output of the network comes straight from it")
+            return
+        if next(graph.of_kind(Conv, ConvTranspose), None) is None:
+            yield self.skip(first, reason="the network has no convolution that it could join")
             return
         kernels = [head.extents, *((1,) * len(head.extents) for _ in head.dense[1:])]
         parameters = sum(dense.parameters for dense in head.dense)
@@ -135,4 +138,5 @@ def _described(head: DenseHead, kernels: list[tuple[int, ...]], channels: int) -
 
 
 def _by(extents: tuple[int, ...]) -> str:
-    return "×".join(map(str, extents))
+    text = "×".join(map(str, extents))
+    return f"{text}-wide" if len(extents) == 1 else text

@@ -71,8 +71,8 @@ class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confid
             yield self.skip(reason="the network gives back a map, where normalisation can do harm")
             return
         yield self.finding(
-            message=f"{depth} layers with kernels lie one behind the other, {convolutions} convolutions among them, and"
-            " none is normalised.",
+            message=f"{depth} layers with kernels lie one behind the other on the longest path, and none of the"
+            f" network's {convolutions} convolutions is normalised.",
             evidence={"depth": depth, "convolutions": convolutions, "min_depth": self.min_depth},
             advice=Advice(
                 text="Put a batch normalisation behind every convolution and drop the convolution's bias, then retrain",

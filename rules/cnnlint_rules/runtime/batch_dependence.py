@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from cnnlint.graph.layer import Layer
 
 
+RANGED = frozenset({"ConvInteger", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "MatMulInteger"})
+"""Operators behind a dynamic quantisation, which takes one range for all samples of a batch."""
+
+QUANTISED = Advice(text="Where samples must not meet, quantise statically, with ranges from calibration data")
+TRAINING = Advice(
+    text="Export the model in inference mode", keras="model(inputs, training=False)", pytorch="model.eval()"
+)
+
+
 class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confidence=Confidence.EXACT):
     """A sample's output depends on the other samples of its batch.
 
@@ -38,7 +47,8 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
     layer that the finding names, the first at which the two runs differ.
 
     ## When not
-    Networks that relate the samples of a batch on purpose, such as contrastive losses inside the graph.
+    Networks that relate the samples of a batch on purpose, such as contrastive losses inside the graph. Dynamic
+    quantisation takes the range of a whole batch by its nature: that is information.
 
     ## References
     - Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3.1: inference uses population statistics, so that
@@ -65,19 +75,18 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
         if not worst:
             return
         layer = _first_difference(probe, batch, other)
-        start = f"; it begins at {layer.name} ({layer.kind})" if layer else ""
-        company = "alone" if other == 1 else "beside another sample"
+        ranged = layer is not None and any(part.op in RANGED for part in layer.origin)
+        why = ", whose input is quantised by the range of the whole batch" if ranged else ""
+        start = f"; that begins at {layer.name} ({layer.kind}){why}" if layer else ""
+        company = f"alone as in a batch of {batch}" if other == 1 else "beside some samples as beside others"
         output = max(worst, key=lambda name: worst[name])
         yield self.finding(
             *((layer,) if layer else ()),
-            message=f"The same sample gives another {output} {company} than in a batch of {batch}: off by"
+            message=f"{output} is not the same for a sample {company}: off by"
             f" {worst[output]:.2g} of the largest value on {run.conditions}{start}.",
             evidence={"relative_error": worst[output], "batch": batch},
-            advice=Advice(
-                text="Export the model in inference mode",
-                keras="model(inputs, training=False)",
-                pytorch="model.eval()",
-            ),
+            advice=QUANTISED if ranged else TRAINING,
+            severity=Severity.INFO if ranged else None,
         )
 
     examples = (

@@ -153,7 +153,7 @@ def test_a_norm_in_training_mode_is_located() -> None:
 
 
 def test_it_shows_in_a_fixed_batch_too() -> None:
-    assert "beside another sample" in found(TRAINING.replace("[N,", "[4,"))["RT004"].message
+    assert "beside some samples as beside others" in found(TRAINING.replace("[N,", "[4,"))["RT004"].message
 
 
 def test_it_shows_behind_an_untrained_softmax() -> None:

@@ -54,6 +54,8 @@ class LocalFolder:
         known = self._files.get(location)
         if known is not None:
             return known
+        if not location:
+            raise ModelError(f"tensor {tensor!r} lies in external data, but names no file", path=self._model)
         if leaves(location):
             raise self._outside(location, tensor)
         path = os.path.join(os.path.dirname(self._model), os.path.normpath(location))
