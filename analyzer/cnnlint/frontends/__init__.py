@@ -41,8 +41,10 @@ def load(path: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
         return keras.load(path, inputs=inputs)
     from cnnlint.frontends.onnx.raise_graph import raise_model
     from cnnlint.frontends.onnx.skeleton import read
+    from cnnlint.frontends.raising.collector import collector_paused
 
-    return raise_model(read(path), inputs)
+    with collector_paused():
+        return raise_model(read(path), inputs)
 
 
 def load_onnx_bytes(data: bytes, path: str = "", *, inputs: Mapping[str, Shape] | None = None) -> Graph:
