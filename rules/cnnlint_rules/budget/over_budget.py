@@ -57,8 +57,9 @@ class OverBudget(BudgetRule, code="BG001", severity=Severity.ERROR, confidence=C
         evidence |= {name: result.measured, f"{name}_margin": result.margin}
         evidence |= {f"{name} of {layer}": cost for layer, cost in dearest}
         named = ", ".join(f"{layer} {_amount(cost, result)}" for layer, cost in dearest)
+        over = f"{-100 * result.margin:.1f} points" if quantity.unit == "share" else _amount(-result.margin, result)
         message = (
-            f"The network has {_counted(result)}, {_amount(-result.margin, result)} over the budget of {limit}{because}"
+            f"The network has {_counted(result)}, {over} over the budget of {limit}{because}"
             f"{'; most in ' + named if named else ''}."
         )
         return self.finding(message=message, evidence=evidence, subject=name)
