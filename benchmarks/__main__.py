@@ -51,7 +51,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure cnnlint beside its peers.")
-    parser.add_argument("--runs", type=int, default=5, help="recorded runs of each process (default: 5)")
+    parser.add_argument("--runs", type=int, default=5, help="recorded runs of each process, at least (default: 5)")
     parser.add_argument("--only", nargs="+", metavar="KEY", help="only comparisons whose key begins so; writes no page")
     parser.add_argument("--no-peers", action="store_true", help="leave other tools out")
     parser.add_argument(

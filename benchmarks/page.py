@@ -53,8 +53,8 @@ def _page(results: Sequence[Result], about: Mapping[str, str], absent: Mapping[s
     yield "# Benchmarks"
     yield ""
     yield "Written by `python -m benchmarks`; run it to get the figures of your machine. Every figure is of a whole"
-    yield f"process, start-up included: the median of {about['runs']} runs, taken in turns with those beside it, files"
-    yield "in the page cache, compiled modules kept. Ratios are what counts; seconds are those of one machine."
+    yield f"process, start-up included: the median of {about['runs']} runs or more, in turns with those beside it,"
+    yield "files in the page cache, compiled modules kept. Ratios are what counts; seconds are those of one machine."
     yield ""
     yield from (f"- {name}: {value}" for name, value in about.items() if name != "runs")
     bounds = [(result, verdict) for result in results for verdict in result.verdicts()]
@@ -109,7 +109,12 @@ def encoded(results: Sequence[Result], about: Mapping[str, str], absent: Mapping
                 "figures": {
                     name: {"failure": taken.failure}
                     if taken.failure
-                    else {"wall": round(taken.wall, 4), "cpu": round(taken.cpu, 4), "peak": round(taken.peak, 1)}
+                    else {
+                        "wall": round(taken.wall, 4),
+                        "cpu": round(taken.cpu, 4),
+                        "peak": round(taken.peak, 1),
+                        "runs": taken.runs,
+                    }
                     for name, taken in result.figures.items()
                 },
                 "bounds": [

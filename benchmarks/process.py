@@ -18,6 +18,10 @@ OVER = 300.0
 """Seconds after which a process is stopped; on a light DenseNet121 one peer takes as long."""
 
 
+PATIENCE, MOST = 15.0, 25
+"""Seconds that a comparison of quick processes may take for more runs than were asked for, and the most of them."""
+
+
 class Contender(NamedTuple):
     """A command that is measured.
 
@@ -25,11 +29,13 @@ class Contender(NamedTuple):
         name: In tables.
         command: The program, by its path, and its arguments.
         codes: The exit codes that mean that the job was done.
+        times: How often it runs in each round; more where a small difference counts.
     """
 
     name: str
     command: tuple[str, ...]
     codes: tuple[int, ...] = (0,)
+    times: int = 1
 
 
 class Sample(NamedTuple):
@@ -44,12 +50,14 @@ class Figures(NamedTuple):
     """The medians of some processes.
 
     Attributes:
+        runs: How many there were.
         failure: Why there are none; "" if there are.
     """
 
     wall: float = 0.0
     cpu: float = 0.0
     peak: float = 0.0
+    runs: int = 0
     failure: str = ""
 
 
@@ -64,18 +72,20 @@ def interleaved(
 
     Args:
         contenders: Each runs once unrecorded, so that files are cached and modules compiled.
-        runs: Recorded rounds. Each begins with another contender.
+        runs: Recorded rounds, at least; quick contenders get more. Each begins with another contender.
         folder: Where they run.
         progress: Is told what runs.
     """
     samples: dict[str, list[Sample]] = {contender.name: [] for contender in contenders}
     failures: dict[str, str] = {}
-    for turn in range(runs + 1):
+    begin, turn = time.perf_counter(), 0
+    while turn <= runs or (turn <= MOST and time.perf_counter() - begin < PATIENCE):
         first = turn % len(contenders)
-        for contender in (*contenders[first:], *contenders[:first]):
+        order = (*contenders[first:], *contenders[:first])
+        for contender in (each for each in order for _ in range(each.times if turn else 1)):
             if contender.name in failures:
                 continue
-            progress(f"{contender.name}, {'warm-up' if turn == 0 else f'run {turn} of {runs}'}")
+            progress(f"{contender.name}, {f'run {turn}' if turn else 'warm-up'}")
             try:
                 sample = run(contender, folder)
             except FailedRunError as error:
@@ -83,10 +93,11 @@ def interleaved(
                 continue
             if turn:
                 samples[contender.name].append(sample)
+        turn += 1
     return {
         name: Figures(failure=failures[name])
         if name in failures
-        else Figures(*(median(column) for column in zip(*taken, strict=True)))
+        else Figures(*(median(column) for column in zip(*taken, strict=True)), runs=len(taken))
         for name, taken in samples.items()
     }
 
