@@ -9,6 +9,9 @@ from cnnlint.errors import ConfigError
 
 Unit = Literal["count", "bytes", "share"]
 
+UNKNOWN = "unknown"
+"""What stands for a number that nobody knows."""
+
 DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
 """Factors of a count; "b" is the field's own word for a billion parameters."""
 
@@ -56,7 +59,7 @@ def parse_amount(written: float | str, unit: Unit) -> int | float:
 
 
 def format_amount(amount: float, unit: Unit) -> str:
-    """Return `amount` in full: "138,357,544", "553,430,176 bytes", "74.3 %"."""
+    """Return `amount` in full: "138,357,544", "553,430,176 bytes", "74.3%"."""
     match unit:
         case "share":
             return f"{amount:.1%}"
@@ -64,6 +67,16 @@ def format_amount(amount: float, unit: Unit) -> str:
             return f"{amount:,} bytes"
         case "count":
             return f"{amount:,}"
+
+
+def brief(number: float | None) -> str:
+    """Return `number` to three digits with a unit: "15.5 G"."""
+    return UNKNOWN if number is None else _scaled(number, ("", " k", " M", " G", " T", " P"))
+
+
+def size(nbytes: float | None) -> str:
+    """Return bytes to three digits with a decimal unit: "553 MB"."""
+    return UNKNOWN if nbytes is None else _scaled(nbytes, (" B", " kB", " MB", " GB", " TB", " PB"))
 
 
 def _plain(written: float | str) -> str:
@@ -74,3 +87,15 @@ def _plain(written: float | str) -> str:
 
 def _not_an_amount(written: object, unit: Unit) -> ConfigError:
     return ConfigError(f"{written!r} is not {SHOWN_AS[unit].partition(' such')[0]}", remedy=f"write {SHOWN_AS[unit]}")
+
+
+def _scaled(number: float, units: tuple[str, ...]) -> str:
+    sign, number = ("−", -number) if number < 0 else ("", number)
+    scale = 0
+    while scale < len(units) - 1 and float(f"{number:.3g}") >= 1000:
+        number, scale = number / 1000, scale + 1
+    if scale == 0:
+        digits = f"{number:,.0f}"
+    else:
+        digits = f"{number:.0f}" if number >= 99.95 else f"{number:.1f}" if number >= 9.995 else f"{number:.2f}"
+    return f"{sign}{digits}{units[scale]}"

@@ -39,13 +39,13 @@ class Commands(click.Group):
         """Return the names in the order of the help."""
         return list(self.MODULES)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """Import and return a command."""
         if cmd_name not in self.MODULES:
             return None
         return import_module(self.MODULES[cmd_name][0]).command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in self.MODULES.items()])
@@ -59,7 +59,7 @@ class Commands(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete to commands, and to models and options of `lint`, whose name need not be typed."""
-        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only shells ask for it
+        from click.shell_completion import CompletionItem
 
         lint = self.get_command(ctx, "lint")
         options = lint.shell_complete(ctx, incomplete) if lint is not None and incomplete.startswith("-") else []
@@ -99,7 +99,7 @@ class Commands(click.Group):
 
 def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        from cnnlint.cli.version import versions  # noqa: PLC0415
+        from cnnlint.cli.version import versions
 
         click.echo("\n".join(versions(verbose=bool(ctx.params.get("verbose")))))
         ctx.exit()

@@ -22,8 +22,6 @@ def write_atomically(model: onnx.ModelProto, path: str) -> None:
     Raises:
         ConversionError: The file cannot be written.
     """
-    import onnx
-
     path = os.path.realpath(path)  # what a symbolic link points to is replaced, and not the link
     folder, name = os.path.split(path)
     try:
@@ -32,16 +30,28 @@ def write_atomically(model: onnx.ModelProto, path: str) -> None:
         raise ConversionError(f"cannot be written: {error.strerror}", path=path) from error
     try:
         fresh = os.path.join(scratch, name)
-        if model.ByteSize() > LARGEST:
-            onnx.save_model(  # pyright: ignore[reportUnknownMemberType] - its path is any PathLike
-                model, fresh, save_as_external_data=True, location=f"{name}.data", convert_attribute=False
-            )
+        save(model, fresh)
+        if os.path.exists(f"{fresh}.data"):
             os.replace(f"{fresh}.data", f"{path}.data")
-        else:
-            with open(fresh, "wb") as file:
-                file.write(model.SerializeToString())
         os.replace(fresh, path)
     except OSError as error:
         raise ConversionError(f"cannot be written: {error.strerror}", path=path) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def save(model: onnx.ModelProto, path: str) -> None:
+    """Write `model` to the new file `path`, and to `path`.data what protobuf does not hold.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    import onnx
+
+    if model.ByteSize() > LARGEST:
+        onnx.save_model(  # pyright: ignore[reportUnknownMemberType] - its path is any PathLike
+            model, path, save_as_external_data=True, location=f"{os.path.basename(path)}.data", convert_attribute=False
+        )
+    else:
+        with open(path, "wb") as file:
+            file.write(model.SerializeToString())

@@ -92,7 +92,7 @@ def trace(model: Any, tools: Toolchain, *, weightless: bool) -> Trace:
     return Trace(
         function,
         signature,
-        {f"{INPUT}{index}": tensor.name for index, tensor in enumerate(inputs)},
+        {f"{INPUT}{index}": _input_name(tensor) for index, tensor in enumerate(inputs)},
         _output_names(model, len(concrete.outputs)),
         held,
         labels,
@@ -162,6 +162,14 @@ def _concrete(tf: Any, function: Any, signature: list[Any]) -> Any:
 
 def _spec(tf: Any, tensor: Any, name: str) -> Any:
     return tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
+
+
+def _input_name(tensor: Any) -> str:
+    # An Input that was given no name has one for its layer, which is what a saved model keeps; its tensor is but
+    # numbered in the order of their making.
+    name: str = tensor.name
+    history: Any = getattr(tensor, "_keras_history", None)
+    return history.operation.name if name.startswith("keras_tensor") and history is not None else name
 
 
 def _output_names(model: Any, count: int) -> list[str]:

@@ -7,10 +7,10 @@ from textwrap import wrap
 
 from cnnlint.difference.records import DiffReport, GrowthResult, LayerDiff, Measure, Status
 from cnnlint.finding import Finding
-from cnnlint.quantity import format_amount
+from cnnlint.quantity import UNKNOWN, brief, format_amount
 from cnnlint.report.columns import columns
 from cnnlint.report.printable import printable
-from cnnlint.report.quantities import UNKNOWN, brief, several
+from cnnlint.report.quantities import several
 from cnnlint.report.view import Style, View
 
 SHOWN = 40

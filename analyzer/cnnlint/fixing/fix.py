@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from cnnlint import __version__
 from cnnlint.compare.compare import compare
 from cnnlint.compare.onnx_side import OnnxSide
+from cnnlint.compare.writing import save
 from cnnlint.config.options import bind
 from cnnlint.config.settings import Flags
 from cnnlint.context import Context
@@ -21,7 +23,7 @@ from cnnlint.difference.diff import diff
 from cnnlint.errors import CnnlintError, ConfigError
 from cnnlint.finding import Finding
 from cnnlint.fixing.records import AppliedFix, FixReport
-from cnnlint.frontends import load_onnx_bytes
+from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.patterns import Match
@@ -105,11 +107,16 @@ def fix(
     probe = Probe(program, graph, inputs=plan.settings.inputs)
     proof = prove(probe, rewritten.model)
     model = materialize(rewritten.model, program)
-    after = Program.from_proto(model)
-    stored = OnnxSide(f"{path} (fixed)", after, load_onnx_bytes(after.content, inputs=plan.settings.inputs))
-    parity = compare(OnnxSide(path, program, graph), stored, layers=False)
-    difference = diff(path, model, inputs=inputs, config=config, isolated=isolated)
-    return model, replace(report, proof=proof, parity=parity, diff=replace(difference, after=stored.path))
+    with TemporaryDirectory(prefix="cnnlint-") as folder:  # from a file, weights are mapped and not copied
+        stored = os.path.join(folder, "model.onnx")
+        save(model, stored)
+        fixed = load(stored, inputs=plan.settings.inputs)
+        called = f"{path} (fixed)"
+        parity = compare(
+            OnnxSide(path, program, graph), OnnxSide(called, Program.from_file(stored), fixed), layers=False
+        )
+        difference = diff(path, stored, inputs=inputs, config=config, isolated=isolated)
+    return model, replace(report, proof=proof, parity=parity, diff=replace(difference, after=called))
 
 
 class _Job(Struct, frozen=True, eq=False):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from cnnlint.report.quantities import UNKNOWN, count, share
+from cnnlint.quantity import UNKNOWN
+from cnnlint.report.quantities import count, share
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult
 

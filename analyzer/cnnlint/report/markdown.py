@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cnnlint.finding import Finding, Severity
+from cnnlint.quantity import brief, size
 from cnnlint.report.anchors import relative
 from cnnlint.report.budget_lines import NAMES
 from cnnlint.report.printable import printable_report
-from cnnlint.report.quantities import brief, count, share, size
+from cnnlint.report.quantities import count, share
 from cnnlint.report.tally import tally
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, LintReport, ModelReport

@@ -9,8 +9,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from cnnlint.quantity import UNKNOWN, brief, size
 from cnnlint.report.printable import printable_report
-from cnnlint.report.quantities import UNKNOWN, brief, count, extents, share, shortened, size
+from cnnlint.report.quantities import count, extents, share, shortened
 from cnnlint.report.view import View
 from cnnlint.results import LayerSummary, ModelSummary, SummaryReport
 

@@ -11,6 +11,7 @@ from msgspec import Meta
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
 from cnnlint.graph.layers import Conv
+from cnnlint.quantity import brief
 from cnnlint.rule import Bad, Good, LayerRule, Remark
 
 
@@ -72,7 +73,7 @@ class LargeKernel(LayerRule[Conv], code="CV001", severity=Severity.WARNING, conf
             return
         by = "×".join("3" * len(layer.kernel_size))
         macs = context.layer_macs(layer)
-        told = "" if macs is None else f" and takes {macs / 1e6:,.1f} M MACs"
+        told = "" if macs is None else f" and takes {brief(macs)} MACs"
         yield self.finding(
             layer,
             message=f"A {size} kernel from {channels:,} to {layer.filters:,} channels holds {now:,} weights{told};"

@@ -13,6 +13,7 @@ from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Activation, AvgPool, BatchNorm, Conv, MaxPool, Pad
 from cnnlint.graph.queries import is_inert, preceding
+from cnnlint.quantity import brief
 from cnnlint.rule import Bad, Good, LayerRule, Remark
 
 
@@ -81,9 +82,9 @@ class MissingBottleneck(LayerRule[Conv], code="CV003", severity=Severity.INFO, c
         size = " × ".join(str(extent) for extent in layer.kernel_size)
         yield self.finding(
             layer,
-            message=f"A {size} convolution reads {channels:,} channels with {now:,} weights and {macs / 1e6:,.1f} M"
-            f" MACs ({share:.0%} of the network's); behind a 1 × 1 reduction to {reduced:,} the two take {after:,} and"
-            f" {macs_after / 1e6:,.1f} M.",
+            message=f"A {size} convolution reads {channels:,} channels with {now:,} weights and {brief(macs)} MACs"
+            f" ({share:.0%} of the network's); behind a 1 × 1 reduction to {reduced:,} the two take {after:,} and"
+            f" {brief(macs_after)}.",
             evidence={
                 "weights": now,
                 "weights_after": after,

@@ -59,7 +59,9 @@ class DeadInitializer(ModelRule, code="EX001", severity=Severity.WARNING, confid
         arrays, use = ("array", "is") if len(unused) == 1 else ("arrays", "are")
         used = context.weight_bytes or 0
         yield self.finding(
-            message=f"{len(unused)} {arrays} of {known:,} bytes {use} in the file and used by no layer: {named}{more}.",
+            message=f"{len(unused)} {arrays} of {known:,} bytes {use} in the file and used by no layer: {named}{more}."
+            if len(unused) > 1
+            else f"The array {largest[0].name} of {known:,} bytes is in the file and used by no layer.",
             evidence={"arrays": len(unused), "bytes": known},
             advice=Advice(text=f"Delete the unused {arrays} from the file"),
             savings=Savings(bytes=known),

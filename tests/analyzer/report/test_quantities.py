@@ -1,6 +1,7 @@
 import pytest
 
-from cnnlint.report.quantities import brief, count, extents, several, size
+from cnnlint.quantity import brief, size
+from cnnlint.report.quantities import count, extents, several
 
 
 @pytest.mark.parametrize(
