@@ -78,6 +78,8 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
         ranged = layer is not None and any(part.op in RANGED for part in layer.origin)
         why = ", whose input is quantised by the range of the whole batch" if ranged else ""
         start = f"; that begins at {layer.name} ({layer.kind}){why}" if layer else ""
+        drop = next((drop for drop in probe.graph.of_kind(Dropout) if drop.training and drop.rate), None)
+        start += f"; {drop.name} drops other values in each run besides" if drop else ""
         company = f"alone as in a batch of {batch}" if other == 1 else "beside some samples as beside others"
         output = max(worst, key=lambda name: worst[name])
         yield self.finding(
