@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cnnlint.context import Context
 from cnnlint.errors import RuntimeCheckError
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.graph.layers import Dropout
 from cnnlint.rule import Bad, Good, Remark, RuntimeRule
 from cnnlint.runtime.company import sample_error, tolerance
 from cnnlint.runtime.origin import outcome, traced
