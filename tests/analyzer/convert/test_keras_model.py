@@ -131,6 +131,17 @@ def test_inputs_and_outputs_keep_their_names_order_and_open_batch(keras: Any, co
         assert value.type.tensor_type.shape.dim[0].dim_param == "batch"
 
 
+def test_an_input_without_a_name_is_called_as_its_saved_model_calls_it(
+    keras: Any, convert: Any, tmp_path: Path
+) -> None:
+    image = keras.Input((6, 6, 3))
+    net = keras.Model(image, keras.layers.Conv2D(2, 3)(image))
+    net.save(tmp_path / "net.keras")
+    live, saved = convert(net), convert(keras.saving.load_model(tmp_path / "net.keras"))
+    assert [value.name for value in live.graph.input] == [value.name for value in saved.graph.input]
+    assert [value.name for value in live.graph.input] == [net.layers[0].name]
+
+
 def test_names_that_no_tensorflow_scope_may_have_are_kept(keras: Any, convert: Any) -> None:
     image = keras.layers.Input((6, 6, 3), name="the image: 1")
     net = keras.Model(image, keras.layers.Conv2D(2, 3, name="conv")(image))
