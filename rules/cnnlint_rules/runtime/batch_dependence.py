@@ -86,7 +86,7 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
         yield self.finding(
             *((layer,) if layer else ()),
             message=f"{output} is not the same for a sample {company}: off by"
-            f" {worst[output]:.2g} of the largest value on {run.conditions}{start}.",
+            f" {worst[output]:.2g} of the largest value ({run.conditions}){start}.",
             evidence={"relative_error": worst[output], "batch": batch},
             advice=QUANTISED if ranged else TRAINING,
             severity=Severity.INFO if ranged else None,

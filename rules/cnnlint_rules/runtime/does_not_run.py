@@ -48,7 +48,7 @@ class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=
             first, tried = probe.failures[0], {"shapes_tried": len(probe.failures)}
             numbers = any(distribution(value.dtype) == DISTRIBUTIONS["int"] for value in probe.inputs)
             guessed = bool(first.extents.guessed) or numbers
-            yield self._finding("run", error, f" on {first.conditions}", tried, guessed=guessed)
+            yield self._finding("run", error, f" ({first.conditions})", tried, guessed=guessed)
             return
         except RuntimeCheckError as error:
             yield self.skip(reason=f"it was not run: {error.cause}")

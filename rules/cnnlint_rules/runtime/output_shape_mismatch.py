@@ -53,7 +53,7 @@ class OutputShapeMismatch(RuntimeRule, code="RT002", severity=Severity.ERROR, co
             reason = _difference(declared, value, known)
             if reason:
                 yield self.finding(
-                    message=f"Output {declared.name} {reason} on {run.conditions}.",
+                    message=f"Output {declared.name} {reason} ({run.conditions}).",
                     evidence={f"axis_{axis}": int(extent) for axis, extent in enumerate(value.shape)},
                     advice=Advice(text=f"Declare {declared.name} as what the network makes, or correct the network"),
                     subject=declared.name,

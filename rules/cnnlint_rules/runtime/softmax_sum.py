@@ -48,8 +48,8 @@ class SoftmaxSum(RuntimeRule, code="RT005", severity=Severity.ERROR, confidence=
             if total is not None and abs(total - 1) > allowed:
                 yield self.finding(
                     *((layer,) if layer else ()),
-                    message=f"The softmax output {tail.output} sums to {total:.4g} and not to 1 along axis {axis} on"
-                    f" {run.conditions}.",
+                    message=f"The softmax output {tail.output} sums to {total:.4g} and not to 1 along axis {axis}"
+                    f" ({run.conditions}).",
                     evidence={"sum": total, "axis": axis, "classes": value.shape[axis]},
                     advice=Advice(text="Give the Softmax the class axis alone, as opset 13 defines it"),
                     subject=tail.output,
