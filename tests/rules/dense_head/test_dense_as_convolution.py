@@ -193,7 +193,7 @@ def test_vgg16_gives_a_six_by_six_map_on_384(capfd: pytest.CaptureFixture[str]) 
     """The example of CS231n; the three dense layers hold 123,642,856 of the parameters."""
     (finding,) = proven(zoo.onnx_path("VGG16"))
     assert finding.evidence["parameters_as_convolution"] == 123_642_856
-    assert "on a 384×384 image that is a 6×6 map of scores" in finding.message
+    assert "on a 384×384 image they give a 6×6 map of scores" in finding.message
     assert finding.proof is not None
     assert finding.proof.equivalent
     assert 0 < finding.proof.max_rel_error < 1e-5
