@@ -33,13 +33,20 @@ def build(folder: Path) -> dict[str, object]:
     return {
         "onnx": {net: str(zoo.onnx_path(net)) for net in NETS},
         "keras": {"VGG16": str(zoo.keras_path("VGG16"))},
-        "inputs": {net: zoo.truth(net)["inputs"][0] for net in NETS},
+        "inputs": {net: _input(zoo.onnx_path(net)) for net in NETS},
         "light": str(zoo.light_path("densenet121")),
         "external": str(_built(folder / "external.onnx", _external)),
         "stripped": str(_built(folder / "stripped.onnx", _stripped)),
         "chains": {str(n): str(path) for n, path in chains.items()},
         "concats": {str(n): str(path) for n, path in concats.items()},
     }
+
+
+def _input(path: Path) -> dict[str, object]:
+    """Return the name and the shape of the image that the model takes; an open batch is None."""
+    value = onnx.load(path).graph.input[0]
+    dims = value.type.tensor_type.shape.dim
+    return {"name": value.name, "shape": [dim.dim_value or None for dim in dims]}
 
 
 def _built(path: Path, write: Callable[[Path], None]) -> Path:
