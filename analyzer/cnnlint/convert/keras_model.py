@@ -119,12 +119,13 @@ def _convert(model: Any, tools: Toolchain, opset: int | None, way: Way, *, fold:
 def guard_optimizers(*, guarded: bool) -> Generator[None]:
     """Let tf2onnx go on when one of its optimisers fails; for that, it copies the graph before each of them."""
     name = "TF2ONNX_CATCH_ERRORS"
-    before = os.environ.get(name)
-    os.environ[name] = str(guarded).upper()
+    before = os.environ.pop(name, None)
+    if not guarded:
+        # Whatever the value: tf2onnx 1.17 goes on after errors only where there is no such variable.
+        os.environ[name] = "FALSE"
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[name]
-        else:
+        os.environ.pop(name, None)
+        if before is not None:
             os.environ[name] = before
