@@ -11,7 +11,7 @@ from cnnlint.context import Context
 from cnnlint.errors import ModelError
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.graph.graph import Graph
-from cnnlint.graph.layers import Activation, BatchNorm, Conv, Dense, Flatten, GlobalPool, Opaque
+from cnnlint.graph.layers import Activation, BatchNorm, Conv, Dense, Flatten, GlobalPool, Multiply, Opaque
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]>'
 
@@ -222,6 +222,19 @@ def test_padding_that_something_else_reads_stays_a_layer(other: str) -> None:
     )
     assert "Pad" in kinds(graph)
     assert [layer.padding for layer in graph.of_kind(Conv)] == [((0, 0), (0, 0))]
+
+
+def test_a_gate_in_the_other_order_of_axes_does_not_turn_the_map() -> None:
+    graph = raised(
+        """agraph (float[N,8,8,3] x, float[N,4] g) => (float[N,6,6,4] y) {
+            t = Transpose<perm = [0, 3, 1, 2]>(x) c = Conv(t, w) u = Transpose<perm = [0, 2, 3, 1]>(c)
+            s = Constant<value_ints = [-1, 1, 1, 4]>() r = Reshape(g, s) y = Mul(u, r) }""",
+        w=(4, 3, 3, 3),
+    )
+    assert "Transpose" not in kinds(graph)
+    (product,) = graph.of_kind(Multiply)
+    assert [tensor.shape for tensor in product.inputs] == [("N", 4, 6, 6), ("N", 4, 1, 1)]
+    assert product.output.shape == ("N", 4, 6, 6)
 
 
 def test_a_shared_weight_counts_once() -> None:

@@ -52,9 +52,12 @@ def _emit(state: Lowering, function: str, operands: Sequence[Value]) -> None:
     views = [operand for operand in operands if isinstance(operand, View)]
     constants = [operand for operand in operands if isinstance(operand, Constant)]
     rank = max(len(operand.shape or ()) for operand in operands)
-    like = next((view for view in views if view.rank == rank), None)
+    like = next((view for view in views if view.rank == rank and not _one_row(view)), None)
+    like = like or next((view for view in views if view.rank == rank), None)
     if like is None or any(
-        view.permutation != like.permutation for view in views if view.permutation or view.rank == rank
+        view.permutation != like.permutation
+        for view in views
+        if view.permutation or (view.rank == rank and not (like.permutation and _one_row(view)))
     ):
         like, views = None, [View(state.draft.tensor(view)) for view in views]
     order = like or View(views[0].tensor)
@@ -79,10 +82,16 @@ def _emit(state: Lowering, function: str, operands: Sequence[Value]) -> None:
     state.emit(layer, like=order, dtype="bool" if function in BOOLEAN else None)
 
 
+def _one_row(view: View) -> bool:
+    """Return whether a tensor varies along one axis besides the batch at most, whose place is then free to choose."""
+    shape = view.tensor.shape
+    return view.permutation is None and shape is not None and sum(dim != 1 for dim in shape[1:]) <= 1
+
+
 def _aligned(state: Lowering, view: View, order: View, rank: int) -> Tensor:
-    """Return an operand's tensor; one of lower rank gets the axes that broadcasting gives it."""
+    """Return an operand's tensor; one of lower rank, or with one number per channel, gets the axes of the others."""
     tensor = view.tensor
-    if tensor.shape is None or len(tensor.shape) == rank or order.permutation is None:
+    if tensor.shape is None or order.permutation is None or view.permutation == order.permutation:
         return tensor
     target = order.in_graph_order(full_rank(state.draft.tensor(view).shape or (), rank))
     layer = Reshape(name=f"{tensor.name}/broadcast", inputs=(state.draft.tensor(view),), target=target)
