@@ -9,22 +9,41 @@ from msgspec.structs import asdict
 from cnnlint.context import Context
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Activation, BatchNorm, Concat, Dropout
+from cnnlint.graph.layers import (
+    Activation,
+    BatchNorm,
+    Concat,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Dropout,
+    Elementwise,
+    Pad,
+    Reshape,
+)
 
 IDENTITY = ("name", "inputs", "outputs", "weights", "origin")
 
 
-def distinct_layers(graph: Graph) -> Counter[tuple[object, ...]]:
+def distinct_layers(graph: Graph, *, scattered_norms: bool = False) -> Counter[tuple[object, ...]]:
     """Count the layers by kind, function, shape, MACs and receptive field.
 
-    Left out are those that a conversion takes away: norms (folded), what only training needs, linear activations, a
-    Concat that only another one reads, and of equal layers without weights on the same tensors all but one.
+    Left out are those that a conversion takes away: norms and products of one number right behind a kernel (folded),
+    what only training needs, linear activations, empty padding, axes of one that come and go, a Concat that only
+    another one reads, and of equal layers without weights on the same tensors all but one.
+
+    Args:
+        graph: The network.
+        scattered_norms: Leave out all per-channel sums and products too. tf2onnx moves the scale of a norm behind a
+            gate, x * gate * scale, onto the gate, and what is left of the norm is none.
     """
     context = Context(graph)
     first = representatives(graph)
     counted: Counter[tuple[object, ...]] = Counter()
     for layer in graph.layers:
-        if first.get(layer.name) != layer.name or isinstance(layer, BatchNorm) or _is_joined_again(layer, graph):
+        if first.get(layer.name) != layer.name or _is_folded(layer, graph) or _is_joined_again(layer, graph):
+            continue
+        if scattered_norms and isinstance(layer, Elementwise) and len(layer.inputs) == 1 and layer.weights:
             continue
         function = layer.function if isinstance(layer, Activation) else ""
         shape = tuple(dim if isinstance(dim, int) else "?" for dim in layer.output.sample_shape or ())
@@ -53,7 +72,26 @@ def representatives(graph: Graph) -> dict[str, str]:
 
 
 def _does_nothing(layer: Layer) -> bool:
-    return isinstance(layer, Dropout) or (isinstance(layer, Activation) and layer.function == "linear")
+    match layer:
+        case Dropout():
+            return True
+        case Activation():
+            return layer.function == "linear"
+        case Pad():
+            return not any(before or after for before, after in layer.amounts)
+        case Reshape():
+            # What only adds or takes away axes of one, as gates do.
+            before, after = ([dim for dim in tensor.shape or () if dim != 1] for tensor in (layer.input, layer.output))
+            return before == after
+        case _:
+            return False
+
+
+def _is_folded(layer: Layer, graph: Graph) -> bool:
+    if isinstance(layer, Elementwise) and layer.function == "mul" and layer.constant is not None:
+        kernel = graph.producer(layer.input)
+        return isinstance(kernel, Conv | ConvTranspose | Dense) and graph.sole_successor(kernel) is layer
+    return isinstance(layer, BatchNorm)
 
 
 def _is_joined_again(layer: Layer, graph: Graph) -> bool:

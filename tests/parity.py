@@ -26,11 +26,13 @@ def _identity(x: Any) -> Any:
     return x
 
 
-def seeded_inputs(model: Any, *, batch: int = 2, open_extent: int = 64, seed: int = 0) -> list[NDArray[Any]]:
-    """Draw one standard normal array for each input of a Keras model; open extents get `open_extent`."""
+def seeded_inputs(
+    model: Any, *, batch: int = 2, open_extent: int = 64, seed: int = 0, deviation: float = 1
+) -> list[NDArray[Any]]:
+    """Draw one normal array of mean 0 for each input of a Keras model; open extents get `open_extent`."""
     rng = np.random.default_rng(seed)
     return [
-        rng.normal(size=[batch, *(dim or open_extent for dim in tensor.shape[1:])]).astype(tensor.dtype)
+        rng.normal(0, deviation, [batch, *(dim or open_extent for dim in tensor.shape[1:])]).astype(tensor.dtype)
         for tensor in model.inputs
     ]
 
@@ -48,7 +50,7 @@ def run_onnx(proto: onnx.ModelProto | str, inputs: list[NDArray[Any]]) -> list[N
     return session.run(None, dict(zip(names, inputs, strict=True)))
 
 
-def relative_errors(model: Any, proto: onnx.ModelProto | str, **draw: int) -> list[float]:
+def relative_errors(model: Any, proto: onnx.ModelProto | str, **draw: Any) -> list[float]:
     """Return for each output the largest absolute difference over the largest absolute value that Keras gives."""
     import keras
 

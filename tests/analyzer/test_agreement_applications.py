@@ -37,7 +37,7 @@ def net(request: pytest.FixtureRequest) -> Iterator[zoo.Proved]:
 @pytest.fixture(scope="module")
 def graphs(net: zoo.Proved) -> tuple[Graph, Graph]:
     """Return the graphs of the archive and of its conversion, with open rows and columns filled in."""
-    return tuple(load(str(path), inputs=_filled(net)) for path in (net.keras, net.onnx))
+    return tuple(load(str(path), inputs=net.filled_inputs()) for path in (net.keras, net.onnx))
 
 
 def test_the_static_reader_says_what_keras_says(net: zoo.Proved) -> None:
@@ -64,7 +64,7 @@ def test_the_conversion_calls_convolutions_and_dense_layers_as_keras_does(graphs
 
 def test_the_conversion_has_the_findings_of_the_archive(net: zoo.Proved, graphs: tuple[Graph, Graph]) -> None:
     models = [str(net.keras), str(net.onnx)]
-    report = cnnlint.lint(models, isolated=True, static=True, pedantic=True, inputs=_filled(net))
+    report = cnnlint.lint(models, isolated=True, static=True, pedantic=True, inputs=net.filled_inputs())
     assert [model.error for model in report.models] == [None, None]
     # What the converter made one layer of is one finding there.
     first = representatives(graphs[0])
@@ -75,7 +75,7 @@ def test_the_conversion_has_the_findings_of_the_archive(net: zoo.Proved, graphs:
 
 def test_the_conversion_has_the_shapes_that_onnxruntime_produces(net: zoo.Proved) -> None:
     name = net.proof["net"]
-    if name in GIANTS or _filled(net):
+    if name in GIANTS or net.filled_inputs():
         pytest.skip("too large to keep every tensor, or of any extent; a smaller relative has the same layers")
     assert mismatches(net.onnx, load(str(net.onnx))) == []
 
@@ -86,12 +86,6 @@ def test_every_net_that_keras_has_is_listed() -> None:
     assert spec.origin is not None
     exports = (Path(spec.origin).parent / "applications" / "__init__.py").read_text()
     assert sorted(re.findall(r" as ([A-Z]\w+),?$", exports, re.MULTILINE)) == sorted(NETS)
-
-
-def _filled(net: zoo.Proved) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the inputs with rows and columns open, at 224 × 224."""
-    shapes = {value["name"]: value["shape"] for value in net.truth["inputs"]}
-    return {name: (1, 224, 224, shape[-1]) for name, shape in shapes.items() if None in shape[1:]}
 
 
 def _seen_by_both(findings: tuple[Finding, ...]) -> list[Finding]:

@@ -87,6 +87,12 @@ class Proved(NamedTuple):
     truth: dict[str, Any]
     proof: dict[str, Any]
 
+    def filled_inputs(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the inputs with rows and columns open, at 224 × 224."""
+        names = [layer["name"] for layer in self.truth["layers"] if layer["class"] == "InputLayer"]
+        shapes = [value["shape"] for value in self.truth["inputs"]]
+        return {name: (1, 224, 224, shape[-1]) for name, shape in zip(names, shapes, strict=True) if None in shape[1:]}
+
 
 @contextmanager
 def proved(name: str) -> Iterator[Proved]:
@@ -100,10 +106,12 @@ def proved(name: str) -> Iterator[Proved]:
     with FileLock(folder() / "build.lock"):
         if not (proof.exists() and archive.exists() and (converted.exists() or "failure" in proof.read_text())):
             _run_build("proved", ",".join(SMALL if name in SMALL else [name]), str(folder()))
-    yield Proved(archive, converted, json.loads(facts.read_text()), json.loads(proof.read_text()))
-    if name in GIANTS:
-        archive.unlink(missing_ok=True)
-        converted.unlink(missing_ok=True)
+    try:
+        yield Proved(archive, converted, json.loads(facts.read_text()), json.loads(proof.read_text()))
+    finally:
+        if name in GIANTS:
+            archive.unlink(missing_ok=True)
+            converted.unlink(missing_ok=True)
 
 
 def truth(name: str) -> dict[str, Any]:

@@ -30,6 +30,17 @@ GIANTS = (
 """Nets whose files are not kept: each takes from 300 MB to 3 GB with its conversion."""
 
 
+SETTLED = (
+    "EfficientNetB5", "EfficientNetB6", "EfficientNetB7", "EfficientNetV2B3", "EfficientNetV2L", "EfficientNetV2M",
+    "EfficientNetV2S",
+)  # fmt: skip
+"""Nets whose norms hold the statistics of a pass over noise.
+
+With statistics drawn at random, the activations of nets this deep grow a million times over, and their gates make of
+1e-6 at the input half of the output: rounding alone would make Keras and onnxruntime differ.
+"""
+
+
 class Recipe(NamedTuple):
     """How to call a constructor.
 

@@ -1,0 +1,198 @@
+"""Random small convolutional networks that Keras can build, for hypothesis.
+
+A network is drawn as plain data, so that a failing one prints and shrinks; `build` makes a Keras model of it. What a
+layer may not be at its place (a kernel larger than the map, strides beside dilation) is set right while building.
+"""
+
+from __future__ import annotations
+
+from math import gcd
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    import keras
+
+    Block = tuple[str, dict[str, Any]]
+
+ACTIVATIONS = (
+    "relu", "relu6", "leaky_relu", "elu", "selu", "sigmoid", "tanh", "silu", "gelu", "hard_sigmoid", "hard_silu",
+    "softplus", "softsign", "mish", "linear",
+)  # fmt: skip
+
+PADDINGS = st.sampled_from(("same", "valid"))
+SIDES = st.tuples(st.integers(1, 5), st.integers(1, 5)) | st.integers(1, 5).map(lambda side: (side, side))
+STRIDES = st.sampled_from((1, 1, 2, 3))
+ACTIVATION = st.sampled_from(ACTIVATIONS)
+
+
+def _drawn(kind: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Block]:
+    return st.tuples(st.just(kind), st.fixed_dictionaries(fields))
+
+
+CONVOLUTION = _drawn(
+    "conv", filters=st.integers(1, 8), kernel_size=SIDES, strides=STRIDES, padding=PADDINGS, dilation=st.integers(1, 3),
+    groups=st.sampled_from((1, 1, 2, 4)), use_bias=st.booleans(), activation=ACTIVATION,
+)  # fmt: skip
+DEPTHWISE = _drawn(
+    "depthwise", kernel_size=SIDES, strides=STRIDES, padding=PADDINGS, dilation=st.integers(1, 2),
+    multiplier=st.integers(1, 2), use_bias=st.booleans(),
+)  # fmt: skip
+SEPARABLE = _drawn(
+    "separable", filters=st.integers(1, 8), kernel_size=st.integers(1, 4), strides=STRIDES, padding=PADDINGS,
+    use_bias=st.booleans(), activation=ACTIVATION,
+)  # fmt: skip
+TRANSPOSED = _drawn(
+    "transposed", filters=st.integers(1, 6), kernel_size=st.integers(1, 4), strides=st.integers(1, 2), padding=PADDINGS,
+    use_bias=st.booleans(),
+)  # fmt: skip
+POOL = _drawn("pool", average=st.booleans(), size=SIDES, strides=st.sampled_from((None, 1, 2, 3)), padding=PADDINGS)
+NORM = _drawn("norm", scale=st.booleans(), center=st.booleans())
+FUNCTION = _drawn("activation", function=ACTIVATION)
+ZEROS = _drawn("zeros", rows=st.tuples(*[st.integers(0, 2)] * 2), columns=st.tuples(*[st.integers(0, 2)] * 2))
+DROPOUT = _drawn("dropout", rate=st.sampled_from((0.1, 0.5)))
+GATE = _drawn("gate", reduced=st.integers(1, 4), dense=st.booleans(), hard=st.booleans())
+
+PLAIN = st.one_of(CONVOLUTION, DEPTHWISE, SEPARABLE, NORM, FUNCTION, POOL, DROPOUT, GATE)
+"""What may stand in a branch; there, everything keeps the extent of the map."""
+
+BRANCH = st.lists(PLAIN, min_size=1, max_size=3)
+RESIDUAL = _drawn("residual", body=BRANCH)
+BRANCHES = _drawn("branches", branches=st.lists(BRANCH, min_size=2, max_size=3), keep=st.booleans())
+
+NETWORK = st.fixed_dictionaries(
+    {
+        "rows": st.integers(5, 16),
+        "columns": st.integers(5, 16),
+        "channels": st.sampled_from((1, 2, 3, 4)),
+        # A file without a convolution would not say which of its axes are the channels.
+        "stem": CONVOLUTION,
+        "blocks": st.lists(st.one_of(CONVOLUTION, PLAIN, RESIDUAL, BRANCHES, TRANSPOSED, ZEROS), max_size=5),
+        "pool": st.sampled_from(("average", "max", "flatten", "none")),
+        "dense": st.lists(st.tuples(st.integers(1, 8), st.booleans(), ACTIVATION), max_size=2),
+        "softmax": st.booleans(),
+    }
+)
+"""A network: its input, its blocks in order, and its head."""
+
+
+def build(network: dict[str, Any]) -> keras.Model:
+    """Make the Keras model that a draw of `NETWORK` describes."""
+    import keras
+
+    layers = keras.layers
+    image = value = keras.Input((network["rows"], network["columns"], network["channels"]), name="image")
+    for kind, fields in [network["stem"], *network["blocks"]]:
+        value = _block(layers, value, kind, fields, keep=False)
+    match network["pool"]:
+        case "average":
+            value = layers.GlobalAveragePooling2D()(value)
+        case "max":
+            value = layers.GlobalMaxPooling2D()(value)
+        case "flatten":
+            value = layers.Flatten()(value)
+        case _:
+            return keras.Model(image, value)
+    for units, use_bias, activation in network["dense"]:
+        value = layers.Dense(units, use_bias=use_bias, activation=activation)(value)
+    if network["softmax"]:
+        value = layers.Dense(3, activation="softmax")(value)
+    return keras.Model(image, value)
+
+
+def _block(layers: Any, value: Any, kind: str, fields: dict[str, Any], *, keep: bool) -> Any:
+    """Add one block; `keep` says that its map must have the extent of `value`."""
+    match kind:
+        case "residual":
+            body = _chain(layers, value, fields["body"])
+            if body.shape[-1] != value.shape[-1]:
+                value = layers.Conv2D(body.shape[-1], 1, use_bias=False)(value)
+            return layers.Add()([value, body])
+        case "branches":
+            branches = [_chain(layers, value, branch) for branch in fields["branches"]]
+            return layers.Concatenate()([value, *branches] if fields["keep"] else branches)
+        case "gate":
+            return _gated(layers, value, **fields)
+        case _:
+            return _layer(layers, value.shape, kind, fields, keep=keep)(value)
+
+
+def _chain(layers: Any, value: Any, blocks: list[Block]) -> Any:
+    for kind, fields in blocks:
+        value = _block(layers, value, kind, fields, keep=True)
+    return value
+
+
+def _gated(layers: Any, value: Any, *, reduced: int, dense: bool, hard: bool) -> Any:
+    channels, gate = value.shape[-1], "hard_sigmoid" if hard else "sigmoid"
+    squeezed = layers.GlobalAveragePooling2D(keepdims=not dense)(value)
+    if dense:
+        squeezed = layers.Dense(reduced, activation="relu")(squeezed)
+        squeezed = layers.Reshape((1, 1, channels))(layers.Dense(channels, activation=gate)(squeezed))
+    else:
+        squeezed = layers.Conv2D(reduced, 1, activation="relu")(squeezed)
+        squeezed = layers.Conv2D(channels, 1, activation=gate)(squeezed)
+    return layers.Multiply()([value, squeezed])
+
+
+def _layer(layers: Any, shape: tuple[int, ...], kind: str, fields: dict[str, Any], *, keep: bool) -> Any:
+    channels = shape[-1]
+    match kind:
+        case "conv":
+            groups = gcd(fields["groups"], channels)
+            return layers.Conv2D(
+                groups * -(-fields["filters"] // groups),
+                groups=groups,
+                use_bias=fields["use_bias"],
+                activation=fields["activation"],
+                **_window(shape, fields, keep=keep),
+            )
+        case "depthwise":
+            return layers.DepthwiseConv2D(
+                depth_multiplier=fields["multiplier"],
+                use_bias=fields["use_bias"],
+                **_window(shape, fields, keep=keep),
+            )
+        case "separable":
+            return layers.SeparableConv2D(
+                fields["filters"],
+                use_bias=fields["use_bias"],
+                activation=fields["activation"],
+                **_window(shape, fields, keep=keep),
+            )
+        case "transposed":
+            return layers.Conv2DTranspose(
+                fields["filters"],
+                fields["kernel_size"],
+                strides=fields["strides"],
+                padding=fields["padding"],
+                use_bias=fields["use_bias"],
+            )
+        case "pool":
+            window = _window(shape, {**fields, "kernel_size": fields["size"]}, keep=keep)
+            make = layers.AveragePooling2D if fields["average"] else layers.MaxPooling2D
+            return make(window["kernel_size"], strides=window["strides"], padding=window["padding"])
+        case "norm":
+            return layers.BatchNormalization(scale=fields["scale"], center=fields["center"])
+        case "activation":
+            return layers.Activation(fields["function"])
+        case "zeros":
+            return layers.ZeroPadding2D((fields["rows"], fields["columns"]))
+        case "dropout":
+            return layers.Dropout(fields["rate"])
+        case _:
+            raise ValueError(kind)
+
+
+def _window(shape: tuple[int, ...], fields: dict[str, Any], *, keep: bool) -> dict[str, Any]:
+    """Return the arguments of a window that fits a map of `shape`, and that TensorFlow can slide."""
+    kernel, strides, padding = fields["kernel_size"], fields["strides"], fields["padding"]
+    sides = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    strides = 1 if keep else strides
+    dilation = fields.get("dilation", 1) if strides == 1 else 1
+    spans = [dilation * (side - 1) + 1 for side in sides]
+    if keep or any(span > extent for span, extent in zip(spans, shape[1:3], strict=True)):
+        padding = "same"
+    window = {"kernel_size": kernel, "strides": strides, "padding": padding}
+    return {**window, "dilation_rate": dilation} if "dilation" in fields else window
