@@ -47,8 +47,7 @@ class NonFiniteOutput(RuntimeRule, code="RT003", severity=Severity.ERROR, confid
             size = run.values[name].size
             yield self.finding(
                 *((layer,) if layer else ()),
-                message=f"{count:,} of {size:,} values of output {name} are NaN or infinite ({run.conditions})"
-                f"{start}.",
+                message=f"{count:,} of {size:,} values of output {name} are NaN or infinite ({run.conditions}){start}.",
                 evidence={"non_finite": count, "values": size},
                 advice=Advice(text="Look at the weights, the epsilon and the type of the layer where it starts"),
                 subject=name,
