@@ -102,5 +102,5 @@ def test_a_layer_that_is_listed_twice_lacks_its_weights_the_second_time(tmp_path
     with zipfile.ZipFile(tmp_path / "twice.keras", "w") as archive:
         for name, content in {**files, "config.json": json.dumps(config).encode()}.items():
             archive.writestr(name, content)
-    with pytest.raises(ModelError, match="layer 'body/conv_2' .* has no weights in the file"):
+    with pytest.raises(ModelError, match=r"layer 'body/conv_2' .* has no weights in the file"):
         load(str(tmp_path / "twice.keras"))
