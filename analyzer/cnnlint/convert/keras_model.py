@@ -19,6 +19,7 @@ from cnnlint.convert.norms import fold_norms
 from cnnlint.convert.operators import HANDLERS
 from cnnlint.convert.toolchain import quiet, toolchain
 from cnnlint.convert.trace import trace
+from cnnlint.convert.transposed import mend_padding
 from cnnlint.errors import ConversionError
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def _convert(model: Any, tools: Toolchain, opset: int | None, way: Way, *, fold:
     leftover = leftover_operators(proto)
     if leftover:
         raise ConversionError(f"tf2onnx has no ONNX operator for {', '.join(leftover)}")
+    mend_padding(proto.graph)
     constants = Constants(proto.graph, traced.apart, traced.labels)
     constants.fold()
     folded = fold_norms(constants) if fold else 0

@@ -17,6 +17,7 @@ from cnnlint.convert.norms import fold_norms
 from cnnlint.convert.operators import HANDLERS
 from cnnlint.convert.toolchain import quiet, toolchain
 from cnnlint.convert.trace import held_captures
+from cnnlint.convert.transposed import mend_padding
 from cnnlint.errors import ConversionError, ModelError
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def savedmodel_to_onnx(folder: str | os.PathLike[str], *, opset: int | None = No
     leftover = leftover_operators(proto)
     if leftover:
         raise ConversionError(f"tf2onnx has no ONNX operator for {', '.join(leftover)}", path=path)
+    mend_padding(proto.graph)
     constants = Constants(proto.graph, held_captures(signature, tools), {})
     constants.fold()
     fold_norms(constants)

@@ -228,6 +228,20 @@ def test_what_an_optimiser_of_tf2onnx_fails_on_is_converted_without_it(keras: An
     assert max(relative_errors(net, convert(net))) <= TOLERANCE
 
 
+@pytest.mark.parametrize(
+    ("kernel_size", "strides"), [(1, 2), (1, 3), (2, 3), (1, 4), ((1, 4), (2, 2)), ((3, 1), (2, 3)), ((2, 5), 3)]
+)
+def test_a_transposed_convolution_with_strides_beyond_its_kernel_gives_what_keras_gives(
+    kernel_size: Any, strides: Any, keras: Any, convert: Any
+) -> None:
+    image = keras.Input((5, 6, 2))
+    layer = keras.layers.Conv2DTranspose(3, kernel_size, strides=strides, padding="same")
+    net = perturb(keras.Model(image, layer(image)))
+    proto = convert(net)
+    onnx.checker.check_model(proto, full_check=True)
+    assert max(relative_errors(net, proto)) <= TOLERANCE
+
+
 def test_half_precision_survives(keras: Any, convert: Any) -> None:
     layers = keras.layers
     net = keras.Sequential([layers.Input((8, 8, 3), dtype="float16"), layers.Conv2D(4, 3, dtype="float16")])
