@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from cnnlint.analysis.surroundings import sites
 from cnnlint.budget import BudgetRule, measure
+from cnnlint.collector import collector_paused
 from cnnlint.config.load import Document, find_document, read_document
 from cnnlint.config.options import bind
 from cnnlint.config.settings import Flags, Settings, resolve
@@ -124,7 +125,7 @@ class Linter:
         try:
             if slot is not None and (kept := slot.read()) is not None:
                 return kept
-            with at_hand(model, download=plan.settings.static is False) as here:
+            with collector_paused(), at_hand(model, download=plan.settings.static is False) as here:
                 return self._lint(here, path, plan, rules, slot)
         except (ConfigError, RuleError):
             raise

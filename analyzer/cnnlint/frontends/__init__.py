@@ -39,9 +39,9 @@ def load(path: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
         from cnnlint.frontends import keras
 
         return keras.load(path, inputs=inputs)
+    from cnnlint.collector import collector_paused
     from cnnlint.frontends.onnx.raise_graph import raise_model
     from cnnlint.frontends.onnx.skeleton import read
-    from cnnlint.frontends.raising.collector import collector_paused
 
     with collector_paused():
         return raise_model(read(path), inputs)
