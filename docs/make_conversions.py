@@ -28,11 +28,12 @@ How the nets of `keras.applications` convert to ONNX with `cnnlint convert`. Thi
 `python docs/make_conversions.py`; the times are those of a shared machine with two cores.
 
 The error is the largest absolute difference between Keras and onnxruntime (graph optimisations off) before the softmax,
-as a share of the largest value; one seeded input of standard normal noise, float32, weights untrained and norms moved
-away from the identity. Weightless conversions keep the kernels out of tf2onnx and attach them afterwards; ordinary ones
-send everything through it. Transposes beyond the one at the input are what tf2onnx could not move. Folded counts the
-products and sums (norms) that became part of the layer before them; norms left are those that stand before their
-convolution, or behind a sum or a concatenation, where there is nothing to fold them into.
+as a share of the largest value; one seeded input of normal noise (of deviation 64 where the net scales bytes down, of 1
+elsewhere), float32, weights untrained and norms moved away from the identity. Weightless conversions keep the kernels
+out of tf2onnx and attach them afterwards; ordinary ones send everything through it. Transposes beyond the one at the
+input are what tf2onnx could not move. Folded counts the products and sums (norms) that became part of the layer before
+them; norms left are those that stand before their convolution, or behind a sum or a concatenation, where there is
+nothing to fold them into.
 
 Findings are those of the default rules and of the pedantic ones, from the files alone; MobileNetV3, of any height and
 width, was linted at 224 × 224.
@@ -51,6 +52,23 @@ multiply-accumulates, except that
 
 Findings differ where a rule sees what only one file has: BN002 (a bias before a norm) and BN004 (no norm at all) need
 the norms that folding took away, and BN005 (a norm that could be folded) is of no use to a network in training.
+"""
+
+WRONG = """
+## What tf2onnx converts wrongly
+
+Found by converting random networks. `cnnlint convert` compares the result with Keras and writes nothing where they
+differ; it names the first layer that does.
+
+- A dilated convolution with padding "same" behind ZeroPadding2D loses its own padding, and its map comes out smaller.
+  Give the zeros to the convolution, or use padding "valid" and all the zeros.
+- Conv2DTranspose with padding "same" and strides beyond its kernel gets negative padding, which ONNX does not have.
+  `cnnlint convert` puts that right.
+- An optimiser of tf2onnx fails on a convolution without bias before a sum with one number, such as a hard sigmoid's.
+  `cnnlint convert` goes on without that optimiser, which leaves Transposes in the graph.
+- UpSampling2D becomes Unsqueeze, Tile and Reshape, with Transposes around them, and not Resize.
+- The scale of a norm behind a gate, gelu, mish or hard sigmoid is multiplied into one of their factors, so that the
+  graph has neither the norm nor the activation as one layer.
 """
 
 
@@ -99,7 +117,7 @@ def page(results: dict[str, Any]) -> str:
     failures = [f"- {name}: {result['failure']}" for name, result in sorted(results.items()) if "failure" in result]
     opaque = [f"- {name}: {', '.join(result['opaque'])}" for name, result in results.items() if result.get("opaque")]
     verdict = "\n".join(failures) or f"None: all {len(results)} convert."
-    lines.append(f"\n## What tf2onnx cannot convert\n\n{verdict}\n")
+    lines.append(f"\n## Nets that tf2onnx cannot convert\n\n{verdict}\n{WRONG}")
     if opaque:
         lines.append("\n## Layers that no rule looks into\n\n" + "\n".join(opaque) + "\n")
     return "".join(lines)

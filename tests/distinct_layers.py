@@ -18,11 +18,13 @@ from cnnlint.graph.layers import (
     Dense,
     Dropout,
     Elementwise,
+    Flatten,
+    GlobalPool,
     Pad,
     Reshape,
 )
 
-IDENTITY = ("name", "inputs", "outputs", "weights", "origin")
+IDENTITY = ("name", "inputs", "outputs", "weights", "origin", "keepdims")
 
 
 def distinct_layers(graph: Graph, *, scattered_norms: bool = False) -> Counter[tuple[object, ...]]:
@@ -47,6 +49,8 @@ def distinct_layers(graph: Graph, *, scattered_norms: bool = False) -> Counter[t
             continue
         function = layer.function if isinstance(layer, Activation) else ""
         shape = tuple(dim if isinstance(dim, int) else "?" for dim in layer.output.sample_shape or ())
+        if isinstance(layer, GlobalPool):
+            shape = shape[:1]
         counted[layer.kind, function, shape, context.layer_macs(layer), context.receptive_fields[layer.name]] += 1
     return counted
 
@@ -79,7 +83,7 @@ def _does_nothing(layer: Layer) -> bool:
             return layer.function == "linear"
         case Pad():
             return not any(before or after for before, after in layer.amounts)
-        case Reshape():
+        case Reshape() | Flatten():
             # What only adds or takes away axes of one, as gates do.
             before, after = ([dim for dim in tensor.shape or () if dim != 1] for tensor in (layer.input, layer.output))
             return before == after

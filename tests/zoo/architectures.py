@@ -31,8 +31,8 @@ GIANTS = (
 
 
 SETTLED = (
-    "EfficientNetB5", "EfficientNetB6", "EfficientNetB7", "EfficientNetV2B3", "EfficientNetV2L", "EfficientNetV2M",
-    "EfficientNetV2S",
+    "EfficientNetB5", "EfficientNetB6", "EfficientNetB7", "EfficientNetV2B1", "EfficientNetV2B2", "EfficientNetV2B3",
+    "EfficientNetV2L", "EfficientNetV2M", "EfficientNetV2S",
 )  # fmt: skip
 """Nets whose norms hold the statistics of a pass over noise.
 
