@@ -114,3 +114,25 @@ def test_a_quantised_net_has_the_layers_and_parameters_of_the_float_one(name: st
     assert counted[0] == counted[1]
     assert quantised.parameters == original.parameters
     assert Context(quantised).macs == Context(original).macs
+
+
+@pytest.mark.parametrize("name", ["resnet_style", "mobile_style", "vgg_style"])
+def test_half_precision_changes_bytes_and_nothing_else(name: str, tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, numpy_helper
+
+    source, target = FIXTURES / "models" / f"{name}.onnx", tmp_path / "half.onnx"
+    model = onnx.load(source)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype("float16"), tensor.name))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    onnx.save(model, target)
+    single, half = load(str(source)), load(str(target))
+    assert layers(half) == layers(single)
+    assert half.parameters == single.parameters
+    for fact in ("weight_bytes", "peak_activation_bytes"):
+        assert getattr(Context(half), fact) * 2 == getattr(Context(single), fact)
+    (report,) = cnnlint.lint(target, isolated=True).models
+    assert not [finding for finding in report.findings if finding.code.startswith("RT")]
