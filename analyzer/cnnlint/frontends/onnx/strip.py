@@ -50,20 +50,12 @@ def without_weights(path: str) -> bytes | None:
     if os.path.dirname(os.path.realpath(path)) != os.path.realpath(os.path.dirname(path)):
         return None
     refer = partial(_reference, os.path.basename(path).encode())
-    parts: list[bytes] = []
     try:
-        field = 0
-        for tag, begin, stop in fields(source, 0, source.size):
-            if tag == _GRAPH:
-                parts.append(_message(_GRAPH, b"".join(_graph(source, begin, stop, refer))))
-            else:
-                parts.append(source.read(field, stop - field))
-            field = stop
+        return _shrunk(source, refer)
     except _NotRawError:
         return None
     except WireError as error:
         raise ModelError(f"is a damaged ONNX model: {error}", path=path) from error
-    return b"".join(parts)
 
 
 def shapes_only(source: ByteSource) -> bytes:
@@ -74,11 +66,16 @@ def shapes_only(source: ByteSource) -> bytes:
     Raises:
         WireError: The source is no protobuf.
     """
+    return _shrunk(source, _header)
+
+
+def _shrunk(source: ByteSource, shrink: Callable[[ByteSource, int, int], bytes]) -> bytes:
+    """Return the ModelProto in `source` with `shrink` applied to every large initializer of its graph."""
     parts: list[bytes] = []
     field = 0
     for tag, begin, stop in fields(source, 0, source.size):
         if tag == _GRAPH:
-            parts.append(_message(_GRAPH, b"".join(_graph(source, begin, stop, _header))))
+            parts.append(_message(_GRAPH, b"".join(_graph(source, begin, stop, shrink))))
         else:
             parts.append(source.read(field, stop - field))
         field = stop
