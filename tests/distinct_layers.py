@@ -45,7 +45,7 @@ def distinct_layers(graph: Graph, *, scattered_norms: bool = False) -> Counter[t
     for layer in graph.layers:
         if first.get(layer.name) != layer.name or _is_folded(layer, graph) or _is_joined_again(layer, graph):
             continue
-        if scattered_norms and isinstance(layer, Elementwise) and len(layer.inputs) == 1 and layer.weights:
+        if scattered_norms and _is_by_channel(layer):
             continue
         function = layer.function if isinstance(layer, Activation) else ""
         shape = tuple(dim if isinstance(dim, int) else "?" for dim in layer.output.sample_shape or ())
@@ -96,6 +96,13 @@ def _is_folded(layer: Layer, graph: Graph) -> bool:
         kernel = graph.producer(layer.input)
         return isinstance(kernel, Conv | ConvTranspose | Dense) and graph.sole_successor(kernel) is layer
     return isinstance(layer, BatchNorm)
+
+
+def _is_by_channel(layer: Layer) -> bool:
+    if not isinstance(layer, Elementwise) or len(layer.inputs) != 1:
+        return False
+    # Of one channel it is a product or a sum with a number.
+    return bool(layer.weights) or layer.constant is not None
 
 
 def _is_joined_again(layer: Layer, graph: Graph) -> bool:
