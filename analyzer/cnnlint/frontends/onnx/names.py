@@ -10,9 +10,15 @@ from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Activation
 
 INNER = frozenset(
-    {"batchnorm", "moments", "convolution", "separable_conv2d", "Cast", "ReadVariableOp", "merged_input", "Tensordot"}
-)
+    {
+        "batchnorm", "moments", "convolution", "separable_conv2d", "Cast", "ReadVariableOp", "merged_input", "Repeat",
+        "Tensordot",
+    }
+)  # fmt: skip
 """Scopes that Keras's own layers open inside theirs."""
+
+AROUND = frozenset({"Pad", "Squeeze", "Unsqueeze"})
+"""Operators that stand around the one that a layer is named after."""
 
 TRACED = re.compile(r"_\d+$")
 """What Keras appends to every scope when it traces a model again."""
@@ -58,7 +64,7 @@ def _module(layer: Layer) -> str:
 
 def _scope(layer: Layer) -> list[str] | None:
     """Return the scopes and the name of the layer's node; those of its kernel for a node that tf2onnx made."""
-    parts = [part for part in layer.origin if part.op != "Pad" or layer.kind == "Pad"]
+    parts = [part for part in layer.origin if part.op not in AROUND] or layer.origin
     own = [part.name for part in parts if TRACED.sub("", part.name.split("/")[0]).rstrip("_") != part.op]
     candidates = own + [weight.key for weight in layer.weights]
     name = next((name for name in candidates if "/" in name and not name.startswith("const_fold")), None)

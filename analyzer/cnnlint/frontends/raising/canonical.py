@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from cnnlint.frontends.raising.draft import Draft
-from cnnlint.frontends.raising.passes import affine, bias, gates, norms, pads, pooled, scalars
+from cnnlint.frontends.raising.passes import affine, bias, gates, groups, norms, pads, pooled, repeats, scalars, signals
 
 
 def canonicalize(draft: Draft) -> None:
     """Fuse what exporters take apart, so that one network gives one graph."""
+    signals.drop_unit_axes(draft)
     bias.fuse_bias(draft)
     gates.fuse_activations(draft)
     norms.fuse_norms(draft)
+    groups.fuse_groups(draft)
     affine.fuse_affine(draft)
     pads.fuse_pads(draft)
+    repeats.fuse_repeats(draft)
     pooled.fuse_pooled(draft)
     scalars.drop_scalars(draft)

@@ -50,19 +50,37 @@ def find_layout(
     if shape is None or len(shape) < 3:
         return None
     wanted = to_channels_first(len(shape))
-    seen, ahead = {name}, [name]
+    seen = {name}
+    ahead: list[tuple[str, Shape]] = [(name, shape)]
     while ahead and len(seen) < FAR:
-        for node in readers.get(ahead.pop(), ()):
+        tensor, seen_as = ahead.pop()
+        for node in readers.get(tensor, ()):
             if node.op_type == "Transpose":
-                return wanted if node.attributes.get("perm") == wanted else None
-            if node.op_type == "Reshape":
-                return wanted if shape[-1] == 1 and _moves_channels(node, shape, values) else None
+                return wanted if node.attributes.get("perm") == to_channels_first(len(seen_as)) else None
+            if node.op_type == "Reshape" and seen_as[-1] == 1 and _moves_channels(node, seen_as, values):
+                return wanted
             if node.op_type in SPATIAL:
                 return None
-            if node.op_type in AGNOSTIC and node.outputs[0] not in seen:
+            behind = None
+            if node.op_type == "Unsqueeze":
+                behind = _with_unit_axis(node, seen_as, values)
+            elif node.op_type in AGNOSTIC:
+                behind = seen_as
+            if behind is not None and node.outputs[0] not in seen:
                 seen.add(node.outputs[0])
-                ahead.append(node.outputs[0])
+                ahead.append((node.outputs[0], behind))
     return None
+
+
+def _with_unit_axis(node: NodeRecord, shape: Shape, values: Mapping[str, Value]) -> Shape | None:
+    """Return what `shape` becomes by an Unsqueeze that adds one axis between batch and last, as 1-D networks do."""
+    given = values.get(node.inputs[1]) if len(node.inputs) > 1 else None
+    axes = given.integers if isinstance(given, Constant) else node.attributes.get("axes")
+    axis = axes[0] if isinstance(axes, tuple) and len(axes) == 1 else None
+    if not isinstance(axis, int):
+        return None
+    axis %= len(shape) + 1
+    return (*shape[:axis], 1, *shape[axis:]) if 0 < axis < len(shape) else None
 
 
 def _moves_channels(node: NodeRecord, shape: Shape, values: Mapping[str, Value]) -> bool:
@@ -70,4 +88,4 @@ def _moves_channels(node: NodeRecord, shape: Shape, values: Mapping[str, Value])
     target = values.get(node.inputs[1]) if len(node.inputs) > 1 else None
     if not isinstance(target, Constant) or target.integers is None or len(target.integers) != len(shape):
         return False
-    return target.integers[1] == 1 and shape[1] != 1 and target.integers[2:] == shape[1:-1]
+    return target.integers[1:] == (1, *shape[1:-1]) != shape[1:]

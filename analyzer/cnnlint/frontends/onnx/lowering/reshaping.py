@@ -55,8 +55,14 @@ def resolve_target(target: tuple[Dim, ...], shape: Shape | None, *, keep_zero: b
     return tuple(dims)
 
 
-def reshape(state: Lowering, target: Shape | None) -> None:
-    """Emit what a change of shape means: nothing, a Flatten, rows for a MatMul, or a Reshape."""
+def reshape(state: Lowering, target: Shape | None, *, in_order: bool = False) -> None:
+    """Emit what a change of shape means: nothing, a Flatten, rows for a MatMul, or a Reshape.
+
+    Args:
+        state: At the node.
+        target: In the file's order of axes; None if unknown.
+        in_order: The axes stay in the order that they have; else it is read off what follows.
+    """
     value = state.value(0)
     if isinstance(value, Constant):
         state.give(replace(value, shape=target))
@@ -78,10 +84,15 @@ def reshape(state: Lowering, target: Shape | None) -> None:
         if _merges_rows(shape, target):
             state.give(Rows(view))
             return
+        if (regrouped := _in_graph_order(view, target)) is not None:
+            graph_target, permutation = regrouped
+            layer = Reshape(name=state.label, inputs=(view.tensor,), target=graph_target, origin=state.origin)
+            state.give(View(state.draft.add(layer, [state.node.outputs[0]])[0], permutation))
+            return
         if _keeps_last_axis(view, target):
             _emit_channels_last(state, view, target)
             return
-    permutation = state.layout(state.node.outputs[0], target)
+    permutation = None if in_order else state.layout(state.node.outputs[0], target)
     source = state.draft.tensor(view)
     graph_target = target if permutation is None or target is None else tuple(target[axis] for axis in permutation)
     layer = Reshape(name=state.label, inputs=(source,), target=graph_target, origin=state.origin)
@@ -118,6 +129,38 @@ def _moves_unit_axis(shape: Shape, target: Shape) -> Permutation | None:
 
 def _merges_rows(shape: Shape, target: Shape) -> bool:
     return len(shape) > 2 and len(target) == 2 and target[1] == shape[-1] and isinstance(target[1], int)
+
+
+def _in_graph_order(view: View, target: Shape) -> tuple[Shape, Permutation] | None:
+    """Return what a Reshape that takes one axis apart, or joins two, does to the axes of the graph.
+
+    Returns:
+        The target in the graph's order, and the graph's axis at each axis of the source; None where the source has
+        that order itself, or where the axes are no neighbours in the graph.
+    """
+    shape, order, graph_shape = view.shape, view.permutation, view.tensor.shape
+    if shape is None or order is None or graph_shape is None:
+        return None
+    for axis in range(1, len(order)):
+        place = order[axis]
+        if len(target) == len(shape) + 1 and _joins(target, axis, shape):
+            apart = (*graph_shape[:place], *target[axis : axis + 2], *graph_shape[place + 1 :])
+            behind = tuple(other + (other > place) for other in order)
+            return apart, (*behind[:axis], place, place + 1, *behind[axis + 1 :])
+        if len(target) == len(shape) - 1 and _joins(shape, axis, target) and order[axis + 1] == place + 1:
+            joined = (*graph_shape[:place], target[axis], *graph_shape[place + 2 :])
+            before = tuple(other - (other > place) for other in order)
+            return joined, (*before[: axis + 1], *before[axis + 2 :])
+    return None
+
+
+def _joins(apart: Shape, axis: int, joined: Shape) -> bool:
+    """Return whether `joined` is `apart` with two neighbouring axes, the first of them `axis`, made one."""
+    return (
+        apart[:axis] == joined[:axis]
+        and apart[axis + 2 :] == joined[axis + 1 :]
+        and (product(apart[axis : axis + 2]) == joined[axis] is not None)
+    )
 
 
 def _keeps_last_axis(view: View, target: Shape) -> bool:
@@ -168,7 +211,7 @@ def lower_squeeze(state: Lowering) -> None:
         emit_operator(state)
         return
     gone = {axis % len(shape) for axis in axes} if axes is not None else {i for i, dim in enumerate(shape) if dim == 1}
-    reshape(state, tuple(dim for axis, dim in enumerate(shape) if axis not in gone))
+    reshape(state, tuple(dim for axis, dim in enumerate(shape) if axis not in gone), in_order=len(shape) > 2)
 
 
 def lower_unsqueeze(state: Lowering) -> None:
@@ -181,7 +224,7 @@ def lower_unsqueeze(state: Lowering) -> None:
     rank = len(shape) + len(axes)
     added = {axis % rank for axis in axes}
     dims = iter(shape)
-    reshape(state, tuple(1 if axis in added else next(dims) for axis in range(rank)))
+    reshape(state, tuple(1 if axis in added else next(dims) for axis in range(rank)), in_order=len(shape) > 2)
 
 
 def lower_transpose(state: Lowering) -> None:

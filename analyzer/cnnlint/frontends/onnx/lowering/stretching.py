@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from struct import pack, unpack
+
 from msgspec.structs import replace
 
 from cnnlint.frontends.onnx.lowering.operators import emit_operator
@@ -10,6 +12,7 @@ from cnnlint.frontends.onnx.lowering.values import Constant
 from cnnlint.graph.dims import product
 from cnnlint.graph.layers import (
     DepthToSpace,
+    Operator,
     Resize,
 )
 from cnnlint.graph.layers.dense import broadcast
@@ -29,7 +32,7 @@ def lower_expand(state: Lowering) -> None:
     elif target is not None and target == value.shape:
         state.give(value)
     else:
-        emit_operator(state, (target,) if target is not None else None)
+        _emit_repeated(state, target)
 
 
 def lower_tile(state: Lowering) -> None:
@@ -44,7 +47,23 @@ def lower_tile(state: Lowering) -> None:
     elif target is not None and target == value.shape:
         state.give(value)
     else:
-        emit_operator(state, (target,) if target is not None else None)
+        _emit_repeated(state, target)
+
+
+def _emit_repeated(state: Lowering, target: tuple[Dim, ...] | None) -> None:
+    """Keep a Tile or an Expand, in the graph's order of axes where it keeps their number."""
+    view = state.view(0)
+    if target is None or len(target) != view.rank:
+        emit_operator(state, None if target is None else (target,))
+        return
+    layer = Operator(
+        name=state.label,
+        inputs=(view.tensor,),
+        op=state.node.op_type,
+        shapes=(view.in_graph_order(target),),
+        origin=state.origin,
+    )
+    state.emit(layer, like=view)
 
 
 def lower_resize(state: Lowering) -> None:
@@ -72,7 +91,10 @@ def lower_resize(state: Lowering) -> None:
 def _scaled(dim: Dim, scale: object) -> Dim:
     if scale == 1:
         return dim
-    return int(dim * scale) if isinstance(dim, int) and isinstance(scale, int | float) else None
+    if not isinstance(dim, int) or not isinstance(scale, int | float):
+        return None
+    # Scales are float32, and so is the product that ONNX rounds down: 5 × 1.8 is 9 there.
+    return int(unpack("f", pack("f", dim * scale))[0])
 
 
 def lower_depth_to_space(state: Lowering) -> None:

@@ -1,4 +1,4 @@
-"""Activations that exporters spell out: swish, hard swish, gelu, mish, hard sigmoid."""
+"""Activations that exporters spell out: swish, hard swish, gelu, mish, hard sigmoid, prelu."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from math import isclose, sqrt
 from typing import TypeGuard
 
 from cnnlint.frontends.raising.draft import Draft
+from cnnlint.frontends.raising.passes.bias import with_role
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Activation, Elementwise, Multiply
+from cnnlint.graph.layers import Activation, Add, Elementwise, Multiply
 from cnnlint.graph.tensor import Tensor
 
 
@@ -18,6 +19,8 @@ def fuse_activations(draft: Draft) -> None:
             _fuse_product(draft, layer)
         elif isinstance(layer, Elementwise) and layer.function == "erf":
             _fuse_erf(draft, layer)
+        elif isinstance(layer, Elementwise) and layer.function == "neg":
+            _fuse_prelu(draft, layer)
 
 
 def _fuse_product(draft: Draft, gate: Activation) -> None:
@@ -38,6 +41,11 @@ def _fuse_product(draft: Draft, gate: Activation) -> None:
             _fuse(draft, (soft, gate, product), other, "mish")
     elif gate.input.name == other.name:
         _fuse(draft, (gate, product), other, "swish" if gate.function == "sigmoid" else "hard_swish")
+    elif gate.function == "sigmoid" and draft.sole_consumer(gate.input) is gate:
+        # TensorFlow's swish has a slope, x · sigmoid(βx), which is 1 unless one asks for another.
+        slope = draft.producer(gate.input)
+        if _is_constant(slope, "mul", 1.0) and slope.input.name == other.name:
+            _fuse(draft, (slope, gate, product), other, "swish")
 
 
 def _fuse_relu6(draft: Draft, clip: Activation) -> None:
@@ -58,6 +66,29 @@ def _fuse_relu6(draft: Draft, clip: Activation) -> None:
         _fuse(draft, (shifted, clip, scaled, product), source, "hard_swish")
     else:
         _fuse(draft, (shifted, clip, scaled), source, "hard_sigmoid")
+
+
+def _fuse_prelu(draft: Draft, negative: Elementwise) -> None:
+    """Fuse relu(x) + α · relu(−x), where α is the slope of a PReLU with its sign changed."""
+    source = negative.input
+    below = draft.sole_consumer(negative.output)
+    slope = draft.sole_consumer(below.output) if below is not None and _is_relu(below) else None
+    if below is None or not isinstance(slope, Elementwise) or slope.function != "mul" or len(slope.inputs) != 1:
+        return
+    added = draft.sole_consumer(slope.output)
+    if not isinstance(added, Add) or len(added.inputs) != 2:
+        return
+    other = next(tensor for tensor in added.inputs if tensor.name != slope.output.name)
+    above = draft.producer(other)
+    if above is None or not _is_relu(above) or above.input.name != source.name or draft.sole_consumer(other) is None:
+        return
+    alpha = tuple(with_role(weight, "alpha") for weight in slope.weights)
+    prelu = Activation(name=added.name, inputs=(source,), function="prelu", weights=alpha)
+    draft.fuse(draft.in_order((above, negative, below, slope, added)), prelu)
+
+
+def _is_relu(layer: Layer) -> bool:
+    return isinstance(layer, Activation) and layer.function == "relu"
 
 
 def _fuse_erf(draft: Draft, erf: Elementwise) -> None:

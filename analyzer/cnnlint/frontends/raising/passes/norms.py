@@ -82,15 +82,18 @@ def _fuse(draft: Draft, mean: Layer, axes: tuple[int, ...], region: list[Layer])
         layer = InstanceNorm(name=mean.name, inputs=(source,), epsilon=epsilon, weights=_weights(region))
     else:
         layer = LayerNorm(name=mean.name, inputs=(source,), axes=axes, epsilon=epsilon, weights=_weights(region))
-    made = draft.fuse(region, layer)
-    for role in ("gamma", "beta"):
-        following = draft.sole_consumer(made.output)
-        wanted = {"gamma": "mul", "beta": "add"}[role]
-        if not isinstance(following, Elementwise) or following.function != wanted or len(following.inputs) != 1:
+    absorb_affine(draft, draft.fuse(region, layer))
+
+
+def absorb_affine(draft: Draft, norm: Layer) -> None:
+    """Take the product and the sum behind a normalisation that has none of its own into it."""
+    for role, function in (("gamma", "mul"), ("beta", "add")):
+        following = draft.sole_consumer(norm.output)
+        if not isinstance(following, Elementwise) or following.function != function or len(following.inputs) != 1:
             continue
-        if following.weights and made.weight(role) is None:
+        if following.weights and norm.weight(role) is None:
             extra = tuple(with_role(weight, role) for weight in following.weights)
-            made = draft.fuse((made, following), replace(layer, weights=(*made.weights, *extra)))
+            norm = draft.fuse((norm, following), replace(norm, weights=(*norm.weights, *extra), outputs=()))
 
 
 def _weights(region: list[Layer]) -> tuple[Weight, ...]:
