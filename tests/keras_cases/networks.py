@@ -186,6 +186,47 @@ def generator(keras: Any) -> Any:
     )
 
 
+def waveform(keras: Any) -> Any:
+    layers = keras.layers
+    wave = keras.Input((400, 1), name="wave")
+    value = layers.Conv1D(16, 9, strides=4, padding="same", use_bias=False, name="stem")(wave)
+    value = layers.ReLU(name="relu")(layers.BatchNormalization(name="norm")(value))
+    value = layers.MaxPooling1D(2, name="pool1")(value)
+    value = layers.Conv1D(32, 3, padding="causal", activation="relu", name="causal")(value)
+    value = layers.AveragePooling1D(2, name="pool2")(value)
+    more = layers.Conv1D(32, 3, padding="same", activation="relu", name="body")(value)
+    value = layers.SeparableConv1D(64, 3, activation="relu", name="separable")(layers.Add(name="sum")([value, more]))
+    return keras.Model(wave, layers.Dense(10, name="head")(layers.GlobalAveragePooling1D(name="gap")(value)))
+
+
+def u_net(keras: Any) -> Any:
+    layers = keras.layers
+
+    def double(value: Any, filters: int, name: str) -> Any:
+        value = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"{name}a")(value)
+        return layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"{name}b")(value)
+
+    image = keras.Input((32, 32, 3), name="image")
+    first = double(image, 8, "down1")
+    second = double(layers.MaxPooling2D(name="pool1")(first), 16, "down2")
+    value = double(layers.MaxPooling2D(name="pool2")(second), 32, "bottom")
+    value = double(layers.Concatenate(name="join2")([layers.UpSampling2D(name="up2")(value), second]), 16, "up2")
+    wide = layers.UpSampling2D(interpolation="bilinear", name="up1")(value)
+    value = double(layers.Concatenate(name="join1")([wide, first]), 8, "up1")
+    return keras.Model(image, layers.Conv2D(1, 1, activation="sigmoid", name="mask")(value))
+
+
+def group_norms(keras: Any) -> Any:
+    layers = keras.layers
+    image = keras.Input((16, 16, 3), name="image")
+    value = layers.Conv2D(16, 3, padding="same", name="conv1")(image)
+    value = layers.Activation("silu", name="swish")(layers.GroupNormalization(4, name="groups")(value))
+    value = layers.Conv2D(32, 3, padding="same", name="conv2")(value)
+    value = layers.PReLU(shared_axes=[1, 2], name="prelu")(layers.GroupNormalization(-1, name="instances")(value))
+    value = layers.AveragePooling2D(16, name="whole")(value)
+    return keras.Model(image, layers.Dense(10, name="head")(layers.Flatten(name="flat")(value)))
+
+
 def channels_first(keras: Any) -> Any:
     layers = keras.layers
     form = {"data_format": "channels_first"}
@@ -280,8 +321,8 @@ NETWORKS: dict[str, Build] = {
     for function in (
         residual, squeeze_excite, shared, encoder, nested, nested_twice, nested_output, frozen, part_of_another,
         in_training_mode, operators, attention, distributed, states, spectral, one_dimensional, generator,
-        channels_first, mixed_layouts, half_precision, brain_float, quantized, merges, sequences_dotted,
-        unnamed_sizes, dictionary, compiled,
+        waveform, u_net, group_norms, channels_first, mixed_layouts, half_precision, brain_float, quantized, merges,
+        sequences_dotted, unnamed_sizes, dictionary, compiled,
     )
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ from cnnlint import __version__, frontends
 from cnnlint.compare.compare import compare
 from cnnlint.compare.onnx_side import OnnxSide
 from cnnlint.compare.records import ComparisonReport
-from cnnlint.errors import ConversionError
+from cnnlint.errors import ConversionError, RuntimeCheckError
 from cnnlint.graph.layers import BatchNorm, Conv, ConvTranspose, Dense, Opaque
 from cnnlint.models import raise_model
 from cnnlint.results import SCHEMA, ModelReport
@@ -74,8 +74,8 @@ def convert(path: str, output: str, *, opset: int | None = None) -> tuple[onnx.M
     Raises:
         MissingExtraError: TensorFlow or tf2onnx is not installed.
         ModelError: `path` cannot be read.
-        ConversionError: It is an ONNX model already, or cannot be converted.
-        RuntimeCheckError: One of the two does not run.
+        ConversionError: It is an ONNX model already, cannot be converted, or the result does not run.
+        RuntimeCheckError: Keras or TensorFlow cannot run it.
     """
     from cnnlint.convert.toolchain import toolchain
 
@@ -89,7 +89,12 @@ def convert(path: str, output: str, *, opset: int | None = None) -> tuple[onnx.M
     program = Program.from_proto(proto)
     graph = frontends.load_onnx_bytes(program.content, output)
     after = OnnxSide(output, program, graph)
-    parity = compare(before, after, layers=False)
+    try:
+        parity = compare(before, after, layers=False)
+    except RuntimeCheckError as error:
+        if error.path != output:
+            raise
+        raise ConversionError(f"what tf2onnx made of it does not run: {error.cause}", path=path) from error
     if not parity.equal:
         parity = compare(before, after)
     kinds = Counter(node.op_type for node in proto.graph.node)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnlint.compare.side import Port, Values
+from cnnlint.errors import RuntimeCheckError
 from cnnlint.runtime.inputs import fed_inputs
 from cnnlint.runtime.origin import outcome
-from cnnlint.runtime.session import Session
+from cnnlint.runtime.session import Session, SessionError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -33,15 +34,22 @@ class OnnxSide:
         self.outputs = ports(record.outputs, graph.outputs)
 
     def run(self, feeds: Mapping[str, NDArray[Any]], watched: Collection[str]) -> Values:
-        """Run the session; a layer's value is the tensor that its last node makes."""
+        """Run the session; a layer's value is the tensor that its last node makes.
+
+        Raises:
+            RuntimeCheckError: onnxruntime refuses the model or the inputs.
+        """
         nodes = self._program.record.graph.nodes
         made = {name for node in nodes for name in node.outputs} | {port.name for port in self.inputs}
         tensors = {layer.name: outcome(layer) for layer in self.graph.layers if layer.name in watched}
         found = {layer: tensor for layer, tensor in tensors.items() if tensor in made}
         names = tuple(dict.fromkeys((*(port.name for port in self.outputs), *found.values())))
-        if self._session is None or self._session[0] != names:
-            self._session = names, Session(self._program, names)
-        values: dict[str, Any] = self._session[1].run(feeds)
+        try:
+            if self._session is None or self._session[0] != names:
+                self._session = names, Session(self._program, names)
+            values: dict[str, Any] = self._session[1].run(feeds)
+        except SessionError as error:
+            raise RuntimeCheckError(f"onnxruntime cannot run it: {error.cause}", path=self.path) from error
         return Values(
             [values[port.name] for port in self.outputs],
             {layer: [values[tensor]] for layer, tensor in found.items() if hasattr(values[tensor], "dtype")},

@@ -1,7 +1,8 @@
-"""TensorFlow operations that tf2onnx has no translation for, in terms of ONNX operators that it has."""
+"""TensorFlow operations that tf2onnx has no translation for, or a wrong one."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 
@@ -18,5 +19,15 @@ def translate_erfc(ctx: Any, node: Any, name: str, args: Any) -> None:  # noqa: 
     ctx.make_node("Sub", [one.output[0], erf.output[0]], outputs=[result], name=name, shapes=[shape], dtypes=[dtype])
 
 
-HANDLERS: dict[str, Any] = {"Erfc": (translate_erfc, [])}
+def translate_conv3d(ctx: Any, node: Any, name: str, args: Any) -> None:  # noqa: ARG001 - tf2onnx's own signature
+    """Translate a convolution over volumes, of which tf2onnx 1.17 forgets the groups."""
+    nn: Any = import_module("tf2onnx.onnx_opset.nn")
+    first = node.get_attr_str("data_format").startswith("NC")
+    channels: int = ctx.get_shape(node.input[0])[1 if first else -1]
+    of_a_group: int = ctx.get_shape(node.input[1])[-2]
+    nn.ConvOp.any_version(ctx.opset, ctx, node)
+    node.set_attr("group", channels // of_a_group)
+
+
+HANDLERS: dict[str, Any] = {"Conv3D": (translate_conv3d, []), "Erfc": (translate_erfc, [])}
 """What `custom_op_handlers` of tf2onnx takes."""

@@ -181,6 +181,15 @@ def test_a_grouped_convolution_that_keras_compiles_is_looked_into(keras: Any, co
     assert max(relative_errors(net, proto)) <= TOLERANCE
 
 
+def test_a_grouped_convolution_over_volumes_keeps_its_groups(keras: Any, convert: Any) -> None:
+    layers = keras.layers
+    net = keras.Sequential([layers.Input((5, 6, 7, 4)), layers.Conv3D(6, 3, groups=2), layers.Conv3D(6, 3, groups=6)])
+    proto = convert(perturb(net))
+    groups = [item.i for node in proto.graph.node for item in node.attribute if item.name == "group"]
+    assert groups == [2, 6]
+    assert max(relative_errors(net, proto)) <= TOLERANCE
+
+
 def test_nodes_and_weights_are_called_by_their_keras_layers(keras: Any, convert: Any) -> None:
     proto = convert(keras.saving.load_model(FIXTURES / "seed_cnn.keras", compile=False))
     scopes = [node.name.split("/")[0] for node in proto.graph.node if node.op_type == "Conv"]

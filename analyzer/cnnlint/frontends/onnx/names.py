@@ -33,12 +33,13 @@ def rename(draft: Draft, model: ModelRecord) -> None:
         paths = {layer.name: module for layer in draft if (module := _module(layer))}
     else:
         return
-    names, taken = dict[str, str](), set[str]()
+    names, taken, scopes_taken = dict[str, str](), set[str](), set[str]()
     for layer in draft:
         name = paths.get(layer.name)
         if name is None:
             continue
-        if name in taken:
+        scopes_taken.add(name.rpartition("/")[0])
+        if name in taken or (name in scopes_taken and isinstance(layer, Activation)):
             name += "/" + (layer.function if isinstance(layer, Activation) else layer.kind.lower())
         if name not in taken:
             taken.add(name)

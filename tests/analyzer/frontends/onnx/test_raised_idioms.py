@@ -11,7 +11,18 @@ from cnnlint.context import Context
 from cnnlint.errors import ModelError
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.graph.graph import Graph
-from cnnlint.graph.layers import Activation, BatchNorm, Conv, Dense, Flatten, GlobalPool, Multiply, Opaque
+from cnnlint.graph.layers import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dense,
+    Flatten,
+    GlobalPool,
+    GroupNorm,
+    Multiply,
+    Opaque,
+    Resize,
+)
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]>'
 
@@ -55,6 +66,7 @@ def test_a_batched_dense_between_reshapes_works_on_the_last_axis() -> None:
     [
         ("s = Sigmoid(x) y = Mul(x, s)", "swish"),
         ("s = Sigmoid(x) y = Mul(s, x)", "swish"),
+        ("one = Constant<value_float = 1.0>() b = Mul(one, x) s = Sigmoid(b) y = Mul(x, s)", "swish"),
         ("y = HardSwish(x)", "hard_swish"),
         (
             "a = Constant<value_float = 3.0>() l = Constant<value_float = 0.0>() h = Constant<value_float = 6.0>()"
@@ -175,6 +187,86 @@ def test_every_way_to_pool_globally_is_one_layer(body: str) -> None:
     (pool,) = graph.layers
     assert isinstance(pool, GlobalPool)
     assert (pool.mode, pool.output.shape) == ("avg", ("N", 4))
+
+
+def test_a_group_norm_of_pytorch_has_the_parameters_of_its_module() -> None:
+    """Its exporters give InstanceNormalization one value per group, since it must have some: 2 × 4 here."""
+    graph = raised(
+        """agraph (float[N,8,6,6] x) => (float[N,8,6,6] y) {
+            apart = Constant<value_ints = [0, 4, -1]>() back = Constant<value_ints = [-1, 8, 6, 6]>()
+            g = Reshape(x, apart) i = InstanceNormalization<epsilon = 0.00001>(g, ones, zeros) j = Reshape(i, back)
+            m = Mul(j, gamma) y = Add(m, beta) }""",
+        ones=(4,),
+        zeros=(4,),
+        gamma=(8, 1, 1),
+        beta=(8, 1, 1),
+    )
+    (norm,) = graph.layers
+    assert isinstance(norm, GroupNorm)
+    assert (norm.groups, norm.parameters, norm.output.shape) == (4, 16, ("N", 8, 6, 6))
+
+
+@pytest.mark.parametrize(
+    "repeat",
+    [
+        "r = Constant<value_ints = [1, 1, 1, 3, 1]>() t = Tile(u, r)",
+        "r = Constant<value_ints = [1, 1, 1, 3, 1]>() t = Expand(u, r)",
+    ],
+)
+def test_repeated_rows_are_an_upsampling(repeat: str) -> None:
+    graph = raised(
+        f"""agraph (float[N,4,5,6] x) => (float[N,4,15,6] y) {{
+            a = Constant<value_ints = [3]>() u = Unsqueeze(x, a) {repeat}
+            s = Constant<value_ints = [-1, 4, 15, 6]>() y = Reshape(t, s) }}"""
+    )
+    (resize,) = graph.layers
+    assert isinstance(resize, Resize)
+    assert (resize.interpolation, resize.output.shape) == ("nearest", ("N", 4, 15, 6))
+
+
+def test_a_tile_that_repeats_the_whole_map_is_none() -> None:
+    graph = raised(
+        """agraph (float[N,4,5,6] x) => (float[N,4,15,6] y) {
+            a = Constant<value_ints = [2]>() u = Unsqueeze(x, a)
+            r = Constant<value_ints = [1, 1, 3, 1, 1]>() t = Tile(u, r)
+            s = Constant<value_ints = [-1, 4, 15, 6]>() y = Reshape(t, s) }"""
+    )
+    assert "Resize" not in kinds(graph)
+
+
+def test_a_resize_rounds_its_extents_as_float32_does() -> None:
+    """5 × 1.8 is 8.99999976 for the float32 nearest to 1.8, and 9 where the product is a float32 too."""
+    graph = raised(
+        """agraph (float[N,4,5,5] x) => (float[N,4,9,9] y) {
+            s = Constant<value_floats = [1.0, 1.0, 1.8, 1.8]>() y = Resize(x, , s) }"""
+    )
+    assert graph.outputs[0].shape == ("N", 4, 9, 9)
+
+
+def test_windows_over_a_signal_with_an_added_axis_are_one_dimensional() -> None:
+    graph = raised(
+        """agraph (float[N,4,20] x) => (float[N,6,9] y) {
+            a = Constant<value_ints = [2]>() u = Unsqueeze(x, a)
+            c = Conv<kernel_shape = [1, 3]>(u, w) p = MaxPool<kernel_shape = [1, 2], strides = [1, 2]>(c)
+            q = Squeeze(p, a) b = Add(q, bias) y = Relu(b) }""",
+        w=(6, 4, 1, 3),
+        bias=(6, 1),
+    )
+    assert kinds(graph) == ["Conv", "MaxPool", "Elementwise", "relu"]
+    conv = graph.layers[0]
+    assert isinstance(conv, Conv)
+    assert (conv.kernel_size, conv.output.shape, conv.parameters) == ((3,), ("N", 6, 18), 72)
+    assert Context(graph).macs == 18 * 6 * 4 * 3
+
+
+def test_a_map_of_one_row_that_a_kernel_reaches_beyond_stays_a_map() -> None:
+    graph = raised(
+        """agraph (float[N,4,20] x) => (float[N,6,20] y) {
+            a = Constant<value_ints = [2]>() u = Unsqueeze(x, a)
+            c = Conv<kernel_shape = [3, 3], pads = [1, 1, 1, 1]>(u, w) y = Squeeze(c, a) }""",
+        w=(6, 4, 3, 3),
+    )
+    assert kinds(graph) == ["Reshape", "Conv", "Reshape"]
 
 
 def test_shape_arithmetic_is_folded_away() -> None:

@@ -25,7 +25,7 @@ FUNCTIONS = {
 
 
 def lower_window_pool(state: Lowering) -> None:
-    """Lower MaxPool, AveragePool and LpPool; one window over the whole map is a global pool."""
+    """Lower MaxPool, AveragePool and LpPool."""
     source = state.tensor(0)
     size = state.attribute_ints("kernel_shape") or ()
     rank = len(size)
@@ -34,8 +34,8 @@ def lower_window_pool(state: Lowering) -> None:
     padding = window_padding(state, rank)
     padding = resolve_pads(padding, source.spatial, size, strides, dilation) or padding
     maximum = state.node.op_type == "MaxPool"
-    if size == source.spatial and not any(sum(pads) for pads in padding if not isinstance(pads, str)) and not maximum:
-        _global(state, "avg" if state.node.op_type != "LpPool" else "lp")
+    if state.node.op_type == "LpPool" and size == source.spatial and all(pads == (0, 0) for pads in padding):
+        _global(state, "lp")
         return
     ceil_mode = bool(state.attribute_int("ceil_mode", 0))
     if maximum:

@@ -1,20 +1,30 @@
-"""A pooled map whose spatial axes of extent 1 are dropped is a pooled vector."""
+"""A mean over one window as large as the map is a global pooling; without its axes of extent 1 it gives a vector."""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
 from cnnlint.frontends.raising.draft import Draft
-from cnnlint.graph.layers import Flatten, GlobalPool, Reshape
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers import AvgPool, Flatten, GlobalPool, Reshape
 
 
 def fuse_pooled(draft: Draft) -> None:
     """Fuse GlobalPool with the Flatten or Reshape behind it that only drops or restores axes of extent 1."""
     for layer in draft:
-        if isinstance(layer, GlobalPool):
-            pool: GlobalPool | None = layer
-            while pool is not None:
-                pool = _with_following(draft, pool)
+        pool = layer if isinstance(layer, GlobalPool) else _as_global(draft, layer)
+        while pool is not None:
+            pool = _with_following(draft, pool)
+
+
+def _as_global(draft: Draft, layer: Layer) -> GlobalPool | None:
+    """Put a GlobalPool in the place of a mean over the whole map; None if `layer` is none."""
+    if not isinstance(layer, AvgPool) or layer.pool_size != layer.input.spatial:
+        return None
+    if layer.pads is None or any(pads != (0, 0) for pads in layer.pads):
+        return None
+    made = draft.substitute(layer, GlobalPool(name=layer.name, inputs=layer.inputs, mode="avg", keepdims=True))
+    return made if isinstance(made, GlobalPool) else None
 
 
 def _with_following(draft: Draft, pool: GlobalPool) -> GlobalPool | None:
