@@ -54,24 +54,42 @@ def fold_norms(constants: Constants) -> int:
 def _fold_into(
     node: onnx.NodeProto, producers: dict[str, onnx.NodeProto], constants: Constants, uses: Counter[str]
 ) -> onnx.NodeProto | None:
-    """Fold `node` into the node that produces its input, and return that one; None if that cannot be done."""
+    """Fold `node` into the node that makes its input, and return the one that makes its output now; None if it cannot.
+
+    TensorFlow's Conv1D is a Conv of two spatial axes and a Squeeze of the first one, which is then returned.
+    """
     affine = _affine(node, constants)
-    target = producers.get(affine.source) if affine else None
-    if affine is None or target is None or uses[affine.source] != 1:
+    last = producers.get(affine.source) if affine else None
+    if affine is None or last is None or uses[affine.source] != 1:
+        return None
+    dropped = _dropped_axes(last, constants)
+    target = producers.get(last.input[0]) if dropped and uses[last.input[0]] == 1 else last
+    if target is None:
         return None
     if target.op_type in CONVOLUTIONS and target.domain == "":
-        done = _into_convolution(target, affine, constants, uses)
-    elif target.op_type == "MatMul" and affine.shift is None:
+        done = _into_convolution(target, affine, constants, uses, dropped)
+    elif target.op_type == "MatMul" and affine.shift is None and not dropped:
         done = _into_matrix(target, affine, constants, uses)
     else:
         return None
     if not done:
         return None
-    target.output[0] = node.output[0]
-    return target
+    last.output[0] = node.output[0]
+    return last
 
 
-def _into_convolution(target: onnx.NodeProto, affine: Affine, constants: Constants, uses: Counter[str]) -> bool:
+def _dropped_axes(node: onnx.NodeProto, constants: Constants) -> int:
+    """Return how many spatial axes `node` squeezes; 0 if that is not all that it does."""
+    if node.op_type != "Squeeze":
+        return 0
+    given = constants.values.get(node.input[1]) if len(node.input) > 1 else None
+    axes = [int(axis) for axis in given] if given is not None else [*(node.attribute[0].ints if node.attribute else ())]
+    return len(axes) if min(axes, default=0) >= 2 else 0
+
+
+def _into_convolution(
+    target: onnx.NodeProto, affine: Affine, constants: Constants, uses: Counter[str], dropped: int
+) -> bool:
     import numpy as np
 
     kernel = constants.values.get(target.input[1])
@@ -89,7 +107,7 @@ def _into_convolution(target: onnx.NodeProto, affine: Affine, constants: Constan
         # A norm shifts by a vector. One number for all channels is most often part of an activation: readers know
         # the hard sigmoid relu6(x + 3) / 6 by that sum.
         return False
-    aligned = () if affine.flat else spatial
+    aligned = () if affine.flat else spatial[dropped:]
     scale, shift = (_per_channel(value, filters, aligned) for value in (affine.scale, affine.shift))
     if (scale is None and affine.scale is not None) or (shift is None and affine.shift is not None):
         return False

@@ -71,7 +71,8 @@ class LargeKernel(LayerRule[Conv], code="CV001", severity=Severity.WARNING, conf
             reason = f"{depth} convolutions of 3 would hold {stack:,} weights, the one of {size} {now:,}"
             yield self.skip(layer, reason=reason)
             return
-        by = "×".join("3" * len(layer.kernel_size))
+        rank = len(layer.kernel_size)
+        by = "×".join("3" * rank)
         macs = context.layer_macs(layer)
         told = "" if macs is None else f" and takes {brief(macs)} MACs"
         yield self.finding(
@@ -88,8 +89,9 @@ class LargeKernel(LayerRule[Conv], code="CV001", severity=Severity.WARNING, conf
             advice=Advice(
                 text=f"Stack {depth} convolutions of {by} with an activation behind each, then retrain",
                 keras=f"for _ in range({depth}):\n"
-                f'    x = keras.layers.Conv2D({wide}, 3, padding="same", activation="relu")(x)',
-                pytorch=f"nn.Sequential(nn.Conv2d({channels}, {wide}, 3, padding=1), nn.ReLU(), ...)  # {depth} times",
+                f'    x = keras.layers.Conv{rank}D({wide}, 3, padding="same", activation="relu")(x)',
+                pytorch=f"nn.Sequential(nn.Conv{rank}d({channels}, {wide}, 3, padding=1), nn.ReLU(), ...)"
+                f"  # {depth} times",
             ),
             savings=Savings(parameters=now - stack, macs=(macs or 0) * (now - stack) // now),
         )

@@ -76,7 +76,7 @@ class LinearConvStack(PatternRule, code="CV002", severity=Severity.WARNING, conf
             },
             advice=Advice(
                 text=f"Put an activation between {first.name} and {second.name}, or make them one convolution",
-                keras=f'keras.layers.Conv2D({first.filters}, {first.kernel_size}, activation="relu")',
+                keras=f'keras.layers.Conv{len(composed)}D({first.filters}, {first.kernel_size}, activation="relu")',
                 pytorch=f"nn.ReLU()  # behind {first.name}",
             ),
         )

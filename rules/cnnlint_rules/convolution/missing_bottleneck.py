@@ -79,7 +79,7 @@ class MissingBottleneck(LayerRule[Conv], code="CV003", severity=Severity.INFO, c
         if after >= now or macs_after >= macs:
             yield self.skip(layer, reason=f"the reduction would not pay: {after:,} weights, now {now:,}")
             return
-        size = " × ".join(str(extent) for extent in layer.kernel_size)
+        size, rank = " × ".join(str(extent) for extent in layer.kernel_size), len(layer.kernel_size)
         yield self.finding(
             layer,
             message=f"A {size} convolution reads {channels:,} channels with {now:,} weights and {brief(macs)} MACs"
@@ -96,8 +96,8 @@ class MissingBottleneck(LayerRule[Conv], code="CV003", severity=Severity.INFO, c
             },
             advice=Advice(
                 text=f"Reduce to {reduced} channels by a 1 × 1 convolution and an activation first, then retrain",
-                keras=f'x = keras.layers.Conv2D({reduced}, 1, activation="relu")(x)',
-                pytorch=f"nn.Sequential(nn.Conv2d({channels}, {reduced}, 1), nn.ReLU())",
+                keras=f'x = keras.layers.Conv{rank}D({reduced}, 1, activation="relu")(x)',
+                pytorch=f"nn.Sequential(nn.Conv{rank}d({channels}, {reduced}, 1), nn.ReLU())",
             ),
             savings=Savings(parameters=now - after, macs=macs - macs_after),
         )

@@ -16,6 +16,9 @@ from cnnlint.rewrite.dense_to_conv import dense_to_conv
 from cnnlint.rewrite.editor import Editor
 from cnnlint.rule import Bad, Good, PatternRule, Remark
 
+INPUTS = {1: "signals", 2: "images", 3: "volumes"}
+"""What networks over so many spatial axes are given."""
+
 
 class DenseAsConvolution(PatternRule, code="FC002", severity=Severity.INFO, confidence=Confidence.EXACT):
     """The dense layers of a head are convolutions, and as such run on larger images.
@@ -66,6 +69,8 @@ class DenseAsConvolution(PatternRule, code="FC002", severity=Severity.INFO, conf
         converted = sum(_as_convolution(dense, kernel) for dense, kernel in zip(head.dense, kernels, strict=True))
         channels = (first.in_features or 0) // prod(head.extents)
         positions, gain = _positions(head, graph)
+        rank = len(head.extents)
+        kernel, shape = (head.extents[0] if rank == 1 else head.extents), ", ".join(map(str, head.extents))
         yield self.finding(
             *head.dense,
             message=f"{_described(head, kernels, channels)} with {_compared(converted, parameters)}{gain}.",
@@ -78,12 +83,11 @@ class DenseAsConvolution(PatternRule, code="FC002", severity=Severity.INFO, conf
                 **({"positions_on_larger_image": positions} if positions else {}),
             },
             advice=Advice(
-                text="To run the network on larger images, give their weights to convolutions",
-                keras=f"conv = keras.layers.Conv2D({first.units}, {head.extents})\n"
-                f"conv.set_weights([kernel.reshape({', '.join(map(str, head.extents))}, {channels}, {first.units}),"
-                " bias])",
-                pytorch=f"nn.Conv2d({channels}, {first.units}, {head.extents}) with"
-                f" weight.view({first.units}, {channels}, {', '.join(map(str, head.extents))})",
+                text=f"To run the network on larger {INPUTS[rank]}, give their weights to convolutions",
+                keras=f"conv = keras.layers.Conv{rank}D({first.units}, {kernel})\n"
+                f"conv.set_weights([kernel.reshape({shape}, {channels}, {first.units}), bias])",
+                pytorch=f"nn.Conv{rank}d({channels}, {first.units}, {kernel}) with"
+                f" weight.view({first.units}, {channels}, {shape})",
             ),
         )
 
@@ -124,7 +128,9 @@ def _positions(head: DenseHead, graph: Graph) -> tuple[int, str]:
     places = tuple(extent - kernel + 1 for extent, kernel in zip(extents, head.extents, strict=True))
     where = " ahead of the pooling" if head.pool is not None else ""
     it = "it gives" if len(head.dense) == 1 else "they give"
-    return prod(places), f"; on a {_by(image)} image {it} a {_by(places)} map of scores{where}"
+    if len(image) == 1:
+        return places[0], f"; on a signal of {image[0]:,} {it} {places[0]:,} vectors of scores{where}"
+    return prod(places), f"; on a {_by(image)} {INPUTS[len(image)][:-1]} {it} a {_by(places)} map of scores{where}"
 
 
 def _described(head: DenseHead, kernels: list[tuple[int, ...]], channels: int) -> str:

@@ -61,7 +61,7 @@ class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNI
         if len(extents) < 2 or len(extents) != len(sizes):
             yield self.skip(dense, reason="what is flattened is not a feature map of known size")
             return
-        channels, positions = extents[0], prod(extents[1:])
+        channels, positions, rank = extents[0], prod(extents[1:]), len(extents) - 1
         if positions == 1:
             yield self.skip(dense, reason=f"the flattened map is {_by(extents)}: a vector already")
             return
@@ -93,8 +93,9 @@ class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNI
             },
             advice=Advice(
                 text=f"Average each channel over the map in place of {flatten.name}, then retrain",
-                keras=f"x = keras.layers.GlobalAveragePooling2D()(x)\nx = keras.layers.Dense({dense.units})(x)",
-                pytorch=f"nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear({channels}, {dense.units}))",
+                keras=f"x = keras.layers.GlobalAveragePooling{rank}D()(x)\nx = keras.layers.Dense({dense.units})(x)",
+                pytorch=f"nn.Sequential(nn.AdaptiveAvgPool{rank}d(1), nn.Flatten(),"
+                f" nn.Linear({channels}, {dense.units}))",
             ),
             savings=Savings(
                 parameters=saved,

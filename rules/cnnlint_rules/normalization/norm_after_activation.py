@@ -11,7 +11,7 @@ from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import BatchNorm
+from cnnlint.graph.layers import Activation, BatchNorm, Conv, ConvTranspose, Dense
 from cnnlint.graph.layers.pooling import AvgPool, MaxPool
 from cnnlint.graph.queries import KERNEL_LAYERS, is_inert, is_nonlinear
 from cnnlint.rule import Bad, Good, LayerRule, Remark
@@ -82,10 +82,7 @@ class NormAfterActivation(
             evidence={} if elements is None else {"elements": elements, "operations": 2 * elements},
             advice=Advice(
                 text=f"Normalise right behind {learner} and activate afterwards, then retrain",
-                keras='x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)\n'
-                'x = keras.layers.BatchNormalization()(x)\nx = keras.layers.Activation("relu")(x)',
-                pytorch="nn.Sequential(nn.Conv2d(c, filters, 3, padding=1, bias=False), nn.BatchNorm2d(filters),"
-                " nn.ReLU())",
+                **_snippets(before),
             ),
         )
 
@@ -102,6 +99,29 @@ class NormAfterActivation(
             orders=("conv-act-bn",),
         ),
     )
+
+
+def _snippets(layers: list[Layer]) -> dict[str, str]:
+    """Return the layers in their new order as Keras and PyTorch spell them."""
+    learner = layers[0]
+    if isinstance(learner, Dense):
+        keras = f"Dense({learner.units}, use_bias=False)"
+        pytorch = f"nn.Linear({learner.in_features}, {learner.units}, bias=False), nn.BatchNorm1d({learner.units})"
+    elif isinstance(learner, Conv | ConvTranspose):
+        rank, transpose = len(learner.kernel_size), "Transpose" if isinstance(learner, ConvTranspose) else ""
+        size = f"{learner.filters}, {learner.kernel_size}, ..."
+        keras = f"Conv{rank}D{transpose}({size}, use_bias=False)"
+        convolution = f"nn.Conv{transpose}{rank}d({learner.in_channels}, {size}, bias=False)"
+        pytorch = f"{convolution}, nn.BatchNorm{rank}d({learner.filters})"
+    else:
+        return {}
+    function = next((step.function for step in layers if isinstance(step, Activation)), "relu")
+    activation = "PReLU()" if function == "prelu" else f'Activation("{function}")'
+    return {
+        "keras": f"x = keras.layers.{keras}(x)\nx = keras.layers.BatchNormalization()(x)\n"
+        f"x = keras.layers.{activation}(x)",
+        "pytorch": f"nn.Sequential({pytorch}, activation)",
+    }
 
 
 def _order(graph: Graph, norm: BatchNorm) -> tuple[Order | None, list[Layer]]:

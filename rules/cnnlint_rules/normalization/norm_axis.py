@@ -74,7 +74,7 @@ class NormAxis(LayerRule[BatchNorm], code="BN006", severity=Severity.WARNING, co
             advice=Advice(
                 text="Normalise along the axis of the channels, then retrain",
                 keras=f"keras.layers.BatchNormalization(axis={right})",
-                pytorch=f"nn.BatchNorm2d({channels})",
+                pytorch=f"nn.BatchNorm{len(shape) - 2}d({channels})",
             ),
         )
 

@@ -79,6 +79,24 @@ def test_every_norm_after_a_convolution_is_folded_only_when_asked(fold: bool, ke
     assert max(relative_errors(net, proto)) <= TOLERANCE
 
 
+def test_norms_and_biases_of_one_dimensional_convolutions_are_folded(keras: Any, convert: Any) -> None:
+    layers = keras.layers
+    net = keras.Sequential(
+        [
+            layers.Input((40, 3)),
+            layers.Conv1D(6, 5, strides=2, use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.DepthwiseConv1D(3, padding="same"),
+            layers.BatchNormalization(scale=False),
+            layers.GlobalAveragePooling1D(),
+        ]
+    )
+    proto = convert(perturb(net))
+    assert not {"Add", "Mul", "Sub"} & {node.op_type for node in proto.graph.node}
+    assert max(relative_errors(net, proto)) <= TOLERANCE
+
+
 def test_a_norm_before_its_convolution_stays(keras: Any, convert: Any) -> None:
     layers = keras.layers
     net = keras.Sequential(
