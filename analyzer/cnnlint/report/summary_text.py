@@ -121,6 +121,9 @@ def _total_rows(model: ModelSummary) -> Iterator[tuple[str, str]]:
     if biggest is not None and biggest.parameters and model.parameters:
         yield "largest layer", f"{biggest.name}, {share(biggest.parameters / model.parameters)} of the parameters"
     yield "pattern", model.pattern or UNKNOWN
+    openings = [layer.name for layer in model.layers if layer.kind == "Input" and None in (layer.output_shape or ())]
+    if openings:
+        yield "open", f"the extents of {', '.join(openings)}; close them with --input NAME=1x224x224x3"
 
 
 def _exact(number: int | None, human: str, unit: str = "") -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cnnlint.analysis.open_inputs import closing_options
 from cnnlint.budget import QUANTITIES, BudgetRule, costliest, measure
 from cnnlint.context import Context
-from cnnlint.finding import Confidence, NearMiss, Severity
+from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.quantity import format_amount
 from cnnlint.results import BudgetResult
 from cnnlint.rule import Bad, Good, Remark
@@ -52,7 +53,9 @@ class OverBudget(BudgetRule, code="BG001", severity=Severity.ERROR, confidence=C
         limit = _amount(result.limit, result)
         if result.measured is None or result.margin is None:
             message = f"The {quantity.name} are unknown, because {result.reason}; the budget is {limit}{because}."
-            return self.finding(message=message, evidence=evidence, subject=name)
+            options = closing_options(context.graph)
+            advice = Advice(text=f"Say how large the input is: {options}") if options else None
+            return self.finding(message=message, evidence=evidence, subject=name, advice=advice)
         dearest = costliest(context, name)
         evidence |= {name: result.measured, f"{name}_margin": result.margin}
         evidence |= {f"{name} of {layer}": cost for layer, cost in dearest}

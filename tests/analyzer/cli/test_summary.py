@@ -97,6 +97,11 @@ def test_what_is_unknown_is_said_to_be_unknown():
     assert "MACs per sample   unknown" in lines
 
 
+def test_an_open_input_is_named_with_the_option_that_closes_it():
+    lines = lines_of(row("image", kind="Input", output_shape=(3, None, None)), row("conv"), parameters=110)
+    assert any(line.startswith("open              the extents of image; close them with --input") for line in lines)
+
+
 def test_trainable_parameters_are_told_where_the_format_says():
     lines = lines_of(row("dense"), parameters=110, trainable_parameters=100)
     assert "parameters        110 (100 trainable, 10 not)" in lines

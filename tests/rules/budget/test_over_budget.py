@@ -68,3 +68,29 @@ def test_what_cannot_be_measured_is_over_budget_however_large_it_is(amount):
     (found,) = walked.findings
     assert "MACs are unknown, because mystery is opaque" in found.message
     assert found.severity == "error"
+
+
+@pytest.mark.parametrize(
+    ("shape", "perm", "option"),
+    [
+        (["N", 3, "H", "W"], None, "--input x=1x3x224x224"),
+        (["N", "H", "W", 3], [0, 3, 1, 2], "--input x=1x224x224x3"),
+    ],
+)
+def test_an_open_input_is_told_with_the_option_that_closes_it_in_the_order_of_the_file(shape, perm, option):
+    nodes = [helper.make_node("Transpose", ["x"], ["t"], perm=perm)] if perm else []
+    nodes.append(helper.make_node("Conv", [nodes[-1].output[0] if nodes else "x", "w"], ["y"]))
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 4, "h", "w"])],
+        [helper.make_tensor("w", TensorProto.FLOAT, [4, 3, 3, 3], [0.0] * 108)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    raised = load_onnx_bytes(model.SerializeToString())
+    (found,) = walk(raised, [OverBudget(budgets=(Budget(macs="1 G"),))]).findings
+    assert found.suggestion == f"Say how large the input is: {option}"
+    name, _, extents = option.removeprefix("--input ").partition("=")
+    closed = load_onnx_bytes(model.SerializeToString(), inputs={name: tuple(map(int, extents.split("x")))})
+    assert walk(closed, [OverBudget(budgets=(Budget(macs="1 G"),))]).findings == ()
