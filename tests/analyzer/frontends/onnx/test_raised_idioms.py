@@ -21,6 +21,7 @@ from cnnlint.graph.layers import (
     GroupNorm,
     Multiply,
     Opaque,
+    Recurrent,
     Resize,
 )
 
@@ -454,3 +455,56 @@ def test_opsets_are_read_from_seven_on() -> None:
             w=(4, 3, 3, 3),
         )
         assert kinds(graph) == ["Conv", "relu", "GlobalPool"]
+
+
+def test_a_cell_put_together_from_slices_of_a_weight_has_it_once() -> None:
+    """PyTorch orders the gates of an LSTM in another way than ONNX, which is a Concat of slices."""
+    graph = raised(
+        """agraph (float[5,N,3] x) => (float[5,1,N,4] y) {
+            s0 = Constant<value_ints = [0]>() s1 = Constant<value_ints = [8]>() s2 = Constant<value_ints = [16]>()
+            a = Constant<value_ints = [0]>()
+            w0 = Slice(w, s0, s1, a) w1 = Slice(w, s1, s2, a) ww = Concat<axis = 0>(w1, w0) kernel = Unsqueeze(ww, a)
+            r0 = Slice(r, s0, s1, a) r1 = Slice(r, s1, s2, a) rr = Concat<axis = 0>(r1, r0) state = Unsqueeze(rr, a)
+            y = LSTM<hidden_size = 4>(x, kernel, state) }""",
+        w=(16, 3),
+        r=(16, 4),
+    )
+    (cell,) = graph.layers
+    assert isinstance(cell, Recurrent)
+    assert cell.parameters == graph.parameters == 4 * 4 * (3 + 4)
+
+
+def test_a_sequence_is_raised_with_its_batch_first() -> None:
+    graph = raised(
+        """agraph (float[5,N,3] x) => (float[5,N,8] y) {
+            o = LSTM<hidden_size = 4, direction = "bidirectional">(x, w, r)
+            t = Transpose<perm = [0, 2, 1, 3]>(o) s = Constant<value_ints = [0, 0, 8]>() y = Reshape(t, s) }""",
+        w=(2, 16, 3),
+        r=(2, 16, 4),
+    )
+    assert [(layer.kind, layer.output.shape) for layer in graph.layers] == [
+        ("Recurrent", ("N", 5, 2, 4)),
+        ("Reshape", ("N", 5, 8)),
+    ]
+    assert graph.inputs[0].shape == ("N", 5, 3)
+    assert Context(graph).macs == 2 * 5 * 4 * 4 * (3 + 4)
+
+
+@pytest.mark.parametrize(("producer", "parameters"), [("pytorch", 0), ("", 8)])
+def test_ones_and_zeros_that_pytorch_gives_an_instance_norm_are_no_parameters(producer: str, parameters: int) -> None:
+    head = f'<ir_version: 8, opset_import: ["" : 17], producer_name: "{producer}">'
+    text = "agraph (float[N,4,6,6] x) => (float[N,4,6,6] y) { y = InstanceNormalization(x, val_1, val_2) }"
+    assert raised(text, head=head, val_1=(4,), val_2=(4,)).parameters == parameters
+
+
+def test_a_mean_over_a_signal_with_an_added_axis_is_a_global_pooling() -> None:
+    """So PyTorch's dynamo exporter writes AdaptiveAvgPool1d(1)."""
+    graph = raised(
+        """agraph (float[N,4,50] x) => (float[N,4] y) {
+            a = Constant<value_ints = [-2]>() b = Constant<value_ints = [-1, -2]>() u = Unsqueeze(x, a)
+            m = ReduceMean<axes = [-1, -2], keepdims = 1>(u) q = Squeeze(m, a)
+            s = Constant<value_ints = [0, 4]>() y = Reshape(q, s) }"""
+    )
+    (pool,) = graph.layers
+    assert isinstance(pool, GlobalPool)
+    assert pool.output.shape == ("N", 4)

@@ -29,6 +29,9 @@ SPATIAL = frozenset(
 )  # fmt: skip
 """Operators that want the channels in front of the spatial axes."""
 
+RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
+"""Operators that want the steps of a sequence in front of the batch, unless their layout says otherwise."""
+
 FAR = 64
 """Tensors that the search looks at before it gives up."""
 
@@ -36,7 +39,7 @@ FAR = 64
 def find_layout(
     name: str, shape: Shape | None, readers: Mapping[str, Sequence[NodeRecord]], values: Mapping[str, Value]
 ) -> Permutation | None:
-    """Return the transpose that the network puts the tensor `name` through to have its channels first.
+    """Return the transpose that the tensor `name` needs to have its batch first, and then its channels.
 
     Args:
         name: A tensor whose order is not known: an input, or what a Reshape makes.
@@ -61,6 +64,8 @@ def find_layout(
                 return wanted
             if node.op_type in SPATIAL:
                 return None
+            if node.op_type in RECURRENT and len(seen_as) == len(shape) == 3 and node.inputs[0] == tensor:
+                return None if node.attributes.get("layout") else (1, 0, 2)
             behind = None
             if node.op_type == "Unsqueeze":
                 behind = _with_unit_axis(node, seen_as, values)

@@ -34,6 +34,10 @@ def lower_instance_norm(state: Lowering) -> None:
     """Lower InstanceNormalization: input, scale, B."""
     epsilon = state.attribute_float("epsilon", 1e-5)
     weights = (*state.weights(state.constant(1), "gamma"), *state.weights(state.constant(2), "beta"))
+    if state.model.producer.startswith("pytorch"):
+        # The operator must have a scale and a shift: for a norm without any, PyTorch writes ones and zeros, which
+        # are called after no parameter of a module.
+        weights = tuple(weight for weight in weights if weight.key.endswith(("weight", "bias")))
     state.emit(
         InstanceNorm(name=state.label, inputs=(state.tensor(0),), epsilon=epsilon, weights=weights, origin=state.origin)
     )

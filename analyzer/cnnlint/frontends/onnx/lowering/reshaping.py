@@ -81,13 +81,13 @@ def reshape(state: Lowering, target: Shape | None, *, in_order: bool = False) ->
         if (moved := _moves_unit_axis(shape, target)) is not None:
             state.give(view.transposed(moved))
             return
-        if _merges_rows(shape, target):
-            state.give(Rows(view))
-            return
         if (regrouped := _in_graph_order(view, target)) is not None:
             graph_target, permutation = regrouped
             layer = Reshape(name=state.label, inputs=(view.tensor,), target=graph_target, origin=state.origin)
             state.give(View(state.draft.add(layer, [state.node.outputs[0]])[0], permutation))
+            return
+        if _merges_rows(shape, target):
+            state.give(Rows(view))
             return
         if _keeps_last_axis(view, target):
             _emit_channels_last(state, view, target)
@@ -132,7 +132,7 @@ def _merges_rows(shape: Shape, target: Shape) -> bool:
 
 
 def _in_graph_order(view: View, target: Shape) -> tuple[Shape, Permutation] | None:
-    """Return what a Reshape that takes one axis apart, or joins two, does to the axes of the graph.
+    """Return what a Reshape that drops an axis of 1, takes one apart, or joins two, does to the axes of the graph.
 
     Returns:
         The target in the graph's order, and the graph's axis at each axis of the source; None where the source has
@@ -141,15 +141,19 @@ def _in_graph_order(view: View, target: Shape) -> tuple[Shape, Permutation] | No
     shape, order, graph_shape = view.shape, view.permutation, view.tensor.shape
     if shape is None or order is None or graph_shape is None:
         return None
-    for axis in range(1, len(order)):
-        place = order[axis]
+    for axis, place in enumerate(order):
+        before = tuple(other - (other > place) for other in order)
+        if shape[axis] == 1 and target == (*shape[:axis], *shape[axis + 1 :]):
+            dropped = (*graph_shape[:place], *graph_shape[place + 1 :])
+            return dropped, (*before[:axis], *before[axis + 1 :])
+        if axis == 0:
+            continue
         if len(target) == len(shape) + 1 and _joins(target, axis, shape):
             apart = (*graph_shape[:place], *target[axis : axis + 2], *graph_shape[place + 1 :])
             behind = tuple(other + (other > place) for other in order)
             return apart, (*behind[:axis], place, place + 1, *behind[axis + 1 :])
         if len(target) == len(shape) - 1 and _joins(shape, axis, target) and order[axis + 1] == place + 1:
             joined = (*graph_shape[:place], target[axis], *graph_shape[place + 2 :])
-            before = tuple(other - (other > place) for other in order)
             return joined, (*before[: axis + 1], *before[axis + 2 :])
     return None
 

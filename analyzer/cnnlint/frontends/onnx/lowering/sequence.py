@@ -6,7 +6,7 @@ from typing import Literal
 
 from cnnlint.frontends.onnx.lowering.operators import emit_opaque
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
-from cnnlint.frontends.raising.view import View
+from cnnlint.frontends.raising.view import Permutation, View
 from cnnlint.graph.layers import Attention, Recurrent
 from cnnlint.graph.tensor import Shape
 
@@ -14,21 +14,19 @@ CELLS: dict[str, Literal["lstm", "gru", "rnn"]] = {"LSTM": "lstm", "GRU": "gru",
 
 
 def lower_recurrent(state: Lowering) -> None:
-    """Lower LSTM, GRU and RNN: X (steps, batch, features), W, R, B, ..."""
-    source = state.tensor(0)
+    """Lower LSTM, GRU and RNN: X, W, R, B, ...; the steps come first in the file, or with `layout` the batch."""
+    steps_first = not state.attribute_int("layout", 0)
+    view = state.view(0)
+    if view.rank == 3 and steps_first:
+        view = view.transposed((1, 0, 2))
+    source = state.draft.tensor(view)
     kernel = state.constant(1)
     units = state.attribute_int("hidden_size", 0)
     directions = 2 if state.attribute_text("direction", "forward") == "bidirectional" else 1
-    shape = source.shape
-    steps, batch = (shape[0], shape[1]) if shape is not None and len(shape) == 3 else (None, None)
-    if state.attribute_int("layout", 0):
-        steps, batch = batch, steps
+    batch, steps = source.shape[:2] if source.shape is not None and len(source.shape) == 3 else (None, None)
     features = kernel.shape[-1] if kernel is not None and kernel.shape else None
-    outputs: tuple[Shape, ...] = (
-        (steps, directions, batch, units),
-        (directions, batch, units),
-        (directions, batch, units),
-    )
+    last: Shape = (batch, directions, units)
+    shapes: tuple[Shape, ...] = ((batch, steps, directions, units), last, last)
     layer = Recurrent(
         name=state.label,
         inputs=(source,),
@@ -37,7 +35,7 @@ def lower_recurrent(state: Lowering) -> None:
         directions=directions,
         steps=steps,
         input_features=features if isinstance(features, int) else None,
-        shapes=outputs[: len(state.node.outputs)],
+        shapes=shapes[: len(state.node.outputs)],
         weights=(
             *state.weights(kernel, "kernel"),
             *state.weights(state.constant(2), "recurrent_kernel"),
@@ -45,7 +43,9 @@ def lower_recurrent(state: Lowering) -> None:
         ),
         origin=state.origin,
     )
-    state.emit(layer)
+    orders: tuple[Permutation, ...] = ((1, 2, 0, 3), (1, 0, 2), (1, 0, 2))
+    for index, (tensor, order) in enumerate(zip(state.emit(layer), orders, strict=False)):
+        state.give(View(tensor, order if steps_first else None), index)
 
 
 def lower_attention(state: Lowering) -> None:

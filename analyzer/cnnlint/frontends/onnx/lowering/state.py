@@ -198,7 +198,9 @@ class Lowering:
         """
         if constant is None:
             return ()
-        found = [record for record in constant.records if roles[0] != "constant" or is_parameter(record)]
+        # A constant may be put together from several slices of one tensor, as the gates of a PyTorch LSTM are.
+        records = {record.name or id(record): record for record in constant.records}.values()
+        found = [record for record in records if roles[0] != "constant" or is_parameter(record)]
         if constant.shape is not None and not constant.is_scalar:
             found = [record for record in found if prod(record.shape) != 1]
         return tuple(

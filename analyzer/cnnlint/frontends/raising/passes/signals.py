@@ -96,7 +96,7 @@ def _narrowed(layer: Layer, axis: int) -> Layer | None:
             return replace(layer, amounts=_without(layer.amounts, axis)) if layer.amounts[axis] == (0, 0) else None
         case Activation():
             return layer if layer.axis is None and not layer.weights else None
-        case BatchNorm() | Dropout():
+        case BatchNorm() | Dropout() | GlobalPool():
             return layer
         case _:
             return None
