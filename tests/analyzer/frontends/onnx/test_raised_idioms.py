@@ -23,6 +23,7 @@ from cnnlint.graph.layers import (
     Opaque,
     Recurrent,
     Resize,
+    Split,
 )
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]>'
@@ -508,3 +509,25 @@ def test_a_mean_over_a_signal_with_an_added_axis_is_a_global_pooling() -> None:
     (pool,) = graph.layers
     assert isinstance(pool, GlobalPool)
     assert pool.output.shape == ("N", 4)
+
+
+CHUNK = """agraph (float[N,6,4,4] x) => (float[N,2,4,4] y) {{
+    size = Constant<value_int = {size}>() first = Constant<value_int = 0>() second = Constant<value_int = 1>()
+    parts = SplitToSequence<axis = 1>(x, size) a = SequenceAt(parts, first) b = SequenceAt(parts, {other})
+    y = {joined} }}"""
+
+
+def test_a_chunk_of_pytorch_is_a_split() -> None:
+    graph = raised(CHUNK.format(size=3, other="second", joined="Add(b, a)"))
+    split, add = graph.layers
+    assert isinstance(split, Split)
+    assert (split.axis, [tensor.shape for tensor in split.outputs]) == (1, [("N", 3, 4, 4)] * 2)
+    assert [tensor.name for tensor in add.inputs] == ["b", "a"]
+
+
+@pytest.mark.parametrize(("size", "other"), [(0, "second"), (6, "second"), (3, "n")])
+def test_a_sequence_whose_parts_are_not_known_is_kept(size: int, other: str) -> None:
+    text = CHUNK.format(size=size, other=other, joined="Identity(a)").replace("x)", "x, int64 n)", 1)
+    graph = raised(text)
+    assert "Split" not in kinds(graph)
+    assert "Operator" in kinds(graph)

@@ -24,9 +24,9 @@ PLAIN = frozenset(
         "MeanVarianceNormalization", "MelWeightMatrix", "Multinomial", "NegativeLogLikelihoodLoss", "NonMaxSuppression",
         "NonZero", "OneHot", "Optional", "OptionalGetElement", "OptionalHasElement", "RandomNormal",
         "RandomNormalLike", "RandomUniform", "RandomUniformLike", "RegexFullMatch", "ReverseSequence", "RoiAlign",
-        "RotaryEmbedding", "STFT", "Scatter", "ScatterElements", "ScatterND", "SequenceAt", "SequenceConstruct",
+        "RotaryEmbedding", "STFT", "Scatter", "ScatterElements", "ScatterND", "SequenceConstruct",
         "SequenceEmpty", "SequenceErase", "SequenceInsert", "SequenceLength", "SoftmaxCrossEntropyLoss",
-        "SplitToSequence", "StringConcat", "StringNormalizer", "StringSplit", "SwiGLU", "TensorScatter",
+        "StringConcat", "StringNormalizer", "StringSplit", "SwiGLU", "TensorScatter",
         "TfIdfVectorizer", "TopK", "Trilu", "Unique",
     }
 )  # fmt: skip

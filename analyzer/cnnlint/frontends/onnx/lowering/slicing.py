@@ -6,6 +6,7 @@ from cnnlint.frontends.onnx.lowering.constants import gather_constant
 from cnnlint.frontends.onnx.lowering.operators import emit_operator
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant
+from cnnlint.frontends.onnx.records import NodeRecord
 from cnnlint.graph.layers import (
     Crop,
     Embedding,
@@ -137,9 +138,50 @@ def lower_split(state: Lowering) -> None:
     state.emit(layer, like=view)
 
 
+def lower_split_to_sequence(state: Lowering) -> None:
+    """Lower SplitToSequence (input, sizes) where known parts of it are all that is read: PyTorch writes chunks so."""
+    view = state.view(0)
+    shape, given = view.shape, state.constant(1)
+    parts = {reader.outputs[0]: _part(state, reader) for reader in state.readers(state.node.outputs[0])}
+    sizes = None if shape is None or given is None else _sizes(given, shape[state.attribute_int("axis", 0)])
+    alone = state.is_result(state.node.outputs[0]) or not parts
+    if sizes is None or alone or not all(part in range(len(sizes)) for part in parts.values()):
+        emit_operator(state)
+        return
+    axis = view.axis(state.attribute_int("axis", 0))
+    names = {part: name for name, part in parts.items()}
+    layer = Split(name=state.label, inputs=(view.tensor,), axis=axis, sizes=sizes, origin=state.origin)
+    tensors = state.draft.add(layer, [names.get(index, f"{state.label}:{index}") for index in range(len(sizes))])
+    for name, part in parts.items():
+        state.bind(name, view.of(tensors[part or 0]))
+
+
+def _part(state: Lowering, reader: NodeRecord) -> int | None:
+    """Return which part of a sequence a SequenceAt takes; None if that is not known, or `reader` is none."""
+    place = state.get(reader.inputs[1]) if reader.op_type == "SequenceAt" else None
+    return place.integers[0] if isinstance(place, Constant) and place.integers else None
+
+
+def _sizes(given: Constant, extent: Dim) -> tuple[int, ...] | None:
+    """Return the sizes of the parts: `given` are all of them, or as a scalar that of each but the last."""
+    if given.shape != () or not given.integers:
+        return given.integers
+    if not isinstance(extent, int) or given.integers[0] < 1:
+        return None
+    return tuple(min(given.integers[0], extent - start) for start in range(0, extent, given.integers[0]))
+
+
+def lower_sequence_at(state: Lowering) -> None:
+    """Lower SequenceAt, whose output is known already where the sequence was raised to a Split."""
+    if state.get(state.node.outputs[0]) is None:
+        emit_operator(state)
+
+
 HANDLERS: dict[str, Handler] = {
     "Gather": lower_gather,
     "Pad": lower_pad,
+    "SequenceAt": lower_sequence_at,
     "Slice": lower_slice,
     "Split": lower_split,
+    "SplitToSequence": lower_split_to_sequence,
 }

@@ -161,7 +161,7 @@ class Lowering:
 
     def give_aside(self, first: int, inputs: tuple[Tensor, ...], shapes: tuple[Shape | None, ...]) -> None:
         """Bind the node's outputs from `first` on, which hold statistics or caches, to an Operator of their own."""
-        names = [name for name in self.node.outputs[first:] if name in self._readers or name in self._results]
+        names = [name for name in self.node.outputs[first:] if name in self._readers or self.is_result(name)]
         if names:
             layer = Operator(
                 name=f"{self.label}/aside",
@@ -220,6 +220,14 @@ class Lowering:
             for name in node.inputs:
                 if name:
                     self._readers.setdefault(name, []).append(node)
+
+    def readers(self, name: str) -> list[NodeRecord]:
+        """Return the nodes that read a tensor."""
+        return self._readers.get(name, [])
+
+    def is_result(self, name: str) -> bool:
+        """Return whether a tensor is an output of the network."""
+        return name in self._results
 
     def declared(self, name: str) -> ValueRecord | None:
         """Return what the file, or else onnx's shape inference, says of a tensor."""
