@@ -66,7 +66,12 @@ differ; it names the first layer that does.
   `cnnlint convert` puts that right.
 - An optimiser of tf2onnx fails on a convolution without bias before a sum with one number, such as a hard sigmoid's.
   `cnnlint convert` goes on without that optimiser, which leaves Transposes in the graph.
-- UpSampling2D becomes Unsqueeze, Tile and Reshape, with Transposes around them, and not Resize.
+- A grouped Conv3D loses its groups, and does not run. `cnnlint convert` puts that right.
+- The bias of a DepthwiseConv2D with its channels first is added along the columns, which runs only where there are as
+  many of them as channels.
+- UpSampling2D becomes Unsqueeze, Tile and Reshape, with Transposes around them, and not Resize; GroupNormalization and
+  PReLU become arithmetic, and Conv1D a convolution over two axes between an Unsqueeze and a Squeeze. cnnlint sees the
+  layers in them. `cnnlint convert` folds norms and biases of Conv1D, which tf2onnx leaves behind the Squeeze.
 - The scale of a norm behind a gate, gelu, mish or hard sigmoid is multiplied into one of their factors, so that the
   graph has neither the norm nor the activation as one layer.
 """

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock
 
 import zoo
 
@@ -23,19 +17,7 @@ def folder() -> Path:
     """Return the folder of the saved models, built in a subprocess if it is missing."""
     here = Path(__file__).parent
     sources = [here / name for name in FILES] + [Path(zoo.__file__).with_name("build.py")]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
-    target = zoo.folder() / f"cases-{digest}"
-    with FileLock(zoo.folder() / "cases.lock"):
-        if not target.exists():
-            part = target.with_suffix(".part")
-            part.mkdir(exist_ok=True)
-            environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-            command = [sys.executable, "-W", "ignore", str(here / "build.py"), str(part)]
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise RuntimeError(f"building the cases failed:\n{done.stderr[-4000:]}")
-            part.rename(target)
-    return target
+    return zoo.filled_folder("cases", here / "build.py", sources)
 
 
 def truth(name: str) -> dict[str, Any]:

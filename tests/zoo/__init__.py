@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
@@ -140,6 +140,19 @@ def describe(path: Path | str) -> dict[str, Any]:
     return json.loads(target.read_text())
 
 
+def filled_folder(name: str, script: Path, sources: Iterable[Path]) -> Path:
+    """Return a folder that `script` fills, run in a subprocess unless it did so with the same `sources` before."""
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    target = folder() / f"{name}-{digest}"
+    with FileLock(folder() / f"{name}.lock"):
+        if not target.exists():
+            part = target.with_suffix(".part")
+            part.mkdir(exist_ok=True)
+            _run(script, str(part))
+            part.rename(target)
+    return target
+
+
 def light_path(name: str) -> Path:
     """Return `light_<name>.onnx` of the installed onnx package: a known net whose weights take no room."""
     spec = find_spec("onnx")
@@ -171,14 +184,12 @@ def _built(name: str, kind: str) -> Path:
 
 
 def _run_build(*arguments: str) -> None:
-    script = Path(__file__).with_name("build.py")
+    _run(Path(__file__).with_name("build.py"), *arguments)
+
+
+def _run(script: Path, *arguments: str) -> None:
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(script), *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-W", "ignore", str(script), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"building {' '.join(arguments)} failed:\n{done.stderr[-4000:]}")
+        raise RuntimeError(f"{script.name} {' '.join(arguments)} failed:\n{done.stderr[-4000:]}")

@@ -57,7 +57,7 @@ class Window(Struct, frozen=True):
         if not isinstance(windows, int) or windows == 0:
             return extent
         seen_to = (windows - 1) * self.stride + self.reach - self.before
-        return max(extent - seen_to, 0)
+        return extent - min(max(seen_to, 0), extent)
 
     def explain(self, extent: int) -> str:
         """Return the output-size formula with its numbers: `⌊(224 + 0 - 2) / 1⌋ + 1 = 223`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cnnlint.graph.window import Window, same_pads
@@ -29,6 +29,7 @@ def test_the_output_has_as_many_elements_as_windows_fit(window: Window, extent: 
     assert window.output(extent) == len(starts(window, extent))
 
 
+@example(window=Window(kernel=1, stride=3, dilation=1, before=2, after=0), extent=1)  # all of it in the padding
 @given(window=WINDOWS, extent=EXTENTS)
 def test_unseen_elements_are_those_behind_the_last_window(window: Window, extent: int) -> None:
     placed = starts(window, extent)

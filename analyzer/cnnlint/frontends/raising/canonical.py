@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from cnnlint.frontends.raising.draft import Draft
-from cnnlint.frontends.raising.passes import affine, bias, gates, groups, norms, pads, pooled, repeats, scalars, signals
+from cnnlint.frontends.raising.passes import (
+    affine,
+    bias,
+    chunks,
+    gates,
+    groups,
+    norms,
+    pads,
+    pooled,
+    repeats,
+    scalars,
+    signals,
+)
 
 
 def canonicalize(draft: Draft) -> None:
     """Fuse what exporters take apart, so that one network gives one graph."""
+    chunks.fuse_chunks(draft)
     signals.drop_unit_axes(draft)
     bias.fuse_bias(draft)
     gates.fuse_activations(draft)

@@ -161,6 +161,22 @@ class Draft:
         self._put(max(slots), made)
         return made
 
+    def join(self, layers: Iterable[Layer], joined: Layer) -> Layer:
+        """Put `joined`, whose inputs the first of `layers` reads, in its place; it makes the tensors of them all.
+
+        Args:
+            layers: Each with one output, in the order of the outputs of `joined`.
+            joined: Without outputs and origin.
+        """
+        old = list(layers)
+        slots = [self._producer[layer.output.name] for layer in old]
+        for slot in slots:
+            self._take(slot)
+        outputs = tuple(layer.output for layer in old)
+        made = replace(joined, outputs=outputs, origin=tuple(part for layer in old for part in layer.origin))
+        self._put(min(slots), made)
+        return made
+
     def bypass(self, layer: Layer) -> None:
         """Take out a layer with one output that changes nothing; its readers read its first input."""
         gone, stays = layer.output, layer.input

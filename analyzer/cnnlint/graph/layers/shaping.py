@@ -78,9 +78,11 @@ class Crop(Layer, frozen=True, kw_only=True, eq=False):
 
     Attributes:
         target: The shape that is left.
+        starts: Where the part begins on each axis, every entry from there on being taken; None if unknown.
     """
 
     target: Shape | None
+    starts: tuple[int, ...] | None = None
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return the target."""

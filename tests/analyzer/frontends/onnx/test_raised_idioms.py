@@ -531,3 +531,28 @@ def test_a_sequence_whose_parts_are_not_known_is_kept(size: int, other: str) -> 
     graph = raised(text)
     assert "Split" not in kinds(graph)
     assert "Operator" in kinds(graph)
+
+
+@pytest.mark.parametrize(
+    ("parts", "kind"),
+    [
+        (((0, 2), (2, 6)), "Split"),
+        (((0, 2), (3, 6)), "Crop"),
+        (((0, 2), (1, 6)), "Crop"),
+        (((0, 2), (2, 5)), "Crop"),
+        (((-4, 6), (0, 2)), "Split"),
+    ],
+)
+def test_slices_that_cover_a_tensor_are_a_split(parts: tuple[tuple[int, int], ...], kind: str) -> None:
+    """So PyTorch's TorchScript exporter writes a chunk."""
+    text = "".join(
+        f"s{i} = Constant<value_ints = [{start}]>() e{i} = Constant<value_ints = [{end}]>()"
+        f" p{i} = Slice(x, s{i}, e{i}, axis) r{i} = {activation}(p{i})"
+        for i, ((start, end), activation) in enumerate(zip(parts, ("Relu", "Tanh"), strict=True))
+    )
+    graph = raised(
+        f"""agraph (float[N,6,4,4] x) => (float[N,c,4,4] y) {{
+            axis = Constant<value_ints = [1]>() {text} y = Concat<axis = 1>(r0, r1) }}"""
+    )
+    assert kinds(graph)[0] == kind
+    assert graph.layers[-1].output.shape == ("N", sum(end - max(start, start % 6) for start, end in parts), 4, 4)

@@ -33,6 +33,9 @@ def lower_elementwise(state: Lowering) -> None:
     if all(isinstance(operand, Constant) for operand in operands):
         state.give(_folded(function, [operand for operand in operands if isinstance(operand, Constant)]))
         return
+    if (same := _unchanged(function, operands)) is not None:
+        state.give(same)
+        return
     rows = next((operand for operand in operands if isinstance(operand, Rows)), None)
     if rows is not None and all(isinstance(operand, Rows | Constant) for operand in operands):
         operands = [operand.view if isinstance(operand, Rows) else operand for operand in operands]
@@ -46,6 +49,21 @@ def lower_elementwise(state: Lowering) -> None:
         for operand, index in zip(operands, indices, strict=True)
     ]
     _emit(state, function, plain)
+
+
+NEUTRAL = {"mul": 1, "div": 1, "add": 0, "sub": 0}
+"""The number with which an operation changes nothing."""
+
+
+def _unchanged(function: str, operands: Sequence[Value]) -> Value | None:
+    """Return the operand that a product with one or a sum with zero leaves as it is: a slope that was not asked for."""
+    if function not in NEUTRAL or len(operands) != 2:
+        return None
+    pairs = ((operands[0], operands[1]), (operands[1], operands[0]))
+    for value, number in pairs if function in ("mul", "add") else pairs[:1]:
+        if isinstance(number, Constant) and number.scalar == NEUTRAL[function] and value.shape is not None:
+            return value if len(number.shape or ()) <= len(value.shape) else None
+    return None
 
 
 def _emit(state: Lowering, function: str, operands: Sequence[Value]) -> None:

@@ -54,9 +54,11 @@ def lower_slice(state: Lowering) -> None:
         return
     places = axes or tuple(range(len(starts)))
     strides = steps or (1,) * len(starts)
-    dims = list(shape)
+    dims, begins = list(shape), [0] * len(shape)
     for place, start, end, step in zip(places, starts, ends, strides, strict=True):
-        dims[place] = _sliced(dims[place], start, end, step)
+        extent = dims[place]
+        dims[place] = _sliced(extent, start, end, step)
+        begins[place] = start + extent if start < 0 and isinstance(extent, int) else start
     if isinstance(value, Constant):
         values = value.values
         if values is not None and len(shape) == 1:
@@ -68,7 +70,19 @@ def lower_slice(state: Lowering) -> None:
     if target == view.tensor.shape:
         state.give(view)
         return
-    state.emit(Crop(name=state.label, inputs=(view.tensor,), target=target, origin=state.origin), like=view)
+    known = all(step == 1 for step in strides) and min(begins) >= 0
+    layer = Crop(
+        name=state.label,
+        inputs=(view.tensor,),
+        target=target,
+        starts=_whole(view.in_graph_order(tuple(begins))) if known else None,
+        origin=state.origin,
+    )
+    state.emit(layer, like=view)
+
+
+def _whole(extents: tuple[Dim, ...]) -> tuple[int, ...]:
+    return tuple(extent for extent in extents if isinstance(extent, int))
 
 
 def _end(end: int) -> int | None:

@@ -41,11 +41,6 @@ def _fuse_product(draft: Draft, gate: Activation) -> None:
             _fuse(draft, (soft, gate, product), other, "mish")
     elif gate.input.name == other.name:
         _fuse(draft, (gate, product), other, "swish" if gate.function == "sigmoid" else "hard_swish")
-    elif gate.function == "sigmoid" and draft.sole_consumer(gate.input) is gate:
-        # TensorFlow's swish has a slope, x · sigmoid(βx), which is 1 unless one asks for another.
-        slope = draft.producer(gate.input)
-        if _is_constant(slope, "mul", 1.0) and slope.input.name == other.name:
-            _fuse(draft, (slope, gate, product), other, "swish")
 
 
 def _fuse_relu6(draft: Draft, clip: Activation) -> None:
