@@ -9,13 +9,16 @@ from cnnlint.graph.tensor import Shape, Tensor
 
 def fuse_chunks(draft: Draft) -> None:
     """Join the Crops of one tensor that follow one another along one axis from its begin to its end."""
+    tried = set[tuple[str, int]]()
     for layer in draft:
-        if isinstance(layer, Crop) and layer.starts is not None and not any(layer.starts):
-            axis = _cut_axis(layer)
-            parts = [] if axis is None else _parts(draft, layer.input, axis)
-            if axis is not None and len(parts) > 1:
-                sizes = tuple((part.target or ())[axis] for part in parts)
-                draft.join(parts, Split(name=layer.name, inputs=layer.inputs, axis=axis, sizes=sizes))
+        axis = _cut_axis(layer) if isinstance(layer, Crop) else None
+        if axis is None or (layer.input.name, axis) in tried:
+            continue
+        tried.add((layer.input.name, axis))
+        parts = _parts(draft, layer.input, axis)
+        if len(parts) > 1:
+            sizes = tuple((part.target or ())[axis] for part in parts)
+            draft.join(parts, Split(name=layer.name, inputs=layer.inputs, axis=axis, sizes=sizes))
 
 
 def _cut_axis(layer: Crop) -> int | None:
