@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from msgspec import Struct
 
 from cnnlint.graph.tensor import Dim, Shape, Tensor
 
 Permutation = tuple[int, ...]
+
+T = TypeVar("T")
 
 
 def to_channels_first(rank: int) -> Permutation:
@@ -17,6 +21,11 @@ def to_channels_first(rank: int) -> Permutation:
 def to_channels_last(rank: int) -> Permutation:
     """Return the permutation from (batch, channels, ...) to (batch, ..., channels)."""
     return (0, *range(2, rank), 1)
+
+
+def without(values: tuple[T, ...], axis: int) -> tuple[T, ...]:
+    """Return the values of all axes but one."""
+    return (*values[:axis], *values[axis + 1 :])
 
 
 class View(Struct, frozen=True):

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from cnnlint.frontends.onnx.lowering.operators import emit_operator
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows
-from cnnlint.frontends.raising.view import Permutation, View, to_channels_first, to_channels_last
+from cnnlint.frontends.raising.view import Permutation, View, to_channels_first, to_channels_last, without
 from cnnlint.graph.dims import product, quotient
 from cnnlint.graph.layers import (
     Flatten,
@@ -143,9 +143,8 @@ def _in_graph_order(view: View, target: Shape) -> tuple[Shape, Permutation] | No
         return None
     for axis, place in enumerate(order):
         before = tuple(other - (other > place) for other in order)
-        if shape[axis] == 1 and target == (*shape[:axis], *shape[axis + 1 :]):
-            dropped = (*graph_shape[:place], *graph_shape[place + 1 :])
-            return dropped, (*before[:axis], *before[axis + 1 :])
+        if shape[axis] == 1 and target == without(shape, axis):
+            return without(graph_shape, place), without(before, axis)
         if axis == 0:
             continue
         if len(target) == len(shape) + 1 and _joins(target, axis, shape):
@@ -154,7 +153,7 @@ def _in_graph_order(view: View, target: Shape) -> tuple[Shape, Permutation] | No
             return apart, (*behind[:axis], place, place + 1, *behind[axis + 1 :])
         if len(target) == len(shape) - 1 and _joins(shape, axis, target) and order[axis + 1] == place + 1:
             joined = (*graph_shape[:place], target[axis], *graph_shape[place + 2 :])
-            return joined, (*before[: axis + 1], *before[axis + 2 :])
+            return joined, without(before, axis + 1)
     return None
 
 

@@ -7,10 +7,10 @@ join the two; Keras's UpSampling2D does so for one spatial axis after the other.
 from __future__ import annotations
 
 from cnnlint.frontends.raising.draft import Draft
+from cnnlint.frontends.raising.view import without
 from cnnlint.graph.dims import product
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Operator, Reshape, Resize
-from cnnlint.graph.tensor import Shape
 
 
 def fuse_repeats(draft: Draft) -> None:
@@ -41,11 +41,7 @@ def _repetition(draft: Draft, layer: Layer) -> list[Layer] | None:
         return None
     source, apart, tiled, joined = (shape or () for shape in shapes)
     axis = next((axis for axis, (one, other) in enumerate(zip(apart, tiled, strict=True)) if one != other), 0)
-    if axis < 3 or apart[axis] != 1 or _without(apart, axis) != source or _without(tiled, axis) != source:
+    if axis < 3 or apart[axis] != 1 or without(apart, axis) != source or without(tiled, axis) != source:
         return None
     repeated = (*source[: axis - 1], product((source[axis - 1], tiled[axis])), *source[axis:])
     return [before, layer, after] if joined == repeated else None
-
-
-def _without(shape: Shape, axis: int) -> Shape:
-    return (*shape[:axis], *shape[axis + 1 :])

@@ -5,11 +5,12 @@ TensorFlow has no one-dimensional kernels: its Conv1D adds an axis, slides a 1 Ã
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec.structs import replace
 
 from cnnlint.frontends.raising.draft import Draft
+from cnnlint.frontends.raising.view import without
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import (
     Activation,
@@ -24,8 +25,6 @@ from cnnlint.graph.layers import (
     Pad,
     Reshape,
 )
-
-T = TypeVar("T")
 
 
 def drop_unit_axes(draft: Draft) -> None:
@@ -43,7 +42,7 @@ def _added_axis(layer: Reshape) -> int | None:
     if before is None or after is None or len(before) < 3 or len(after) != len(before) + 1:
         return None
     axes = range(2, len(after))
-    return next((axis for axis in axes if after[axis] == 1 and _without(after, axis) == before), None)
+    return next((axis for axis in axes if after[axis] == 1 and without(after, axis) == before), None)
 
 
 def _chain(draft: Draft, first: Layer, axis: int) -> list[Layer] | None:
@@ -68,7 +67,7 @@ def _drops(layer: Layer, axis: int) -> bool:
             return not layer.keepdims
         case Reshape():
             before, after = layer.input.shape, layer.output.shape
-            return before is not None and after == _without(before, axis)
+            return before is not None and after == without(before, axis)
         case _:
             return False
 
@@ -85,15 +84,15 @@ def _narrowed(layer: Layer, axis: int) -> Layer | None:
             if not isinstance(padding, str):
                 if padding[place] != (0, 0):
                     return None
-                padding = _without(padding, place)
-            fields: dict[str, Any] = {"strides": _without(layer.strides, place), "padding": padding}
-            fields["dilation"] = _without(layer.dilation, place)
+                padding = without(padding, place)
+            fields: dict[str, Any] = {"strides": without(layer.strides, place), "padding": padding}
+            fields["dilation"] = without(layer.dilation, place)
             if isinstance(layer, ConvTranspose):
-                fields["output_padding"] = _without(layer.output_padding, place)
+                fields["output_padding"] = without(layer.output_padding, place)
             name = "kernel_size" if isinstance(layer, Conv | ConvTranspose) else "pool_size"
-            return replace(layer, **fields, **{name: _without(size, place)})
+            return replace(layer, **fields, **{name: without(size, place)})
         case Pad():
-            return replace(layer, amounts=_without(layer.amounts, axis)) if layer.amounts[axis] == (0, 0) else None
+            return replace(layer, amounts=without(layer.amounts, axis)) if layer.amounts[axis] == (0, 0) else None
         case Activation():
             return layer if layer.axis is None and not layer.weights else None
         case BatchNorm() | Dropout() | GlobalPool():
@@ -112,7 +111,3 @@ def _narrow(draft: Draft, first: Layer, chain: list[Layer], axis: int) -> None:
             made = draft.substitute(current, replace(narrow, outputs=()))
     if isinstance(last, Reshape):
         draft.fuse((made, last), replace(made, outputs=()))
-
-
-def _without(values: tuple[T, ...], index: int) -> tuple[T, ...]:
-    return (*values[:index], *values[index + 1 :])
