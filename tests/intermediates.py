@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def shapes(path: Path | str, names: set[str]) -> dict[str, tuple[int, ...]]:
 
 
 def mismatches(path: Path | str, graph: Graph) -> list[str]:
-    """Return the layers whose shape differs from what onnxruntime produces, the order of axes aside."""
+    """Return the layers whose shape differs from what onnxruntime produces, order and axes of extent 1 aside."""
     tensors = {layer.name: layer.origin[-1].output for layer in graph.layers if layer.origin}
     real = shapes(path, {name for name in tensors.values() if name})
     # Recurrent cells have the steps of a sequence in front of the batch in the file.
@@ -44,6 +45,10 @@ def mismatches(path: Path | str, graph: Graph) -> list[str]:
         if shape is None:
             continue
         ours = [BATCH if isinstance(dim, str) else dim for dim in layer.output.shape or ()]
-        if None in ours or sorted(ours) != sorted(shape) or not (any_first or ours[:1] == list(shape[:1])):
+        if None in ours or _extents(ours) != _extents(shape) or not (any_first or ours[:1] == list(shape[:1])):
             wrong.append(f"{layer.name}: {layer.output.shape}, onnxruntime has {shape}")
     return wrong
+
+
+def _extents(shape: Iterable[int | str | None]) -> list[int]:
+    return sorted(dim for dim in shape if isinstance(dim, int) and dim != 1)

@@ -72,8 +72,8 @@ BRANCHES = _drawn("branches", branches=st.lists(BRANCH, min_size=2, max_size=3),
 
 NETWORK = st.fixed_dictionaries(
     {
-        "rows": st.integers(5, 16),
-        "columns": st.integers(5, 16),
+        # an image, or a signal of so many steps
+        "extents": st.tuples(st.integers(5, 16), st.integers(5, 16)) | st.tuples(st.integers(8, 60)),
         "channels": st.sampled_from((1, 2, 3, 4)),
         # A file without a convolution would not say which of its axes are the channels.
         "stem": CONVOLUTION,
@@ -86,19 +86,31 @@ NETWORK = st.fixed_dictionaries(
 """A network: its input, its blocks in order, and its head."""
 
 
+class _Layers:
+    """The layers of Keras; what is called after a number of dimensions in two has its name without them here."""
+
+    def __init__(self, layers: Any, *, rank: int) -> None:
+        self.rank = rank
+        self._layers = layers
+
+    def __getattr__(self, name: str) -> Any:
+        dimensional = f"{name}{self.rank}D"
+        return getattr(self._layers, dimensional if hasattr(self._layers, dimensional) else name)
+
+
 def build(network: dict[str, Any]) -> keras.Model:
     """Make the Keras model that a draw of `NETWORK` describes."""
     import keras
 
-    layers = keras.layers
-    image = value = keras.Input((network["rows"], network["columns"], network["channels"]), name="image")
+    layers = _Layers(keras.layers, rank=len(network["extents"]))
+    image = value = keras.Input((*network["extents"], network["channels"]), name="image")
     for kind, fields in [network["stem"], *network["blocks"]]:
         value = _block(layers, value, kind, fields, keep=False)
     match network["pool"]:
         case "average":
-            value = layers.GlobalAveragePooling2D()(value)
+            value = layers.GlobalAveragePooling()(value)
         case "max":
-            value = layers.GlobalMaxPooling2D()(value)
+            value = layers.GlobalMaxPooling()(value)
         case "flatten":
             value = layers.Flatten()(value)
         case _:
@@ -116,7 +128,7 @@ def _block(layers: Any, value: Any, kind: str, fields: dict[str, Any], *, keep: 
         case "residual":
             body = _chain(layers, value, fields["body"])
             if body.shape[-1] != value.shape[-1]:
-                value = layers.Conv2D(body.shape[-1], 1, use_bias=False)(value)
+                value = layers.Conv(body.shape[-1], 1, use_bias=False)(value)
             return layers.Add()([value, body])
         case "branches":
             branches = [_chain(layers, value, branch) for branch in fields["branches"]]
@@ -124,9 +136,10 @@ def _block(layers: Any, value: Any, kind: str, fields: dict[str, Any], *, keep: 
         case "gate":
             return _gated(layers, value, **fields)
         case "zeros":
-            padded = layers.ZeroPadding2D((fields["rows"], fields["columns"]))(value)
-            side = min(fields["kernel_size"], *padded.shape[1:3])
-            return layers.Conv2D(fields["filters"], side, strides=fields["strides"])(padded)
+            zeros = (fields["rows"], fields["columns"]) if layers.rank == 2 else fields["rows"]
+            padded = layers.ZeroPadding(zeros)(value)
+            side = min(fields["kernel_size"], *padded.shape[1:-1])
+            return layers.Conv(fields["filters"], side, strides=fields["strides"])(padded)
         case _:
             return _layer(layers, value.shape, kind, fields, keep=keep)(value)
 
@@ -139,13 +152,18 @@ def _chain(layers: Any, value: Any, blocks: list[Block]) -> Any:
 
 def _gated(layers: Any, value: Any, *, reduced: int, dense: bool) -> Any:
     channels = value.shape[-1]
-    squeezed = layers.GlobalAveragePooling2D(keepdims=not dense)(value)
+    if channels == 1:
+        # Behind a gate of one channel, all axes have extent 1: a file does not tell them apart.
+        return value
+    squeezed = layers.GlobalAveragePooling(keepdims=not dense)(value)
     if dense:
         squeezed = layers.Dense(reduced, activation="relu")(squeezed)
-        squeezed = layers.Reshape((1, 1, channels))(layers.Dense(channels, activation="sigmoid")(squeezed))
+        squeezed = layers.Reshape((*(1,) * layers.rank, channels))(
+            layers.Dense(channels, activation="sigmoid")(squeezed)
+        )
     else:
-        squeezed = layers.Conv2D(reduced, 1, activation="relu")(squeezed)
-        squeezed = layers.Conv2D(channels, 1, activation="sigmoid")(squeezed)
+        squeezed = layers.Conv(reduced, 1, activation="relu")(squeezed)
+        squeezed = layers.Conv(channels, 1, activation="sigmoid")(squeezed)
     return layers.Multiply()([value, squeezed])
 
 
@@ -154,7 +172,7 @@ def _layer(layers: Any, shape: tuple[int, ...], kind: str, fields: dict[str, Any
     match kind:
         case "conv":
             groups = gcd(fields["groups"], channels)
-            return layers.Conv2D(
+            return layers.Conv(
                 groups * -(-fields["filters"] // groups),
                 groups=groups,
                 use_bias=fields["use_bias"],
@@ -162,18 +180,21 @@ def _layer(layers: Any, shape: tuple[int, ...], kind: str, fields: dict[str, Any
                 **_window(shape, fields, keep=keep),
             )
         case "depthwise":
-            return layers.DepthwiseConv2D(
+            return layers.DepthwiseConv(
                 depth_multiplier=fields["multiplier"],
                 use_bias=fields["use_bias"],
                 **_window(shape, fields, keep=keep),
             )
         case "separable":
-            return layers.SeparableConv2D(
+            return layers.SeparableConv(
                 fields["filters"],
                 use_bias=fields["use_bias"],
                 activation=fields["activation"],
                 **_window(shape, fields, keep=keep),
             )
+        case "transposed" if layers.rank == 1:
+            # tf2onnx works out the extents of the axis that TensorFlow adds at run time.
+            return layers.Conv(fields["filters"], fields["kernel_size"], padding="same", use_bias=fields["use_bias"])
         case "transposed":
             return layers.Conv2DTranspose(
                 fields["filters"],
@@ -184,7 +205,7 @@ def _layer(layers: Any, shape: tuple[int, ...], kind: str, fields: dict[str, Any
             )
         case "pool":
             window = _window(shape, {**fields, "kernel_size": fields["size"]}, keep=keep)
-            make = layers.AveragePooling2D if fields["average"] else layers.MaxPooling2D
+            make = layers.AveragePooling if fields["average"] else layers.MaxPooling
             return make(window["kernel_size"], strides=window["strides"], padding=window["padding"])
         case "norm":
             return layers.BatchNormalization(scale=fields["scale"], center=fields["center"])
@@ -199,11 +220,12 @@ def _layer(layers: Any, shape: tuple[int, ...], kind: str, fields: dict[str, Any
 def _window(shape: tuple[int, ...], fields: dict[str, Any], *, keep: bool) -> dict[str, Any]:
     """Return the arguments of a window that fits a map of `shape`, and that TensorFlow can slide."""
     kernel, strides, padding = fields["kernel_size"], fields["strides"], fields["padding"]
-    sides = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    rank = len(shape) - 2
+    sides = kernel[:rank] if isinstance(kernel, tuple) else (kernel,) * rank
     strides = 1 if keep else strides
     dilation = fields.get("dilation", 1) if strides == 1 else 1
     spans = [dilation * (side - 1) + 1 for side in sides]
-    if keep or any(span > extent for span, extent in zip(spans, shape[1:3], strict=True)):
+    if keep or any(span > extent for span, extent in zip(spans, shape[1:-1], strict=True)):
         padding = "same"
-    window = {"kernel_size": kernel, "strides": strides, "padding": padding}
+    window = {"kernel_size": sides, "strides": strides, "padding": padding}
     return {**window, "dilation_rate": dilation} if "dilation" in fields else window

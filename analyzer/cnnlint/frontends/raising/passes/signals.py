@@ -79,7 +79,7 @@ def _narrowed(layer: Layer, axis: int) -> Layer | None:
         case Conv() | ConvTranspose() | MaxPool() | AvgPool():
             size = layer.kernel_size if isinstance(layer, Conv | ConvTranspose) else layer.pool_size
             padding = layer.padding
-            if size[place] != 1 or layer.strides[place] != 1:
+            if size[place] != 1:
                 return None
             if not isinstance(padding, str):
                 if padding[place] != (0, 0):
@@ -88,6 +88,8 @@ def _narrowed(layer: Layer, axis: int) -> Layer | None:
             fields: dict[str, Any] = {"strides": without(layer.strides, place), "padding": padding}
             fields["dilation"] = without(layer.dilation, place)
             if isinstance(layer, ConvTranspose):
+                if layer.output_padding[place]:
+                    return None
                 fields["output_padding"] = without(layer.output_padding, place)
             name = "kernel_size" if isinstance(layer, Conv | ConvTranspose) else "pool_size"
             return replace(layer, **fields, **{name: without(size, place)})
