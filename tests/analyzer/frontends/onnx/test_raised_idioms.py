@@ -16,6 +16,7 @@ from cnnlint.graph.layers import (
     BatchNorm,
     Conv,
     Dense,
+    Elementwise,
     Flatten,
     GlobalPool,
     GroupNorm,
@@ -556,3 +557,16 @@ def test_slices_that_cover_a_tensor_are_a_split(parts: tuple[tuple[int, int], ..
     )
     assert kinds(graph)[0] == kind
     assert graph.layers[-1].output.shape == ("N", sum(end - max(start, start % 6) for start, end in parts), 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("quantised", "zero", "products"), [(1, 0, [0.25]), (8, 0, [2.0]), (8, 4, []), (-8, 0, [-2.0]), (6, 4, [0.5])]
+)
+def test_a_quantised_number_is_the_one_that_it_stands_for(quantised: int, zero: int, products: list[float]) -> None:
+    """A product with (8 − 4) × 0.25 is none."""
+    graph = raised(
+        f"""agraph (float[N,4] x) => (float[N,4] y)
+            <int8 q = {{{quantised}}}, float s = {{0.25}}, int8 z = {{{zero}}}>
+            {{ d = DequantizeLinear(q, s, z) h = Relu(x) y = Mul(h, d) }}"""
+    )
+    assert [layer.constant for layer in graph.layers if isinstance(layer, Elementwise)] == products

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
+
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering, full_rank
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows, Value
 from cnnlint.frontends.onnx.records import TensorRecord
@@ -29,6 +31,8 @@ def lower_elementwise(state: Lowering) -> None:
     quantised = state.node.op_type.startswith("QLinear")
     indices = (0, 3) if quantised else tuple(range(len(state.node.inputs)))
     operands = [state.value(index) for index in indices]
+    if quantised:  # a constant's own numbers are not those that it stands for
+        operands = [replace(value, values=None) if isinstance(value, Constant) else value for value in operands]
     function = FUNCTIONS[state.node.op_type]
     if all(isinstance(operand, Constant) for operand in operands):
         state.give(_folded(function, [operand for operand in operands if isinstance(operand, Constant)]))

@@ -33,8 +33,20 @@ def lower_quantize(state: Lowering) -> None:
 
 
 def lower_dequantize(state: Lowering) -> None:
-    """Lower DequantizeLinear."""
-    state.give(state.value(0))
+    """Lower DequantizeLinear: x, scale, zero point."""
+    value = state.value(0)
+    state.give(_dequantized(state, value) if isinstance(value, Constant) and value.dtype in LOWEST else value)
+
+
+def _dequantized(state: Lowering, value: Constant) -> Constant:
+    """Return a quantised constant with the numbers that it stands for; with none where they are not known."""
+    scale, zero = state.constant(1), state.constant(2)
+    factor = None if scale is None else scale.scalar
+    origin = 0 if zero is None else zero.scalar
+    if value.values is None or factor is None or origin is None:
+        return replace(value, values=None)
+    numbers = (number for number in value.values if isinstance(number, int | float))
+    return replace(value, values=tuple((number - origin) * factor for number in numbers))
 
 
 def lower_dynamic_quantize(state: Lowering) -> None:
