@@ -97,6 +97,10 @@ class _Layers:
         dimensional = f"{name}{self.rank}D"
         return getattr(self._layers, dimensional if hasattr(self._layers, dimensional) else name)
 
+    def filters(self, drawn: int) -> int:
+        """Return as many filters as drawn, but two for signals: with one, no file tells channels and steps apart."""
+        return max(drawn, 2) if self.rank == 1 else drawn
+
 
 def build(network: dict[str, Any]) -> keras.Model:
     """Make the Keras model that a draw of `NETWORK` describes."""
@@ -139,7 +143,7 @@ def _block(layers: Any, value: Any, kind: str, fields: dict[str, Any], *, keep: 
             zeros = (fields["rows"], fields["columns"]) if layers.rank == 2 else fields["rows"]
             padded = layers.ZeroPadding(zeros)(value)
             side = min(fields["kernel_size"], *padded.shape[1:-1])
-            return layers.Conv(fields["filters"], side, strides=fields["strides"])(padded)
+            return layers.Conv(layers.filters(fields["filters"]), side, strides=fields["strides"])(padded)
         case _:
             return _layer(layers, value.shape, kind, fields, keep=keep)(value)
 
@@ -151,10 +155,7 @@ def _chain(layers: Any, value: Any, blocks: list[Block]) -> Any:
 
 
 def _gated(layers: Any, value: Any, *, reduced: int, dense: bool) -> Any:
-    channels = value.shape[-1]
-    if channels == 1:
-        # Behind a gate of one channel, all axes have extent 1: a file does not tell them apart.
-        return value
+    channels, reduced = value.shape[-1], layers.filters(reduced)
     squeezed = layers.GlobalAveragePooling(keepdims=not dense)(value)
     if dense:
         squeezed = layers.Dense(reduced, activation="relu")(squeezed)
@@ -173,7 +174,7 @@ def _layer(layers: Any, shape: tuple[int, ...], kind: str, fields: dict[str, Any
         case "conv":
             groups = gcd(fields["groups"], channels)
             return layers.Conv(
-                groups * -(-fields["filters"] // groups),
+                groups * -(-layers.filters(fields["filters"]) // groups),
                 groups=groups,
                 use_bias=fields["use_bias"],
                 activation=fields["activation"],
@@ -187,14 +188,15 @@ def _layer(layers: Any, shape: tuple[int, ...], kind: str, fields: dict[str, Any
             )
         case "separable":
             return layers.SeparableConv(
-                fields["filters"],
+                layers.filters(fields["filters"]),
                 use_bias=fields["use_bias"],
                 activation=fields["activation"],
                 **_window(shape, fields, keep=keep),
             )
         case "transposed" if layers.rank == 1:
             # tf2onnx works out the extents of the axis that TensorFlow adds at run time.
-            return layers.Conv(fields["filters"], fields["kernel_size"], padding="same", use_bias=fields["use_bias"])
+            filters = layers.filters(fields["filters"])
+            return layers.Conv(filters, fields["kernel_size"], padding="same", use_bias=fields["use_bias"])
         case "transposed":
             return layers.Conv2DTranspose(
                 fields["filters"],

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from cnnlint.frontends.raising.view import Permutation, View
 from cnnlint.graph.graph import Graph, Source, Training, UnusedWeight
 from cnnlint.graph.layer import Layer, Part
-from cnnlint.graph.layers import Transpose
+from cnnlint.graph.layers import Reshape, Transpose
 from cnnlint.graph.tensor import Shape, Tensor
 
 
@@ -85,13 +85,18 @@ class Draft:
         return View(tensor, inverse)
 
     def tensor(self, view: View) -> Tensor:
-        """Return the tensor that a view shows, through a Transpose layer if the order of its axes differs."""
+        """Return the tensor that a view shows, through a Transpose layer if the order of its axes differs.
+
+        Where one axis alone is longer than 1, as behind a pooling, no element moves: that is a Reshape.
+        """
         if view.permutation is None:
             return view.tensor
         key = (view.tensor.name, view.permutation)
         if key not in self._transposed:
-            name = f"{view.tensor.name}/transpose"
+            name, shape = f"{view.tensor.name}/transpose", view.shape
             layer = Transpose(name=name, inputs=(view.tensor,), permutation=view.permutation)
+            if shape is not None and view.permutation[0] == 0 and sum(dim != 1 for dim in shape[1:]) <= 1:
+                layer = Reshape(name=name, inputs=(view.tensor,), target=shape)
             self._transposed[key] = self.add(layer, [name])[0]
         return self._transposed[key]
 

@@ -262,6 +262,31 @@ def test_windows_over_a_signal_with_an_added_axis_are_one_dimensional() -> None:
     assert Context(graph).macs == 18 * 6 * 4 * 3
 
 
+@pytest.mark.parametrize(("joined", "kind"), [("Add(q, s)", "Add"), ("Concat<axis = 1>(q, s)", "Concat")])
+def test_windows_that_share_the_added_axis_are_one_dimensional(joined: str, kind: str) -> None:
+    """So tf2onnx writes a projection and the body of a residual block."""
+    graph = raised(
+        f"""agraph (float[N,4,20] x) => (float[N,c,20] y) {{
+            a = Constant<value_ints = [2]>() u = Unsqueeze(x, a)
+            c = Conv<kernel_shape = [1, 1]>(u, w) q = Squeeze(c, a)
+            d = Conv<kernel_shape = [1, 3], pads = [0, 1, 0, 1]>(u, v) s = Squeeze(d, a) y = {joined} }}""",
+        w=(6, 4, 1, 1),
+        v=(6, 4, 1, 3),
+    )
+    assert kinds(graph) == ["Conv", "Conv", kind]
+    assert [layer.output.shape for layer in graph.layers[:2]] == [("N", 6, 20)] * 2
+
+
+def test_an_added_axis_that_one_reader_needs_stays_for_all() -> None:
+    graph = raised(
+        """agraph (float[N,4,20] x) => (float[N,6,20] y, float[N,6,3,20] z) {
+            a = Constant<value_ints = [2]>() u = Unsqueeze(x, a) c = Conv<kernel_shape = [1, 1]>(u, w) y = Squeeze(c, a)
+            z = Conv<kernel_shape = [1, 1], pads = [1, 0, 1, 0]>(u, w) }""",
+        w=(6, 4, 1, 1),
+    )
+    assert kinds(graph) == ["Reshape", "Conv", "Reshape", "Conv"]
+
+
 def test_a_map_of_one_row_that_a_kernel_reaches_beyond_stays_a_map() -> None:
     graph = raised(
         """agraph (float[N,4,20] x) => (float[N,6,20] y) {

@@ -28,12 +28,12 @@ from cnnlint.graph.layers import (
 
 
 def drop_unit_axes(draft: Draft) -> None:
-    """Take out the pairs of Reshapes that add a spatial axis of extent 1 and drop it again behind some windows."""
+    """Take out the Reshapes that add a spatial axis of extent 1 where others drop it again behind some windows."""
     for layer in draft:
         if isinstance(layer, Reshape) and (axis := _added_axis(layer)) is not None:
-            chain = _chain(draft, layer, axis)
-            if chain is not None:
-                _narrow(draft, layer, chain, axis)
+            region = _region(draft, layer, axis)
+            if region is not None:
+                _narrow(draft, layer, region, axis)
 
 
 def _added_axis(layer: Reshape) -> int | None:
@@ -45,18 +45,22 @@ def _added_axis(layer: Reshape) -> int | None:
     return next((axis for axis in axes if after[axis] == 1 and without(after, axis) == before), None)
 
 
-def _chain(draft: Draft, first: Layer, axis: int) -> list[Layer] | None:
-    """Return the layers behind `first` up to the one that drops the axis; None if they need it."""
-    chain = list[Layer]()
-    layer: Layer = first
-    while (following := draft.sole_consumer(layer.output)) is not None:
-        chain.append(following)
-        if _drops(following, axis):
-            return chain if len(chain) > 1 else None
-        if _narrowed(following, axis) is None:
+def _region(draft: Draft, first: Layer, axis: int) -> list[Layer] | None:
+    """Return the layers between `first` and those that drop the axis, in order; None if one of them needs it."""
+    region = dict[str, Layer]()
+    ahead = [first]
+    while ahead:
+        output = ahead.pop().output
+        if draft.is_output(output):
             return None
-        layer = following
-    return None
+        for reader in draft.consumers(output):
+            if _drops(reader, axis):
+                continue
+            if len(reader.inputs) > 1 or _narrowed(reader, axis) is None:
+                return None
+            region[reader.output.name] = reader
+            ahead.append(reader)
+    return draft.in_order(region.values()) if region else None
 
 
 def _drops(layer: Layer, axis: int) -> bool:
@@ -103,13 +107,20 @@ def _narrowed(layer: Layer, axis: int) -> Layer | None:
             return None
 
 
-def _narrow(draft: Draft, first: Layer, chain: list[Layer], axis: int) -> None:
-    *windows, last = chain
-    made = draft.fuse((first, windows[0]), replace(windows[0], inputs=(first.input, *windows[0].inputs[1:])))
-    for window in windows:
-        current = draft.producer(window.output)
+def _narrow(draft: Draft, first: Layer, region: list[Layer], axis: int) -> None:
+    draft.bypass(first)
+    origin = first.origin
+    for layer in region:
+        current = draft.producer(layer.output)
         narrow = None if current is None else _narrowed(current, axis)
-        if current is not None and narrow is not None:
-            made = draft.substitute(current, replace(narrow, outputs=()))
-    if isinstance(last, Reshape):
-        draft.fuse((made, last), replace(made, outputs=()))
+        if current is None or narrow is None:
+            continue
+        made = draft.substitute(current, replace(narrow, outputs=(), origin=(*origin, *current.origin)))
+        origin = ()
+        for reader in draft.consumers(made.output):
+            if not isinstance(reader, Reshape):
+                continue
+            if draft.sole_consumer(made.output) is reader:
+                draft.fuse((made, reader), replace(made, outputs=()))
+            elif not draft.is_output(reader.output):
+                draft.bypass(reader)
