@@ -37,6 +37,7 @@ class FileServer(ThreadingHTTPServer):
         self.cut = 0
         self.short = 0
         self.woken = threading.Event()
+        self._noting = threading.Lock()
 
     @property
     def url(self) -> str:
@@ -45,6 +46,17 @@ class FileServer(ThreadingHTTPServer):
     @property
     def sent(self) -> int:
         return sum(count for _, _, _, count in self.requests)
+
+    def note(self, method: str, path: str, first: int) -> int:
+        """Note a request before it is answered, and return its place: who has the answer may look at once."""
+        with self._noting:
+            self.requests.append((method, path, first, 0))
+            return len(self.requests) - 1
+
+    def count(self, place: int, sent: int) -> None:
+        """Say how many bytes the answer to a request has."""
+        method, path, first, _ = self.requests[place]
+        self.requests[place] = (method, path, first, sent)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: clients that hang up are what some tests are about."""
@@ -74,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         file = server.folder / path.lstrip("/")
         status = server.status if server.status != 200 else 200 if file.is_file() else 404
         if status != 200:
-            server.requests.append((self.command, path, 0, 0))
+            server.note(self.command, path, 0)
             self.send_response(status)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -82,6 +94,7 @@ class Handler(BaseHTTPRequestHandler):
         size = file.stat().st_size
         asked = RANGE.fullmatch(self.headers.get("Range", "")) if server.ranges else None
         first, last = (int(asked[1]), min(int(asked[2]), size - 1)) if asked else (0, size - 1)
+        place = server.note(self.command, path, first)
         if asked:
             last -= server.short
             self.send_response(206)
@@ -96,15 +109,16 @@ class Handler(BaseHTTPRequestHandler):
             with file.open("rb") as content:
                 content.seek(first)
                 while left > 0 and (chunk := content.read(min(left, 1 << 16))):
+                    server.count(place, count + len(chunk))
                     try:
                         self.wfile.write(chunk)
                     except OSError:
+                        server.count(place, count)
                         break
                     left -= len(chunk)
                     count += len(chunk)
             if server.cut:
                 self.close_connection = True
-        server.requests.append((self.command, path, first, count))
 
     def log_message(self, *args: object) -> None:
         pass
