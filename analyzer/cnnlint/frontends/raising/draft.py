@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
-from cnnlint.frontends.raising.view import Permutation, View
+from cnnlint.frontends.raising.view import Permutation, View, is_row
 from cnnlint.graph.graph import Graph, Source, Training, UnusedWeight
 from cnnlint.graph.layer import Layer, Part
 from cnnlint.graph.layers import Reshape, Transpose
@@ -95,7 +95,7 @@ class Draft:
         if key not in self._transposed:
             name, shape = f"{view.tensor.name}/transpose", view.shape
             layer = Transpose(name=name, inputs=(view.tensor,), permutation=view.permutation)
-            if shape is not None and view.permutation[0] == 0 and sum(dim != 1 for dim in shape[1:]) <= 1:
+            if view.permutation[0] == 0 and is_row(shape):
                 layer = Reshape(name=name, inputs=(view.tensor,), target=shape)
             self._transposed[key] = self.add(layer, [name])[0]
         return self._transposed[key]

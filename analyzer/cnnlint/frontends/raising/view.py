@@ -28,6 +28,11 @@ def without(values: tuple[T, ...], axis: int) -> tuple[T, ...]:
     return (*values[:axis], *values[axis + 1 :])
 
 
+def is_row(shape: Shape | None) -> bool:
+    """Return whether at most one axis besides the batch is longer than 1: in any order of axes, no element moves."""
+    return shape is not None and sum(dim != 1 for dim in shape[1:]) <= 1
+
+
 class View(Struct, frozen=True):
     """What the source sees of a tensor of the graph.
 

@@ -595,3 +595,30 @@ def test_a_quantised_number_is_the_one_that_it_stands_for(quantised: int, zero: 
             {{ d = DequantizeLinear(q, s, z) h = Relu(x) y = Mul(h, d) }}"""
     )
     assert [layer.constant for layer in graph.layers if isinstance(layer, Elementwise)] == products
+
+
+def test_twice_the_slope_of_a_prelu_is_none() -> None:
+    graph = raised(
+        "agraph (float[N,4,6,6] x) => (float[N,4,6,6] y) { n = Neg(x) r = Relu(n) m = Mul(r, w) y = Add(m, m) }",
+        w=(4, 1, 1),
+    )
+    assert kinds(graph) == ["Elementwise", "relu", "Elementwise", "Add"]
+
+
+def test_an_expand_to_more_axes_between_reshapes_is_no_upsampling() -> None:
+    graph = raised(
+        """agraph (float[2,4,5,6] x) => (float[3,2,20,6] y) {
+            a = Constant<value_ints = [3]>() u = Unsqueeze(x, a)
+            s = Constant<value_ints = [3, 1, 1, 1, 1, 1]>() e = Expand(u, s)
+            t = Constant<value_ints = [3, 2, 20, 6]>() y = Reshape(e, t) }"""
+    )
+    assert "Resize" not in kinds(graph)
+
+
+def test_a_turned_map_whose_last_extent_is_unknown_is_reshaped_without_a_crash() -> None:
+    graph = raised(
+        """agraph (float[N,4,5,C] x, int64 n) => (float[N,4,5] y) {
+            t = Transpose<perm = [0, 3, 1, 2]>(x) c = Relu(t) b = Transpose<perm = [0, 2, 3, 1]>(c)
+            s = Constant<value_ints = [0, 4, 5]>() y = Reshape(b, s) }"""
+    )
+    assert graph.layers[-1].output.shape == ("N", 4, 5)

@@ -8,7 +8,7 @@ from functools import partial
 from cnnlint.frontends.keras import settings
 from cnnlint.frontends.keras.lowering.call import Call
 from cnnlint.frontends.keras.lowering.operators import add_operator, add_same
-from cnnlint.frontends.raising.view import View, to_channels_last
+from cnnlint.frontends.raising.view import View, is_row, to_channels_last
 from cnnlint.graph.dims import product, quotient
 from cnnlint.graph.layers import Crop, Flatten, Pad, Reshape, Resize, Transpose
 from cnnlint.graph.tensor import Dim, Shape
@@ -53,18 +53,13 @@ def reshape(call: Call, view: View, target: tuple[Dim, ...]) -> View:
         return View(call.draft.add(layer, dtype=call.dtype)[0], to_channels_last(len(target)))
     # Where the channels come last anyway, the rest of the network sees tokens: no Transpose is needed to say so.
     tokens = view.is_channels_last and shape is not None and len(target) == 3 and _keeps_ends(shape, target)
-    inputs = (view.tensor if tokens or _order_is_free(view) else call.draft.tensor(view),)
+    inputs = (view.tensor if tokens or is_row(view.shape) else call.draft.tensor(view),)
     return call.add_oriented(lambda shape: Reshape(inputs=inputs, target=shape, **call.identity()), target)
 
 
 def _keeps_ends(shape: Shape, target: Shape) -> bool:
     """Return whether the batch and the last axis stay."""
     return (shape[:1], shape[-1:]) == (target[:1], target[-1:])
-
-
-def _order_is_free(view: View) -> bool:
-    """Return whether the graph's order of elements is the source's own: at most one axis but the batch is long."""
-    return sum(dim != 1 for dim in (view.shape or (None, None, None))[1:]) <= 1
 
 
 def _permute(call: Call) -> View:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering, full_rank
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows, Value
 from cnnlint.frontends.onnx.records import TensorRecord
-from cnnlint.frontends.raising.view import View
+from cnnlint.frontends.raising.view import View, is_row
 from cnnlint.graph.dims import product, quotient
 from cnnlint.graph.layers import Add, Concat, Elementwise, Multiply, Reshape
 from cnnlint.graph.layers.dense import broadcast
@@ -106,8 +106,7 @@ def _emit(state: Lowering, function: str, operands: Sequence[Value]) -> None:
 
 def _one_row(view: View) -> bool:
     """Return whether a tensor varies along one axis besides the batch at most, whose place is then free to choose."""
-    shape = view.tensor.shape
-    return view.permutation is None and shape is not None and sum(dim != 1 for dim in shape[1:]) <= 1
+    return view.permutation is None and is_row(view.tensor.shape)
 
 
 def _aligned(state: Lowering, view: View, order: View, rank: int) -> Tensor:

@@ -151,7 +151,8 @@ def _in_graph_order(view: View, target: Shape) -> tuple[Shape, Permutation] | No
             apart = (*graph_shape[:place], *target[axis : axis + 2], *graph_shape[place + 1 :])
             behind = tuple(other + (other > place) for other in order)
             return apart, (*behind[:axis], place, place + 1, *behind[axis + 1 :])
-        if len(target) == len(shape) - 1 and _joins(shape, axis, target) and order[axis + 1] == place + 1:
+        has_next = axis + 1 < len(order) and order[axis + 1] == place + 1
+        if has_next and len(target) == len(shape) - 1 and _joins(shape, axis, target):
             joined = (*graph_shape[:place], target[axis], *graph_shape[place + 2 :])
             return joined, without(before, axis + 1)
     return None

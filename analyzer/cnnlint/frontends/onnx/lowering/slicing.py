@@ -157,14 +157,14 @@ def lower_split_to_sequence(state: Lowering) -> None:
     view = state.view(0)
     shape, given = view.shape, state.constant(1)
     parts = {reader.outputs[0]: _part(state, reader) for reader in state.readers(state.node.outputs[0])}
-    sizes = None if shape is None or given is None else _sizes(given, shape[state.attribute_int("axis", 0)])
+    axis = state.attribute_int("axis", 0) % (view.rank or 1)
+    sizes = None if not shape or given is None else _sizes(given, shape[axis])
     alone = state.is_result(state.node.outputs[0]) or not parts
     if sizes is None or alone or not all(part in range(len(sizes)) for part in parts.values()):
         emit_operator(state)
         return
-    axis = view.axis(state.attribute_int("axis", 0))
     names = {part: name for name, part in parts.items()}
-    layer = Split(name=state.label, inputs=(view.tensor,), axis=axis, sizes=sizes, origin=state.origin)
+    layer = Split(name=state.label, inputs=(view.tensor,), axis=view.axis(axis), sizes=sizes, origin=state.origin)
     tensors = state.draft.add(layer, [names.get(index, f"{state.label}:{index}") for index in range(len(sizes))])
     for name, part in parts.items():
         state.bind(name, view.of(tensors[part or 0]))

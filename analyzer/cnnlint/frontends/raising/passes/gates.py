@@ -73,9 +73,9 @@ def _fuse_prelu(draft: Draft, negative: Elementwise) -> None:
     added = draft.sole_consumer(slope.output)
     if not isinstance(added, Add) or len(added.inputs) != 2:
         return
-    other = next(tensor for tensor in added.inputs if tensor.name != slope.output.name)
-    above = draft.producer(other)
-    if above is None or not _is_relu(above) or above.input.name != source.name or draft.sole_consumer(other) is None:
+    other = next((tensor for tensor in added.inputs if tensor.name != slope.output.name), None)
+    above = None if other is None or draft.sole_consumer(other) is None else draft.producer(other)
+    if above is None or not _is_relu(above) or above.input.name != source.name:
         return
     alpha = tuple(with_role(weight, "alpha") for weight in slope.weights)
     prelu = Activation(name=added.name, inputs=(source,), function="prelu", weights=alpha)

@@ -40,6 +40,8 @@ def _repetition(draft: Draft, layer: Layer) -> list[Layer] | None:
     if any(shape is None for shape in shapes):
         return None
     source, apart, tiled, joined = (shape or () for shape in shapes)
+    if len(apart) != len(tiled):
+        return None
     axis = next((axis for axis, (one, other) in enumerate(zip(apart, tiled, strict=True)) if one != other), 0)
     if axis < 3 or apart[axis] != 1 or without(apart, axis) != source or without(tiled, axis) != source:
         return None
