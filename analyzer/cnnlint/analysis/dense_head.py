@@ -7,6 +7,7 @@ from math import prod
 
 from msgspec import Struct
 
+from cnnlint.analysis.feature_map import is_feature_map
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Activation, BatchNorm, Dense, Dropout, Flatten, GlobalPool
@@ -53,6 +54,9 @@ def dense_head(graph: Graph, first: Dense, rest: Sequence[Layer]) -> DenseHead |
         pool = layer
     if flatten is None and pool is None:
         return "" if isinstance(layer, Dense | Activation | BatchNorm | Dropout) else "no feature map feeds it"
+    seen = pool.input if pool is not None else flatten.input if flatten is not None else first.input
+    if not is_feature_map(graph, seen):
+        return "what it reads is a sequence or a vector, no map of positions"
     pooled = (1,) * len(pool.input.spatial or ()) if pool else ()
     spatial = flatten.input.spatial if flatten else pooled
     sizes = tuple(extent for extent in spatial or () if isinstance(extent, int))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from cnnlint.analysis.feature_map import is_feature_map
 from cnnlint.analysis.losses import is_regression
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
@@ -36,6 +37,7 @@ class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNI
     Where the position of a feature is the answer, as in regression of coordinates, key points or poses, an average
     throws away what the dense layer needs: a loss of regression in the file makes the finding information, and
     networks that give back maps (autoencoders, detectors) are left alone. On maps of 2 × 2 little is to be had.
+    A flattened sequence, as a recurrent cell or an attention makes it, is no map, and the rule leaves it alone.
 
     ## References
     - Lin, Chen and Yan, "Network In Network", ICLR 2014, section 3.2.
@@ -60,6 +62,9 @@ class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNI
         extents = [size for size in sizes if isinstance(size, int)]
         if len(extents) < 2 or len(extents) != len(sizes):
             yield self.skip(dense, reason="what is flattened is not a feature map of known size")
+            return
+        if not is_feature_map(context.graph, flatten.input):
+            yield self.skip(dense, reason="what is flattened is a sequence or an image, no map that convolutions made")
             return
         channels, positions, rank = extents[0], prod(extents[1:]), len(extents) - 1
         if positions == 1:

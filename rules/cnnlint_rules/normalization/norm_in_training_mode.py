@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cnnlint.analysis.fed import fed_tensors
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.graph.layers import BatchNorm
@@ -24,7 +25,8 @@ class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confi
     normalisations of a network fall under one finding, as one switch sets them all.
 
     ## When not
-    Adapting the statistics to the data at test time on purpose, and training graphs that are to be trained further
+    Weight standardization (NFNet, BiT, NF-ResNet) is often written as a batch normalization of the kernel in training
+    mode: its input is a weight, not a batch, and the rule leaves it alone. Adapting the statistics to the data at test time on purpose, and training graphs that are to be trained further
     by the runtime.
 
     ## References
@@ -35,7 +37,13 @@ class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confi
 
     def check(self, context: Context) -> Iterator[Remark | NearMiss]:
         """Yield one finding about all normalisations in training mode."""
-        norms = tuple(context.graph.of_kind(BatchNorm))
+        fed = fed_tensors(context.graph)
+        norms = tuple(norm for norm in context.graph.of_kind(BatchNorm) if norm.input.name in fed)
+        constant = tuple(norm for norm in context.graph.of_kind(BatchNorm) if norm.input.name not in fed)
+        if constant:
+            yield self.skip(
+                *constant[:1], reason=f"{len(constant)} normalizations standardize weights: no batch reaches them"
+            )
         training = tuple(norm for norm in norms if norm.training)
         if not training:
             if norms:
@@ -61,4 +69,18 @@ class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confi
             at=("bn1", "bn2"),
         ),
         Good("INPUT 3x32x32 -> CONV 16 3x3 nobias -> BN -> RELU -> GAP -> FC 10 -> SOFTMAX"),
+        Good(
+            """
+            <ir_version: 8, opset_import: ["": 17]>
+            weight_standardization (float[N,3,8,8] x) => (float[N,2,6,6] y)
+            <float[2] s = {1, 1}, float[2] b = {0, 0}, int64[4] kernel_shape = {2, 3, 3, 3}>
+            {
+                rows = Constant <value_ints = [1, 2, 27]> ()
+                raw = ConstantOfShape (rows)
+                standard, mean, variance = BatchNormalization <training_mode = 1> (raw, s, b, b, s)
+                kernel = Reshape (standard, kernel_shape)
+                y = Conv (x, kernel)
+            }
+            """
+        ),
     )
