@@ -33,7 +33,9 @@ def main(folder: Path, names: list[str]) -> None:
                     values.add_(torch.rand_like(values) * 0.01)
         sample = torch.randn(2, *model.default_cfg["input_size"])
         facts = described(model, sample[:1])
-        facts["refused"] = {way: why for way in ("script", "dynamo") if (why := export(model, sample, folder, name, way))}
+        facts["refused"] = {
+            way: why for way in ("script", "dynamo") if (why := export(model, sample, folder, name, way))
+        }
         facts_path.write_text(json.dumps(facts))
 
 

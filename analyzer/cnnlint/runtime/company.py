@@ -8,9 +8,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TOLERANCES = {"float64": 1e-6, "float32": 1e-3, "float16": 3e-2}
-"""Relative to a tensor's largest magnitude; a batch of another size is summed in another order, and no more.
+"""Relative to a tensor's largest magnitude, or to the range of the function that made it.
 
-Statistics of a batch of two instead of moving ones change values by a tenth and more.
+A batch of another size is summed in another order, and no more. Statistics of a batch of two instead of moving ones
+change values by a tenth and more.
 """
 
 
@@ -19,7 +20,9 @@ def tolerance(value: NDArray[Any]) -> float:
     return TOLERANCES.get(value.dtype.name, 0.0)
 
 
-def sample_error(first: NDArray[Any], again: NDArray[Any], batch: int, batch_again: int) -> float | None:
+def sample_error(
+    first: NDArray[Any], again: NDArray[Any], batch: int, batch_again: int, *, scale: float | None = None
+) -> float | None:
     """Return the largest error of the first sample between two runs, relative to its largest magnitude.
 
     Args:
@@ -27,6 +30,7 @@ def sample_error(first: NDArray[Any], again: NDArray[Any], batch: int, batch_aga
         again: The same tensor in the second run.
         batch: Samples in the first run.
         batch_again: Samples in the second.
+        scale: What the error is relative to, where that is known: 1 for a sigmoid, whose values may all be tiny.
 
     Returns:
         None if the tensors have no batch axis, or their other extents depend on the data.
@@ -43,6 +47,6 @@ def sample_error(first: NDArray[Any], again: NDArray[Any], batch: int, batch_aga
     finite = np.isfinite(left) & np.isfinite(right)
     if not finite.any():
         return None
-    scale = float(np.abs(left[finite]).max())
+    scale = float(np.abs(left[finite]).max()) if scale is None else scale
     error = float(np.abs(left[finite] - right[finite]).max())
     return error / scale if scale else float(error > 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cnnlint.runtime.tails import SoftmaxTail
+    from cnnlint.runtime.tails import Tail
 
 TOLERANCES = {"float64": 1e-6, "float32": 1e-3, "float16": 1e-2}
 """How far a sum of rounded probabilities may be from one; 1e-3 is what a thousand classes of float32 never reach."""
@@ -16,8 +16,10 @@ QUANTIZED = 0.05
 """The same where values have eight bits: a thousand classes round away several hundredths."""
 
 
-def class_axis(tail: SoftmaxTail, value: NDArray[Any]) -> int | None:
-    """Return the axis of the classes; None for a tensor that has no such axis."""
+def class_axis(tail: Tail, value: NDArray[Any]) -> int | None:
+    """Return the axis of the classes; None for a sigmoid and for a tensor that has no such axis."""
+    if tail.axis is None:
+        return None
     axis = tail.axis + value.ndim if tail.axis < 0 else tail.axis
     return axis if 0 <= axis < value.ndim else None
 

@@ -14,7 +14,7 @@ from cnnlint.errors import RuntimeCheckError
 from cnnlint.runtime.inputs import BATCH, EXTENTS, Extents, choose_extents, distribution, fed_inputs, sample, worded
 from cnnlint.runtime.samples import mixing_layers
 from cnnlint.runtime.session import Session, SessionError
-from cnnlint.runtime.tails import SoftmaxTail, softmax_tails
+from cnnlint.runtime.tails import Tail, find_tails
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,9 +88,9 @@ class Probe:
         return self.program.record.graph.outputs
 
     @cached_property
-    def tails(self) -> tuple[SoftmaxTail, ...]:
-        """The softmaxes that outputs come from."""
-        return softmax_tails(self.program.record)
+    def tails(self) -> tuple[Tail, ...]:
+        """The softmaxes and sigmoids that outputs come from."""
+        return find_tails(self.program.record)
 
     def watch(self, names: Iterable[str]) -> None:
         """Have runs return the tensors `names` as well; cheap before the first run, another session after it."""

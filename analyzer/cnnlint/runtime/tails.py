@@ -1,4 +1,4 @@
-"""The softmax at the end of a network, seen in the file: what goes into it, and along which axis it sums to one."""
+"""The softmax or sigmoid at the end of a network, seen in the file: what goes into it, and what its values sum to."""
 
 from __future__ import annotations
 
@@ -11,42 +11,54 @@ if TYPE_CHECKING:
 
 SOFTMAX = ("Softmax", "LogSoftmax")
 
+SQUASHING = (*SOFTMAX, "Sigmoid", "HardSigmoid")
+"""Operators that turn scores into probabilities and hide how far scores are apart."""
+
 CARRIERS = frozenset({"Identity", "Cast", "Transpose", "Squeeze", "Unsqueeze", "Reshape", "Flatten"})
 """Operators that hand on values as they are."""
 
 
-class SoftmaxTail(Struct, frozen=True):
-    """A softmax that a graph output comes from.
+class Tail(Struct, frozen=True):
+    """A softmax or a sigmoid that a graph output comes from.
 
     Attributes:
         output: The graph output.
-        logits: The tensor before the softmax.
-        probabilities: The tensor that the softmax makes.
-        axis: Along which probabilities sum to one; negative ones count from the end.
-        logarithm: Whether it is a log-softmax.
+        logits: The tensor before the function.
+        probabilities: The tensor that the function makes.
+        operator: "Softmax", "LogSoftmax", "Sigmoid" or "HardSigmoid".
+        axis: Along which probabilities sum to one; negative ones count from the end; None for a sigmoid.
     """
 
     output: str
     logits: str
     probabilities: str
-    axis: int
-    logarithm: bool
+    operator: str
+    axis: int | None
+
+    @property
+    def logarithm(self) -> bool:
+        """Whether it is a log-softmax."""
+        return self.operator == "LogSoftmax"
+
+    @property
+    def bounded(self) -> bool:
+        """Whether its values lie between 0 and 1."""
+        return not self.logarithm
 
 
-def softmax_tails(record: ModelRecord) -> tuple[SoftmaxTail, ...]:
-    """Return the softmax behind each output of the model that comes from one by way of carriers only."""
+def find_tails(record: ModelRecord) -> tuple[Tail, ...]:
+    """Return the softmax or sigmoid behind each output of the model that comes from one by way of carriers only."""
     graph = record.graph
     makers = {name: node for node in graph.nodes for name in node.outputs if name}
     # Before opset 13 a softmax ran over all axes from `axis` on, and `axis` was 1.
     default = -1 if record.opsets.get("", 1) >= 13 else 1
-    found = list[SoftmaxTail]()
+    found = list[Tail]()
     for output in graph.outputs:
         node = _behind_carriers(graph, makers, output.name)
-        if node is not None and node.op_type in SOFTMAX and node.inputs:
+        if node is not None and node.op_type in SQUASHING and node.inputs:
             axis = node.attributes.get("axis", default)
-            logarithm = node.op_type == "LogSoftmax"
-            tail = (node.inputs[0], node.outputs[0], axis if isinstance(axis, int) else default, logarithm)
-            found.append(SoftmaxTail(output.name, *tail))
+            classes = None if node.op_type not in SOFTMAX else axis if isinstance(axis, int) else default
+            found.append(Tail(output.name, node.inputs[0], node.outputs[0], node.op_type, classes))
     return tuple(found)
 
 

@@ -26,8 +26,8 @@ class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confi
 
     ## When not
     Weight standardization (NFNet, BiT, NF-ResNet) is often written as a batch normalization of the kernel in training
-    mode: its input is a weight, not a batch, and the rule leaves it alone. Adapting the statistics to the data at test time on purpose, and training graphs that are to be trained further
-    by the runtime.
+    mode: its input is a weight and no batch, and the rule leaves it alone. Adapting the statistics to the data at test
+    time on purpose, and training graphs that are to be trained further by the runtime.
 
     ## References
     - Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from cnnlint.graph.layer import Layer
 
+    Values = Mapping[str, NDArray[Any]]
+
 
 RANGED = frozenset({"ConvInteger", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "MatMulInteger"})
 """Operators behind a dynamic quantisation, which takes one range for all samples of a batch."""
@@ -70,12 +72,14 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
             )
             return
         batch, other = run.extents.batch or 1, again.extents.batch or 1
+        bounded = {name for tail in probe.tails if tail.bounded for name in (tail.output, tail.probabilities)}
+        scales = dict.fromkeys(bounded, 1.0)
         names = [*(value.name for value in probe.outputs), *(tail.logits for tail in probe.tails)]
-        errors = {name: _excess(run.values[name], again.values[name], batch, other) for name in names}
+        errors = {name: _excess(name, run.values, again.values, (batch, other), scales) for name in names}
         worst = {name: error for name, error in errors.items() if error is not None}
         if not worst:
             return
-        layer = _first_difference(probe, batch, other)
+        layer = _first_difference(probe, (batch, other), scales)
         ranged = layer is not None and any(part.op in RANGED for part in layer.origin)
         why = ", whose input is quantised by the range of the whole batch" if ranged else ""
         start = f"; that begins at {layer.name} ({layer.kind}){why}" if layer else ""
@@ -86,7 +90,7 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
         yield self.finding(
             *((layer,) if layer else ()),
             message=f"{output} is not the same for a sample {company}: off by"
-            f" {worst[output]:.2g} of the largest value ({run.conditions}){start}.",
+            f" {worst[output]:.2g}{'' if output in scales else ' of the largest value'} ({run.conditions}){start}.",
             evidence={"relative_error": worst[output], "batch": batch},
             advice=QUANTISED if ranged else TRAINING,
             severity=Severity.INFO if ranged else None,
@@ -109,20 +113,20 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
     )
 
 
-def _excess(first: NDArray[Any], again: NDArray[Any], batch: int, other: int) -> float | None:
+def _excess(
+    name: str, first: Values, again: Values, batches: tuple[int, int], scales: Mapping[str, float]
+) -> float | None:
     """Return the relative error where it is more than rounding comes to; None where it is not, or there is none."""
-    error = sample_error(first, again, batch, other)
-    return error if error is not None and error > tolerance(first) else None
+    error = sample_error(first[name], again[name], *batches, scale=scales.get(name))
+    return error if error is not None and error > tolerance(first[name]) else None
 
 
-def _first_difference(probe: Probe, batch: int, other: int) -> Layer | None:
+def _first_difference(probe: Probe, batches: tuple[int, int], scales: Mapping[str, float]) -> Layer | None:
     first, again = traced(probe), traced(probe, again=True)
     if first is None or again is None:
         return None
-    return next((layer for layer in probe.graph.layers if _differs(outcome(layer), first, again, batch, other)), None)
-
-
-def _differs(
-    name: str, first: Mapping[str, NDArray[Any]], again: Mapping[str, NDArray[Any]], batch: int, other: int
-) -> bool:
-    return name in first and name in again and _excess(first[name], again[name], batch, other) is not None
+    for layer in probe.graph.layers:
+        name = outcome(layer)
+        if name in first and name in again and _excess(name, first, again, batches, scales) is not None:
+            return layer
+    return None

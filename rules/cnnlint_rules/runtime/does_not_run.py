@@ -9,7 +9,7 @@ from cnnlint.errors import RuntimeCheckError
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.rule import Bad, Good, Remark, RuntimeRule
 from cnnlint.runtime.inputs import DISTRIBUTIONS, distribution
-from cnnlint.runtime.probe import Probe
+from cnnlint.runtime.probe import Failure, Probe
 from cnnlint.runtime.session import Refusal, SessionError
 
 
@@ -29,8 +29,9 @@ class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=
 
     ## When not
     A model with operators of your own needs your library, which cnnlint does not load: that is a warning, and so is
-    a type or an operator set that the installed onnxruntime lacks, an open batch that only works with one sample, and
-    a run that fails on extents or whole numbers that cnnlint made up.
+    a type or an operator set that the installed onnxruntime lacks, and an open batch that only works with one sample.
+    A run that fails on extents or whole numbers that cnnlint made up says nothing about the model: that is
+    information, with the `--input` that it takes.
 
     ## References
     - ONNX, "Open Neural Network Exchange Intermediate Representation Specification".
@@ -46,9 +47,7 @@ class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=
             run = probe.run()
         except SessionError as error:
             first, tried = probe.failures[0], {"shapes_tried": len(probe.failures)}
-            numbers = any(distribution(value.dtype) == DISTRIBUTIONS["int"] for value in probe.inputs)
-            guessed = bool(first.extents.guessed) or numbers
-            yield self._finding("run", error, f" ({first.conditions})", tried, guessed=guessed)
+            yield self._finding("run", error, f" ({first.conditions})", tried, guessed=_what_to_give(probe, first))
             return
         except RuntimeCheckError as error:
             yield self.skip(reason=f"it was not run: {error.cause}")
@@ -65,17 +64,19 @@ class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=
             )
 
     def _finding(
-        self, verb: str, error: SessionError, conditions: str, evidence: dict[str, int], *, guessed: bool = False
+        self, verb: str, error: SessionError, conditions: str, evidence: dict[str, int], *, guessed: str = ""
     ) -> Remark:
-        mild = guessed or error.refusal is Refusal.UNSUPPORTED
-        text = "Give the shapes that the network expects with --input" if guessed else "Correct the export"
+        text, severity = "Correct the export", self.severity
+        if guessed:
+            text, severity = guessed, Severity.INFO
         if error.refusal is Refusal.UNSUPPORTED:
             text = "Check with the onnxruntime that the model is meant for, or ignore RT001 for this model"
+            severity = Severity.WARNING
         return self.finding(
             message=f"onnxruntime {error.version} does not {verb} it{conditions}: {error.cause.rstrip('.')}.",
             evidence=evidence,
             advice=Advice(text=text),
-            severity=Severity.WARNING if mild else self.severity,
+            severity=severity,
             subject=verb,
         )
 
@@ -95,3 +96,27 @@ class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=
             sound (float[N,3,4,4] x) => (float[N,48] y) <int64[2] shape = {-1, 48}> { y = Reshape(x, shape) }"""
         ),
     )
+
+
+def _what_to_give(probe: Probe, failure: Failure) -> str:
+    """Return what the user can say of the inputs so that nothing is made up; "" where nothing was."""
+    if failure.extents.guessed:
+        shapes = " ".join(f"--input {name}={text}" for name, text in _open_shapes(probe, failure))
+        return f"Give the extents that the network expects in place of {', '.join(failure.extents.guessed)}: {shapes}"
+    if any(distribution(value.dtype) == DISTRIBUTIONS["int"] for value in probe.inputs):
+        return "Whole numbers are all fed as 1, which may be no index, size or flag that this network takes"
+    return ""
+
+
+def _open_shapes(probe: Probe, failure: Failure) -> Iterator[tuple[str, str]]:
+    """Yield each input with open extents and its shape as `--input` takes it, "N" where an extent is to be filled in.
+
+    The number that was tried stands where it was not a guess: the batch, or what another input says.
+    """
+    for value in probe.inputs:
+        shape, fed = value.shape or (), failure.extents.shapes[value.name]
+        guessed = {entry.partition("=")[0] for entry in failure.extents.guessed}
+        names = [f"{value.name}.{dim or f'axis {axis}'}" for axis, dim in enumerate(shape)]
+        if guessed.intersection(names):
+            axes = zip(names, shape, fed, strict=True)
+            yield value.name, "x".join(str(dim or "N") if name in guessed else str(size) for name, dim, size in axes)

@@ -23,7 +23,8 @@ class OutputShapeMismatch(RuntimeRule, code="RT002", severity=Severity.ERROR, co
 
     ## Why
     Programs that call the model allocate buffers and compile kernels by the declared shapes; onnxruntime itself
-    only warns. A symbol that stands for several extents has to be the same number everywhere in a run.
+    only warns. A symbol that an input has too is a promise: who feeds the input knows the number. Symbols that only
+    outputs have are names, most of them made up by an exporter (`Conv26_dim_0`), and promise nothing.
 
     ## Instead
     Correct the declaration, or delete it and let `onnx.shape_inference` write it anew. After an edit of the graph it
@@ -74,11 +75,15 @@ class OutputShapeMismatch(RuntimeRule, code="RT002", severity=Severity.ERROR, co
             """<ir_version: 8, opset_import: ["": 15]>
             open (float[N,3,4,4] x) => (float[N,3,H,H] y) { y = Relu(x) }"""
         ),
+        Good(
+            """<ir_version: 8, opset_import: ["": 15]>
+            made_up (float[1,3,4,8] x) => (float[Relu0_dim_0,3,Relu0_dim_0,Relu0_dim_3] y) { y = Relu(x) }"""
+        ),
     )
 
 
 def _difference(declared: ValueRecord, value: NDArray[Any], known: dict[str, int]) -> str:
-    """Return how `value` differs from what is declared, "" if it does not; symbols are added to `known`."""
+    """Return how `value` differs from what is declared, "" if it does not; `known` are the symbols of the inputs."""
     if not hasattr(value, "shape"):  # a sequence or a map
         return ""
     if declared.dtype not in {"", "string", value.dtype.name}:
@@ -88,7 +93,7 @@ def _difference(declared: ValueRecord, value: NDArray[Any], known: dict[str, int
     if len(declared.shape) != len(value.shape):
         return f"is declared as {worded(declared.shape)} and comes out as {worded(value.shape)}"
     for dim, extent in zip(declared.shape, value.shape, strict=True):
-        expected = known.setdefault(dim, extent) if isinstance(dim, str) else dim
+        expected = known.get(dim) if isinstance(dim, str) else dim
         if expected is not None and expected != extent:
             symbols = {str(dim): known[dim] for dim in declared.shape if isinstance(dim, str) and dim in known}
             where = f", where {', '.join(f'{name} is {size}' for name, size in symbols.items())}" if symbols else ""

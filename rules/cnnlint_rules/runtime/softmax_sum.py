@@ -11,6 +11,7 @@ from cnnlint.graph.layers import Activation
 from cnnlint.rule import Bad, Good, Remark, RuntimeRule
 from cnnlint.runtime.distribution import class_axis, worst_sum
 from cnnlint.runtime.probe import Probe
+from cnnlint.runtime.tails import SOFTMAX
 
 
 class SoftmaxSum(RuntimeRule, code="RT005", severity=Severity.ERROR, confidence=Confidence.EXACT):
@@ -39,7 +40,7 @@ class SoftmaxSum(RuntimeRule, code="RT005", severity=Severity.ERROR, confidence=
             yield self.skip(reason=f"there is no run to look at: {error.cause}")
             return
         makers = {part.output: layer for layer in probe.graph.of_kind(Activation) for part in layer.origin}
-        for tail in probe.tails:
+        for tail in (tail for tail in probe.tails if tail.operator in SOFTMAX):
             layer, value = makers.get(tail.probabilities), run.values.get(tail.probabilities)
             if value is None or (axis := class_axis(tail, value)) is None:
                 yield self.skip(reason=f"the class axis of {tail.output} is not known")

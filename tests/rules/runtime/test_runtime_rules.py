@@ -14,6 +14,7 @@ from cnnlint.finding import Finding, Severity
 from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.rule import RuntimeRule
 from cnnlint.runtime import probe as module
+from cnnlint.runtime.company import sample_error, tolerance
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.program import Program
 from cnnlint.walker import walk
@@ -92,9 +93,17 @@ def test_a_batch_that_is_only_declared_open_is_a_warning() -> None:
 def test_guessed_extents_that_do_not_fit_ask_for_the_users() -> None:
     text = "g (float[1,1,H,W] x) => (float[1,K] y) <int64[2] s = {1, 30}> { y = Reshape(x, s) }"
     finding = found(text)["RT001"]
-    assert finding.severity is Severity.WARNING
-    assert "--input" in finding.suggestion
+    assert finding.severity is Severity.INFO
+    assert "--input x=1x1xHxW" in finding.suggestion
     assert "RT001" not in found(text, x=(1, 1, 5, 6))
+
+
+def test_only_the_inputs_whose_extents_were_guessed_are_asked_for() -> None:
+    text = """g (float[N,S] x, float[N,4] z) => (float[N,30] y)
+    <int64[2] s = {-1, 30}> { r = Reshape(x, s) n = ReduceMean <keepdims = 0, axes = [1]> (z) y = Identity(r) }"""
+    finding = found(text, opset=13)["RT001"]
+    assert "x.S=16" in finding.suggestion
+    assert finding.suggestion.endswith(": --input x=2xS")
 
 
 def test_inputs_that_cannot_be_made_up_are_no_finding() -> None:
@@ -116,7 +125,7 @@ def test_a_declared_shape_that_does_not_hold_is_told_with_both(declared: str, sa
     assert says in findings["RT002"].message
 
 
-@pytest.mark.parametrize("declared", ["float[N,3,4,4]", "float[M,C,H,H]", "float[2,3,4,4]"])
+@pytest.mark.parametrize("declared", ["float[N,3,4,4]", "float[M,C,H,H]", "float[2,3,4,4]", "float[D,3,D,E]"])
 def test_a_declared_shape_that_holds_is_no_finding(declared: str) -> None:
     assert not found(f"g (float[N,3,4,4] x) => ({declared} y) {{ y = Relu(x) }}")
 
@@ -154,6 +163,37 @@ def test_a_norm_in_training_mode_is_located() -> None:
 
 def test_it_shows_in_a_fixed_batch_too() -> None:
     assert "beside some samples as beside others" in found(TRAINING.replace("[N,", "[4,"))["RT004"].message
+
+
+SATURATED = """g (float[N,64,8,8] x) => (float[N,1,8,8] y)
+<float[1,64,1,1] w = {{{weights}}}, float[1] b = {{-17}}{norm}>
+{{ {body} scores = Conv(n, w, b) y = Sigmoid(scores) }}"""
+
+
+def test_a_rounding_step_of_a_saturated_sigmoid_is_no_dependence() -> None:
+    """Probabilities of 1e-7: one step of rounding in the scores is a hundredth of the largest one.
+
+    As in PaddleOCR's text detectors, which say "no text" with certainty on noise.
+    """
+    values = np.random.default_rng(0).normal(0, 0.3, 64).round(3)
+    text = SATURATED.format(weights=", ".join(map(str, values)), norm="", body="n = Identity(x)")
+    model = parser.parse_model(f'<ir_version: 8, opset_import: ["": 15]> {text}')
+    probe = Probe(Program.from_proto(model), load_onnx_bytes(model.SerializeToString()))
+    run, again = probe.run(), probe.again()
+    assert again is not None
+    # what another order of summing makes of it, were this larger than the runtime's own
+    steps = again.values["y"] + np.float32(2e-6)
+    assert sample_error(run.values["y"], steps, 2, 1) > tolerance(run.values["y"])
+    assert sample_error(run.values["y"], steps, 2, 1, scale=1.0) < tolerance(run.values["y"])
+    assert not found(model)
+
+
+def test_a_norm_in_training_mode_shows_behind_a_saturated_sigmoid() -> None:
+    norm = ", float[64] s = {" + ", ".join(["1"] * 64) + "}, float[64] z = {" + ", ".join(["0"] * 64) + "}"
+    body = "n, mean, variance = BatchNormalization<training_mode = 1>(x, s, z, z, s)"
+    text = SATURATED.format(weights=", ".join(["0.05"] * 64), norm=norm, body=body)
+    finding = found(text)["RT004"]
+    assert finding.layers == ("n",)
 
 
 def test_it_shows_behind_an_untrained_softmax() -> None:
