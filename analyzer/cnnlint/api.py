@@ -13,6 +13,7 @@ from cnnlint import __version__
 from cnnlint.budget import Budget
 from cnnlint.config.settings import Flags
 from cnnlint.errors import CnnlintError, ConfigError
+from cnnlint.faults import boundary, guarded
 from cnnlint.finding import Severity
 from cnnlint.graph.graph import Graph
 from cnnlint.linter import Linter
@@ -71,7 +72,9 @@ def load(model: Model, *, inputs: Mapping[str, Dims] | None = None) -> Graph:
     Raises:
         ModelError: It cannot be read as a model.
     """
-    return raise_model(model, inputs)
+    path = path_of(model)
+    with boundary(path):
+        return raise_model(model, inputs)
 
 
 def lint(
@@ -155,17 +158,18 @@ def summarize(model: Model | Iterable[Model], *, inputs: Mapping[str, Dims] | No
     Returns:
         A summary per model; one that cannot be read has its `error` set.
     """
-    return Summary(cnnlint=__version__, models=tuple(_summary(each, inputs) for each in _several(model)))
+    return Summary(cnnlint=__version__, models=tuple(summary_of(each, inputs)[0] for each in _several(model)))
 
 
-def _summary(model: Model, inputs: Mapping[str, Dims] | None) -> ModelSummary:
+def summary_of(model: Model, inputs: Mapping[str, Dims] | None) -> tuple[ModelSummary, CnnlintError | None]:
+    """Return the summary of one model, and what went wrong with it, which stands in its `error` too."""
     from cnnlint.summary import summarize as summarize_graph
 
     path = path_of(model)
-    try:
-        return summarize_graph(raise_model(model, inputs))
-    except CnnlintError as error:
-        return ModelSummary(path=path, format=None, error=str(error) if error.path else f"{path}: {error}")
+    outcome = guarded(path, lambda: summarize_graph(raise_model(model, inputs)))
+    if isinstance(outcome, ModelSummary):
+        return outcome, None
+    return ModelSummary(path=path, format=None, error=str(outcome)), outcome
 
 
 def _preformatted(text: str) -> str:

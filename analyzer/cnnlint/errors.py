@@ -42,6 +42,21 @@ class RuleError(CnnlintError):
     """A rule or a plugin is malformed, or two rules claim one code."""
 
 
+class InternalError(CnnlintError):
+    """cnnlint itself failed on a model: a fault of its own, or the machine's, and not of the file.
+
+    Args:
+        cause: As of any error.
+        path: The model.
+        remedy: As of any error.
+        trace: The traceback, many lines, for whoever mends it.
+    """
+
+    def __init__(self, cause: str, *, path: str | None = None, remedy: str | None = None, trace: str = "") -> None:
+        super().__init__(cause, path=path, remedy=remedy)
+        self.trace = trace
+
+
 class MissingExtraError(CnnlintError):
     """The job needs a package of an optional extra; the remedy is the command that installs it."""
 

@@ -18,7 +18,8 @@ from cnnlint.config.load import Document, find_document, read_document
 from cnnlint.config.options import bind
 from cnnlint.config.settings import Flags, Settings, resolve
 from cnnlint.context import Context
-from cnnlint.errors import CnnlintError, ConfigError, RuleError
+from cnnlint.errors import CnnlintError
+from cnnlint.faults import guarded
 from cnnlint.finding import Finding, Severity
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.graph.graph import Graph
@@ -121,20 +122,18 @@ class Linter:
         path = path_of(model)
         plan = self.plan(path)
         rules = bind(plan.selection.rules, plan.settings, plan.known, path)
+        outcome = guarded(path, lambda: self._report(model, path, plan, rules))
+        if isinstance(outcome, ModelReport):
+            return outcome
+        self.errors[path] = outcome
+        return ModelReport(path=path, format=None, error=str(outcome), fail_on=plan.settings.fail_on)
+
+    def _report(self, model: Model, path: str, plan: Plan, rules: tuple[Rule, ...]) -> ModelReport:
         slot = self._slot(model, path, plan)
-        try:
-            if slot is not None and (kept := slot.read()) is not None:
-                return kept
-            with collector_paused(), at_hand(model, download=plan.settings.static is False) as here:
-                return self._lint(here, path, plan, rules, slot)
-        except (ConfigError, RuleError):
-            raise
-        except CnnlintError as error:
-            self.errors[path] = error
-            message = str(error) if error.path else f"{path}: {error}"
-        except Exception as error:  # a fault of cnnlint on one model must not lose the reports of the others
-            message = f"{path}: cnnlint failed on this model: {_fault(error)} (please report this)"
-        return ModelReport(path=path, format=None, error=message, fail_on=plan.settings.fail_on)
+        if slot is not None and (kept := slot.read()) is not None:
+            return kept
+        with collector_paused(), at_hand(model, download=plan.settings.static is False) as here:
+            return self._lint(here, path, plan, rules, slot)
 
     def _slot(self, model: Model, path: str, plan: Plan) -> Slot | None:
         """Return where the result of a model is kept; None if it is not."""
@@ -275,11 +274,3 @@ def _blind_spots(graph: Graph) -> Iterator[str]:
         yield f"no rule looks into opaque layers: {named}{more}"
     elif next(graph.of_kind(Conv, ConvTranspose), None) is None:
         yield "there is no convolution in this network: rules on convolutions and feature maps had nothing to look at"
-
-
-def _fault(error: Exception) -> str:
-    from traceback import extract_tb
-
-    frames = extract_tb(error.__traceback__)
-    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}: {error}{where}".replace("\n", " ")

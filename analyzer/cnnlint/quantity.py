@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import floor, inf, isinf, isnan, log10
 from typing import Literal
 
 from cnnlint.errors import ConfigError
@@ -11,6 +12,10 @@ Unit = Literal["count", "bytes", "share"]
 
 UNKNOWN = "unknown"
 """What stands for a number that nobody knows."""
+
+EXACT_BELOW = 10**24
+"""Numbers from here on are shown by their first three digits and a power of ten: nobody counts more digits, and Python
+writes no more than 4,300."""
 
 DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
 """Factors of a count; "b" is the field's own word for a billion parameters."""
@@ -58,15 +63,44 @@ def parse_amount(written: float | str, unit: Unit) -> int | float:
     return numerator * factor // denominator
 
 
+def count(number: float | None) -> str:
+    """Return `number` with its thousands set apart, "138,357,544"; a very large one as "1.00 × 10^400"."""
+    return UNKNOWN if number is None else _odd(number) or f"{number + 0:,}"  # -0.0 + 0 is 0.0
+
+
+def extent(number: int) -> str:
+    """Return an extent of a shape or a factor of a product: "1024"; a very large one as "1.00 × 10^400"."""
+    return _odd(number) or str(number)
+
+
+def share(fraction: float, decimals: int = 1) -> str:
+    """Return a fraction as per cent: "73.9%"."""
+    if odd := _odd(fraction):
+        return f"{odd} × 100%" if odd[-1].isdigit() else odd
+    return f"{fraction if round(fraction, decimals + 2) else 0.0:.{decimals}%}"
+
+
+def ratio(part: float, whole: float) -> float:
+    """Return `part / whole` for any two numbers, infinite where no floating number is large enough.
+
+    Raises:
+        ZeroDivisionError: `whole` is zero.
+    """
+    try:
+        return part / whole
+    except OverflowError:
+        return inf if (part < 0) == (whole < 0) else -inf
+
+
 def format_amount(amount: float, unit: Unit) -> str:
     """Return `amount` in full: "138,357,544", "553,430,176 bytes", "74.3%"."""
     match unit:
         case "share":
-            return f"{amount:.1%}"
+            return share(amount)
         case "bytes":
-            return f"{amount:,} bytes"
+            return f"{count(amount)} bytes"
         case "count":
-            return f"{amount:,}"
+            return count(amount)
 
 
 def brief(number: float | None) -> str:
@@ -90,7 +124,9 @@ def _not_an_amount(written: object, unit: Unit) -> ConfigError:
 
 
 def _scaled(number: float, units: tuple[str, ...]) -> str:
-    sign, number = ("−", -number) if number < 0 else ("", number)
+    if odd := _odd(number):
+        return f"{odd}{units[0]}"
+    sign, number = ("−", -number) if number < 0 else ("", number + 0)
     scale = 0
     while scale < len(units) - 1 and float(f"{number:.3g}") >= 1000:
         number, scale = number / 1000, scale + 1
@@ -98,4 +134,20 @@ def _scaled(number: float, units: tuple[str, ...]) -> str:
         digits = f"{number:,.0f}"
     else:
         digits = f"{number:.0f}" if number >= 99.95 else f"{number:.1f}" if number >= 9.995 else f"{number:.2f}"
-    return f"{sign}{digits}{units[scale]}"
+    return f"{sign if digits != '0' else ''}{digits}{units[scale]}"
+
+
+def _odd(number: float) -> str:
+    """Return a number that the usual ways of writing do not suit; "" for all others."""
+    if isinstance(number, float) and isnan(number):
+        return "not a number"
+    if -EXACT_BELOW < number < EXACT_BELOW:
+        return ""
+    sign = "−" if number < 0 else ""
+    if isinstance(number, float) and isinf(number):
+        return f"{sign}∞"
+    exponent = floor(power := log10(abs(number)))  # of an int of any size, where float(number) would overflow
+    mantissa = f"{10 ** (power - exponent):.2f}"
+    if mantissa == "10.00":
+        mantissa, exponent = "1.00", exponent + 1
+    return f"{sign}{mantissa} × 10^{exponent:,}"

@@ -16,6 +16,7 @@ from msgspec import Struct
 from cnnlint import housekeeping
 from cnnlint.entrypoints import entry_points
 from cnnlint.errors import ConfigError, RuleError
+from cnnlint.faults import FAULTS, worded
 from cnnlint.graph.patterns import Chain, Op
 from cnnlint.housekeeping import HousekeepingRule
 from cnnlint.rule import LayerRule, ModelRule, PatternRule, Rule, RuntimeRule
@@ -144,8 +145,8 @@ def _plugin_rules(name: str, origin: str) -> Iterator[type[Rule]]:
 def _import(name: str, origin: str) -> ModuleType:
     try:
         return import_module(name)
-    except Exception as error:
-        raise RuleError(f"plugin {origin}: {name} cannot be imported: {_brief(error)}") from error
+    except FAULTS as error:
+        raise RuleError(f"plugin {origin}: {name} cannot be imported: {worded(error)}") from error
 
 
 def _run_file(file: Path) -> ModuleType:
@@ -163,9 +164,9 @@ def _run_file(file: Path) -> ModuleType:
     sys.modules[name] = module  # annotations of the rules' options are looked up here
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except FAULTS as error:
         del sys.modules[name]
-        raise RuleError(f"cannot be run: {_brief(error)}", path=where) from error
+        raise RuleError(f"cannot be run: {worded(error)}", path=where) from error
     return module
 
 
@@ -199,7 +200,3 @@ def _flaw(rule: type[Rule]) -> str | None:
 
 def _place(rule: type[Rule]) -> str:
     return f"{rule.__module__}.{rule.__qualname__}"
-
-
-def _brief(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from cnnlint.context import Context
 from cnnlint.errors import CnnlintError
+from cnnlint.faults import FAULTS, worded
 from cnnlint.finding import Finding, NearMiss, with_fingerprint
 from cnnlint.graph.access import forbid_values
 from cnnlint.graph.graph import Graph
@@ -98,7 +99,7 @@ def walk(
                     elif near_misses:
                         silent.setdefault(rule.code, []).append(remark)
             finished.add(rule.code)
-        except Exception as error:  # a plugin may raise anything, and the other rules still have to run
+        except FAULTS as error:  # a plugin may raise anything, and the other rules still have to run
             said.append((rule, None, _crash(rule, error)))
     names = (name for _, _, remark in said for name in remark.finding.layers)
     identities = structural_identities(context.graph, names)
@@ -140,11 +141,8 @@ def _finish(remark: Remark, context: Context, identities: dict[str, str]) -> Fin
     return with_fingerprint(finding, identities, remark.subject)
 
 
-def _crash(rule: Rule, error: Exception) -> Remark:
-    if isinstance(error, CnnlintError):
-        cause = error.cause
-    else:
-        cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def _crash(rule: Rule, error: BaseException) -> Remark:
+    cause = error.cause if isinstance(error, CnnlintError) else worded(error)
     return CrashedRule().finding(
         message=f"{rule.code} {rule.name} could not finish: {cause}", evidence={}, subject=rule.code
     )

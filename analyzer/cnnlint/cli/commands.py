@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
-from cnnlint.cli.streams import complain
-from cnnlint.errors import CnnlintError
+from cnnlint.cli.options import VERBOSE
+from cnnlint.cli.streams import complain, complain_of
+from cnnlint.faults import FAULTS, error_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -68,6 +69,16 @@ class Commands(click.Group):
         files = [] if incomplete.startswith("-") else [CompletionItem(incomplete, type="file")]
         return [*known, *(item for item in options if item.value not in values), *files]
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what goes wrong is one line on standard error, and exit code 2, whatever it is."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click's own ways out
+        except FAULTS as error:
+            complain_of(error_of(error, None), verbose=bool(ctx.meta.get(VERBOSE)))
+            return 2
+
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - click overloads it by a flag
         """Run the command line; end the process with its exit code unless `standalone_mode` is off."""
         standalone = extra.pop("standalone_mode", True)
@@ -90,9 +101,6 @@ class Commands(click.Group):
             return 2
         except click.ClickException as error:
             complain(error.format_message())
-            return 2
-        except CnnlintError as error:
-            complain(str(error))
             return 2
         return result if isinstance(result, int) else 0
 

@@ -7,7 +7,7 @@ from typing import Literal
 import click
 
 from cnnlint.cli.flags import input_dims
-from cnnlint.cli.options import color_option, inputs_option
+from cnnlint.cli.options import about, color_option, inputs_option, verbose_option
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
 
 
@@ -24,6 +24,8 @@ from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
 @inputs_option
 @color_option
 @click.option("-q", "--quiet", is_flag=True, help="Show outputs only.")
+@verbose_option()
+@about("before", "after")
 def command(
     *,
     before: str,
@@ -36,6 +38,7 @@ def command(
     inputs: tuple[str, ...],
     color: ColorChoice,
     quiet: bool,
+    **_: object,
 ) -> int:
     """Run the models A and B on the same seeded inputs and say where they begin to differ.
 

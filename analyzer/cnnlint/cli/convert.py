@@ -8,7 +8,7 @@ from typing import Literal
 import click
 from msgspec.structs import replace
 
-from cnnlint.cli.options import color_option, config_options
+from cnnlint.cli.options import about, color_option, config_options, verbose_option
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
 from cnnlint.errors import ConfigError
 from cnnlint.frontends import KERAS_SUFFIXES
@@ -25,6 +25,8 @@ from cnnlint.frontends import KERAS_SUFFIXES
 @config_options
 @color_option
 @click.option("-q", "--quiet", is_flag=True, help="Print what is wrong only.")
+@verbose_option()
+@about("model")
 def command(
     *,
     model: str,
@@ -36,6 +38,7 @@ def command(
     isolated: bool,
     color: ColorChoice,
     quiet: bool,
+    **_: object,
 ) -> int:
     """Convert MODEL (.keras, .h5 or a SavedModel) to ONNX, compare both on seeded inputs, and lint the result.
 

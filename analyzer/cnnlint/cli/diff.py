@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from cnnlint.cli.flags import input_shapes
-from cnnlint.cli.options import color_option, config_options, inputs_option
+from cnnlint.cli.options import about, color_option, config_options, inputs_option, verbose_option
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
 
 
@@ -28,6 +28,8 @@ from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
 @inputs_option
 @config_options
 @color_option
+@verbose_option()
+@about("before", "after")
 def command(
     *,
     before: str,
@@ -39,6 +41,7 @@ def command(
     config: Path | None,
     isolated: bool,
     color: ColorChoice,
+    **_: object,
 ) -> int:
     """Show what differs between the models A and B: layers, parameters, MACs, memory, findings.
 

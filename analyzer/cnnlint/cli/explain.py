@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from cnnlint.cli.options import color_option, config_options
+from cnnlint.cli.options import color_option, config_options, verbose_option
 from cnnlint.cli.rule_set import rules_here
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
 from cnnlint.report.rule_page import page
@@ -28,6 +28,7 @@ def _codes_and_names(_context: click.Context, _parameter: click.Parameter, incom
 @click.option("--format", "form", type=click.Choice(("text", "markdown")), default="text", show_default=True)
 @color_option
 @config_options
+@verbose_option()
 def command(
     *,
     rule: str,
@@ -36,13 +37,14 @@ def command(
     color: ColorChoice,
     config: Path | None,
     isolated: bool,
+    verbose: bool,
 ) -> int:
     """Show the page of RULE, which is a code (FC001) or a name (flatten-before-dense)."""
     found = rules_here(config, isolated=isolated).require(rule)
     if models:
         from cnnlint.cli.near_misses import explain_on
 
-        return explain_on(found, models, view_of_stdout(color), config=config, isolated=isolated)
+        return explain_on(found, models, view_of_stdout(color), config=config, isolated=isolated, verbose=verbose)
     if form == "markdown":
         write(page(found))
     else:

@@ -9,7 +9,7 @@ import click
 from msgspec.structs import replace
 
 from cnnlint.cli.flags import input_shapes
-from cnnlint.cli.options import color_option, config_options, inputs_option
+from cnnlint.cli.options import about, color_option, config_options, inputs_option, verbose_option
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
 from cnnlint.errors import ConfigError
 
@@ -23,6 +23,8 @@ from cnnlint.errors import ConfigError
 @inputs_option
 @config_options
 @color_option
+@verbose_option()
+@about("model")
 def command(
     *,
     model: str,
@@ -34,6 +36,7 @@ def command(
     config: Path | None,
     isolated: bool,
     color: ColorChoice,
+    **_: object,
 ) -> int:
     """Rewrite the ONNX model MODEL where rules can, and write it if onnxruntime proves that it computes the same.
 

@@ -12,11 +12,11 @@ import click
 from cnnlint.cli.discovery import models
 from cnnlint.cli.flags import flags_of
 from cnnlint.cli.help_sections import Sectioned
-from cnnlint.cli.options import color_option, config_options, inputs_option
+from cnnlint.cli.options import color_option, config_options, inputs_option, verbose_option
 from cnnlint.cli.outputs import Output, OutputType
-from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
+from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
 from cnnlint.errors import ConfigError, ModelError
-from cnnlint.report import FORMATS, render
+from cnnlint.report import FORMATS, render_each
 from cnnlint.spelling import closest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -86,7 +86,7 @@ def selection_options(command: Command) -> Command:
 @click.option("--skip-weights-only", is_flag=True, help="Pass over files that hold weights but no network.")
 @color_option
 @click.option("-q", "--quiet", is_flag=True, help="Print findings and broken budgets only.")
-@click.option("-v", "--verbose", is_flag=True, help="Print every finding in full, and the time taken.")
+@verbose_option("Print every finding in full, the time taken, and the traceback of a fault of cnnlint.")
 def command(
     *,
     paths: tuple[str, ...],
@@ -116,12 +116,22 @@ def command(
     for error in missing:
         complain(f"{error}{_meant_command(error)}")
     view = view_of_stdout(color, verbose=verbose, quiet=quiet)
-    report = run(found, flags, config=config, isolated=isolated, skip_weights_only=skip_weights_only, timed=verbose)
-    for output in outputs:
-        output.write(report, view)
+    report = run(
+        found,
+        flags,
+        config=config,
+        isolated=isolated,
+        skip_weights_only=skip_weights_only,
+        timed=verbose,
+        traced=verbose,
+    )
+    results = [output.write(report, view) for output in outputs]
     if report.models or form == "json":
-        write(render(report, form, view))
-    if missing or report.exit_code == 2:
+        results.append(render_each(report, form, view))
+        write(results[-1].text)
+    for fault in (fault for result in results for fault in result.faults):
+        complain_of(fault, verbose=verbose)
+    if missing or report.exit_code == 2 or any(result.faults for result in results):
         return 2
     return 0 if exit_zero else report.exit_code
 

@@ -8,17 +8,24 @@ from textwrap import wrap
 
 from cnnlint.cli.discovery import models
 from cnnlint.cli.run import run
-from cnnlint.cli.streams import complain, write
+from cnnlint.cli.streams import complain, complain_of, write
 from cnnlint.config.settings import Flags
+from cnnlint.report import rendered
 from cnnlint.report.printable import printable_report
 from cnnlint.report.quantities import several
 from cnnlint.report.view import Style, View
-from cnnlint.results import ModelReport
+from cnnlint.results import LintReport, ModelReport
 from cnnlint.rule import Rule, RuntimeRule
 
 
 def explain_on(
-    rule: type[Rule], paths: Sequence[str], view: View, *, config: Path | None = None, isolated: bool = False
+    rule: type[Rule],
+    paths: Sequence[str],
+    view: View,
+    *,
+    config: Path | None = None,
+    isolated: bool = False,
+    verbose: bool = False,
 ) -> int:
     """Print what `rule` makes of the models at `paths`, and return the exit code."""
     found, missing = models(paths)
@@ -26,12 +33,17 @@ def explain_on(
         complain(str(error))
     # what is proved or run is no part of why a rule stays silent, and takes longest
     flags = Flags(select=(rule.code,), static=not issubclass(rule, RuntimeRule))
-    report = run(found, flags, config=config, isolated=isolated, near_misses=True)
-    lines = [
-        line for model in printable_report(report).models if model.error is None for line in _model(rule, model, view)
-    ]
-    write("".join(f"{line}\n" for line in lines))
-    return 2 if missing or report.exit_code == 2 else 0
+    report = run(found, flags, config=config, isolated=isolated, near_misses=True, traced=verbose)
+    result = rendered(report, lambda part: _text(rule, part, view))
+    for fault in result.faults:
+        complain_of(fault, verbose=verbose)
+    write(result.text)
+    return 2 if missing or result.report.exit_code == 2 else 0
+
+
+def _text(rule: type[Rule], report: LintReport, view: View) -> str:
+    models = (model for model in printable_report(report).models if model.error is None)
+    return "".join(f"{line}\n" for model in models for line in _model(rule, model, view))
 
 
 def _model(rule: type[Rule], model: ModelReport, view: View) -> Iterator[str]:

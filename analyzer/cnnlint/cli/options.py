@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
+
+from cnnlint.faults import boundary
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -32,6 +35,40 @@ def config_options(command: Command) -> Command:
     )
     isolated = click.option("--isolated", is_flag=True, help="Take no configuration file.")
     return config(isolated(command))
+
+
+VERBOSE = "cnnlint.verbose"
+"""Where the context of a command line keeps whether `-v` was given, for those who report what went wrong."""
+
+
+def _keep_verbose(context: click.Context, _parameter: click.Parameter, wanted: bool) -> bool:
+    context.meta[VERBOSE] = wanted
+    return wanted
+
+
+def verbose_option(help_text: str = "Show the traceback of a fault of cnnlint.") -> Callable[[Command], Command]:
+    """Add `-v`; a command that shows nothing more itself need not look at it."""
+
+    def add(command: Command) -> Command:
+        return click.option("-v", "--verbose", is_flag=True, callback=_keep_verbose, help=help_text)(command)
+
+    return add
+
+
+def about(*parameters: str) -> Callable[[Command], Command]:
+    """Let what goes wrong in a command name the models that stand in `parameters`."""
+
+    def add(command: Command) -> Command:
+        @wraps(command)
+        def bounded(**given: Any) -> Any:
+            from cnnlint.models import path_of
+
+            with boundary(" and ".join(path_of(given[name]) for name in parameters)):
+                return command(**given)
+
+        return cast("Command", bounded)
+
+    return add
 
 
 def inputs_option(command: Command) -> Command:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint.errors import ConfigError
-from cnnlint.report import FORMATS, render
+from cnnlint.report import FORMATS, Rendered, render_each
 from cnnlint.report.view import View
 from cnnlint.results import LintReport
 
@@ -26,20 +26,20 @@ class Output(Struct, frozen=True):
     form: str
     path: Path
 
-    def write(self, report: LintReport, view: View) -> None:
-        """Write `report`, without colours.
+    def write(self, report: LintReport, view: View) -> Rendered[LintReport]:
+        """Write `report`, without colours, and return what was written.
 
         Raises:
             ConfigError: The file cannot be written.
         """
         plain = replace(view, color=False, terminal=False, width=100)
+        result = render_each(report, self.form, plain)
         try:
-            self.path.write_text(
-                render(report, self.form, plain), encoding="utf-8", errors="backslashreplace", newline="\n"
-            )
+            self.path.write_text(result.text, encoding="utf-8", errors="backslashreplace", newline="\n")
         except OSError as error:
             cause = error.strerror or str(error)
             raise ConfigError(f"the report cannot be written: {cause}", path=str(self.path)) from error
+        return result
 
 
 class OutputType(click.ParamType[Output]):

@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from cnnlint.cli.options import color_option, config_options
+from cnnlint.cli.options import color_option, config_options, verbose_option
 from cnnlint.cli.rule_set import rules_here
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
 from cnnlint.registry import RuleSet
@@ -20,7 +20,10 @@ from cnnlint.report.view import View
 @click.option("--format", "form", type=click.Choice(("text", "json", "markdown")), default="text", show_default=True)
 @color_option
 @config_options
-def command(form: Literal["text", "json", "markdown"], color: ColorChoice, config: Path | None, isolated: bool) -> None:
+@verbose_option()
+def command(
+    form: Literal["text", "json", "markdown"], color: ColorChoice, config: Path | None, isolated: bool, **_: object
+) -> None:
     """List all rules, those of installed plugins and of local files too."""
     rules = rules_here(config, isolated=isolated)
     view = view_of_stdout(color)

@@ -8,9 +8,9 @@ from time import perf_counter
 
 from cnnlint import __version__
 from cnnlint.cli.progress import progress
-from cnnlint.cli.streams import complain
+from cnnlint.cli.streams import complain, complain_of
 from cnnlint.config.settings import Flags
-from cnnlint.errors import CnnlintError, WeightsOnlyError
+from cnnlint.errors import CnnlintError, ModelError, WeightsOnlyError
 from cnnlint.frontends import load
 from cnnlint.linter import Linter
 from cnnlint.models import path_of
@@ -27,6 +27,7 @@ def run(
     near_misses: bool = False,
     skip_weights_only: bool = False,
     timed: bool = False,
+    traced: bool = False,
 ) -> LintReport:
     """Lint `models` and say on standard error which could not be read.
 
@@ -45,7 +46,7 @@ def run(
         reports = [report for report in reports if not _passed_over(report)]
     for report in reports:
         if report.error is not None:
-            complain(report.error)
+            complain_of(linter.errors.get(report.path) or ModelError(report.error), verbose=traced)
     if timed:
         complain(f"{several(len(models), 'model')} in {perf_counter() - started:.2f} s", "note")
     return LintReport(cnnlint=__version__, models=tuple(reports))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
+from cnnlint.errors import CnnlintError, InternalError
+
 if TYPE_CHECKING:
     from cnnlint.report.view import View
 
@@ -25,6 +27,15 @@ def complain(message: str, kind: Literal["error", "warning", "note"] = "error") 
     if in_color("auto", sys.stderr):
         head = f"\x1b[1;{'31' if kind == 'error' else '33'}m{head}\x1b[0m"
     click.echo(f"cnnlint: {head} {printable(message)}", err=True, color=True)
+
+
+def complain_of(error: CnnlintError, *, verbose: bool) -> None:
+    """Write what went wrong on one line of standard error; if `verbose` the traceback of a fault of our own too."""
+    complain(str(error))
+    if verbose and isinstance(error, InternalError):
+        from cnnlint.report.printable import printable
+
+        click.echo("".join(f"  {printable(line)}\n" for line in error.trace.splitlines()), err=True, nl=False)
 
 
 def in_color(choice: ColorChoice, stream: TextIO) -> bool:

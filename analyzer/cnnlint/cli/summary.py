@@ -6,10 +6,14 @@ from typing import Literal
 
 import click
 
+from cnnlint import __version__
 from cnnlint.cli.discovery import models
 from cnnlint.cli.flags import input_dims
-from cnnlint.cli.options import color_option, inputs_option
-from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
+from cnnlint.cli.options import color_option, inputs_option, verbose_option
+from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
+from cnnlint.report import rendered
+from cnnlint.report.view import View
+from cnnlint.results import SummaryReport
 
 
 @click.command("summary")
@@ -18,26 +22,41 @@ from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @inputs_option
 @color_option
+@verbose_option()
 def command(
-    *, paths: tuple[str, ...], explain: bool, form: Literal["text", "json"], inputs: tuple[str, ...], color: ColorChoice
+    *,
+    paths: tuple[str, ...],
+    explain: bool,
+    form: Literal["text", "json"],
+    inputs: tuple[str, ...],
+    color: ColorChoice,
+    verbose: bool,
 ) -> int:
     """Show the layers of models, what they cost, and the pattern of the network."""
-    from cnnlint.api import summarize
+    from cnnlint.api import summary_of
 
     found, missing = models(paths)
     for error in missing:
         complain(str(error))
-    report = summarize(found, inputs=input_dims(inputs))
-    for model in report.models:
-        if model.error is not None:
-            complain(model.error)
+    dims = input_dims(inputs)
+    outcomes = [summary_of(model, dims) for model in found]
+    report = SummaryReport(cnnlint=__version__, models=tuple(summary for summary, _ in outcomes))
     view = view_of_stdout(color)
+    result = rendered(report, lambda part: _text(part, view, form, explain=explain))
+    faults = [*(error for _, error in outcomes if error is not None), *result.faults]
+    for fault in faults:
+        complain_of(fault, verbose=verbose)
+    write(result.text)
+    return 2 if missing or faults else 0
+
+
+def _text(report: SummaryReport, view: View, form: str, *, explain: bool) -> str:
     if form == "json":
         from cnnlint.report.json import render as render_json
 
-        write(render_json(report, view))
-    elif any(model.error is None for model in report.models):
-        from cnnlint.report.summary_text import render as render_text
+        return render_json(report, view)
+    if not any(model.error is None for model in report.models):
+        return ""
+    from cnnlint.report.summary_text import render as render_text
 
-        write(render_text(report, view, explain=explain))
-    return 2 if missing or any(model.error is not None for model in report.models) else 0
+    return render_text(report, view, explain=explain)

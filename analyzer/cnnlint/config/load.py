@@ -127,6 +127,8 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"is no valid TOML: {error}", path=str(path)) from error
+    except RecursionError as error:
+        raise ConfigError("is no valid TOML: values are nested too deeply", path=str(path)) from error
 
 
 def _convert(table: dict[str, Any], document: Document) -> Configuration:

@@ -12,6 +12,7 @@ from cnnlint.difference.matching import RECORD
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import AvgPool, BatchNorm, Conv, MaxPool
 from cnnlint.graph.tensor import Tensor
+from cnnlint.quantity import count, extent
 
 SINGLE = 1e-6
 """Relative difference of two floating settings that storing one in 32 bits can make."""
@@ -67,7 +68,7 @@ def _sizes(before: Layer, after: Layer) -> Iterator[Change]:
             yield Change("output_shape", worded(one.sample_shape), worded(other.sample_shape))
     norms = isinstance(before, BatchNorm) and isinstance(after, BatchNorm) and before.folded != after.folded
     if before.parameters != after.parameters and not norms:
-        yield Change("parameters", f"{before.parameters:,}", f"{after.parameters:,}")
+        yield Change("parameters", count(before.parameters), count(after.parameters))
     types = [",".join(dict.fromkeys(weight.dtype for weight in layer.weights)) for layer in (before, after)]
     if before.weights and after.weights and types[0] != types[1]:
         yield Change("dtype", *types)
@@ -88,6 +89,8 @@ def worded(value: object) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int):
+        return extent(value)
     if not isinstance(value, tuple):
         return str(value)
     items = cast("tuple[object, ...]", value)

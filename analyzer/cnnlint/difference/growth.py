@@ -11,7 +11,7 @@ from msgspec import Struct
 from cnnlint.budget import QUANTITIES
 from cnnlint.difference.records import GrowthResult, Measure
 from cnnlint.errors import ConfigError
-from cnnlint.quantity import parse_amount
+from cnnlint.quantity import parse_amount, ratio
 from cnnlint.spelling import closest
 
 GROWING = tuple(name for name, quantity in QUANTITIES.items() if quantity.unit != "share")
@@ -80,6 +80,6 @@ def hold(limits: Iterable[GrowthLimit], measures: Iterable[Measure]) -> Iterator
             quantity=limit.quantity,
             limit=limit.written,
             growth=growth,
-            share=growth / before if before else None,
+            share=ratio(growth, before) if before else None,
             passed=growth <= most,
         )

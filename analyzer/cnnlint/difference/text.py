@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from cnnlint.difference.records import DiffReport, GrowthResult, LayerDiff, Measure, Status
 from cnnlint.finding import Finding
-from cnnlint.quantity import UNKNOWN, brief, format_amount
+from cnnlint.quantity import UNKNOWN, brief, count, format_amount, ratio, share
 from cnnlint.report.columns import columns
 from cnnlint.report.printable import printable
 from cnnlint.report.quantities import several
@@ -58,15 +58,16 @@ def _change(measure: Measure) -> str:
     growth = measure.after - measure.before
     if not growth:
         return "-"
-    return _signed(growth) + (_percent(growth / measure.before, 1) if measure.before else "")
+    return _signed(growth) + (_percent(ratio(growth, measure.before), 1) if measure.before else "")
 
 
 def _signed(number: float) -> str:
-    return f"{number:+,}".replace("-", "−")
+    return f"{'−' if number < 0 else '+'}{count(abs(number))}"
 
 
-def _percent(share: float, digits: int) -> str:
-    return f" ({share:+.{digits}%})".replace("-", "−")
+def _percent(growth: float, digits: int) -> str:
+    written = share(abs(growth), digits)
+    return f" ({'−' if growth < 0 else '+'}{written})"
 
 
 def _layers(report: DiffReport, view: View, *, every: bool) -> Iterator[str]:
@@ -124,6 +125,6 @@ def _growth(result: GrowthResult, view: View) -> str:
     name = result.quantity.replace("_", "-")
     if result.growth is None:
         return view.paint(f"over: the growth of {name} is unknown: {printable(result.reason)}", "error")
-    share = "" if result.share is None else _percent(result.share, 2)
-    text = f"{name} {_signed(result.growth)}{share}, allowed {result.limit}"
+    relative = "" if result.share is None else _percent(result.share, 2)
+    text = f"{name} {_signed(result.growth)}{relative}, allowed {result.limit}"
     return view.paint(f"kept: {text}", "good") if result.passed else view.paint(f"over: {text}", "error")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from cnnlint.faults import boundary
+
 if TYPE_CHECKING:
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.tensor import Shape
@@ -22,7 +24,13 @@ def load(path: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
     Raises:
         ModelError: The file cannot be read as a model.
         MissingExtraError: It is a SavedModel or a URL, and what reads it is not installed.
+        InternalError: cnnlint failed on it.
     """
+    with boundary(path):
+        return _read(path, inputs)
+
+
+def _read(path: str, inputs: Mapping[str, Shape] | None) -> Graph:
     if "://" in path:
         from cnnlint.frontends import remote
 

@@ -6,6 +6,8 @@ from math import prod
 
 from msgspec import Struct
 
+from cnnlint.quantity import count, extent
+
 
 class Formula(Struct, frozen=True):
     """A sum of products of whole numbers, such as `(16 × 2 × 2 × 3) + 16 = 208`.
@@ -26,7 +28,7 @@ class Formula(Struct, frozen=True):
     @property
     def expression(self) -> str:
         """The left-hand side alone."""
-        products = [" × ".join(str(factor) for factor in factors) for factors in self.terms]
+        products = [" × ".join(extent(factor) for factor in factors) for factors in self.terms]
         if len(products) == 1:
             return products[0]
         return " + ".join(
@@ -34,4 +36,4 @@ class Formula(Struct, frozen=True):
         )
 
     def __str__(self) -> str:
-        return f"{self.expression} = {self.value:,}" if self.terms else "0"
+        return f"{self.expression} = {count(self.value)}" if self.terms else "0"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from cnnlint.quantity import UNKNOWN
-from cnnlint.report.quantities import count, share
+from cnnlint.quantity import UNKNOWN, count, ratio, share
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult
 
@@ -41,19 +40,22 @@ def budget_lines(budgets: Sequence[BudgetResult], view: View) -> Iterator[str]:
 
 def _row(budget: BudgetResult) -> tuple[str, str, str, str]:
     name = NAMES.get(budget.quantity, budget.quantity)
-    limit = _amount(budget.quantity, budget.limit)
+    limit = amount(budget.quantity, budget.limit)
     if budget.measured is None or budget.margin is None:
         return name, UNKNOWN, limit, budget.reason
     side = "left" if budget.margin >= 0 else "over"
-    left = f"{_amount(budget.quantity, abs(budget.margin))} {side}"
+    left = f"{amount(budget.quantity, abs(budget.margin))} {side}"
     if budget.quantity != "layer_share" and budget.limit:
         left += f" ({_relative(budget.measured, budget.limit)})"
-    return name, _amount(budget.quantity, budget.measured), limit, left
+    return name, amount(budget.quantity, budget.measured), limit, left
 
 
 def _relative(measured: float, limit: float) -> str:
-    return f"{measured / limit:,.1f} × the limit" if measured > 2 * limit else share(abs(limit - measured) / limit)
+    if measured > 2 * limit:
+        return f"{count(round(ratio(measured, limit), 1))} × the limit"
+    return share(ratio(abs(limit - measured), limit))
 
 
-def _amount(name: str, number: float) -> str:
-    return share(number) if name == "layer_share" else count(int(number))
+def amount(quantity: str, number: float) -> str:
+    """Return an amount of what a budget limits: "1,234", or "43.5%" of a share."""
+    return share(number) if quantity == "layer_share" else count(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cnnlint.quantity import count
 from cnnlint.report.quantities import extents, shortened
 from cnnlint.report.view import View
 from cnnlint.results import Site
@@ -34,7 +35,7 @@ def excerpt(layers: tuple[str, ...], sites: dict[str, Site], view: View) -> Iter
         if previous is not None and previous not in site.before:
             yield view.paint("   |   ", "accent") + view.paint("⋮", "faint")
         previous = row
-        held = f"  {site.parameters:,} parameters" if site.parameters else ""
+        held = f"  {count(site.parameters)} parameters" if site.parameters else ""
         text = f"{names[row]:<{across}}  {site.label:<{labels}}  {extents(site.output_shape):<{shapes}}{held}".rstrip()
         mark = view.paint(ARROW, "strong") if row == meant else " "
         style = "strong" if row == meant else None if row in named else "faint"

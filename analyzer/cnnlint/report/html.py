@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from html import escape
 
 from cnnlint.finding import Finding
-from cnnlint.quantity import brief, size
+from cnnlint.quantity import brief, count, size
 from cnnlint.report.anchors import relative
-from cnnlint.report.budget_lines import NAMES
+from cnnlint.report.budget_lines import NAMES, amount
 from cnnlint.report.excerpt import excerpt
 from cnnlint.report.printable import printable_report
-from cnnlint.report.quantities import count, share
 from cnnlint.report.tally import tally
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, LintReport, ModelReport
@@ -72,17 +71,13 @@ def _model(model: ModelReport) -> Iterator[str]:
 
 def _budget(budget: BudgetResult) -> str:
     verdict = '<span class="good">kept</span>' if budget.passed else '<strong class="error">over</strong>'
-    measured = budget.reason or "unknown" if budget.measured is None else _amount(budget, budget.measured)
-    margin = "" if budget.margin is None else _amount(budget, budget.margin)
+    measured = budget.reason or "unknown" if budget.measured is None else amount(budget.quantity, budget.measured)
+    margin = "" if budget.margin is None else amount(budget.quantity, budget.margin)
     name = NAMES.get(budget.quantity, budget.quantity) + (f" ({budget.message})" if budget.message else "")
     numbers = "".join(
-        f'<td class="number">{escape(text)}</td>' for text in (measured, _amount(budget, budget.limit), margin)
+        f'<td class="number">{escape(text)}</td>' for text in (measured, amount(budget.quantity, budget.limit), margin)
     )
     return f"<tr><td>{verdict}</td><td>{escape(name)}</td>{numbers}</tr>"
-
-
-def _amount(budget: BudgetResult, number: float) -> str:
-    return share(number) if budget.quantity == "layer_share" else count(int(number))
 
 
 def _finding(finding: Finding, model: ModelReport) -> Iterator[str]:

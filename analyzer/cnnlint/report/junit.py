@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cnnlint.finding import Finding, Severity
 from cnnlint.report.anchors import relative, sentence
-from cnnlint.report.budget_lines import NAMES
+from cnnlint.report.budget_lines import NAMES, amount
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, LintReport, ModelReport
 
@@ -72,8 +72,8 @@ def _case(model: ModelReport, name: str, kind: str = "", message: str = "", text
 
 
 def _budget(budget: BudgetResult) -> str:
-    measured = budget.reason or "unknown" if budget.measured is None else f"{budget.measured:,}"
-    return f"{measured} of {budget.limit:,}"
+    measured = budget.reason or "unknown" if budget.measured is None else amount(budget.quantity, budget.measured)
+    return f"{measured} of {amount(budget.quantity, budget.limit)}"
 
 
 def _clean(text: str) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cnnlint.finding import Finding, Severity
-from cnnlint.quantity import brief, size
+from cnnlint.quantity import brief, count, size
 from cnnlint.report.anchors import relative
-from cnnlint.report.budget_lines import NAMES
+from cnnlint.report.budget_lines import NAMES, amount
 from cnnlint.report.printable import printable_report
-from cnnlint.report.quantities import count, share
 from cnnlint.report.tally import tally
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, LintReport, ModelReport
@@ -36,17 +35,11 @@ def render(report: LintReport, view: View) -> str:
 
 def _budget(model: ModelReport, budget: BudgetResult) -> str:
     sign = "✅" if budget.passed else SIGNS[Severity.ERROR]
-    measured = _cell(budget.reason) if budget.measured is None else _amount(budget, budget.measured)
-    margin = "" if budget.margin is None else _amount(budget, budget.margin)
+    measured = _cell(budget.reason) if budget.measured is None else amount(budget.quantity, budget.measured)
+    margin = "" if budget.margin is None else amount(budget.quantity, budget.margin)
+    limit = amount(budget.quantity, budget.limit)
     name = NAMES.get(budget.quantity, budget.quantity) + (f": {budget.message}" if budget.message else "")
-    return (
-        f"| {sign} | {_code(relative(model.path))} | {_cell(name)} | {measured} | {_amount(budget, budget.limit)} "
-        f"| {margin} |"
-    )
-
-
-def _amount(budget: BudgetResult, number: float) -> str:
-    return share(number) if budget.quantity == "layer_share" else count(int(number))
+    return f"| {sign} | {_code(relative(model.path))} | {_cell(name)} | {measured} | {limit} | {margin} |"
 
 
 def _model(model: ModelReport) -> Iterator[str]:
@@ -64,7 +57,7 @@ def _model(model: ModelReport) -> Iterator[str]:
         yield from (_finding(finding) for finding in model.findings[:MOST])
         yield ""
         if len(model.findings) > MOST:
-            yield from (f"… and {len(model.findings) - MOST:,} more.", "")
+            yield from (f"… and {count(len(model.findings) - MOST)} more.", "")
     for note in model.notes:
         yield from (f"> {_cell(note)}", "")
 

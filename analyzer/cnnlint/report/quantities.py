@@ -1,26 +1,16 @@
-"""Counts, shares, shapes and names as reports print them."""
+"""Shapes, names and numbered nouns as reports print them; `cnnlint.quantity` writes the numbers."""
 
 from __future__ import annotations
 
 from cnnlint.graph.tensor import Shape
-from cnnlint.quantity import UNKNOWN
-
-
-def count(number: int | None) -> str:
-    """Return `number` with its thousands set apart: "138,357,544"."""
-    return UNKNOWN if number is None else f"{number:,}"
-
-
-def share(fraction: float) -> str:
-    """Return a fraction as per cent: "73.9%"."""
-    return f"{fraction:.1%}"
+from cnnlint.quantity import count, extent
 
 
 def extents(shape: Shape | None) -> str:
     """Return a shape such as "64×112×112"; unknown extents are "?", a single number has none."""
     if shape is None:
         return "?"
-    return "×".join("?" if dim is None else str(dim) for dim in shape)
+    return "×".join("?" if dim is None else extent(dim) if isinstance(dim, int) else dim for dim in shape)
 
 
 def shortened(name: str, most: int) -> str:
@@ -33,4 +23,4 @@ def shortened(name: str, most: int) -> str:
 
 def several(number: int, noun: str) -> str:
     """Return "1 error" or "3 errors"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"

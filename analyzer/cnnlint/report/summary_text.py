@@ -9,9 +9,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cnnlint.quantity import UNKNOWN, brief, size
+from cnnlint.quantity import UNKNOWN, brief, count, extent, ratio, share, size
 from cnnlint.report.printable import printable_report
-from cnnlint.report.quantities import count, extents, share, shortened
+from cnnlint.report.quantities import extents, shortened
 from cnnlint.report.view import View
 from cnnlint.results import LayerSummary, ModelSummary, SummaryReport
 
@@ -86,15 +86,15 @@ def _cells(layer: LayerSummary, model: ModelSummary, *, bars: bool) -> Iterator[
 def _bar(part: int | None, whole: int | None) -> str:
     if not part or not whole:
         return ""
-    eighths = max(1, round(8 * BAR * part / whole))
+    eighths = max(1, round(8 * BAR * min(1.0, ratio(part, whole))))
     full, rest = divmod(eighths, 8)
     return "█" * full + (EIGHTHS[rest] if rest else "")
 
 
-def _field(extent: tuple[int, ...] | None) -> str:
-    if extent is None:
+def _field(field: tuple[int, ...] | None) -> str:
+    if field is None:
         return "-"
-    return str(extent[0]) if len(set(extent)) == 1 else extents(extent)
+    return extent(field[0]) if len(set(field)) == 1 else extents(field)
 
 
 def _totals(model: ModelSummary) -> RenderableType:
@@ -119,7 +119,7 @@ def _total_rows(model: ModelSummary) -> Iterator[tuple[str, str]]:
         yield "file", _exact(model.file_bytes, size(model.file_bytes), " bytes")
     biggest = max(model.layers, key=lambda layer: layer.parameters, default=None)
     if biggest is not None and biggest.parameters and model.parameters:
-        yield "largest layer", f"{biggest.name}, {share(biggest.parameters / model.parameters)} of the parameters"
+        yield "largest layer", f"{biggest.name}, {share(ratio(biggest.parameters, model.parameters))} of the parameters"
     yield "pattern", model.pattern or UNKNOWN
     openings = [layer.name for layer in model.layers if layer.kind == "Input" and None in (layer.output_shape or ())]
     if openings:
@@ -129,7 +129,7 @@ def _total_rows(model: ModelSummary) -> Iterator[tuple[str, str]]:
 def _exact(number: int | None, human: str, unit: str = "") -> str:
     if number is None:
         return UNKNOWN
-    exact = f"{number:,}{unit}"
+    exact = f"{count(number)}{unit}"
     return exact if number < 1000 else f"{exact} ({human})"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from cnnlint.finding import Severity
+from cnnlint.quantity import count
 from cnnlint.report.quantities import several
 from cnnlint.report.view import View
 from cnnlint.results import LintReport
@@ -19,7 +20,7 @@ def tally(report: LintReport, view: View) -> str:
     counts = Counter(finding.severity for model in read for finding in model.findings)
     parts = [
         view.paint(
-            f"{number:,} info" if severity is Severity.INFO else several(number, NOUNS[severity]), severity.value
+            f"{count(number)} info" if severity is Severity.INFO else several(number, NOUNS[severity]), severity.value
         )
         for severity in (Severity.ERROR, Severity.WARNING, Severity.INFO)
         if (number := counts[severity])
@@ -34,7 +35,7 @@ def tally(report: LintReport, view: View) -> str:
         held = f"{kept} of {several(kept + broken, 'budget')} kept"
         text += f"; {view.paint(held, 'error') if broken else held}"
     if suppressed := sum(model.suppressed for model in read):
-        text += view.paint(f" ({suppressed:,} suppressed)", "faint")
+        text += view.paint(f" ({count(suppressed)} suppressed)", "faint")
     if unread:
         text += f"; {lost}"
     return text

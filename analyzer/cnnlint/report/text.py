@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
 from cnnlint.finding import Finding, Proof, Savings
-from cnnlint.quantity import brief, size
+from cnnlint.quantity import brief, count, size
 from cnnlint.report.budget_lines import budget_lines
 from cnnlint.report.excerpt import excerpt
 from cnnlint.report.printable import printable_report
-from cnnlint.report.quantities import count, several
+from cnnlint.report.quantities import several
 from cnnlint.report.tally import tally
 from cnnlint.report.view import View
 from cnnlint.results import LintReport, ModelReport
