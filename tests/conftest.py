@@ -1,16 +1,66 @@
-"""What holds for all tests."""
+"""What holds for all tests: which of them run, how many examples are drawn, and what may load TensorFlow."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Generator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
-# a busy machine must not fail a test, and CI must not fail on an example that nobody has seen before
-settings.register_profile(
-    "cnnlint",
-    deadline=None,
-    derandomize="CI" in os.environ,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.load_profile("cnnlint")
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--slow",
+        action="store_true",
+        help="run the tests marked slow too, and draw as many random examples as CI does",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # a busy machine must not fail a test, and CI must not fail on an example that nobody has seen before
+    for name, examples in (("few", 20), ("many", 100)):
+        settings.register_profile(
+            name,
+            max_examples=examples,
+            deadline=None,
+            derandomize="CI" in os.environ,
+            suppress_health_check=[HealthCheck.too_slow],
+        )
+    settings.load_profile("many" if config.getoption("--slow") or "CI" in os.environ else "few")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # an option and not a -m in addopts, which the -m of whoever runs the tests would replace
+    if config.getoption("--slow"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    items[:] = [item for item in items if not item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    with _TensorFlow(item):
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    with _TensorFlow(item):
+        yield
+
+
+class _TensorFlow:
+    """Fails a test that is the first to load TensorFlow and is not marked `tf`."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self.allowed = "tensorflow" in sys.modules or item.get_closest_marker("tf") is not None
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None and not self.allowed and "tensorflow" in sys.modules:
+            pytest.fail("this test loads TensorFlow: mark it @pytest.mark.tf", pytrace=False)

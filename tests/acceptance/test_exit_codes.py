@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.command import ROOT, SEED, VGG, cnnlint
+from acceptance.command import ROOT, SEED, VGG, cnnlint, cnnlint_process
 from acceptance.nets import model, write
 
 
@@ -42,10 +42,13 @@ from acceptance.nets import model, write
 )
 def test_exit_codes(args: list[object], code: int) -> None:
     lints = args[0] in (SEED, VGG, "nowhere.onnx")
-    done = cnnlint(*args, *(["--isolated", "--static"] if lints else []))
+    given = [*args, *(["--isolated", "--static"] if lints else [])]
+    done = cnnlint_process(*given)
     assert done.returncode == code
     assert bool(done.stderr) == (code == 2)
     assert "Traceback" not in done.stderr
+    here = cnnlint(*given)
+    assert (here.returncode, here.stdout, here.stderr) == (done.returncode, done.stdout, done.stderr)
 
 
 def test_every_rule_is_listed_and_has_a_page() -> None:

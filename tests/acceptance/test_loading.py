@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from acceptance.command import MODELS, VGG, cnnlint, lint_json, summary_json
+from acceptance.command import MODELS, VGG, cnnlint_process, lint_json, summary_json
 from acceptance.nets import model, node, write
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
@@ -70,7 +70,7 @@ def test_the_three_formats_of_one_network_have_the_same_layers(suffix: str) -> N
 def test_keras_files_are_read_without_tensorflow_and_keras(tmp_path: Path) -> None:
     for package in ("tensorflow", "keras", "tf2onnx"):
         (tmp_path / f"{package}.py").write_text(f"raise RuntimeError('{package} was imported')", encoding="utf-8")
-    done = cnnlint(MODELS / "seed_cnn.keras", MODELS / "seed_cnn.h5", "--isolated", PYTHONPATH=str(tmp_path))
+    done = cnnlint_process(MODELS / "seed_cnn.keras", MODELS / "seed_cnn.h5", "--isolated", PYTHONPATH=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.command import VGG, cnnlint
+from acceptance.command import VGG, cnnlint, cnnlint_process
 
 RULE = '''
 """Our house rules."""
@@ -64,7 +64,8 @@ def package(tmp_path: Path) -> Path:
 
 
 def found(*args: object, cwd: Path, **environment: str) -> list[dict[str, str]]:
-    done = cnnlint("lint", VGG, *args, "--static", "--format", "json", cwd=cwd, **environment)
+    run = cnnlint_process if environment else cnnlint
+    done = run("lint", VGG, *args, "--static", "--format", "json", cwd=cwd, **environment)
     assert done.stderr == ""
     return json.loads(done.stdout)["models"][0]["findings"]
 
@@ -73,10 +74,10 @@ def test_a_package_brings_rules_by_its_entry_point(package: Path, tmp_path: Path
     findings = found("--select", "ACM", cwd=tmp_path, PYTHONPATH=str(package))
     assert {finding["code"] for finding in findings} == {"ACM001"}
     assert findings[0]["message"] == "The 8 filters are no multiple of 32."
-    listed = cnnlint("rules", "--format", "json", cwd=tmp_path, PYTHONPATH=str(package)).stdout
+    listed = cnnlint_process("rules", "--format", "json", cwd=tmp_path, PYTHONPATH=str(package)).stdout
     (rule,) = [rule for rule in json.loads(listed)["rules"] if rule["code"] == "ACM001"]
     assert (rule["name"], rule["origin"]) == ("odd-width", "acme_rules 1.2")
-    assert "The chip's manual" in cnnlint("explain", "odd-width", cwd=tmp_path, PYTHONPATH=str(package)).stdout
+    assert "The chip's manual" in cnnlint_process("explain", "odd-width", cwd=tmp_path, PYTHONPATH=str(package)).stdout
 
 
 def test_a_local_file_that_the_configuration_names_brings_rules_and_options(tmp_path: Path) -> None:
@@ -97,7 +98,7 @@ def test_a_clash_of_codes_is_an_error(package: Path, tmp_path: Path) -> None:
         RULE.format(code="ACM001").replace("class OddWidth", "class Other"), encoding="utf-8"
     )
     (tmp_path / "cnnlint.toml").write_text("rule-files = ['mine.py']\n", encoding="utf-8")
-    done = cnnlint(VGG, "--config", "cnnlint.toml", cwd=tmp_path, PYTHONPATH=str(package))
+    done = cnnlint_process(VGG, "--config", "cnnlint.toml", cwd=tmp_path, PYTHONPATH=str(package))
     assert done.returncode == 2
     assert "ACM001" in done.stderr
     assert "Traceback" not in done.stderr

@@ -90,6 +90,7 @@ def test_importing_is_cheap() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.tf
 @pytest.mark.filterwarnings("ignore")  # what TensorFlow and Keras warn of themselves
 def test_a_live_keras_model_gives_the_findings_of_its_file() -> None:
     keras = pytest.importorskip("keras")

@@ -25,7 +25,12 @@ from zoo.architectures import GIANTS, NETS, SETTLED, SMALL
 ONE_SIDED = ("BN", "EX001", "FC004")
 """Rules that see what only one side has: norms are folded on the way, and an ONNX file names no loss."""
 
-EVERY = [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in NETS)]
+pytestmark = pytest.mark.tf
+
+ALWAYS = ("small_densenet", "small_mobilenet_v3")
+"""Between them: joins, shortcuts, gates, depthwise kernels, folded norms, hard activations."""
+
+EVERY = [*ALWAYS, *(pytest.param(name, marks=pytest.mark.slow) for name in (*SMALL, *NETS) if name not in ALWAYS)]
 
 
 @pytest.fixture(scope="module", params=EVERY)

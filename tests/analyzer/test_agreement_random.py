@@ -23,6 +23,8 @@ from keras_cases.agreement import disagreements
 from parity import TOLERANCE, run_onnx, seeded_inputs
 from random_networks import NETWORK, build
 
+pytestmark = pytest.mark.tf
+
 HEALTH = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 """Keras takes a tenth of a second for a network and tf2onnx half of one."""
 
@@ -71,7 +73,9 @@ def rounding(graph: Graph) -> float:
 
 
 @given(network=NETWORK)
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=HEALTH)
+@settings(
+    max_examples=settings.default.max_examples * 2 // 5, deadline=None, derandomize=True, suppress_health_check=HEALTH
+)
 def test_a_random_network_and_its_conversion_agree(check: Check, network: dict[str, Any]) -> None:
     check(network)
 

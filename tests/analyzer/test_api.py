@@ -69,6 +69,7 @@ def test_an_onnx_model_in_memory_gives_what_its_file_gives(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.tf
 def test_a_live_keras_model_gives_what_its_file_gives(folder):
     script = """
         import keras, msgspec, cnnlint, os, glob, tempfile

@@ -151,6 +151,8 @@ def test_rows_add_up_to_the_totals(path: Path) -> None:
             assert layer.mac_formula.endswith(f"= {layer.macs:,}")
 
 
+@pytest.mark.slow
+@pytest.mark.tf
 @pytest.mark.parametrize("name", ["VGG16", "ResNet50", "MobileNetV2", "EfficientNetB0", "DenseNet121"])
 def test_totals_of_applications_are_those_of_keras(name: str) -> None:
     truth: dict[str, Any] = zoo.truth(name)

@@ -181,8 +181,7 @@ def main(kind: str, name: str, path: str) -> None:
     """Build what the module's docstring lists."""
     target = Path(path)
     if kind == "proved":
-        for each in name.split(","):
-            write_proved(each, target)
+        write_proved(name, target)
         return
     if kind == "describe":
         write_json(description(keras.saving.load_model(name, compile=False)), target)

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
-import keras
 import numpy as np
 import pytest
 
 from cnnlint.analysis.losses import loss_mismatch, loss_name
+from cnnlint.convert.toolchain import quiet, toolchain
 from cnnlint.graph.graph import Training
+
+
+@pytest.fixture(scope="module")
+def keras():
+    with quiet():
+        return toolchain().keras
 
 
 def softmax(values: np.ndarray) -> np.ndarray:
@@ -43,18 +49,21 @@ def test_losses_and_last_activations(loss, from_logits, function, units, at_faul
     assert (loss_mismatch(Training(loss, from_logits), function, units) is not None) == at_fault
 
 
+@pytest.mark.tf
 @pytest.mark.parametrize("name", ["BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy"])
-def test_class_names_become_the_names_of_keras_functions(name):
+def test_class_names_become_the_names_of_keras_functions(name, keras):
     assert loss_name(Training(name)) == keras.losses.get(name).name
 
 
-def test_binary_crossentropy_on_two_softmax_units_is_the_categorical_one():
+@pytest.mark.tf
+def test_binary_crossentropy_on_two_softmax_units_is_the_categorical_one(keras):
     labels, output = np.array([[0.0, 1.0]]), softmax(np.array([[0.3, -1.2]]))
     binary = float(keras.losses.binary_crossentropy(labels, output)[0])
     assert binary == pytest.approx(float(keras.losses.categorical_crossentropy(labels, output)[0]), rel=1e-5)
 
 
-def test_categorical_crossentropy_divides_by_the_sum():
+@pytest.mark.tf
+def test_categorical_crossentropy_divides_by_the_sum(keras):
     # why sigmoids under it are not the independent probabilities that they look like
     labels, sigmoids = np.array([[0.0, 1.0, 0.0]]), np.array([[0.9, 0.6, 0.5]])
     given = float(keras.losses.categorical_crossentropy(labels, sigmoids)[0])
@@ -63,8 +72,9 @@ def test_categorical_crossentropy_divides_by_the_sum():
     assert given == pytest.approx(-np.log(0.6 / 2.0), rel=1e-5)
 
 
+@pytest.mark.tf
 @pytest.mark.parametrize("output", [0.1, 0.5, 0.9])
-def test_one_class_teaches_nothing_whatever_the_output(output):
+def test_one_class_teaches_nothing_whatever_the_output(output, keras):
     with pytest.warns(SyntaxWarning, match="num_classes > 1"):
         loss = keras.losses.categorical_crossentropy(np.array([[1.0]]), np.array([[output]]))
     assert float(loss[0]) == pytest.approx(0.0, abs=1e-6)

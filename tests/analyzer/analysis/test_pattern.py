@@ -65,6 +65,8 @@ def test_three_stages_and_a_global_pooling_are_folded() -> None:
     assert of(text) == "INPUT -> [CONV -> RELU -> POOL]*3 -> GAP -> FC"
 
 
+@pytest.mark.slow
+@pytest.mark.tf
 @pytest.mark.parametrize("name", ["VGG16", "ResNet50"])
 def test_application_and_its_conversion_read_as_the_paper(name: str) -> None:
     expected = {"VGG16": VGG16, "ResNet50": RESNET50}[name]
@@ -87,6 +89,8 @@ def blocks_in_a_row(sequence: Sequence) -> list[int]:
     return rows
 
 
+@pytest.mark.slow
+@pytest.mark.tf
 def test_mobilenet_v2_shows_the_repeats_of_its_table_2() -> None:
     graph = load(str(zoo.onnx_path("MobileNetV2")))
     # the first block of each row changes the shape and has no shortcut
@@ -123,6 +127,8 @@ def test_squeezenet_and_alexnet_read_as_their_papers() -> None:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.tf
 def test_efficientnet_gates_are_squeeze_and_excitation() -> None:
     graph = load(str(zoo.onnx_path("EfficientNetB0")))
     assert blocks_in_a_row(decompose(graph)) == [n - 1 for n in (1, 2, 2, 3, 3, 4, 1) if n > 1]
@@ -293,7 +299,7 @@ def unfolded(sequence: Sequence) -> list[Element]:
 
 
 @given(SEQUENCES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=settings.default.max_examples * 3, deadline=None)
 def test_folding_loses_nothing_and_never_lengthens(sequence: list[Element]) -> None:
     folded = compress(tuple(sequence))
     assert text(tuple(unfolded(folded))) == text(tuple(sequence))
@@ -329,7 +335,7 @@ def counted(sequence: Sequence) -> Counter[str]:
 
 
 @given(st.lists(ITEMS, min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=settings.default.max_examples * 3 // 5, deadline=None)
 def test_every_layer_of_a_series_parallel_network_stands_in_its_place_once(items: list[str]) -> None:
     graph = to_graph(f"INPUT 4x8x8 -> {' -> '.join(items)} -> RELU")
     found = counted(decompose(graph))

@@ -1,21 +1,7 @@
-"""Running cnnlint as a user does, in a process of its own."""
+"""What a command loads."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
-
-MODELS = Path(__file__).parents[3] / "fixtures" / "models"
-
-
-def cnnlint(*args, cwd=None, **environment):
-    """Run `python -m cnnlint`; colours and width do not depend on who runs the tests."""
-    kept = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "FORCE_COLOR", "COLUMNS"}}
-    return subprocess.run(
-        [sys.executable, "-m", "cnnlint", *map(str, args)],
-        capture_output=True, encoding="utf-8", check=False, cwd=cwd, timeout=120,
-        env={**kept, "PYTHONUTF8": "1", **environment},
-    )  # fmt: skip
 
 
 def modules_loaded_by(*args, cwd=None):

@@ -6,7 +6,7 @@ from importlib.metadata import version
 import pytest
 from click.testing import CliRunner
 
-from analyzer.cli.commandline import MODELS, cnnlint
+from acceptance.command import MODELS, cnnlint
 from cnnlint.cli.commands import commands
 
 

@@ -11,7 +11,7 @@ import onnx
 from click.testing import CliRunner, Result
 from onnx import numpy_helper
 
-from analyzer.cli.commandline import MODELS, cnnlint
+from acceptance.command import MODELS, cnnlint
 from cnnlint.cli.commands import commands
 from cnnlint.compare.records import ComparisonReport
 from cnnlint.convert.toolchain import quiet, toolchain

@@ -14,12 +14,14 @@ import pytest
 from click.testing import CliRunner, Result
 from onnx import numpy_helper
 
-from analyzer.cli.commandline import MODELS, cnnlint
+from acceptance.command import MODELS, cnnlint
 from cnnlint import convert as conversion
 from cnnlint.cli.commands import commands
 from cnnlint.compare.conversion import ConversionReport
 from cnnlint.convert.toolchain import quiet, toolchain
 from cnnlint.report.schema import schema_of
+
+pytestmark = pytest.mark.tf
 
 KERAS = MODELS / "mobile_style.keras"
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import jsonschema
 from click.testing import CliRunner, Result
 
-from analyzer.cli.commandline import MODELS, modules_loaded_by
+from acceptance.command import MODELS
+from analyzer.cli.commandline import modules_loaded_by
 from cnnlint.cli.commands import commands
 from cnnlint.difference.records import DiffReport
 from cnnlint.report.schema import schema_of

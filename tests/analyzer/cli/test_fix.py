@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from onnx import numpy_helper
 
-from analyzer.cli.commandline import MODELS
+from acceptance.command import MODELS
 from cnnlint.cli.commands import commands
 from cnnlint.fixing import fix as fixing
 from cnnlint.fixing.records import FixReport

@@ -1,6 +1,7 @@
 import pytest
 
-from analyzer.cli.commandline import MODELS, modules_loaded_by
+from acceptance.command import MODELS
+from analyzer.cli.commandline import modules_loaded_by
 
 HEAVY = {"numpy", "onnx", "onnxruntime", "h5py", "tensorflow", "keras", "tf2onnx"}
 

@@ -5,7 +5,7 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
-from analyzer.cli.commandline import MODELS, cnnlint
+from acceptance.command import MODELS, cnnlint, cnnlint_process
 from cnnlint.cli.commands import commands
 from cnnlint.report.schema import json_schema
 
@@ -167,7 +167,7 @@ def test_lines_stay_within_the_terminal_and_within_100_columns(columns, tmp_path
 
 
 def test_a_terminal_without_unicode_gets_question_marks_and_no_traceback(tmp_path):
-    done = cnnlint("--static", SMELLY, cwd=tmp_path, PYTHONUTF8="0", PYTHONIOENCODING="ascii")
+    done = cnnlint_process("--static", SMELLY, cwd=tmp_path, PYTHONUTF8="0", PYTHONIOENCODING="ascii")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
 

@@ -3,7 +3,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from analyzer.cli.commandline import MODELS, cnnlint
+from acceptance.command import MODELS, cnnlint
 from cnnlint.cli.commands import commands
 from cnnlint.registry import load_rules
 from cnnlint.report.rule_page import page

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.cli.commandline import MODELS
+from acceptance.command import MODELS
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = ("pyproject.toml", "README.md", ".pre-commit-hooks.yaml", "analyzer", "rules")

@@ -4,7 +4,7 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
-from analyzer.cli.commandline import MODELS, cnnlint
+from acceptance.command import MODELS, cnnlint
 from cnnlint.cli.commands import commands
 from cnnlint.report.schema import json_schema
 from cnnlint.report.summary_text import render

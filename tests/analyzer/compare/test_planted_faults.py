@@ -20,6 +20,8 @@ from cnnlint.convert.toolchain import quiet, toolchain
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.runtime.program import Program
 
+pytestmark = pytest.mark.tf
+
 MODELS = Path(__file__).parents[3] / "fixtures" / "models"
 
 

@@ -15,6 +15,8 @@ from cnnlint.convert import convert_keras, keras_to_onnx
 from cnnlint.errors import ConversionError
 from parity import TOLERANCE, drop_softmax, relative_errors
 
+pytestmark = pytest.mark.tf
+
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "models"
 WAYS = ["weightless", "ordinary"]
 

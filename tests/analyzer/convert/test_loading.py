@@ -16,6 +16,7 @@ FIXTURES = Path(__file__).parents[3] / "fixtures" / "models"
 
 
 @pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.tf
 def test_a_lambda_layer_is_named_and_never_run(ending: str, keras: Any, tmp_path: Path) -> None:
     layers = keras.layers
     path = tmp_path / f"model.{ending}"
@@ -27,6 +28,7 @@ def test_a_lambda_layer_is_named_and_never_run(ending: str, keras: Any, tmp_path
     assert caught.value.remedy
 
 
+@pytest.mark.tf
 def test_a_lambda_inside_a_nested_model_is_found(keras: Any, tmp_path: Path) -> None:
     layers = keras.layers
     inner = keras.Sequential([layers.Input((4,)), layers.Lambda(lambda x: x * 2, name="deep")], name="inner")
@@ -35,6 +37,7 @@ def test_a_lambda_inside_a_nested_model_is_found(keras: Any, tmp_path: Path) -> 
         keras_to_onnx(tmp_path / "model.keras")
 
 
+@pytest.mark.tf
 def test_a_class_that_keras_does_not_know_is_named(keras: Any, tmp_path: Path) -> None:
     class Scale(keras.layers.Layer):
         def call(self, x: Any) -> Any:
@@ -46,6 +49,7 @@ def test_a_class_that_keras_does_not_know_is_named(keras: Any, tmp_path: Path) -
         keras_to_onnx(path)
 
 
+@pytest.mark.tf
 def test_a_registered_class_is_converted(keras: Any, tmp_path: Path) -> None:
     @keras.saving.register_keras_serializable("cnnlint_tests")
     class Doubled(keras.layers.Layer):
@@ -57,6 +61,7 @@ def test_a_registered_class_is_converted(keras: Any, tmp_path: Path) -> None:
     assert [node.op_type for node in keras_to_onnx(path).graph.node] == ["Mul"]
 
 
+@pytest.mark.tf
 def test_a_config_that_names_a_python_module_imports_nothing(keras: Any, tmp_path: Path) -> None:
     source, path = FIXTURES / "seed_cnn.keras", tmp_path / "model.keras"
     with zipfile.ZipFile(source) as archive, zipfile.ZipFile(path, "w") as changed:
@@ -90,6 +95,7 @@ def test_a_file_that_is_no_model_gives_one_line(ending: str, content: bytes, tmp
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.tf
 def test_a_file_of_weights_alone_is_refused(keras: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.weights.h5"
     keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)]).save_weights(path)

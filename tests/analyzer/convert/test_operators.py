@@ -10,6 +10,8 @@ import pytest
 from cnnlint.convert import keras_to_onnx
 from parity import run_onnx
 
+pytestmark = pytest.mark.tf
+
 
 @pytest.mark.parametrize("opset", [13, 18])
 @pytest.mark.parametrize("approximate", [True, False])

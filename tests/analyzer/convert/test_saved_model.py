@@ -14,6 +14,8 @@ from cnnlint.convert.toolchain import toolchain
 from cnnlint.errors import ConversionError, ModelError
 from parity import TOLERANCE, drop_softmax, relative_errors
 
+pytestmark = pytest.mark.tf
+
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "models"
 
 

@@ -26,12 +26,14 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+@pytest.mark.tf
 def test_a_conversion_says_nothing_on_stderr_or_stdout() -> None:
     code = f"from cnnlint.convert import keras_to_onnx; keras_to_onnx({str(FIXTURES / 'vgg_style.keras')!r})"
     done = run(code)
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
 
 
+@pytest.mark.tf
 @pytest.mark.parametrize("missing", ["tensorflow", "tf2onnx"])
 def test_a_missing_package_is_answered_by_the_command_that_installs_it(
     missing: str, monkeypatch: pytest.MonkeyPatch

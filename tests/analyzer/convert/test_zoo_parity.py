@@ -10,7 +10,7 @@ import zoo
 from cnnlint.convert import convert_keras
 from parity import TOLERANCE, drop_softmax, relative_errors
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.tf]
 
 
 @pytest.mark.parametrize("name", [*zoo.LARGE, *zoo.MORE])

@@ -11,7 +11,7 @@ from keras_cases.agreement import disagreements
 from keras_cases.layers import LAYERS
 from keras_cases.networks import NETWORKS, ONLY_ARCHIVE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.tf]
 
 PUBLISHED = {
     "VGG16": 138_357_544,

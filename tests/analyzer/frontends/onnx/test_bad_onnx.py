@@ -162,7 +162,7 @@ def test_a_large_model_cut_in_its_weights_is_called_truncated(tmp_path):
 
 
 @given(data=st.data())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=settings.default.max_examples * 6, deadline=None)
 def test_a_mutated_model_is_read_or_refused_and_never_crashes_the_reader(data):
     content = bytearray(SMALL_MODEL)
     for _ in range(data.draw(st.integers(1, 6))):
@@ -191,7 +191,7 @@ def test_a_mutated_model_is_read_or_refused_and_never_crashes_the_reader(data):
 
 
 @given(content=st.binary(min_size=1, max_size=300))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=settings.default.max_examples * 4, deadline=None)
 def test_any_bytes_as_a_graph_are_read_or_refused(content):
     model = (
         b"\x08\x08\x3a" + onnx.AttributeProto(i=len(content)).SerializeToString()[1:] + content + b"\x42\x02\x10\x11"

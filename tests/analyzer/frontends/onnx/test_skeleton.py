@@ -66,7 +66,7 @@ def typed(array: np.ndarray, name: str) -> onnx.TensorProto:
 
 
 @given(array=ARRAYS)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=settings.default.max_examples * 3 // 2)
 def test_reads_any_array_from_raw_data_and_from_typed_fields(array):
     raw, fields = numpy_helper.from_array(array, "raw"), typed(array, "fields")
     model = model_of(initializers=[raw, fields])
@@ -177,7 +177,11 @@ VALUES = st.builds(
     metadata=st.dictionaries(NAMES, NAMES, max_size=3),
     opsets=st.dictionaries(st.sampled_from(["", "ai.onnx.ml", "x"]), st.integers(1, 99), min_size=1),
 )
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    deadline=None,
+    max_examples=settings.default.max_examples * 3 // 2,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 def test_agrees_with_onnx_on_generated_models(nodes, values, metadata, opsets):
     graph = helper.make_graph(nodes, "g", values, values, value_info=values)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid(*entry) for entry in opsets.items()])
