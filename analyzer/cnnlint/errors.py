@@ -26,6 +26,13 @@ class ModelError(CnnlintError):
     """The file cannot be read as a model."""
 
 
+class ContradictionError(ModelError):
+    """A layer contradicts its own definition: a stride of 0, ranks that do not agree, an axis that is not there.
+
+    `cause` is a clause about the layer. Frontends keep such a layer as an opaque one where they can.
+    """
+
+
 class UnsupportedModelError(ModelError):
     """The file is a sound file of a kind that holds no graph to lint (weights only, a Git LFS pointer)."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cnnlint import limits
 from cnnlint.graph.dims import product, quotient
 from cnnlint.graph.dtype import storage_bytes
 from cnnlint.graph.formula import Formula
@@ -29,9 +30,10 @@ def sample_mac_formula(layer: Layer, batch: Dim) -> Formula | None:
     entries = 1 if layer.counts_sample else entries_per_sample(layer.output, batch)
     if entries is None:
         return None
-    if entries == 1:
-        return formula
-    return Formula(tuple((entries, *factors) for factors in formula.terms), f"entries of a sample × ({formula.words})")
+    if entries != 1:
+        words = f"entries of a sample × ({formula.words})"
+        formula = Formula(tuple((entries, *factors) for factors in formula.terms), words)
+    return None if limits.int64(formula.value) is None else formula
 
 
 def layer_macs(layer: Layer, batch: Dim) -> int | None:
@@ -51,7 +53,7 @@ def total_macs(graph: Graph) -> int | None:
             if macs is None:
                 return None
             total += macs
-    return total
+    return limits.int64(total)
 
 
 def weight_bytes(graph: Graph) -> int | None:
@@ -61,14 +63,14 @@ def weight_bytes(graph: Graph) -> int | None:
         if (nbytes := weight.nbytes) is None:
             return None
         total += nbytes
-    return total
+    return limits.int64(total)
 
 
 def tensor_bytes(tensor: Tensor, batch: Dim) -> int | None:
     """Return the bytes of `tensor` for one sample; None if unknown."""
     entries, nbytes = entries_per_sample(tensor, batch), tensor.sample_bytes
     if entries is not None and nbytes is not None:
-        return entries * nbytes
+        return limits.int64(entries * nbytes)
     # the batch may stand behind the steps of a sequence, or be absent from what no input has a part in
     whole = None if tensor.shape is None else product(tensor.shape)
     elements = whole if isinstance(whole, int) else quotient(whole, batch)
@@ -106,4 +108,4 @@ def peak_activation_bytes(graph: Graph) -> int | None:
         for name, tensor in dying.items():
             if last_use.get(name, index) == index and name not in kept:
                 alive -= tensor_bytes(tensor, batch) or 0
-    return peak
+    return limits.int64(peak)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from cnnlint import limits
 from cnnlint.graph.layers import Crop, Opaque, Operator, Reshape, Resize
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ def spatial_on(graph: Graph, tensor: Tensor, image: tuple[int, ...]) -> tuple[in
             break
         fed = tuple(replace(each, shape=shapes.get(each.name)) for each in layer.inputs)
         known = all(each.shape is not None for each in fed) and not isinstance(layer, FIXED)
-        results = replace(layer, inputs=fed).output_shapes() if known else (None,) * len(layer.outputs)
+        results = (
+            map(limits.extents, replace(layer, inputs=fed).output_shapes()) if known else (None,) * len(layer.outputs)
+        )
         shapes.update(zip((each.name for each in layer.outputs), results, strict=False))
     found = shapes.get(tensor.name)
     sizes = [extent for extent in (found or ())[2:] if isinstance(extent, int)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from cnnlint import limits
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import (
@@ -54,6 +55,8 @@ def receptive_fields(graph: Graph) -> dict[str, tuple[int, ...] | None]:
     result = dict[str, tuple[int, ...] | None]()
     for layer in graph.layers:
         found = _behind(layer, fields)
+        if found is not None and any(max(field.extent, field.jump) > limits.MAX_INT64 for field in found):
+            found = None
         for tensor in layer.outputs:
             fields[tensor.name] = found
         result[layer.name] = None if found is None else tuple(round(field.extent) for field in found)

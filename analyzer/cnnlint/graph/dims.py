@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from math import prod
 
+from cnnlint import limits
 from cnnlint.graph.tensor import Dim
 
 SIGN = "*"
@@ -13,18 +14,21 @@ SIGN = "*"
 
 
 def product(dims: Iterable[Dim]) -> Dim:
-    """Return the product of `dims`: a number, a symbol such as "64*batch", or None if one is unknown."""
-    coefficient, symbols = 1, list[str]()
+    """Return the product of `dims`: a number, a symbol such as "64*batch", or None.
+
+    None stands for what is unknown: an extent is, 64 bits do not hold the number, or the symbol gets too long.
+    """
+    numbers, symbols = list[int](), list[str]()
     for dim in dims:
         if dim is None:
             return None
         if isinstance(dim, int):
-            coefficient *= dim
+            numbers.append(dim)
         else:
             factor, names = _factors(dim)
-            coefficient *= factor
+            numbers.append(factor)
             symbols += names
-    return _dim(coefficient, symbols)
+    return _dim(limits.product(numbers), symbols)
 
 
 def quotient(dividend: Dim, divisor: Dim) -> Dim:
@@ -44,12 +48,18 @@ def _factors(dim: int | str) -> tuple[int, list[str]]:
     if isinstance(dim, int):
         return dim, []
     names = dim.split(SIGN)
-    numbers = [int(name) for name in names if name.isdecimal()]
-    return prod(numbers), [name for name in names if not name.isdecimal()]
+    numbers = [int(name) for name in names if _is_number(name)]
+    return prod(numbers), [name for name in names if not _is_number(name)]
 
 
-def _dim(coefficient: int, symbols: list[str]) -> Dim:
-    if not symbols or coefficient == 0:
+def _is_number(name: str) -> bool:
+    """Return whether a factor of a symbol is a number, and not the name that a file gives to an extent."""
+    return name.isdecimal() and len(name) < len(str(limits.MAX_INT64))
+
+
+def _dim(coefficient: int | None, symbols: list[str]) -> Dim:
+    if not symbols or not coefficient:
         return coefficient
     names = sorted(symbols)
-    return SIGN.join(names if coefficient == 1 else [str(coefficient), *names])
+    symbol = SIGN.join(names if coefficient == 1 else [str(coefficient), *names])
+    return symbol if len(symbol) <= limits.MAX_SYMBOL else None

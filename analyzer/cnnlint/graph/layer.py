@@ -79,6 +79,10 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
         """Return the shape of each output from those of the inputs: of the first input unless overridden."""
         return (self.input.shape,)
 
+    def contradiction(self) -> str:
+        """Return what about the layer cannot be, as a clause: "its stride is 0"; "" if nothing is wrong."""
+        return ""
+
     def parameter_formula(self) -> Formula | None:
         """Return how the parameters are counted; None for a layer that has none."""
         if not self.weights:

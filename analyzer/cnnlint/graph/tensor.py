@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from cnnlint import limits
 from cnnlint.errors import ModelError, RuleError
 from cnnlint.graph.access import why_forbidden
 from cnnlint.graph.dtype import storage_bytes
@@ -23,9 +24,9 @@ Shape = tuple[Dim, ...]
 
 
 def element_count(shape: Shape | None) -> int | None:
-    """Return the number of elements of `shape`, or None if an extent is not a number."""
+    """Return the number of elements of `shape`; None if an extent is not a number, or 64 bits do not hold it."""
     extents = known(shape)
-    return None if extents is None else prod(extents)
+    return None if extents is None else limits.product(extents)
 
 
 def known(extents: Shape | None) -> tuple[int, ...] | None:

@@ -92,7 +92,7 @@ def resolve_pads(
     """Return the amounts that `padding` comes to over `spatial`, or None where an extent is needed and unknown."""
     if not isinstance(padding, str):
         return padding
-    if spatial is None:
+    if spatial is None or len(spatial) != len(kernel):
         return None
     pads = list[tuple[int, int]]()
     for extent, taps, step, gap in zip(spatial, kernel, strides, dilation, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
+from cnnlint import limits
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
 from cnnlint.graph.layers import AvgPool, Conv, MaxPool
@@ -68,6 +69,9 @@ class FeatureMapExhausted(
             return
         if not isinstance(layer, Conv) and set(positions) == {1}:
             yield self.skip(layer, reason="its one window covers the whole map: global pooling")
+            return
+        if any(window.kernel > limits.MAX_TAPS for window in windows):
+            yield self.skip(layer, reason=f"its window has more than {limits.MAX_TAPS} taps along an axis")
             return
         met = [_meetings(window, extent) for window, extent in axes]
         taps = prod(window.kernel for window in windows)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from cnnlint.errors import ModelError
+from cnnlint.errors import ContradictionError, ModelError
 from cnnlint.frontends.keras import nodes, settings
 from cnnlint.frontends.keras.layer_record import LayerRecord
 from cnnlint.frontends.keras.layout import Layouts
 from cnnlint.frontends.keras.losses import read_losses
 from cnnlint.frontends.keras.lowering import lower
 from cnnlint.frontends.keras.lowering.call import Call
+from cnnlint.frontends.keras.lowering.operators import add_opaques
 from cnnlint.frontends.keras.network import Network, Ref, Step, flatten_model
 from cnnlint.frontends.keras.records import ArchiveRecord
 from cnnlint.frontends.keras.weight_groups import NOT_COUNTED
@@ -182,6 +183,8 @@ class _Raiser:
         )
         try:
             views = lower(call)
+        except ContradictionError as error:
+            views = add_opaques(call, error.cause)
         except UNREADABLE as error:
             raise ModelError(
                 f"layer {step.layer.path!r} ({step.layer.class_name}) cannot be read: {_clause(error)}",

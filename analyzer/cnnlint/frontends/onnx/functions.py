@@ -1,39 +1,154 @@
-"""Inlines model-local functions."""
+"""Inlines model-local functions.
+
+Calls inside calls multiply: thirty functions of two calls each come to a billion nodes. So what the calls would come to
+is worked out first, once per function; only what stays within the limits is written out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from msgspec import Struct
 from msgspec.structs import replace
 
+from cnnlint import limits
 from cnnlint.errors import ModelError
 from cnnlint.frontends.onnx.records import FunctionRecord, GraphRecord, ModelRecord, NodeRecord
 
-DEEPEST = 64
-"""Calls inside calls; a file with more has functions that call one another in a circle."""
+Key = tuple[str, str, str]
 
 
-def inlined(nodes: Iterable[NodeRecord], model: ModelRecord, depth: int = 0) -> tuple[NodeRecord, ...]:
+def inlined(nodes: Iterable[NodeRecord], model: ModelRecord) -> tuple[NodeRecord, ...]:
     """Return `nodes` with every call of a function of `model` replaced by its body.
 
     Raises:
-        ModelError: Functions call one another in a circle.
+        ModelError: Functions call one another in a circle, or the calls come to more than `limits.MAX_INLINED`.
     """
     if not model.functions:
         return tuple(nodes)
-    if depth > DEEPEST:
-        raise ModelError("its functions call one another in a circle", path=model.path)
+    nodes, sizes = tuple(nodes), dict[Key, int]()
+    for key in _called_first(model):
+        sizes[key] = _weigh(model.functions[key].nodes, sizes)
+    kept = sum(_size(node) for node in nodes)
+    size = limits.Allowance(limits.MAX_INLINED, "names and numbers in the nodes that its function calls come to")
+    size.spend(_weigh(nodes, sizes) - kept, model.path)
     result = list[NodeRecord]()
-    for index, node in enumerate(nodes):
+    characters = limits.Allowance(limits.MAX_INLINED_TEXT, "characters in the names that its function calls come to")
+    scopes = set[str]()
+    # Nodes still to be looked at, each with the scope that the calls around it give; the innermost call is on top.
+    stack = [_Frame(iter(nodes), "")]
+    while stack:
+        frame = stack[-1]
+        node = next(frame.nodes, None)
+        if node is None:
+            stack.pop()
+            continue
+        frame.place += 1
         function = model.functions.get((node.domain, node.op_type, node.overload))
         if function is None:
             result.append(node)
-        else:
-            result += inlined(_body(function, node, f"{node.name or node.op_type + str(index)}"), model, depth + 1)
+            continue
+        scope = _fresh(node.name or f"{frame.scope}{node.op_type}{frame.place - 1}", scopes)
+        body = tuple(_body(function, node, scope, characters, model.path))
+        stack.append(_Frame(iter(body), f"{scope}/"))
     return tuple(result)
 
 
-def _body(function: FunctionRecord, call: NodeRecord, scope: str) -> Iterator[NodeRecord]:
+class _Frame(Struct, gc=False):
+    """The body of a call that is being written out.
+
+    Attributes:
+        nodes: Those that are left.
+        scope: What the names in it begin with.
+        place: How many have been taken.
+    """
+
+    nodes: Iterator[NodeRecord]
+    scope: str
+    place: int = 0
+
+
+def _size(node: NodeRecord) -> int:
+    """Return how many names and numbers a node holds."""
+    listed = sum(len(value) for value in node.attributes.values() if isinstance(value, tuple | bytes))
+    return 1 + len(node.inputs) + len(node.outputs) + listed
+
+
+def _fresh(scope: str, taken: set[str]) -> str:
+    """Return `scope`, or with a number what no other call has."""
+    found, count = scope, 1
+    while found in taken:
+        count += 1
+        found = f"{scope}~{count}"
+    taken.add(found)
+    return found
+
+
+def expansion(nodes: Iterable[NodeRecord], model: ModelRecord) -> int:
+    """Return how many names and numbers `nodes` come to with all calls written out, those in subgraphs too."""
+    sizes = dict[Key, int]()
+    for key in _called_first(model):
+        sizes[key] = _weigh(all_nodes(model.functions[key].nodes), sizes)
+    return _weigh(all_nodes(nodes), sizes)
+
+
+def _weigh(nodes: Iterable[NodeRecord], sizes: dict[Key, int]) -> int:
+    """Return how many names and numbers `nodes` and what they call come to; a little over the limit is enough."""
+    total = 0
+    for node in nodes:
+        total += _size(node) + sizes.get((node.domain, node.op_type, node.overload), 0)
+    return min(total, 1 << 40)
+
+
+def _called_first(model: ModelRecord) -> list[Key]:
+    """Return the functions in such an order that each comes behind those that it calls.
+
+    Raises:
+        ModelError: There is none: they call one another in a circle.
+    """
+    functions = model.functions
+    ordered, state = list[Key](), dict[Key, bool]()  # whether all that it calls stands in `ordered`
+    for first in functions:
+        if first in state:
+            continue
+        state[first] = False
+        stack = [(first, _calls(functions[first], functions))]
+        while stack:
+            key, calls = stack[-1]
+            called = next(calls, None)
+            if called is None:
+                stack.pop()
+                state[key] = True
+                ordered.append(key)
+            elif called not in state:
+                state[called] = False
+                stack.append((called, _calls(functions[called], functions)))
+            elif not state[called]:
+                raise ModelError(
+                    f"its functions call one another in a circle: {called[1]} is called by what it calls",
+                    path=model.path,
+                )
+    return ordered
+
+
+def _calls(function: FunctionRecord, functions: dict[Key, FunctionRecord]) -> Iterator[Key]:
+    keys = ((node.domain, node.op_type, node.overload) for node in all_nodes(function.nodes))
+    return (key for key in keys if key in functions)
+
+
+def all_nodes(nodes: Iterable[NodeRecord]) -> Iterator[NodeRecord]:
+    """Yield `nodes` and those of the graphs inside them."""
+    for node in nodes:
+        yield node
+        for value in node.attributes.values():
+            for item in value if isinstance(value, tuple) else (value,):
+                if isinstance(item, GraphRecord):
+                    yield from all_nodes(item.nodes)
+
+
+def _body(
+    function: FunctionRecord, call: NodeRecord, scope: str, characters: limits.Allowance, path: str
+) -> Iterator[NodeRecord]:
     names = dict(zip(function.inputs, call.inputs, strict=False))
     names.update(dict.fromkeys(function.inputs[len(call.inputs) :], ""))
     # a function may hand an input straight on; an Identity keeps the caller's name for it
@@ -42,7 +157,10 @@ def _body(function: FunctionRecord, call: NodeRecord, scope: str) -> Iterator[No
     names.update({formal: actual for formal, actual in results.items() if formal not in names and actual})
 
     def local(name: str) -> str:
-        return names.setdefault(name, f"{scope}/{name}") if name else ""
+        if name and name not in names:
+            characters.spend(len(scope) + len(name) + 1, path)
+            names[name] = f"{scope}/{name}"
+        return names[name] if name else ""
 
     for node in function.nodes:
         attributes = dict(node.attributes)
@@ -51,6 +169,8 @@ def _body(function: FunctionRecord, call: NodeRecord, scope: str) -> Iterator[No
             if value is not None:
                 attributes[name] = value
         bodies = {key: _renamed(value, local) for key, value in attributes.items() if isinstance(value, GraphRecord)}
+        if node.name:
+            characters.spend(len(scope) + len(node.name) + 1, path)
         yield replace(
             node,
             name=f"{scope}/{node.name}" if node.name else "",

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from cnnlint.errors import ModelError
+from msgspec.structs import replace
+
+from cnnlint.errors import ContradictionError, ModelError
 from cnnlint.frontends.onnx import lowering
 from cnnlint.frontends.onnx.functions import inlined
 from cnnlint.frontends.onnx.lowering.operators import (
     CONTROL_FLOW,
     PLAIN,
+    emit_aside,
+    emit_contradiction,
     emit_opaque,
     emit_operator,
     names_read,
@@ -47,6 +51,7 @@ def raise_model(model: ModelRecord, inputs: Mapping[str, Shape] | None = None) -
     state = Lowering(draft, model)
     graph = model.graph
     nodes = in_order(inlined(graph.nodes, model), graph, model.path)
+    nodes = [node if node.outputs else replace(node, outputs=("",)) for node in nodes]
     state.declare([*graph.value_infos.values(), *graph.outputs] if not inputs else [])
     state.index_readers(nodes)
     state.add_initializers(graph.initializers)
@@ -68,7 +73,15 @@ def _lower(state: Lowering, nodes: Iterable[NodeRecord]) -> None:
     for node in nodes:
         _check_domain(node, state.model)
         state.node = node
-        _handler(node)(state)
+        try:
+            _handler(node)(state)
+        except ContradictionError as error:
+            state.node = node
+            emit_contradiction(state, error.cause)
+        for name in node.outputs:
+            if state.get(name) is None and name and (state.readers(name) or state.is_result(name)):
+                emit_aside(state, [other for other in node.outputs if other and state.get(other) is None])
+                break
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
+from cnnlint import limits
 from cnnlint.errors import ModelError
 from cnnlint.frontends.onnx import datatypes, external
 from cnnlint.frontends.onnx.records import SMALL, TensorRecord
@@ -14,12 +15,6 @@ from cnnlint.graph.dtype import storage_bytes
 
 if TYPE_CHECKING:
     from cnnlint.frontends.onnx.context import Context
-
-MAX_RANK = 64
-"""numpy's limit; without one, the product of absurdly many dims takes minutes."""
-
-MAX_INLINE_BYTES = 1 << 31
-"""No protobuf message holds more: https://protobuf.dev/programming-guides/encoding/#size-limit."""
 
 _HEAD = 256
 """Bytes read at a time: name, dims and type come before the payload in what every writer writes."""
@@ -53,19 +48,21 @@ def tensor(context: Context, start: int, end: int) -> TensorRecord:
     """
     parts = _scan(context, start, end)
     shape = tuple(parts.dims)
-    if len(shape) > MAX_RANK:
+    if len(shape) > limits.MAX_RANK:
         raise context.error(f"tensor {parts.name!r} claims {len(shape):,} dims")
     if shape and min(shape) < 0:
         raise context.error(f"tensor {parts.name!r} has a negative dim: {list(shape)}")
     dtype = datatypes.NAMES.get(parts.code, "")
-    elements = prod(shape)
+    elements = limits.product(shape)
+    if elements is None:
+        raise context.error(mismatch(parts.name, shape, 0))
     if parts.is_external:
         return TensorRecord(parts.name, shape, dtype, _external(context, parts, shape, dtype))
     if parts.raw is not None and (parts.raw[1] or not elements):
         return _raw(context, parts.name, shape, dtype, parts.raw)
     if datatypes.typed_field(dtype) in parts.payloads or not elements:
         return _typed(context, parts, shape, dtype, (start, end))
-    if parts.payloads or (storage_bytes(dtype, elements) or 0) > MAX_INLINE_BYTES:
+    if parts.payloads or (storage_bytes(dtype, elements) or elements) > limits.MAX_CLAIM:
         raise context.error(mismatch(parts.name, shape, 0))
     return TensorRecord(parts.name, shape, dtype, None)
 
@@ -81,7 +78,7 @@ def sparse_tensor(context: Context, start: int, end: int) -> TensorRecord:
             indices = tensor(context, begin, stop)
         elif tag in {0x18, 0x1A}:
             dims.extend(map(signed, varints(context.source.read(begin, stop - begin))))
-    if len(dims) > MAX_RANK or min(dims, default=0) < 0:
+    if len(dims) > limits.MAX_RANK or min(dims, default=0) < 0 or limits.product(dims) is None:
         raise context.error(f"sparse tensor {values.name!r} has impossible dims")
     shape = tuple(dims)
     return TensorRecord(values.name, shape, values.dtype, SparseStorage(values, indices, values.name, shape))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cnnlint import limits
 from cnnlint.frontends.onnx.datatypes import NAMES
 from cnnlint.frontends.onnx.records import ValueRecord
 from cnnlint.frontends.onnx.wire import closed, content, signed, text, varint
@@ -61,7 +62,7 @@ def _tensor_type(data: bytes) -> ValueRecord:
     return ValueRecord("", shape, dtype)
 
 
-def _shape(data: bytes) -> tuple[Dim, ...]:
+def _shape(data: bytes) -> tuple[Dim, ...] | None:
     dims: list[Dim] = []
     pos, end = 0, len(data)
     while pos < end:
@@ -69,7 +70,7 @@ def _shape(data: bytes) -> tuple[Dim, ...]:
         if tag == 0x0A:
             dims.append(_dim(data[start:pos]))
     closed(pos, end)
-    return tuple(dims)
+    return limits.extents(tuple(dims))
 
 
 def _dim(data: bytes) -> Dim:
@@ -82,6 +83,6 @@ def _dim(data: bytes) -> Dim:
             extent = signed(varint(data, start)[0])
             dim = extent if extent >= 0 else None
         elif tag == 0x12:
-            dim = text(data[start:pos]) or None
+            dim = text(data[start:pos]) or None if pos - start <= limits.MAX_SYMBOL else None
     closed(pos, end)
     return dim

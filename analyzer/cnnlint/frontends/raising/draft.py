@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
+from cnnlint import limits
+from cnnlint.errors import ContradictionError
 from cnnlint.frontends.raising.view import Permutation, View, is_row
 from cnnlint.graph.graph import Graph, Source, Training, UnusedWeight
 from cnnlint.graph.layer import Layer, Part
@@ -55,11 +57,17 @@ class Draft:
             layer: Without outputs; its inputs are tensors of this draft.
             names: Of the outputs; the layer's own name where none is given.
             dtype: Of the outputs; that of the first input where none is given.
+
+        Raises:
+            ContradictionError: The layer is none that can be.
         """
+        if wrong := layer.contradiction():
+            raise ContradictionError(wrong)
         layer = replace(layer, name=self._unique_layer_name(layer.name))
-        shapes = layer.output_shapes()
+        shapes = tuple(map(limits.extents, layer.output_shapes()))
         wanted = list(names or (layer.name,))
-        wanted += [f"{layer.name}:{index}" for index in range(len(wanted), len(shapes))]
+        short = layer.name[: limits.LONGEST_NAME]
+        wanted += [f"{short}:{index}" for index in range(len(wanted), len(shapes))]
         kind = dtype or (layer.inputs[0].dtype if layer.inputs else "float32")
         outputs = tuple(
             Tensor(self._unique_tensor_name(name), shape, kind) for name, shape in zip(wanted, shapes, strict=False)
@@ -198,7 +206,7 @@ class Draft:
         """Put `other`, without outputs, in the place of `layer`; outputs keep their names and get its shapes."""
         slot = self._producer[layer.output.name]
         self._take(slot)
-        shapes = other.output_shapes()
+        shapes = map(limits.extents, other.output_shapes())
         outputs = tuple(replace(tensor, shape=shape) for tensor, shape in zip(layer.outputs, shapes, strict=True))
         made = replace(other, outputs=outputs, origin=other.origin or layer.origin)
         self._put(slot, made)

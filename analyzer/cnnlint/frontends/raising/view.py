@@ -6,6 +6,8 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from cnnlint.errors import ContradictionError
+from cnnlint.graph.layers.dense import no_axis
 from cnnlint.graph.tensor import Dim, Shape, Tensor
 
 Permutation = tuple[int, ...]
@@ -31,6 +33,17 @@ def without(values: tuple[T, ...], axis: int) -> tuple[T, ...]:
 def is_row(shape: Shape | None) -> bool:
     """Return whether at most one axis besides the batch is longer than 1: in any order of axes, no element moves."""
     return shape is not None and sum(dim != 1 for dim in shape[1:]) <= 1
+
+
+def axis_within(axis: int, shape: Shape | None) -> int:
+    """Return `axis` counted from the front.
+
+    Raises:
+        ContradictionError: A tensor of `shape` has no such axis.
+    """
+    if wrong := no_axis(axis, shape):
+        raise ContradictionError(wrong)
+    return axis if shape is None else axis % len(shape)
 
 
 class View(Struct, frozen=True):
@@ -63,13 +76,25 @@ class View(Struct, frozen=True):
         return self.permutation is not None and self.permutation == to_channels_last(len(self.permutation))
 
     def axis(self, source_axis: int) -> int:
-        """Return the graph's axis for one of the source, which may count from the end."""
-        if self.permutation is not None:
-            return self.permutation[source_axis]
-        return source_axis if self.rank is None else source_axis % self.rank
+        """Return the graph's axis for one of the source, which may count from the end.
+
+        Raises:
+            ContradictionError: There is no such axis.
+        """
+        if self.rank is None:
+            return source_axis
+        axis = axis_within(source_axis, self.tensor.shape)
+        return axis if self.permutation is None else self.permutation[axis]
 
     def transposed(self, permutation: Permutation) -> View:
-        """Return what the source sees after a transpose."""
+        """Return what the source sees after a transpose.
+
+        Raises:
+            ContradictionError: `permutation` is no order of the axes.
+        """
+        rank = len(permutation) if self.rank is None else self.rank
+        if sorted(permutation) != list(range(rank)):
+            raise ContradictionError(f"{permutation} is no order of {rank} axes")
         order = permutation if self.permutation is None else tuple(self.permutation[axis] for axis in permutation)
         return View(self.tensor, None if order == tuple(range(len(order))) else order)
 
@@ -78,9 +103,15 @@ class View(Struct, frozen=True):
         return View(tensor, self.permutation)
 
     def in_graph_order(self, extents: tuple[Dim, ...]) -> tuple[Dim, ...]:
-        """Return one value per axis, given in the source's order, in the graph's order."""
+        """Return one value per axis, given in the source's order, in the graph's order.
+
+        Raises:
+            ContradictionError: There are more or fewer values than axes.
+        """
         if self.permutation is None:
             return extents
+        if len(extents) != len(self.permutation):
+            raise ContradictionError(f"it gives {len(extents)} numbers for {len(self.permutation)} axes")
         result: list[Dim] = [None] * len(extents)
         for source_axis, axis in enumerate(self.permutation):
             result[axis] = extents[source_axis]

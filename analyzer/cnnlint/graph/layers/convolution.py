@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from cnnlint.graph.formula import Formula
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers.sliding import output_formulas, windows
+from cnnlint.graph.layers.sliding import contradiction, output_formulas, shown, windows
 from cnnlint.graph.tensor import Dim, Shape, known
 from cnnlint.graph.window import Padding, Pads, Window, resolve_pads
 
@@ -43,6 +43,16 @@ class _Convolution(Layer, frozen=True, kw_only=True, eq=False):
         if not self.weights:
             return None
         return self.weights[0].size * self.groups // (self.filters * prod(self.kernel_size))
+
+    def contradiction(self) -> str:
+        """Return what about window, groups and channels cannot be."""
+        if self.filters < 1 or self.groups < 1:
+            name, number = ("filters", self.filters) if self.filters < 1 else ("groups", self.groups)
+            return f"its number of {name} is {shown(number)}"
+        channels = self.input.channels
+        if self.filters % self.groups or (isinstance(channels, int) and channels % self.groups):
+            return f"{channels} input channels and {self.filters} filters do not fall into {self.groups} groups"
+        return contradiction(self.input.shape, self.kernel_size, self.strides, self.dilation, self.padding)
 
     def parameter_formula(self) -> Formula | None:
         """Return filters × kernel × input channels of a group, and the biases."""
@@ -122,6 +132,12 @@ class ConvTranspose(_Convolution, frozen=True, kw_only=True, eq=False):
     """
 
     output_padding: tuple[int, ...]
+
+    def contradiction(self) -> str:
+        """Return what about window, groups, channels and output padding cannot be."""
+        if len(self.output_padding) != len(self.kernel_size):
+            return f"its kernel has {len(self.kernel_size)} axes and its output padding {len(self.output_padding)}"
+        return super().contradiction()
 
     def _extent(self, axis: int, extent: Dim) -> Dim:
         if not isinstance(extent, int):

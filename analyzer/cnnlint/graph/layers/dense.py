@@ -24,6 +24,12 @@ class Dense(Layer, frozen=True, kw_only=True, eq=False):
 
     multiplies: ClassVar[bool] = True
 
+    def contradiction(self) -> str:
+        """Return whether it has units, and the axis that holds the features."""
+        if self.units < 1:
+            return f"its number of units is {self.units}"
+        return no_axis(self.axis, self.input.shape)
+
     @property
     def in_features(self) -> int | None:
         """Input features: from the input, or else from the kernel's size; None if neither says."""
@@ -65,6 +71,10 @@ class MatMul(Layer, frozen=True, kw_only=True, eq=False):
     """A matrix product of two activations, as in attention; broadcasts over the leading axes."""
 
     multiplies: ClassVar[bool] = True
+
+    def contradiction(self) -> str:
+        """Return whether there are two matrices."""
+        return "" if len(self.inputs) == 2 else f"it multiplies {len(self.inputs)} tensors"
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return the broadcast leading axes, rows of the first and columns of the second."""
@@ -123,6 +133,13 @@ class Einsum(Layer, frozen=True, kw_only=True, eq=False):
         batch = self.equation.partition("->")[2][:1]
         numbers = known(tuple(extent for label, extent in extents.items() if label != batch))
         return None if numbers is None else Formula((numbers,), "product of all extents")
+
+
+def no_axis(axis: int, shape: Shape | None) -> str:
+    """Return that a tensor of `shape` has no `axis`, as a clause; "" if it has one or its rank is unknown."""
+    if shape is None or -len(shape) <= axis < len(shape):
+        return ""
+    return f"there is no axis {axis} in a tensor of {len(shape)} axes"
 
 
 def broadcast(*shapes: Shape) -> Shape:

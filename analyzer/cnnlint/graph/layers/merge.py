@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers.dense import broadcast
+from cnnlint.graph.layers.dense import broadcast, no_axis
 from cnnlint.graph.tensor import Dim, Shape
 
 
@@ -51,6 +51,13 @@ class Concat(Layer, frozen=True, kw_only=True, eq=False):
     """
 
     axis: int = 1
+
+    def contradiction(self) -> str:
+        """Return whether all tensors have one rank, and the axis."""
+        ranks = {len(tensor.shape) for tensor in self.inputs if tensor.shape is not None}
+        if len(ranks) > 1:
+            return f"it joins tensors of {' and '.join(map(str, sorted(ranks)))} axes"
+        return next((wrong for tensor in self.inputs if (wrong := no_axis(self.axis, tensor.shape))), "")
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return the common shape with the extents along `axis` added up."""

@@ -50,6 +50,15 @@ class GroupNorm(Layer, frozen=True, kw_only=True, eq=False):
     groups: int
     epsilon: float = 1e-3
 
+    def contradiction(self) -> str:
+        """Return whether the channels fall into the groups."""
+        if self.groups < 1:
+            return f"its number of groups is {self.groups}"
+        channels = self.input.channels
+        if isinstance(channels, int) and channels % self.groups:
+            return f"{channels} channels do not fall into {self.groups} groups"
+        return ""
+
 
 class InstanceNorm(Layer, frozen=True, kw_only=True, eq=False):
     """A normalisation of each channel of each sample."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers.sliding import output_formulas, windows
+from cnnlint.graph.layers.sliding import contradiction, output_formulas, windows
 from cnnlint.graph.tensor import Shape
 from cnnlint.graph.window import Padding, Pads, Window, resolve_pads
 
@@ -36,6 +36,10 @@ class _WindowPool(Layer, frozen=True, kw_only=True, eq=False):
     def windows(self) -> tuple[Window, ...] | None:
         """The window along each spatial axis; None where the padding is unknown."""
         return windows(self.pool_size, self.strides, self.dilation, self.pads, ceil_mode=self.ceil_mode)
+
+    def contradiction(self) -> str:
+        """Return whether window, strides, dilation and padding are positive, and agree with the map."""
+        return contradiction(self.input.shape, self.pool_size, self.strides, self.dilation, self.padding)
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return (batch, channels, windows per axis)."""

@@ -28,6 +28,10 @@ class Recurrent(Layer, frozen=True, kw_only=True, eq=False):
     input_features: int | None
     shapes: tuple[Shape | None, ...]
 
+    def contradiction(self) -> str:
+        """Return whether it has hidden units."""
+        return "" if self.units > 0 else f"its number of hidden units is {self.units}"
+
     multiplies: ClassVar[bool] = True
     counts_sample: ClassVar[bool] = True
 
@@ -67,6 +71,10 @@ class Attention(Layer, frozen=True, kw_only=True, eq=False):
     tokens: tuple[Dim, Dim]
     features: tuple[int, int] | None = None
     shape: Shape | None = None
+
+    def contradiction(self) -> str:
+        """Return whether it has heads."""
+        return "" if self.heads > 0 else f"its number of heads is {self.heads}"
 
     multiplies: ClassVar[bool] = True
 

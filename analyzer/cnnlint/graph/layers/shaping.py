@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cnnlint import limits
 from cnnlint.graph.dims import product
 from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers.dense import no_axis
 from cnnlint.graph.tensor import Dim, Shape
 
 
@@ -47,6 +49,13 @@ class Transpose(Layer, frozen=True, kw_only=True, eq=False):
 
     permutation: tuple[int, ...]
 
+    def contradiction(self) -> str:
+        """Return whether each axis has one place."""
+        rank = len(self.permutation if self.input.shape is None else self.input.shape)
+        if sorted(self.permutation) == list(range(rank)):
+            return ""
+        return f"{self.permutation} is no order of {rank} axes"
+
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return the permuted extents."""
         shape = self.input.shape
@@ -65,6 +74,13 @@ class Pad(Layer, frozen=True, kw_only=True, eq=False):
     amounts: tuple[tuple[int, int], ...]
     mode: Literal["constant", "reflect", "edge", "wrap"] = "constant"
     value: float = 0.0
+
+    def contradiction(self) -> str:
+        """Return whether each axis has its amounts."""
+        shape = self.input.shape
+        if shape is None or len(shape) == len(self.amounts):
+            return ""
+        return f"it pads {len(self.amounts)} axes of a tensor of {len(shape)}"
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return each extent plus what is added."""
@@ -100,6 +116,12 @@ class Split(Layer, frozen=True, kw_only=True, eq=False):
     axis: int
     sizes: tuple[Dim, ...]
 
+    def contradiction(self) -> str:
+        """Return whether it has the axis, and no part less than nothing."""
+        if any(isinstance(size, int) and size < 0 for size in self.sizes):
+            return "one of its parts has an extent below 0"
+        return no_axis(self.axis, self.input.shape)
+
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return the input's shape with each part's extent."""
         if (shape := self.input.shape) is None:
@@ -134,6 +156,23 @@ class DepthToSpace(Layer, frozen=True, kw_only=True, eq=False):
 
     block_size: int
     to_space: bool = True
+
+    def contradiction(self) -> str:
+        """Return whether channels, or extents, fall into blocks."""
+        block, shape = self.block_size, self.input.shape
+        if not 0 < block <= limits.MAX_INT64:
+            return f"its block size is {block}"
+        if shape is None:
+            return ""
+        if len(shape) < 3:
+            return f"a tensor of {len(shape)} axes has no channels and space"
+        cut, area = (shape[1:2], block ** (len(shape) - 2)) if self.to_space else (shape[2:], block)
+        wrong = [dim for dim in cut if isinstance(dim, int) and dim % area]
+        return (
+            f"its blocks of {block} do not fit {'channels' if self.to_space else 'an extent'} of {wrong[0]}"
+            if wrong
+            else ""
+        )
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return (batch, channels / block², extents × block), or the reverse."""

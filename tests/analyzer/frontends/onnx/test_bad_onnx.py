@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from cnnlint.errors import CnnlintError, ModelError, UnsupportedModelError
 from cnnlint.frontends.onnx.skeleton import read, read_bytes
-from cnnlint.frontends.onnx.tensors import MAX_RANK
+from cnnlint.limits import MAX_RANK
 
 
 def small_model() -> onnx.ModelProto:

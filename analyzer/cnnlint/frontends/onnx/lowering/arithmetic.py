@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
+from cnnlint.errors import ContradictionError
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering, full_rank
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows, Value
 from cnnlint.frontends.onnx.records import TensorRecord
-from cnnlint.frontends.raising.view import View, is_row
+from cnnlint.frontends.raising.view import View, axis_within, is_row
 from cnnlint.graph.dims import product, quotient
 from cnnlint.graph.layers import Add, Concat, Elementwise, Multiply, Reshape
 from cnnlint.graph.layers.dense import broadcast
@@ -34,8 +35,10 @@ def lower_elementwise(state: Lowering) -> None:
     if quantised:  # a constant's own numbers are not those that it stands for
         operands = [replace(value, values=None) if isinstance(value, Constant) else value for value in operands]
     function = FUNCTIONS[state.node.op_type]
+    if not operands or (function == "where" and len(operands) != 3):
+        raise ContradictionError(f"it has {len(operands)} inputs")
     if all(isinstance(operand, Constant) for operand in operands):
-        state.give(_folded(function, [operand for operand in operands if isinstance(operand, Constant)]))
+        state.give(_folded(state, function, [operand for operand in operands if isinstance(operand, Constant)]))
         return
     if (same := _unchanged(function, operands)) is not None:
         state.give(same)
@@ -119,11 +122,11 @@ def _aligned(state: Lowering, view: View, order: View, rank: int) -> Tensor:
     return state.draft.add(layer)[0]
 
 
-def _folded(function: str, constants: list[Constant]) -> Constant:
+def _folded(state: Lowering, function: str, constants: list[Constant]) -> Constant:
     """Return the constant that arithmetic on constants gives; numbers only where they are extents."""
     shapes = [constant.shape for constant in constants if constant.shape is not None]
     shape = broadcast(*shapes) if len(shapes) == len(constants) else None
-    records = tuple({record.name: record for constant in constants for record in constant.records}.values())
+    records = state.records_of(constants)
     if function == "where":
         return _chosen(constants, shape, records)
     rule = _ARITHMETIC.get(function)
@@ -132,7 +135,7 @@ def _folded(function: str, constants: list[Constant]) -> Constant:
     if rule is not None and len(constants) == len(lists) == 2:
         left, right = lists
         size = max(len(left), len(right))
-        if {len(left), len(right)} <= {1, size}:
+        if {len(left), len(right)} <= {1, size} and state.may_fold(size):
             pairs = zip(left * (size // max(len(left), 1)), right * (size // max(len(right), 1)), strict=False)
             values = tuple(rule(one, other) for one, other in pairs)
     dtype = "bool" if function in BOOLEAN else constants[0].dtype
@@ -201,13 +204,16 @@ def lower_concat(state: Lowering) -> None:
     """Lower Concat; of constants it is shape arithmetic."""
     operands = [state.value(index) for index in range(len(state.node.inputs))]
     axis = state.attribute_int("axis", 1)
+    if not operands:
+        raise ContradictionError("it has no inputs")
     if all(isinstance(operand, Constant) for operand in operands):
         constants = [operand for operand in operands if isinstance(operand, Constant)]
         known = [constant.values for constant in constants]
-        vectors = all(len(constant.shape or ()) <= 1 for constant in constants)
-        values = tuple(value for items in known for value in items or ()) if vectors and None not in known else None
-        records = tuple(record for constant in constants for record in constant.records)
-        state.give(Constant(_concat_shape(constants, axis, values), constants[0].dtype, records, values))
+        vectors = None not in known and all(len(constant.shape or ()) <= 1 for constant in constants)
+        folds = vectors and state.may_fold(sum(len(items or ()) for items in known))
+        values = tuple(value for items in known for value in items or ()) if folds else None
+        shape = _concat_shape(constants, axis, values)
+        state.give(Constant(shape, constants[0].dtype, state.records_of(constants), values))
         return
     views = [state.as_view(operand, name) for operand, name in zip(operands, state.node.inputs, strict=True)]
     like = views[0]
@@ -228,7 +234,9 @@ def _concat_shape(constants: list[Constant], axis: int, values: tuple[object, ..
     if any(shape is None for shape in shapes):
         return None
     known = [shape for shape in shapes if shape is not None]
-    axis %= max(len(known[0]), 1)
+    axis = axis_within(axis, known[0])
+    if len({len(shape) for shape in known}) > 1:
+        raise ContradictionError("it joins constants of different ranks")
     extents = [shape[axis] for shape in known]
     total = (
         sum(dim for dim in extents if isinstance(dim, int)) if all(isinstance(dim, int) for dim in extents) else None

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from cnnlint import limits
 from cnnlint.frontends.onnx.lowering.operators import emit_operator
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant, constant_of
-from cnnlint.frontends.onnx.records import TensorRecord
+from cnnlint.frontends.onnx.records import SMALL, TensorRecord
+from cnnlint.frontends.raising.view import axis_within
 from cnnlint.graph.dims import product
+from cnnlint.graph.dtype import storage_bytes
 from cnnlint.graph.tensor import Dim, Shape
-
-FOLDED_AT_MOST = 4096
-"""Elements of a constant that shape arithmetic still spells out."""
 
 
 def lower_constant(state: Lowering) -> None:
@@ -46,14 +46,20 @@ def lower_constant_of_shape(state: Lowering) -> None:
             return
         emit_operator(state)
         return
-    shape = wanted.dims
+    shape = limits.extents(wanted.dims)
+    if shape is None:
+        state.give(Constant(None, dtype))
+        return
     extents = tuple(dim for dim in shape if isinstance(dim, int))
     if len(extents) != len(shape):
         state.give(Constant(shape, dtype))
         return
-    size = product(extents)
+    size = limits.product(extents)
+    if size is None or (storage_bytes(dtype, size) or size) > limits.MAX_CLAIM:
+        state.give(Constant(shape, dtype))
+        return
     number = fill.values[0] if isinstance(fill, TensorRecord) and fill.values else 0
-    values = (number,) * size if isinstance(size, int) and size <= 64 else None
+    values = (number,) * size if size <= SMALL else None
     state.give(constant_of(TensorRecord(state.node.outputs[0], extents, dtype, None, values)))
 
 
@@ -85,7 +91,7 @@ def lower_range(state: Lowering) -> None:
     bounds = [state.constant(index) for index in range(3)]
     numbers = [bound.scalar for bound in bounds if bound is not None]
     known = [number for number in numbers if isinstance(number, int)]
-    if len(known) == 3 and known[2] != 0 and len(range(*known)) <= FOLDED_AT_MOST:
+    if len(known) == 3 and known[2] != 0 and state.may_fold(limits.steps(*known)):
         values = tuple(range(*known))
         state.give(Constant((len(values),), "int64", values=values))
     elif all(bound is not None for bound in bounds):
@@ -107,7 +113,7 @@ def lower_cast(state: Lowering) -> None:
         whole = to in (6, 7)  # INT32, INT64
         values = value.values
         if whole and values is not None:
-            values = tuple(int(item) if isinstance(item, float) else item for item in values)
+            values = tuple(limits.whole(item) if isinstance(item, float) else item for item in values)
         elif to in (1, 10, 11) and values is not None:  # FLOAT, FLOAT16, DOUBLE
             values = tuple(float(item) if isinstance(item, int) else item for item in values)
         state.give(replace(value, values=values, dtype="int64" if whole else value.dtype))
@@ -118,6 +124,7 @@ def lower_cast(state: Lowering) -> None:
 def gather_constant(data: Constant, indices: Constant, axis: int) -> Constant:
     """Return the elements of a constant vector at `indices`, or a constant of the right shape."""
     places = indices.integers
+    axis = axis_within(axis, data.shape)
     shape: Shape | None = None
     if data.shape is not None and indices.shape is not None:
         shape = (*data.shape[:axis], *indices.shape, *data.shape[axis + 1 :])

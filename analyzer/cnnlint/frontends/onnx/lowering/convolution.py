@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnnlint.errors import ModelError
+from cnnlint.errors import ContradictionError
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant
 from cnnlint.graph.layers import Conv, ConvTranspose
@@ -30,8 +30,7 @@ def _conv(state: Lowering, *, kernel: int, bias: int | None, dtype: str | None =
     weight, shape = _kernel(state, kernel)
     filters, _, *taps = shape
     rank = len(taps)
-    strides = state.attribute_ints("strides") or (1,) * rank
-    dilation = state.attribute_ints("dilations") or (1,) * rank
+    strides, dilation = state.steps("strides", rank), state.steps("dilations", rank)
     padding = window_padding(state, rank)
     biases = state.weights(state.constant(bias), "bias") if bias is not None else ()
     layer = Conv(
@@ -57,13 +56,14 @@ def lower_conv_transpose(state: Lowering) -> None:
     groups = state.attribute_int("group", 1)
     taps = shape[2:]
     rank = len(taps)
-    strides = state.attribute_ints("strides") or (1,) * rank
-    dilation = state.attribute_ints("dilations") or (1,) * rank
+    strides, dilation = state.steps("strides", rank), state.steps("dilations", rank)
     output_padding = state.attribute_ints("output_padding") or (0,) * rank
     padding = window_padding(state, rank)
     wanted = state.attribute_ints("output_shape")
     extents = source.spatial
     if wanted is not None and extents is not None:
+        if not len(wanted[-rank:]) == len(output_padding) == len(extents) == rank:
+            raise ContradictionError(f"its kernel has {rank} axes and its output_shape {len(wanted)}")
         total = [
             stride * (extent - 1) + extra + gap * (tap - 1) + 1 - want if isinstance(extent, int) else 0
             for stride, extent, extra, gap, tap, want in zip(
@@ -99,6 +99,8 @@ def window_padding(state: Lowering, rank: int) -> Padding:
     pads = state.attribute_ints("pads")
     if auto == "VALID" or pads is None:
         return ((0, 0),) * rank
+    if len(pads) != 2 * rank:
+        raise ContradictionError(f"it has {len(pads)} pads for {rank} axes")
     return tuple(zip(pads[:rank], pads[rank:], strict=True))
 
 
@@ -111,10 +113,7 @@ def _kernel(state: Lowering, index: int) -> tuple[Constant | None, tuple[int, ..
         shape = None if declared is None else declared.shape
     extents = tuple(dim for dim in shape or () if isinstance(dim, int))
     if shape is None or len(extents) != len(shape) or len(shape) < 3:
-        raise ModelError(
-            f"node {state.label} ({state.node.op_type}) has a kernel of shape {shape}, not filters × channels × taps",
-            path=state.model.path,
-        )
+        raise ContradictionError(f"its kernel has the shape {shape}, which is not filters × channels × taps")
     return (value if isinstance(value, Constant) else None), extents
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from cnnlint.errors import ContradictionError
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows
 from cnnlint.graph.layers import Dense, Einsum, MatMul
-from cnnlint.graph.tensor import Tensor
+from cnnlint.graph.tensor import Dim, Shape, Tensor
 
 
 def lower_gemm(state: Lowering) -> None:
@@ -15,9 +16,7 @@ def lower_gemm(state: Lowering) -> None:
         turned = tuple(bool(state.attribute_int(name, 0)) for name in ("transA", "transB"))
         _product(state, 0, 1, turned=(turned[0], turned[1]))
         return
-    rows, columns = kernel.shape
-    units = rows if state.attribute_int("transB", 0) else columns
-    _dense(state, 0, kernel, units, bias=state.constant(2))
+    _dense(state, 0, kernel, _units(state, kernel.shape), bias=state.constant(2))
 
 
 def lower_matmul(state: Lowering) -> None:
@@ -36,9 +35,14 @@ def lower_qgemm(state: Lowering) -> None:
     if kernel is None or kernel.shape is None:
         _product(state, 0, 3)
         return
-    rows, columns = kernel.shape
-    units = rows if state.attribute_int("transB", 0) else columns
-    _dense(state, 0, kernel, units, bias=state.constant(6))
+    _dense(state, 0, kernel, _units(state, kernel.shape), bias=state.constant(6))
+
+
+def _units(state: Lowering, shape: Shape) -> Dim:
+    """Return the extent of the matrix B that the product has."""
+    if len(shape) != 2:
+        raise ContradictionError(f"its B has {len(shape)} axes, not 2")
+    return shape[0 if state.attribute_int("transB", 0) else 1]
 
 
 def lower_fused_matmul(state: Lowering) -> None:
@@ -97,7 +101,7 @@ def _product(state: Lowering, left: int, right: int, *, turned: tuple[bool, bool
     tensors = list[Tensor]()
     for index, turn in zip((left, right), turned, strict=True):
         view = state.view(index)
-        if turn and view.rank is not None:
+        if turn and view.rank is not None and view.rank > 1:
             view = view.transposed((*range(view.rank - 2), view.rank - 1, view.rank - 2))
         tensors.append(state.draft.tensor(view))
     state.emit(MatMul(name=state.label, inputs=tuple(tensors), origin=state.origin))
@@ -113,6 +117,11 @@ def lower_einsum(state: Lowering) -> None:
     constants = [state.constant(index) for index in range(len(state.node.inputs))]
     weights = tuple(weight for constant in constants for weight in state.weights(constant, "kernel"))
     operands = equation.split("->")[0].split(",")
+    if len(operands) != len(constants) or any(
+        constant is not None and constant.shape is not None and len(labels) != len(constant.shape)
+        for labels, constant in zip(operands, constants, strict=True)
+    ):
+        raise ContradictionError("its equation does not fit its operands")
     extents = {
         label: dim
         for labels, constant in zip(operands, constants, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
+from cnnlint.frontends.raising.view import axis_within
 from cnnlint.graph.layers import BatchNorm, Dropout, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm
 from cnnlint.graph.tensor import Weight
 
@@ -19,7 +20,7 @@ def lower_batch_norm(state: Lowering) -> None:
     layer = BatchNorm(
         name=state.label,
         inputs=(view.tensor,),
-        axis=view.axis(1) if view.rank is not None and view.rank > 1 else 1,
+        axis=view.axis(1),
         epsilon=state.attribute_float("epsilon", 1e-5),
         training=bool(state.attribute_int("training_mode", 0)) or older,
         weights=tuple(weights),
@@ -62,7 +63,8 @@ def lower_layer_norm(state: Lowering) -> None:
     rank = view.rank or 0
     first = state.attribute_int("axis", -1)
     centered = "RMS" not in state.node.op_type and not state.node.op_type.startswith("Simplified")
-    axes = tuple(sorted(view.axis(axis) for axis in range(first % rank if rank else 0, rank)))
+    begin = axis_within(first, view.shape) if rank else 0
+    axes = tuple(sorted(view.axis(axis) for axis in range(begin, rank)))
     layer = LayerNorm(
         name=state.label,
         inputs=(view.tensor,),

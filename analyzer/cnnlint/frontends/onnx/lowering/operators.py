@@ -59,6 +59,36 @@ def emit_opaque(state: Lowering, reason: str) -> None:
     state.emit(layer, dtype=_declared_dtype(state))
 
 
+def emit_contradiction(state: Lowering, reason: str) -> None:
+    """Keep an operator that contradicts its own definition, with the shapes that the file itself declares."""
+    tensors, weights = _operands(state)
+    known = tuple(state.noted(name) for name in state.node.outputs)
+    layer = Opaque(
+        name=state.label,
+        inputs=tensors,
+        op=state.node.op_type,
+        reason=reason,
+        shapes=tuple(None if record is None else record.shape for record in known),
+        weights=weights,
+        origin=state.origin,
+    )
+    state.emit(layer, dtype=known[0].dtype or None if known[0] is not None else None)
+
+
+def emit_aside(state: Lowering, names: list[str]) -> None:
+    """Bind outputs that a node's operator does not have to an opaque layer of their own."""
+    layer = Opaque(
+        name=f"{state.label}/aside",
+        inputs=(),
+        op=state.node.op_type,
+        reason=f"an output that {state.node.op_type} does not have",
+        shapes=(None,) * len(names),
+        origin=state.origin,
+    )
+    for name, tensor in zip(names, state.draft.add(layer, names), strict=True):
+        state.bind(name, View(tensor))
+
+
 def _operands(state: Lowering) -> tuple[tuple[Tensor, ...], tuple[Weight, ...]]:
     """Return the node's activations, and the weights among its constants."""
     tensors, weights = list[Tensor](), list[Weight]()

@@ -8,7 +8,7 @@ from cnnlint.frontends.onnx.lowering.convolution import window_padding
 from cnnlint.frontends.onnx.lowering.operators import emit_operator
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant
-from cnnlint.frontends.raising.view import View
+from cnnlint.frontends.raising.view import View, axis_within
 from cnnlint.graph.dims import product
 from cnnlint.graph.layers import AvgPool, GlobalPool, MaxPool, Reduce
 from cnnlint.graph.tensor import Dim, Shape
@@ -29,8 +29,7 @@ def lower_window_pool(state: Lowering) -> None:
     source = state.tensor(0)
     size = state.attribute_ints("kernel_shape") or ()
     rank = len(size)
-    strides = state.attribute_ints("strides") or (1,) * rank
-    dilation = state.attribute_ints("dilations") or (1,) * rank
+    strides, dilation = state.steps("strides", rank), state.steps("dilations", rank)
     padding = window_padding(state, rank)
     padding = resolve_pads(padding, source.spatial, size, strides, dilation) or padding
     maximum = state.node.op_type == "MaxPool"
@@ -115,7 +114,7 @@ def lower_reduce(state: Lowering) -> None:
         name=state.label,
         inputs=(source,),
         function=FUNCTIONS[state.node.op_type],
-        axes=tuple(sorted(reduced if keeps_order else (axis % len(view.shape) for axis in axes))),
+        axes=tuple(sorted(reduced if keeps_order else (axis_within(axis, view.shape) for axis in axes))),
         keepdims=keepdims,
         origin=state.origin,
     )

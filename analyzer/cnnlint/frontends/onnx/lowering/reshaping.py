@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from cnnlint import limits
+from cnnlint.errors import ContradictionError
 from cnnlint.frontends.onnx.lowering.operators import emit_operator
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows
-from cnnlint.frontends.raising.view import Permutation, View, to_channels_first, to_channels_last, without
+from cnnlint.frontends.raising.view import Permutation, View, axis_within, to_channels_first, to_channels_last, without
 from cnnlint.graph.dims import product, quotient
 from cnnlint.graph.layers import (
     Flatten,
@@ -22,7 +24,7 @@ def lower_reshape(state: Lowering) -> None:
     wanted = state.constant(1)
     target = wanted.dims if wanted is not None else state.attribute_ints("shape")
     if target is None and wanted is not None and wanted.shape and isinstance(wanted.shape[0], int):
-        target = (None,) * wanted.shape[0]
+        target = limits.unknown(wanted.shape[0])
     resolved = (
         None
         if target is None
@@ -203,7 +205,7 @@ def lower_flatten(state: Lowering) -> None:
         view = state.view(0)
         state.emit(Flatten(name=state.label, inputs=(state.draft.tensor(view),), origin=state.origin))
         return
-    axis = axis % len(shape) if axis < 0 else axis
+    axis = axis if axis == len(shape) else axis_within(axis, shape)
     reshape(state, (product(shape[:axis]), product(shape[axis:])))
 
 
@@ -214,7 +216,11 @@ def lower_squeeze(state: Lowering) -> None:
     if shape is None or not known:
         emit_operator(state)
         return
-    gone = {axis % len(shape) for axis in axes} if axes is not None else {i for i, dim in enumerate(shape) if dim == 1}
+    gone = (
+        {axis_within(axis, shape) for axis in axes}
+        if axes is not None
+        else {i for i, dim in enumerate(shape) if dim == 1}
+    )
     reshape(state, tuple(dim for axis, dim in enumerate(shape) if axis not in gone), in_order=len(shape) > 2)
 
 
@@ -226,7 +232,9 @@ def lower_unsqueeze(state: Lowering) -> None:
         emit_operator(state)
         return
     rank = len(shape) + len(axes)
-    added = {axis % rank for axis in axes}
+    added = {axis % rank for axis in axes if -rank <= axis < rank}
+    if len(added) != len(axes):
+        raise ContradictionError(f"it cannot add the axes {axes} to a tensor of {len(shape)}")
     dims = iter(shape)
     reshape(state, tuple(1 if axis in added else next(dims) for axis in range(rank)), in_order=len(shape) > 2)
 
@@ -240,6 +248,8 @@ def lower_transpose(state: Lowering) -> None:
         return
     permutation = state.attribute_ints("perm") or tuple(reversed(range(len(shape))))
     if isinstance(value, Constant):
+        if sorted(permutation) != list(range(len(shape))):
+            raise ContradictionError(f"{permutation} is no order of {len(shape)} axes")
         values = value.values if len(shape) < 2 else None
         state.give(replace(value, shape=tuple(shape[axis] for axis in permutation), values=values))
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cnnlint.errors import ContradictionError
 from cnnlint.frontends.onnx.lowering.operators import emit_opaque
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.raising.view import Permutation, View
@@ -55,6 +56,8 @@ def lower_attention(state: Lowering) -> None:
     if query is None or key is None or value is None or state.node.domain:
         emit_opaque(state, "an attention whose shapes are unknown")
         return
+    if not len(query) == len(key) == len(value) or len(query) not in (3, 4):
+        raise ContradictionError(f"query, key and value have {len(query)}, {len(key)} and {len(value)} axes")
     if len(query) == 4:
         heads, key_dim, value_dim = query[1], query[3], value[3]
         queries, keys = query[2], key[2]
@@ -62,6 +65,8 @@ def lower_attention(state: Lowering) -> None:
     else:
         heads = state.attribute_int("q_num_heads", 1)
         pairs = state.attribute_int("kv_num_heads", heads)
+        if heads < 1 or pairs < 1:
+            raise ContradictionError(f"its number of heads is {min(heads, pairs)}")
         key_dim = query[2] // heads if isinstance(query[2], int) else None
         value_dim = value[2] // pairs if isinstance(value[2], int) else None
         queries, keys = query[1], key[1]

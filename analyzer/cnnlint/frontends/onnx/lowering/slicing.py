@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from cnnlint import limits
+from cnnlint.errors import ContradictionError
 from cnnlint.frontends.onnx.lowering.constants import gather_constant
 from cnnlint.frontends.onnx.lowering.operators import emit_operator
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant
 from cnnlint.frontends.onnx.records import NodeRecord
+from cnnlint.frontends.raising.view import axis_within
 from cnnlint.graph.layers import (
     Crop,
     Embedding,
@@ -27,6 +30,8 @@ def lower_pad(state: Lowering) -> None:
         return
     places = axes or tuple(range(len(shape)))
     half = len(pads) // 2
+    if len(pads) != 2 * len(places):
+        raise ContradictionError(f"it has {len(pads)} pads for {len(places)} axes")
     amounts = [(0, 0)] * len(shape)
     for place, before, after in zip(places, pads[:half], pads[half:], strict=True):
         amounts[view.axis(place)] = (before, after)
@@ -54,14 +59,17 @@ def lower_slice(state: Lowering) -> None:
         return
     places = axes or tuple(range(len(starts)))
     strides = steps or (1,) * len(starts)
+    if not len(places) == len(starts) == len(ends) == len(strides) or 0 in strides:
+        raise ContradictionError("its starts, ends, axes and steps do not belong together, or a step is 0")
     dims, begins = list(shape), [0] * len(shape)
-    for place, start, end, step in zip(places, starts, ends, strides, strict=True):
+    for axis, start, end, step in zip(places, starts, ends, strides, strict=True):
+        place = axis_within(axis, shape)
         extent = dims[place]
         dims[place] = _sliced(extent, start, end, step)
         begins[place] = start + extent if start < 0 and isinstance(extent, int) else start
     if isinstance(value, Constant):
         values = value.values
-        if values is not None and len(shape) == 1:
+        if values is not None and len(shape) == 1 and starts:
             values = values[slice(starts[0], _end(ends[0]), strides[0])]
         state.give(Constant(tuple(dims), value.dtype, value.records, values))
         return
@@ -126,7 +134,7 @@ def lower_gather(state: Lowering) -> None:
     if shape is None or places is None:
         emit_operator(state)
         return
-    axis %= len(shape)
+    axis = axis_within(axis, shape)
     emit_operator(state, ((*shape[:axis], *places, *shape[axis + 1 :]),))
 
 
@@ -137,7 +145,7 @@ def lower_split(state: Lowering) -> None:
     if shape is None:
         emit_operator(state)
         return
-    axis = state.attribute_int("axis", 0) % len(shape)
+    axis = axis_within(state.attribute_int("axis", 0), shape)
     count = len(state.node.outputs)
     given = state.constant(1)
     sizes: tuple[Dim, ...] | None = given.dims if given is not None else state.attribute_ints("split")
@@ -146,9 +154,9 @@ def lower_split(state: Lowering) -> None:
         chunk = -(-extent // count)
         sizes = (*((chunk,) * (count - 1)), extent - chunk * (count - 1))
     sizes = sizes or (None,) * count
-    layer = Split(
-        name=state.label, inputs=(view.tensor,), axis=view.axis(axis), sizes=sizes[:count], origin=state.origin
-    )
+    if len(sizes) != count:
+        raise ContradictionError(f"it has {len(sizes)} sizes for {count} parts")
+    layer = Split(name=state.label, inputs=(view.tensor,), axis=view.axis(axis), sizes=sizes, origin=state.origin)
     state.emit(layer, like=view)
 
 
@@ -157,7 +165,7 @@ def lower_split_to_sequence(state: Lowering) -> None:
     view = state.view(0)
     shape, given = view.shape, state.constant(1)
     parts = {reader.outputs[0]: _part(state, reader) for reader in state.readers(state.node.outputs[0])}
-    axis = state.attribute_int("axis", 0) % (view.rank or 1)
+    axis = axis_within(state.attribute_int("axis", 0), shape)
     sizes = None if not shape or given is None else _sizes(given, shape[axis])
     alone = state.is_result(state.node.outputs[0]) or not parts
     if sizes is None or alone or not all(part in range(len(sizes)) for part in parts.values()):
@@ -166,13 +174,14 @@ def lower_split_to_sequence(state: Lowering) -> None:
     names = {part: name for name, part in parts.items()}
     layer = Split(name=state.label, inputs=(view.tensor,), axis=view.axis(axis), sizes=sizes, origin=state.origin)
     tensors = state.draft.add(layer, [names.get(index, f"{state.label}:{index}") for index in range(len(sizes))])
+    state.give(view)  # nobody reads the sequence but for its parts
     for name, part in parts.items():
         state.bind(name, view.of(tensors[part or 0]))
 
 
 def _part(state: Lowering, reader: NodeRecord) -> int | None:
     """Return which part of a sequence a SequenceAt takes; None if that is not known, or `reader` is none."""
-    place = state.get(reader.inputs[1]) if reader.op_type == "SequenceAt" else None
+    place = state.get(reader.inputs[1]) if reader.op_type == "SequenceAt" and len(reader.inputs) > 1 else None
     return place.integers[0] if isinstance(place, Constant) and place.integers else None
 
 
@@ -181,6 +190,8 @@ def _sizes(given: Constant, extent: Dim) -> tuple[int, ...] | None:
     if given.shape != () or not given.integers:
         return given.integers
     if not isinstance(extent, int) or given.integers[0] < 1:
+        return None
+    if limits.steps(0, extent, given.integers[0]) > limits.MAX_PARTS:
         return None
     return tuple(min(given.integers[0], extent - start) for start in range(0, extent, given.integers[0]))
 

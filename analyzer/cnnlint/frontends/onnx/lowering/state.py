@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import prod
 
-from cnnlint.errors import ModelError
+from msgspec.structs import replace
+
+from cnnlint import limits
+from cnnlint.errors import ContradictionError, ModelError
 from cnnlint.frontends.onnx.lowering.layout import find_layout
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows, Value, constant_of
 from cnnlint.frontends.onnx.lowering.weights import is_parameter, weight_of
@@ -34,11 +37,14 @@ class Lowering:
         self.node: NodeRecord = NodeRecord("", "", "", (), (), {})
         self.used: set[str] = set()
         self._values: dict[str, Value] = {}
+        self._nodes: tuple[NodeRecord, ...] = ()
         self._readers: dict[str, list[NodeRecord]] = {}
         self._results = frozenset(value.name for value in model.graph.outputs)
         self._declared: dict[str, ValueRecord] = {}
         self._inferred: Mapping[str, ValueRecord] | None = None
         self._materialized: dict[str, View] = {}
+        self._folded = limits.Allowance(limits.MAX_FOLDED_IN_ALL, "elements of constants in shape arithmetic")
+        self._joined = limits.Allowance(limits.MAX_JOINED, "tensors that its constants are put together from")
 
     # what a node gives
 
@@ -63,6 +69,17 @@ class Lowering:
         if not isinstance(value, tuple):
             return None
         return tuple(item for item in value if isinstance(item, int))
+
+    def steps(self, name: str, rank: int) -> tuple[int, ...]:
+        """Return strides or dilations of the node: a positive number per axis, 1 where they are not given.
+
+        Raises:
+            ContradictionError: There are more or fewer, or one is not positive.
+        """
+        found = self.attribute_ints(name) or (1,) * rank
+        if len(found) != rank or min(found, default=1) < 1:
+            raise ContradictionError(f"its {name} are {_listed(found)} for a kernel of {rank} axes")
+        return found
 
     def has_input(self, index: int) -> bool:
         """Return whether the node's input at `index` is given."""
@@ -135,9 +152,35 @@ class Lowering:
         return self._values.get(name)
 
     def bind(self, name: str, value: Value) -> None:
-        """Let a tensor name stand for `value`."""
+        """Let a tensor name stand for `value`; of a constant, what goes beyond the limits is not known."""
         if name:
-            self._values[name] = value
+            self._values[name] = self._bounded(value) if isinstance(value, Constant) else value
+
+    def _bounded(self, value: Constant) -> Constant:
+        shape, values = limits.extents(value.shape), value.values
+        if values is not None:
+            if self.may_fold(len(values)):
+                values = tuple(limits.int64(item) if isinstance(item, int) else item for item in values)
+                self._folded.take(len(values))
+            else:
+                values = None
+        return value if shape == value.shape and values == value.values else replace(value, shape=shape, values=values)
+
+    def may_fold(self, elements: int) -> bool:
+        """Return whether a constant of so many elements may still be spelled out."""
+        return elements <= min(limits.MAX_FOLDED, self._folded.left)
+
+    def records_of(self, constants: Iterable[Constant]) -> tuple[TensorRecord, ...]:
+        """Return the tensors of the file that `constants` are made of, each once.
+
+        Raises:
+            ModelError: The constants of the model are put together from more than cnnlint follows.
+        """
+        found = dict[str | int, TensorRecord]()
+        for constant in constants:
+            self._joined.spend(len(constant.records), self.model.path)
+            found.update({record.name or id(record): record for record in constant.records})
+        return tuple(found.values())
 
     def give(self, value: Value, index: int = 0) -> None:
         """Let the node's output at `index` stand for `value`."""
@@ -152,8 +195,9 @@ class Lowering:
             like: A view whose order of axes the outputs have for the file.
             dtype: Of the outputs, if it is not that of the first input.
         """
-        names = [name or f"{self.label}:{index}" for index, name in enumerate(self.node.outputs)]
-        outputs = self.draft.add(layer, names[: len(layer.output_shapes())], dtype=dtype)
+        short = self.label[: limits.LONGEST_NAME]
+        names = [name or f"{short}:{index}" for index, name in enumerate(self.node.outputs)]
+        outputs = self.draft.add(layer, names, dtype=dtype)
         for index, tensor in enumerate(outputs):
             fits = like is not None and like.rank == tensor.rank
             self.give(like.of(tensor) if like is not None and fits else View(tensor), index)
@@ -161,7 +205,11 @@ class Lowering:
 
     def give_aside(self, first: int, inputs: tuple[Tensor, ...], shapes: tuple[Shape | None, ...]) -> None:
         """Bind the node's outputs from `first` on, which hold statistics or caches, to an Operator of their own."""
-        names = [name for name in self.node.outputs[first:] if name in self._readers or self.is_result(name)]
+        names = [
+            name
+            for name in self.node.outputs[first : first + len(shapes)]
+            if name in self._readers or self.is_result(name)
+        ]
         if names:
             layer = Operator(
                 name=f"{self.label}/aside",
@@ -199,7 +247,7 @@ class Lowering:
         if constant is None:
             return ()
         # A constant may be put together from several slices of one tensor, as the gates of a PyTorch LSTM are.
-        records = {record.name or id(record): record for record in constant.records}.values()
+        records = constant.records if len(constant.records) < 2 else self.records_of((constant,))
         found = [record for record in records if roles[0] != "constant" or is_parameter(record)]
         if constant.shape is not None and not constant.is_scalar:
             found = [record for record in found if prod(record.shape) != 1]
@@ -216,7 +264,8 @@ class Lowering:
 
     def index_readers(self, nodes: Iterable[NodeRecord]) -> None:
         """Note who reads each tensor."""
-        for node in nodes:
+        self._nodes = tuple(nodes)
+        for node in self._nodes:
             for name in node.inputs:
                 if name:
                     self._readers.setdefault(name, []).append(node)
@@ -229,6 +278,10 @@ class Lowering:
         """Return whether a tensor is an output of the network."""
         return name in self._results
 
+    def noted(self, name: str) -> ValueRecord | None:
+        """Return what the file itself says of a tensor."""
+        return self._declared.get(name)
+
     def declared(self, name: str) -> ValueRecord | None:
         """Return what the file, or else onnx's shape inference, says of a tensor."""
         found = self._declared.get(name)
@@ -237,7 +290,7 @@ class Lowering:
         if self._inferred is None:
             from cnnlint.frontends.onnx.inference import infer
 
-            self._inferred = infer(self.model)
+            self._inferred = infer(self.model, self._nodes)
         return self._inferred.get(name, found)
 
     def layout(self, name: str, shape: Shape | None) -> Permutation | None:
@@ -259,6 +312,10 @@ class Lowering:
 def full_rank(shape: Shape, rank: int) -> Shape:
     """Return `shape` with ones in front, as broadcasting sees it."""
     return (*((1,) * (rank - len(shape))), *shape)
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return " × ".join(map(str, numbers[:4])) + (" × …" if len(numbers) > 4 else "")
 
 
 Handler = Callable[[Lowering], None]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf
 from struct import pack, unpack
 
 from msgspec.structs import replace
 
+from cnnlint import limits
+from cnnlint.errors import ContradictionError
 from cnnlint.frontends.onnx.lowering.operators import emit_operator
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant
@@ -41,6 +44,8 @@ def lower_tile(state: Lowering) -> None:
     repeats = state.constant(1)
     target = None
     if repeats is not None and repeats.dims is not None and value.shape is not None:
+        if len(value.shape) != len(repeats.dims):
+            raise ContradictionError(f"it has {len(repeats.dims)} repeats for {len(value.shape)} axes")
         target = tuple(product(pair) for pair in zip(value.shape, repeats.dims, strict=True))
     if isinstance(value, Constant):
         state.give(Constant(target, value.dtype, value.records))
@@ -74,6 +79,8 @@ def lower_resize(state: Lowering) -> None:
     scales, sizes = state.constant(1 if old else 2), None if old else state.constant(3)
     target: tuple[Dim, ...] | None = None
     if shape is not None and sizes is not None and sizes.dims is not None:
+        if len(sizes.dims) > len(shape):
+            raise ContradictionError(f"it has {len(sizes.dims)} sizes for {len(shape)} axes")
         target = sizes.dims if len(sizes.dims) == len(shape) else (*shape[: len(shape) - len(sizes.dims)], *sizes.dims)
     elif shape is not None:
         given = scales.values if scales is not None else state.node.attributes.get("scales")
@@ -93,8 +100,11 @@ def _scaled(dim: Dim, scale: object) -> Dim:
         return dim
     if not isinstance(dim, int) or not isinstance(scale, int | float):
         return None
+    if not 0 < scale < inf:
+        raise ContradictionError(f"it scales an axis by {scale}")
     # Scales are float32, and so is the product that ONNX rounds down: 5 × 1.8 is 9 there.
-    return int(unpack("f", pack("f", dim * scale))[0])
+    scaled = dim * scale
+    return limits.whole(unpack("f", pack("f", scaled))[0] if scaled <= limits.MAX_INT64 else scaled)
 
 
 def lower_depth_to_space(state: Lowering) -> None:

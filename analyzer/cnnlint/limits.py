@@ -1,0 +1,126 @@
+"""How much a file can make cnnlint do: the constants, and the few functions through which all code asks them.
+
+A file is anybody's text: what it claims is bounded by its own size and by these numbers. Below a limit nothing changes;
+beyond it a value becomes unknown where an unknown is an answer, and else the model is refused with the limit's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import isfinite
+from typing import TypeVar
+
+from cnnlint.errors import ModelError
+
+T = TypeVar("T")
+
+MAX_INT64 = (1 << 63) - 1
+"""ONNX's integers have 64 bits; protobuf, numpy and onnxruntime know no longer ones."""
+
+MAX_RANK = 64
+"""Axes of a tensor: numpy's limit."""
+
+MAX_CLAIM = 1 << 31
+"""Bytes that a tensor may claim without holding them; no protobuf message holds more.
+
+https://protobuf.dev/programming-guides/encoding/#size-limit
+"""
+
+MAX_FOLDED = 4096
+"""Elements of one constant that shape arithmetic spells out."""
+
+MAX_FOLDED_IN_ALL = 1 << 18
+"""Elements that shape arithmetic spells out in one model; the largest real ones need some ten thousand."""
+
+MAX_JOINED = 1 << 18
+"""Tensors of the file that constants of one model are put together from, each counted as often as it is used."""
+
+MAX_INLINED = 1 << 18
+"""Names and numbers in the nodes that the calls of a model's functions come to."""
+
+MAX_INLINED_TEXT = 1 << 25
+"""Characters of the names that calls of functions give to tensors and nodes."""
+
+MAX_PARTS = 1024
+"""Parts of a sequence that are looked at one by one."""
+
+MAX_SYMBOL = 256
+"""Characters of a symbolic extent."""
+
+MAX_TAPS = 512
+"""Taps of a window along one axis that are looked at one by one."""
+
+LONGEST_NAME = 256
+"""Characters of a name from which others are made: those of outputs that have none."""
+
+
+class Allowance:
+    """What is left of something that a model may use up.
+
+    Args:
+        most: The limit.
+        of: What is counted, for the message: "elements of constants".
+    """
+
+    __slots__ = ("left", "most", "of")
+
+    def __init__(self, most: int, of: str) -> None:
+        self.most = self.left = most
+        self.of = of
+
+    def take(self, amount: int) -> bool:
+        """Take `amount` if there is as much left, and return whether there was."""
+        if amount > self.left:
+            return False
+        self.left -= amount
+        return True
+
+    def spend(self, amount: int, path: str | None = None) -> None:
+        """Take `amount`.
+
+        Raises:
+            ModelError: There is not as much left; it names the limit.
+        """
+        if not self.take(amount):
+            raise ModelError(f"has more than {self.most:,} {self.of}, which is cnnlint's limit", path=path)
+
+
+def int64(number: int | None) -> int | None:
+    """Return `number` if it has 64 bits, and else None."""
+    return number if number is not None and -MAX_INT64 <= number + 1 <= MAX_INT64 + 1 else None
+
+
+def whole(number: float) -> int | None:
+    """Return `number` without its fraction; None if it is none that 64 bits hold: NaN, infinite, too large."""
+    return int64(int(number)) if isfinite(number) else None
+
+
+def product(numbers: Iterable[int]) -> int | None:
+    """Return the product of `numbers`, or None if 64 bits do not hold it."""
+    result, overflown = 1, False
+    for number in numbers:
+        if number == 0:
+            return 0
+        result = result if overflown else result * number
+        overflown = overflown or int64(result) is None
+    return None if overflown else result
+
+
+def extents(dims: tuple[T, ...] | None) -> tuple[T | None, ...] | None:
+    """Return a shape with what is no extent (negative, or over 64 bits) unknown; None if it has over MAX_RANK axes."""
+    if dims is None or len(dims) > MAX_RANK:
+        return None
+    for dim in dims:
+        if isinstance(dim, int) and not 0 <= dim <= MAX_INT64:
+            return tuple(None if isinstance(dim, int) and not 0 <= dim <= MAX_INT64 else dim for dim in dims)
+    return dims
+
+
+def unknown(rank: int) -> tuple[None, ...] | None:
+    """Return the shape of `rank` axes of which nothing more is known; None if that is no rank."""
+    return (None,) * rank if 0 <= rank <= MAX_RANK else None
+
+
+def steps(start: int, stop: int, step: int) -> int:
+    """Return how many numbers `range(start, stop, step)` has, of whatever size; `step` is not 0."""
+    return max(-((start - stop) // step), 0)
