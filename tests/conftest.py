@@ -28,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
             derandomize="CI" in os.environ,
             suppress_health_check=[HealthCheck.too_slow],
         )
-    settings.load_profile("many" if config.getoption("--slow") or "CI" in os.environ else "few")
+    settings.load_profile("many" if _is_thorough(config) else "few")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -38,6 +38,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = [item for item in items if item.get_closest_marker("slow")]
     items[:] = [item for item in items if not item.get_closest_marker("slow")]
     config.hook.pytest_deselected(items=slow)
+
+
+@pytest.fixture(scope="session")
+def thorough(pytestconfig: pytest.Config) -> bool:
+    """Whether to try everything, with `--slow` and in CI, or a share of it that is as good while working."""
+    return _is_thorough(pytestconfig)
+
+
+def _is_thorough(config: pytest.Config) -> bool:
+    return bool(config.getoption("--slow")) or "CI" in os.environ
 
 
 @pytest.hookimpl(wrapper=True)

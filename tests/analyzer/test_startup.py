@@ -69,26 +69,23 @@ def test_a_command_that_needs_no_rules_loads_none(arguments, tmp_path):
     assert packages(loaded(*arguments, folder=tmp_path)) & {"cnnlint_rules", "rich"} == set()
 
 
-@pytest.mark.parametrize("model", sorted(path.name for path in MODELS.glob("*.onnx")))
-def test_a_static_lint_of_known_layers_loads_no_large_package(model, tmp_path):
-    assert packages(loaded("--static", str(MODELS / model), folder=tmp_path)) & (LARGE | {"rich"}) == set()
-
-
-def test_a_static_lint_of_a_large_graph_loads_no_large_package(tmp_path):
-    densenet = str(zoo.light_path("densenet121"))
-    assert packages(loaded("--static", densenet, folder=tmp_path)) & (LARGE | {"rich"}) == set()
+def test_a_static_lint_of_known_layers_loads_no_large_package(tmp_path):
+    models = [*sorted(MODELS.glob("*.onnx")), zoo.light_path("densenet121")]
+    assert packages(loaded("--static", *map(str, models), folder=tmp_path)) & (LARGE | {"rich"}) == set()
 
 
 @pytest.mark.slow
+@pytest.mark.tf
 @pytest.mark.parametrize("net", zoo.LARGE)
 def test_a_static_lint_of_a_converted_net_loads_no_large_package(net, tmp_path):
     assert packages(loaded("--static", str(zoo.onnx_path(net)), folder=tmp_path)) & (LARGE | {"rich"}) == set()
 
 
-@pytest.mark.parametrize("form", sorted(FORMATS))
-def test_no_report_format_loads_a_large_package(form, tmp_path):
-    modules = loaded("--static", "--format", form, str(MODELS / "smelly.onnx"), folder=tmp_path)
+def test_no_report_format_loads_a_large_package(tmp_path):
+    outputs = [f"--output={form}={tmp_path / form}" for form in FORMATS]
+    modules = loaded("--static", *outputs, str(MODELS / "smelly.onnx"), folder=tmp_path)
     assert packages(modules) & LARGE == set()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FORMATS)
 
 
 def test_a_static_lint_loads_no_runtime_sessions_network_or_cryptography(tmp_path):
@@ -103,8 +100,8 @@ def test_a_summary_of_known_layers_loads_no_large_package(tmp_path):
 
 
 def test_a_static_lint_of_a_keras_archive_loads_neither_keras_nor_onnx(tmp_path):
-    for name in ("smelly.keras", "seed_cnn.h5"):
-        assert packages(loaded("--static", str(MODELS / name), folder=tmp_path)) & LARGE <= {"h5py", "numpy"}
+    models = [str(MODELS / name) for name in ("smelly.keras", "seed_cnn.h5")]
+    assert packages(loaded("--static", *models, folder=tmp_path)) & LARGE <= {"h5py", "numpy"}
 
 
 def test_a_lint_with_run_time_checks_is_what_loads_onnxruntime(tmp_path):

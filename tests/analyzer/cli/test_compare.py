@@ -8,6 +8,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import onnx
+import pytest
 from click.testing import CliRunner, Result
 from onnx import numpy_helper
 
@@ -36,6 +37,7 @@ def faulty(path: Path, layer: str = "conv2d_1") -> Path:
     return path
 
 
+@pytest.mark.tf
 def test_a_keras_model_and_its_conversion_are_equal() -> None:
     done = cnnlint("compare", MODELS / "seed_cnn.keras", SEED)
     assert done.returncode == 0, done.stderr
@@ -44,10 +46,12 @@ def test_a_keras_model_and_its_conversion_are_equal() -> None:
     assert "conv2d_2/relu" in done.stdout
 
 
+@pytest.mark.tf
 def test_a_model_in_h5_is_compared_too() -> None:
     assert compare(MODELS / "seed_cnn.h5", MODELS / "seed_cnn.keras").exit_code == 0
 
 
+@pytest.mark.tf
 def test_a_saved_model_is_run_by_tensorflow(tmp_path: Path) -> None:
     with quiet():
         toolchain().keras.saving.load_model(MODELS / "branches.keras", compile=False).export(

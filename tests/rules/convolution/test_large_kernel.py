@@ -5,6 +5,7 @@ import pytest
 import zoo
 from cnnlint.context import Context
 from cnnlint.frontends import load
+from cnnlint.testing import to_graph
 from cnnlint_rules.convolution.large_kernel import LargeKernel
 
 START = "INPUT 3x32x32 -> CONV 64 3x3 same nobias -> RELU"
@@ -19,19 +20,19 @@ def test_from_c_to_c_channels_the_shares_are_those_of_simonyan_and_zisserman(lin
 
 
 @pytest.mark.parametrize("filters", [48, 64, 96])
-def test_savings_are_what_the_network_with_the_stack_has_less(lint, network, filters):
+def test_savings_are_what_the_network_with_the_stack_has_less(lint, filters):
     wide = max(64, filters)
     large = f"{START} -> CONV {filters} 7x7 same nobias -> RELU -> GAP"
     stack = f"{START} -> [CONV {wide} 3x3 same nobias -> RELU]*2 -> CONV {filters} 3x3 same nobias -> RELU -> GAP"
     (found,) = lint(LargeKernel(), large).findings
-    before, after = network(large), network(stack)
+    before, after = to_graph(large), to_graph(stack)
     assert found.savings.parameters == before.parameters - after.parameters
     assert found.savings.macs == Context(before).macs - Context(after).macs
 
 
-def test_the_stack_sees_as_much_as_the_large_kernel(network):
-    large = Context(network(f"{START} -> CONV 64 7x7 same"))
-    stack = Context(network(f"{START} -> [CONV 64 3x3 same]*3"))
+def test_the_stack_sees_as_much_as_the_large_kernel():
+    large = Context(to_graph(f"{START} -> CONV 64 7x7 same"))
+    stack = Context(to_graph(f"{START} -> [CONV 64 3x3 same]*3"))
     assert large.receptive_fields["conv2"] == stack.receptive_fields["conv4"]
 
 

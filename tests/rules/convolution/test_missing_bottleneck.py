@@ -5,20 +5,21 @@ import pytest
 import zoo
 from cnnlint.context import Context
 from cnnlint.frontends import load
+from cnnlint.testing import to_graph
 from cnnlint_rules.convolution.missing_bottleneck import MissingBottleneck
 
 START = "INPUT 256x28x28"
 
 
 @pytest.mark.parametrize("convolution", ["CONV 256 3x3 same", "CONV 384 5x5 same", "CONV 512 3x3 same stride 2"])
-def test_the_numbers_are_those_of_the_network_with_the_reduction(lint, network, convolution):
+def test_the_numbers_are_those_of_the_network_with_the_reduction(lint, convolution):
     plain = f"{START} -> {convolution} nobias -> RELU -> GAP"
     reduced = f"{START} -> CONV 64 1x1 nobias -> RELU -> {convolution} nobias -> RELU -> GAP"
     (found,) = lint(MissingBottleneck(), plain).findings
-    assert found.evidence["weights"] == network(plain).parameters
-    assert found.evidence["weights_after"] == network(reduced).parameters
-    assert found.evidence["macs"] == Context(network(plain)).macs
-    assert found.evidence["macs_after"] == Context(network(reduced)).macs
+    assert found.evidence["weights"] == to_graph(plain).parameters
+    assert found.evidence["weights_after"] == to_graph(reduced).parameters
+    assert found.evidence["macs"] == Context(to_graph(plain)).macs
+    assert found.evidence["macs_after"] == Context(to_graph(reduced)).macs
 
 
 def test_the_page_names_the_numbers_of_512_channels(lint):
@@ -33,7 +34,7 @@ def test_the_page_names_the_numbers_of_512_channels(lint):
         f"{START} -> CONV 256 3x3 same groups 256 -> RELU -> GAP",
         "INPUT 255x28x28 -> CONV 256 3x3 same -> RELU -> GAP",
         "INPUT 1024x28x28 -> CONV 256 1x1 -> BN -> RELU -> CONV 256 3x3 same -> RELU -> GAP",
-        "INPUT 256x7x7 -> CONV 4096 7x7 valid -> RELU -> FLATTEN",
+        "INPUT 256x7x7 -> CONV 512 7x7 valid -> RELU -> FLATTEN",
     ],
 )
 def test_what_needs_no_reduction(lint, text):

@@ -5,6 +5,7 @@ import pytest
 import zoo
 from cnnlint.frontends import load
 from cnnlint.graph.graph import Training
+from cnnlint.testing import to_graph
 from cnnlint_rules.dense_head.flatten_before_dense import FlattenBeforeDense
 
 BODY = "INPUT 3x32x32 -> CONV 32 3x3 same -> RELU -> POOL 2 -> CONV 64 3x3 same -> RELU -> POOL 2"
@@ -20,9 +21,9 @@ def test_vgg19_gives_the_published_size_of_its_first_dense_layer(lint):
     assert "102,764,544 of 143,667,240 parameters (72%)" in found[0].message
 
 
-def test_savings_are_what_the_network_with_global_pooling_has_less(lint, network):
+def test_savings_are_what_the_network_with_global_pooling_has_less(lint):
     (found,) = lint(FlattenBeforeDense(), f"{BODY} -> FLATTEN -> {HEAD}").findings
-    flat, pooled = network(f"{BODY} -> FLATTEN -> {HEAD}"), network(f"{BODY} -> GAP -> {HEAD}")
+    flat, pooled = to_graph(f"{BODY} -> FLATTEN -> {HEAD}"), to_graph(f"{BODY} -> GAP -> {HEAD}")
     assert found.savings.parameters == flat.parameters - pooled.parameters
     assert found.savings.bytes == 4 * found.savings.parameters
 

@@ -7,6 +7,7 @@ from onnx import numpy_helper
 
 from cnnlint.context import Context
 from cnnlint.frontends.notation import to_onnx
+from cnnlint.testing import to_graph
 from cnnlint_rules.dense_head.linear_dense_stack import LinearDenseStack
 
 BODY = "INPUT 3x16x16 -> CONV 32 3x3 -> RELU -> GAP"
@@ -26,9 +27,9 @@ def test_the_outputs_are_those_of_the_product_matrix():
     np.testing.assert_allclose(got, x @ (first @ second) + (biases[0] @ second + biases[1]), rtol=1e-4, atol=1e-5)
 
 
-def test_savings_are_what_the_network_with_one_matrix_has_less(lint, network):
+def test_savings_are_what_the_network_with_one_matrix_has_less(lint):
     (found,) = lint(LinearDenseStack(), f"{BODY} -> FC 64 -> FC 10").findings
-    both, one = network(f"{BODY} -> FC 64 -> FC 10"), network(f"{BODY} -> FC 10")
+    both, one = to_graph(f"{BODY} -> FC 64 -> FC 10"), to_graph(f"{BODY} -> FC 10")
     assert found.evidence["parameters_after"] == 32 * 10 + 10
     assert found.savings.parameters == both.parameters - one.parameters
     assert found.savings.macs == Context(both).macs - Context(one).macs

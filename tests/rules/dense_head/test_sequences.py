@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cnnlint.graph.layers import Dense
+from cnnlint.testing import to_graph
 from cnnlint_rules.dense_head.dense_as_convolution import DenseAsConvolution
 from cnnlint_rules.dense_head.flatten_before_dense import FlattenBeforeDense
 
@@ -41,8 +42,8 @@ def captcha_reader(*, recurrent: bool) -> str:
 
 
 @pytest.mark.parametrize("recurrent", [True, False], ids=["lstm", "map only"])
-def test_a_dense_layer_on_each_step_of_a_sequence_is_no_dense_layer_on_a_map(recurrent, lint, network):
-    graph = network(captcha_reader(recurrent=recurrent))
+def test_a_dense_layer_on_each_step_of_a_sequence_is_no_dense_layer_on_a_map(recurrent, lint):
+    graph = to_graph(captcha_reader(recurrent=recurrent))
     assert len(list(graph.of_kind(Dense))) == 1
     assert not lint(FlattenBeforeDense(min_share=0), graph).findings
     assert not lint(DenseAsConvolution(), graph).findings

@@ -6,6 +6,7 @@ import pytest
 from onnx import numpy_helper
 
 from cnnlint.frontends.notation import to_onnx
+from cnnlint.testing import to_graph
 from cnnlint_rules.normalization.conv_bias_before_norm import ConvBiasBeforeNorm
 
 TEXT = "INPUT 3x12x12 -> CONV 16 3x3 same -> BN -> RELU"
@@ -31,11 +32,11 @@ def test_the_bias_can_move_into_the_mean_without_a_change():
     np.testing.assert_allclose(outputs(model, x), before, atol=1e-5)  # ... until the mean takes it away
 
 
-def test_savings_are_what_the_network_without_the_bias_has_less(lint, network):
+def test_savings_are_what_the_network_without_the_bias_has_less(lint):
     (found,) = lint(ConvBiasBeforeNorm(), TEXT).findings
     assert found.layers == ("conv1", "bn1")
     assert (
-        found.savings.parameters == network(TEXT).parameters - network(TEXT.replace("same", "same nobias")).parameters
+        found.savings.parameters == to_graph(TEXT).parameters - to_graph(TEXT.replace("same", "same nobias")).parameters
     )
     assert found.savings.bytes == 16 * 4
 

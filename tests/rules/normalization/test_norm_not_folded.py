@@ -8,6 +8,7 @@ from onnx import numpy_helper
 import zoo
 from cnnlint.frontends import load
 from cnnlint.frontends.notation import to_onnx
+from cnnlint.testing import to_graph
 from cnnlint_rules.normalization.norm_not_folded import NormNotFolded
 
 TEXT = "INPUT 3x12x12 -> CONV 16 3x3 same -> BN -> RELU -> GAP -> FC 10"
@@ -41,13 +42,13 @@ def test_the_formula_of_the_page_gives_the_same_outputs():
     np.testing.assert_allclose(run(), before, atol=1e-5)
 
 
-def test_savings_are_what_the_folded_network_has_less(lint, network):
-    folded = network(TEXT.replace("-> BN", "")).parameters
+def test_savings_are_what_the_folded_network_has_less(lint):
+    folded = to_graph(TEXT.replace("-> BN", "")).parameters
     (found,) = lint(NormNotFolded(), TEXT).findings
     assert found.layers == ("bn1", "conv1")
-    assert found.savings.parameters == network(TEXT).parameters - folded
+    assert found.savings.parameters == to_graph(TEXT).parameters - folded
     (found,) = lint(NormNotFolded(), TEXT.replace("same", "same nobias")).findings
-    assert found.savings.parameters == network(TEXT.replace("same", "same nobias")).parameters - folded
+    assert found.savings.parameters == to_graph(TEXT.replace("same", "same nobias")).parameters - folded
     assert found.evidence["operations"] == 2 * 16 * 12 * 12
 
 

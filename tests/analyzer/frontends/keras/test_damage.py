@@ -46,10 +46,11 @@ def _damaged(config: Any, seed: int) -> Any:
 
 
 @pytest.mark.parametrize("name", ARCHIVES)
-def test_a_damaged_configuration_gives_a_graph_or_a_model_error(name: str) -> None:
+def test_a_damaged_configuration_gives_a_graph_or_a_model_error(name: str, thorough: bool) -> None:
     archive = read_archive(str(DATA / name))
+    tries = 400 if thorough else 100
     graphs, messages = 0, list[str]()
-    for seed in range(400):
+    for seed in range(tries):
         try:
             graph = raise_archive(replace(archive, config=_damaged(archive.config, seed)))
         except ModelError as error:
@@ -60,7 +61,7 @@ def test_a_damaged_configuration_gives_a_graph_or_a_model_error(name: str) -> No
         peak_activation_bytes(graph)
         assert graph.parameters >= 0
     assert all(message.startswith(archive.path) for message in messages)
-    assert graphs > 50, "most damage does not touch what the graph is made of"
+    assert graphs > tries / 8, "most damage does not touch what the graph is made of"
 
 
 @pytest.mark.parametrize("name", ["keras2_frozen.keras", "keras2_frozen.h5"])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ import onnx
 import pytest
 
 import cnnlint
+from acceptance.command import cnnlint as cnnlint_command
 from cnnlint.frontends.notation import to_onnx
 from cnnlint.results import ModelReport
 from remote_models.file_server import FileServer, serving
@@ -41,11 +40,6 @@ def server(folder: Path) -> Iterator[FileServer]:
 def lint(model: str | Path, **options: bool | None) -> ModelReport:
     report = cnnlint.lint(str(model), isolated=True, **options)  # pyright: ignore[reportArgumentType]
     return report.models[0]
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "cnnlint", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("name", ["heavy.onnx", "chain.onnx", "external/chain.onnx", "chain.keras"])
@@ -109,7 +103,7 @@ def test_an_error_of_a_downloaded_model_names_its_url(server: FileServer, folder
 def test_the_command_line_takes_a_url_and_prints_no_secret_of_it(server: FileServer) -> None:
     host = server.url.removeprefix("http://")
     url = f"http://someone:hunter2@{host}/heavy.onnx?X-Amz-Signature=0123abcd"
-    result = run("lint", "--isolated", "--format", "json", url)
+    result = cnnlint_command("lint", "--isolated", "--format", "json", url)
 
     assert result.returncode == 0
     assert json.loads(result.stdout)["models"][0]["path"] == f"http://{host}/heavy.onnx"
@@ -117,7 +111,7 @@ def test_the_command_line_takes_a_url_and_prints_no_secret_of_it(server: FileSer
 
 
 def test_a_url_that_fails_gives_exit_code_2_and_the_others_are_linted(server: FileServer) -> None:
-    result = run("--isolated", "--format", "json", f"{server.url}/absent.onnx", f"{server.url}/heavy.onnx")
+    result = cnnlint_command("--isolated", "--format", "json", f"{server.url}/absent.onnx", f"{server.url}/heavy.onnx")
 
     assert result.returncode == 2
     assert [model["error"] is None for model in json.loads(result.stdout)["models"]] == [False, True]
