@@ -10,6 +10,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 
+from cnnlint.worker import child
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--slow",
@@ -74,3 +77,10 @@ class _TensorFlow:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None and not self.allowed and "tensorflow" in sys.modules:
             pytest.fail("this test loads TensorFlow: mark it @pytest.mark.tf", pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_worker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do in this process what a worker would do: starting one takes longer than most tests."""
+    if request.node.get_closest_marker("worker") is None:
+        monkeypatch.setattr(child, "kind_of_this_process", "tensorflow")

@@ -17,11 +17,11 @@ from cnnlint.faults import boundary, guarded
 from cnnlint.finding import Severity
 from cnnlint.graph.graph import Graph
 from cnnlint.linter import Linter
-from cnnlint.models import path_of, raise_model
+from cnnlint.models import open_model, path_of
 from cnnlint.results import FailOn, LintReport, ModelSummary, SummaryReport
 
 if TYPE_CHECKING:
-    from cnnlint.models import Model
+    from cnnlint.models import Given
 
 Dims = tuple[int, ...]
 
@@ -61,7 +61,7 @@ class Summary(SummaryReport, frozen=True, kw_only=True):
         return _preformatted(str(self))
 
 
-def load(model: Model, *, inputs: Mapping[str, Dims] | None = None) -> Graph:
+def load(model: Given, *, inputs: Mapping[str, Dims] | None = None) -> Graph:
     """Read a model as the graph that rules see.
 
     Args:
@@ -72,13 +72,12 @@ def load(model: Model, *, inputs: Mapping[str, Dims] | None = None) -> Graph:
     Raises:
         ModelError: It cannot be read as a model.
     """
-    path = path_of(model)
-    with boundary(path):
-        return raise_model(model, inputs)
+    with boundary(path_of(model)):
+        return open_model(model).graph(inputs)
 
 
 def lint(
-    model: Model | Iterable[Model],
+    model: Given | Iterable[Given],
     *,
     config: str | os.PathLike[str] | None = None,
     isolated: bool = False,
@@ -91,6 +90,8 @@ def lint(
     fail_on: FailOn | None = None,
     budget: Budget | None = None,
     inputs: Mapping[str, Dims] | None = None,
+    run_timeout: float | None = None,
+    run_memory: str | int | None = None,
     rules: Mapping[str, Mapping[str, Any]] | None = None,
     rule_files: Iterable[str | os.PathLike[str]] = (),
     near_misses: bool = False,
@@ -111,6 +112,8 @@ def lint(
         fail_on: The severity from which `LintReport.exit_code` is 1.
         budget: What the models may cost, besides the budgets of the configuration.
         inputs: Shapes by input name, where a model leaves dims open.
+        run_timeout: Seconds for one load or run under onnxruntime; 0 for any number.
+        run_memory: Bytes that running a model may take, or "8GB".
         rules: Options by rule and name: {"FC001": {"min-share": 0.3}}.
         rule_files: Python files with rules of your own.
         near_misses: Keep why rules stayed silent.
@@ -132,6 +135,8 @@ def lint(
         fail_on=fail_on,
         pedantic=pedantic,
         static=static,
+        run_timeout=run_timeout,
+        run_memory=run_memory,
         cache_dir=None if cache_dir is None else Path(cache_dir),
         inputs={name: "x".join(map(str, dims)) for name, dims in (inputs or {}).items()},
         budget=budget or Budget(),
@@ -145,10 +150,13 @@ def lint(
         models=[path_of(each) for each in models],
         near_misses=near_misses,
     )
-    return Report(cnnlint=__version__, models=tuple(linter.lint(each) for each in models))
+    try:
+        return Report(cnnlint=__version__, models=tuple(linter.lint(each) for each in models))
+    finally:
+        linter.close()
 
 
-def summarize(model: Model | Iterable[Model], *, inputs: Mapping[str, Dims] | None = None) -> Summary:
+def summarize(model: Given | Iterable[Given], *, inputs: Mapping[str, Dims] | None = None) -> Summary:
     """Return layers, shapes, parameters and MACs of one or more models, and how each number follows.
 
     Args:
@@ -161,12 +169,12 @@ def summarize(model: Model | Iterable[Model], *, inputs: Mapping[str, Dims] | No
     return Summary(cnnlint=__version__, models=tuple(summary_of(each, inputs)[0] for each in _several(model)))
 
 
-def summary_of(model: Model, inputs: Mapping[str, Dims] | None) -> tuple[ModelSummary, CnnlintError | None]:
+def summary_of(model: Given, inputs: Mapping[str, Dims] | None) -> tuple[ModelSummary, CnnlintError | None]:
     """Return the summary of one model, and what went wrong with it, which stands in its `error` too."""
     from cnnlint.summary import summarize as summarize_graph
 
     path = path_of(model)
-    outcome = guarded(path, lambda: summarize_graph(raise_model(model, inputs)))
+    outcome = guarded(path, lambda: summarize_graph(open_model(model).graph(inputs)))
     if isinstance(outcome, ModelSummary):
         return outcome, None
     return ModelSummary(path=path, format=None, error=str(outcome)), outcome
@@ -178,10 +186,10 @@ def _preformatted(text: str) -> str:
     return f'<pre style="line-height: 1.2; white-space: pre">{escape(text)}</pre>'
 
 
-def _several(model: Model | Iterable[Model]) -> tuple[Model, ...]:
+def _several(model: Given | Iterable[Given]) -> tuple[Given, ...]:
     if isinstance(model, (list, tuple, set, frozenset)):
-        return tuple(cast("Iterable[Model]", model))
-    return (cast("Model", model),)
+        return tuple(cast("Iterable[Given]", model))
+    return (cast("Given", model),)
 
 
 def _words(selectors: Iterable[str]) -> tuple[str, ...]:

@@ -74,3 +74,10 @@ class ConversionError(CnnlintError):
 
 class RuntimeCheckError(CnnlintError):
     """onnxruntime could not do what a check needs."""
+
+
+class UnfinishedRunError(CnnlintError):
+    """A model was not run to its end: a limit was met, or the process that ran it ended.
+
+    It is no statement about the model, and so no RuntimeCheckError, which rules take for one.
+    """

@@ -1,8 +1,9 @@
-"""The CF family: what cnnlint finds in what it was told, not in the model."""
+"""What cnnlint reports of its own work: ignores that are wrong (CF), rules that crashed, runs that did not end."""
 
 from __future__ import annotations
 
 from cnnlint.finding import Confidence, Severity
+from cnnlint.results import UNFINISHED
 from cnnlint.rule import Rule
 
 
@@ -75,4 +76,26 @@ class CrashedRule(HousekeepingRule, code="CF004", severity=Severity.ERROR, confi
 
     ## References
     - cnnlint, exit codes: a gate that passes when the measurement failed is worse than none.
+    """
+
+
+class RunNotFinished(HousekeepingRule, code=UNFINISHED, severity=Severity.ERROR, confidence=Confidence.EXACT):
+    """The model was not run to its end: a limit of time or memory was met, or the process that ran it ended.
+
+    ## Why
+    Models are run in a process of their own, so that one that loops, takes all memory or crashes onnxruntime costs
+    its own checks and nothing else. What these would have found is unknown, so the exit code is 2, as for a model that
+    cannot be read, with `--exit-zero` too. The findings that need no run stand.
+
+    ## Instead
+    Read the cause. Where the limit was too low for this machine, raise it with `--run-timeout SECONDS` or
+    `--run-memory BYTES`; where the model takes large inputs, give smaller ones with `--input`; or leave the run out
+    with `--static`. Where onnxruntime crashes, the model has met a fault of onnxruntime's: reduce it and report it.
+
+    ## When not
+    Nothing hides it: neither an ignore in the configuration nor what the model says about itself, for a gate that
+    passes when the measurement failed is worse than none.
+
+    ## References
+    - onnxruntime, https://github.com/microsoft/onnxruntime/issues
     """

@@ -13,29 +13,30 @@ from msgspec.structs import replace
 
 from cnnlint.analysis.surroundings import sites
 from cnnlint.budget import BudgetRule, measure
+from cnnlint.checking import CheckResult, submit
 from cnnlint.collector import collector_paused
 from cnnlint.config.load import Document, find_document, read_document
 from cnnlint.config.options import bind
 from cnnlint.config.settings import Flags, Settings, resolve
 from cnnlint.context import Context
-from cnnlint.errors import CnnlintError
+from cnnlint.errors import CnnlintError, ConversionError, UnfinishedRunError
 from cnnlint.faults import guarded
-from cnnlint.finding import Finding, Severity
-from cnnlint.frontends import load_onnx_bytes
+from cnnlint.finding import Finding, Severity, with_fingerprint
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Conv, ConvTranspose, Opaque
+from cnnlint.housekeeping import RunNotFinished
 from cnnlint.ignoring import obey
-from cnnlint.models import at_hand, is_remote, path_of, program_of, raise_model
+from cnnlint.models import Download, Model, RemoteModel, open_model, path_of
 from cnnlint.registry import RuleSet, load_rules
 from cnnlint.results import ModelReport
 from cnnlint.rule import Rule, RuntimeRule
 from cnnlint.selection import Selection, choose, severities
-from cnnlint.walker import Walk, walk
+from cnnlint.walker import walk
+from cnnlint.worker.process import Pending, RunLimits, Workers
 
 if TYPE_CHECKING:
     from cnnlint.cache import Slot
-    from cnnlint.models import Model
-    from cnnlint.runtime.probe import Probe
+    from cnnlint.models import Given
 
 
 class Plan(Struct, frozen=True):
@@ -87,6 +88,7 @@ class Linter:
         self.near_misses = near_misses
         self.today = today or date.today()  # noqa: DTZ011 - an ignore runs out where its reader lives
         self.errors = dict[str, CnnlintError]()
+        self._workers = dict[RunLimits, Workers]()
         self._fixed = read_document(config) if config is not None else None
         self._searches = config is None and not isolated
         self._documents = dict[Path, Document | None]()
@@ -112,7 +114,7 @@ class Linter:
             self._plans[key] = Plan(settings, known, selection, severities(known, settings.severity))
         return self._plans[key]
 
-    def lint(self, model: Model) -> ModelReport:
+    def lint(self, model: Given) -> ModelReport:
         """Return the report of one model; what is wrong with the model itself stands in its `error`.
 
         Raises:
@@ -128,14 +130,14 @@ class Linter:
         self.errors[path] = outcome
         return ModelReport(path=path, format=None, error=str(outcome), fail_on=plan.settings.fail_on)
 
-    def _report(self, model: Model, path: str, plan: Plan, rules: tuple[Rule, ...]) -> ModelReport:
+    def _report(self, model: Given, path: str, plan: Plan, rules: tuple[Rule, ...]) -> ModelReport:
         slot = self._slot(model, path, plan)
         if slot is not None and (kept := slot.read()) is not None:
             return kept
-        with collector_paused(), at_hand(model, download=plan.settings.static is False) as here:
+        with collector_paused(), self._opened(model, plan.settings) as here:
             return self._lint(here, path, plan, rules, slot)
 
-    def _slot(self, model: Model, path: str, plan: Plan) -> Slot | None:
+    def _slot(self, model: Given, path: str, plan: Plan) -> Slot | None:
         """Return where the result of a model is kept; None if it is not."""
         if plan.settings.cache is None or not isinstance(model, (str, os.PathLike)):
             return None
@@ -143,22 +145,30 @@ class Linter:
 
         return slot_of(path, plan.settings, plan.known, near_misses=self.near_misses, today=self.today)
 
+    def close(self) -> None:
+        """End the processes in which models were run."""
+        for workers in self._workers.values():
+            workers.close()
+
+    def _opened(self, given: Given, settings: Settings) -> Model | Download:
+        """Return a context whose value is the model; one behind a URL lies on this machine in it if it is to be run."""
+        if settings.limits not in self._workers:
+            self._workers[settings.limits] = Workers(settings.limits)
+        model = open_model(given, self._workers[settings.limits])
+        return Download(model) if settings.static is False and isinstance(model, RemoteModel) else model
+
     def _lint(
         self, model: Model, path: str, plan: Plan, rules: tuple[Rule, ...], slot: Slot | None = None
     ) -> ModelReport:
         settings = plan.settings
-        graph = raise_model(model, settings.inputs)
+        run = _Run(model, path, rules, settings, near_misses=self.near_misses)
+        graph = model.graph(settings.inputs)
         context = Context(graph)
-        notes = [*plan.selection.notes, *_blind_spots(graph)]
-        probe: Probe | None = None
-        if any(isinstance(rule, RuntimeRule) or rule.is_fixable() for rule in rules):
-            probe, reason = probe_of(model, graph, settings)
-            notes += [f"run time checks were left out: {reason}"] if reason else []
         walked = walk(context, rules, near_misses=self.near_misses)
-        if probe is not None:
-            walked, unproved = _run(walked, context, rules, probe, near_misses=self.near_misses)
-            notes += unproved
-            notes += [f"run time checks were left out: {probe.untried}"] if probe.untried else []
+        unfinished, result = run.finish()
+        notes = [*plan.selection.notes, *_blind_spots(graph), *result.notes]
+        notes += [f"run time checks were left out: {run.left_out}"] if run.left_out else []
+        walked = result.join(walked, rules)
         obeyed = obey(
             walked,
             graph,
@@ -168,7 +178,7 @@ class Linter:
             enabled=plan.selection.rules,
             today=self.today,
         )
-        findings = _graded(obeyed.findings, plan.severity, graph)
+        findings = _graded((*obeyed.findings, *unfinished), plan.severity, graph)
         limits = (limit for rule in rules if isinstance(rule, BudgetRule) for limit in rule.limits())
         report = ModelReport(
             path=path,
@@ -185,7 +195,7 @@ class Linter:
             sites=sites(graph, findings),
             fail_on=settings.fail_on,
         )
-        if slot is not None:
+        if slot is not None and report.is_finished:
             slot.write(report, graph)
         return report
 
@@ -211,39 +221,46 @@ class Linter:
             yield plan, tuple(paths)
 
 
-RUN_AS_THEY_ARE = ("onnx", "savedmodel")
-"""Formats that onnxruntime runs without more ado: a SavedModel has been converted to be read at all."""
+class _Run:
+    """What running a model shows, under way as soon as there is something to run.
 
+    Attributes:
+        left_out: Why the model is not run, as a clause; "" if it is, or if nobody wants it.
+    """
 
-def probe_of(model: Model, graph: Graph, settings: Settings) -> tuple[Probe | None, str]:
-    """Return the model under onnxruntime; or None, and why not as a clause ("" if nobody wanted it)."""
-    as_it_is = graph.source.format in RUN_AS_THEY_ARE
-    if settings.static is None and is_remote(model):
-        return None, "the model is not on this machine, and --run downloads it"
-    if settings.static or (settings.static is None and not as_it_is):
-        return None, "" if settings.static else "a Keras model is converted to ONNX for them, which --run asks for"
-    from cnnlint.runtime.probe import Probe
+    def __init__(
+        self, model: Model, path: str, rules: tuple[Rule, ...], settings: Settings, *, near_misses: bool
+    ) -> None:
+        self._model, self._path = model, path
+        self._rules = [rule for rule in rules if isinstance(rule, RuntimeRule) or rule.is_fixable()]
+        self._inputs, self._near_misses = settings.inputs, near_misses
+        self._wanted = bool(self._rules) and not settings.static and (model.runs_unasked or settings.static is False)
+        self.left_out = "" if self._wanted or settings.static or not self._rules else model.why_not_run
+        self._pending = self._begin() if self._wanted and model.is_program else None
 
-    program = program_of(model, graph)
-    network = graph if as_it_is else load_onnx_bytes(program.content, program.path)
-    return Probe(program, network, inputs=settings.inputs), ""
+    def finish(self) -> tuple[tuple[Finding, ...], CheckResult]:
+        """Wait, and return what there is to say: that it did not end, and what it showed."""
+        if not self._wanted:
+            return (), CheckResult()
+        try:
+            pending = self._pending or self._begin()
+            return (), pending.result(CheckResult)
+        except (UnfinishedRunError, ConversionError) as error:
+            then = f" {error.remedy[:1].upper()}{error.remedy[1:]}." if error.remedy else ""
+            remark = RunNotFinished().finding(
+                message=f"The model was not run to its end: {error.cause}.{then}", evidence={}
+            )
+            return (with_fingerprint(remark.finding, {}, remark.subject),), CheckResult()
 
-
-def _run(
-    walked: Walk, context: Context, rules: tuple[Rule, ...], probe: Probe, *, near_misses: bool
-) -> tuple[Walk, tuple[str, ...]]:
-    """Add to `walked` the proofs of rewrites and what run time checks find; return why some proofs are missing."""
-    from cnnlint.proving import attempt, proved, settle
-
-    places = walked.places
-    if probe.graph is not context.graph:
-        context = Context(probe.graph)
-        places = walk(context, [rule for rule in rules if rule.is_fixable()]).places
-    attempts = attempt(probe, places)
-    checks = [rule for rule in rules if isinstance(rule, RuntimeRule)]
-    checked = walk(context, checks, probe=probe, near_misses=near_misses)
-    proven = settle(probe, attempts)
-    return replace(walked, places=proved(walked.places, proven)).joined(checked), proven.notes
+    def _begin(self) -> Pending:
+        return submit(
+            self._model.workers,
+            self._model.program,
+            self._path,
+            self._rules,
+            inputs=self._inputs,
+            near_misses=self._near_misses,
+        )
 
 
 def _graded(findings: Iterable[Finding], severity: dict[str, Severity], graph: Graph) -> tuple[Finding, ...]:

@@ -1,174 +1,370 @@
-"""Models as callers hand them over: paths, and ONNX or Keras models in memory, told apart without importing either."""
+"""Models as callers hand them over: each says what its network is, and what onnxruntime can run of it.
+
+A format is known here and nowhere else: whoever wants a graph or a run asks the model.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+import shutil
+import tempfile
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+
+from msgspec.structs import replace
 
 from cnnlint import frontends
-from cnnlint.errors import CnnlintError, ModelError
-from cnnlint.graph.graph import Graph, Source
+from cnnlint.errors import CnnlintError, ConfigError, ModelError
+from cnnlint.worker.process import Workers
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import keras  # pyright: ignore[reportMissingTypeStubs] - keras ships none
     import onnx
 
+    from cnnlint.graph.graph import Graph
     from cnnlint.graph.tensor import Shape
-    from cnnlint.runtime.program import Program
+    from cnnlint.runtime.runner import Runner
 
-    Model = str | os.PathLike[str] | onnx.ModelProto | keras.Model
+    Given = str | os.PathLike[str] | onnx.ModelProto | keras.Model
+
+    Inputs = Mapping[str, Shape] | None
 
 
 class Folder:
     """A temporary folder that lives as long as this object."""
 
     def __init__(self) -> None:
-        import shutil
-        import tempfile
-
         self.path = tempfile.mkdtemp(prefix="cnnlint-")
         self._remove = shutil.rmtree  # at the interpreter's exit there is nothing to import from any more
 
     def __del__(self) -> None:
         self._remove(self.path, ignore_errors=True)
 
+    def file(self, name: str) -> str:
+        """Return the path of a file in this folder."""
+        return os.path.join(self.path, name)
 
-def path_of(model: Model) -> str:
-    """Return the path of a model as the user wrote it, or what stands for it: "<keras.Model cnn>".
 
-    A URL is given as it may be printed, without password and signature.
+class Model:
+    """A model; what it takes to read and to run it is made when first asked for.
+
+    Attributes:
+        path: As the user wrote it, or what stands for it: "<keras.Model cnn>". A URL is without password and
+            signature.
+    """
+
+    is_program: ClassVar[bool] = False
+    """Whether `program` is there without more ado."""
+    runs_unasked: ClassVar[bool] = True
+    """Whether it is run unless the user says not to."""
+    why_not_run: ClassVar[str] = ""
+    """Why it is not run unasked, as a clause."""
+    needs_tensorflow: ClassVar[bool] = False
+    """Whether its own framework runs it, and not onnxruntime."""
+    is_rewritable: ClassVar[bool] = False
+    """Whether rewrites have a file to start from."""
+    convertible: ClassVar[Literal["keras", "savedmodel"] | None] = None
+    """How TensorFlow reads the file; None if it has no business with it."""
+
+    def __init__(self, path: str, workers: Workers) -> None:
+        self.path = path
+        self.workers = workers
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def graph(self, inputs: Inputs = None) -> Graph:
+        """Return its network.
+
+        Args:
+            inputs: Shapes by input name that replace what the model declares, in its own order of axes.
+
+        Raises:
+            ModelError: It cannot be read as a model.
+            MissingExtraError: Reading it takes a package that is not installed.
+        """
+        raise NotImplementedError
+
+    @property
+    def program(self) -> str:
+        """The path of an ONNX file that computes what it does.
+
+        Raises:
+            ModelError: It cannot be read.
+            MissingExtraError: It must be converted, and TensorFlow is not installed.
+            ConversionError: It cannot be converted.
+            UnfinishedRunError: The conversion met a limit.
+        """
+        raise NotImplementedError
+
+    def runner(self, inputs: Inputs = None) -> Runner:
+        """Return it ready to be run in this process by what its users run it by; onnxruntime, unless it says otherwise.
+
+        Args:
+            inputs: As for `graph`.
+
+        Raises:
+            ModelError: It cannot be read.
+            MissingExtraError: What runs it is not installed.
+            ConversionError: It holds code that is not run.
+        """
+        from cnnlint.runtime.program import Program
+        from cnnlint.runtime.runner import OnnxRunner
+
+        return OnnxRunner(self.path, Program.from_file(self.program), self.graph(inputs))
+
+
+class OnnxFile(Model):
+    """An ONNX file."""
+
+    is_program = True
+    is_rewritable = True
+
+    def graph(self, inputs: Inputs = None) -> Graph:
+        return frontends.load(self.path, inputs=inputs)
+
+    @property
+    def program(self) -> str:
+        return self.path
+
+
+class OnnxInMemory(Model):
+    """An `onnx.ModelProto`."""
+
+    is_program = True
+
+    def __init__(self, proto: onnx.ModelProto, workers: Workers) -> None:
+        super().__init__(f"<onnx.ModelProto {proto.graph.name}>", workers)
+        self._proto = proto
+
+    @cached_property
+    def _content(self) -> bytes:
+        try:
+            return self._proto.SerializeToString()
+        except Exception as error:
+            remedy = "save it with external data and lint the file"
+            raise ModelError(f"cannot be serialized: {error}", path=self.path, remedy=remedy) from error
+
+    def graph(self, inputs: Inputs = None) -> Graph:
+        return frontends.load_onnx_bytes(self._content, self.path, inputs=inputs)
+
+    @cached_property
+    def _folder(self) -> Folder:
+        folder = Folder()
+        Path(folder.file("model.onnx")).write_bytes(self._content)
+        return folder
+
+    @property
+    def program(self) -> str:
+        return self._folder.file("model.onnx")
+
+
+class KerasArchive(Model):
+    """A `.keras` or `.h5` file; TensorFlow converts it, in a process of its own, to be run."""
+
+    runs_unasked = False
+    why_not_run = "a Keras model is converted to ONNX for them, which --run asks for"
+    needs_tensorflow = True
+    convertible = "keras"
+
+    def graph(self, inputs: Inputs = None) -> Graph:
+        return frontends.load(self.path, inputs=inputs)
+
+    @cached_property
+    def _folder(self) -> Folder:
+        return _converted(self, "keras")
+
+    @property
+    def program(self) -> str:
+        return self._folder.file("model.onnx")
+
+    def runner(self, inputs: Inputs = None) -> Runner:
+        from cnnlint.convert.keras_runner import KerasRunner
+        from cnnlint.convert.loading import load_keras
+        from cnnlint.convert.toolchain import toolchain
+
+        tools = toolchain()
+        graph = self.graph(inputs)
+        return KerasRunner(self.path, load_keras(self.path, tools), graph)
+
+
+class LiveKeras(Model):
+    """A `keras.Model` of this process, saved to be read; its classes are known here only, so it is converted here."""
+
+    runs_unasked = False
+    why_not_run = KerasArchive.why_not_run
+    needs_tensorflow = True
+
+    def __init__(self, model: Any, workers: Workers) -> None:
+        super().__init__(f"<keras.Model {model.name}>", workers)
+        self.live = model
+
+    @cached_property
+    def _saved(self) -> Folder:
+        folder = Folder()
+        try:
+            self.live.save(folder.file("model.keras"))
+        except Exception as error:
+            remedy = "build it by calling it once"
+            raise ModelError(f"Keras cannot save it: {error}", path=self.path, remedy=remedy) from error
+        return folder
+
+    def graph(self, inputs: Inputs = None) -> Graph:
+        graph = frontends.load(self._saved.file("model.keras"), inputs=inputs)
+        return _renamed(graph, self.path, self._saved)
+
+    @cached_property
+    def _converted(self) -> str:
+        from cnnlint.convert import keras_to_onnx
+        from cnnlint.convert.writing import save
+
+        file = self._saved.file("model.onnx")
+        save(keras_to_onnx(self.live), file)
+        return file
+
+    @property
+    def program(self) -> str:
+        return self._converted
+
+    def runner(self, inputs: Inputs = None) -> Runner:
+        from cnnlint.convert.keras_runner import KerasRunner
+
+        return KerasRunner(self.path, self.live, self.graph(inputs))
+
+
+class SavedModel(Model):
+    """The folder of a SavedModel, or the `saved_model.pb` in it: a TensorFlow program, converted to be read at all."""
+
+    needs_tensorflow = True
+    convertible = "savedmodel"
+
+    @cached_property
+    def _folder(self) -> Folder:
+        return _converted(self, "savedmodel")
+
+    def graph(self, inputs: Inputs = None) -> Graph:
+        graph = frontends.load(self._folder.file("model.onnx"), inputs=inputs)
+        folder = frontends.savedmodel_folder(self.path)
+        size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
+        source = replace(graph.source, format="savedmodel", file_bytes=size)
+        return _renamed(replace(graph, source=source), self.path, self._folder)
+
+    @property
+    def program(self) -> str:
+        return self._folder.file("model.onnx")
+
+    def runner(self, inputs: Inputs = None) -> Runner:
+        from cnnlint.convert.saved_model_runner import SavedModelRunner
+        from cnnlint.runtime.program import Program
+
+        return SavedModelRunner(self.path, Program.from_file(self.program), self.graph(inputs))
+
+
+class RemoteModel(Model):
+    """A model behind a URL, of which the parts that hold the graph are fetched."""
+
+    runs_unasked = False
+    why_not_run = "the model is not on this machine, and --run downloads it"
+
+    def __init__(self, url: str, workers: Workers) -> None:
+        super().__init__(frontends.shown(url), workers)
+        self.url = url
+
+    def graph(self, inputs: Inputs = None) -> Graph:
+        return frontends.load(self.url, inputs=inputs)
+
+    @property
+    def program(self) -> str:
+        raise ConfigError("a remote model is not downloaded to be run", path=self.path, remedy="download it first")
+
+
+class Download:
+    """A context in which a remote model lies on this machine, under the name that the user gave it."""
+
+    def __init__(self, remote: RemoteModel) -> None:
+        self._remote = remote
+
+    def __enter__(self) -> Model:
+        from cnnlint.frontends.remote.download import downloaded
+
+        self._copy = downloaded(self._remote.url)
+        self._path = self._copy.__enter__()
+        return open_model(self._path, self._remote.workers)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, CnnlintError) and error.path == self._path:
+            error.path = self._remote.path
+        self._copy.__exit__(kind, error, trace)
+
+
+def open_model(given: Given, workers: Workers | None = None) -> Model:
+    """Return a model, of which nothing is read yet but what tells formats apart.
+
+    Args:
+        given: The path of a file or of a SavedModel's folder, a URL, an `onnx.ModelProto` or a built `keras.Model`.
+        workers: What converts and runs it; workers of its own if None.
 
     Raises:
         ModelError: It is neither a path nor a model.
     """
-    if isinstance(model, (str, os.PathLike)):
-        path = os.fspath(model)
-        if "://" in path:
-            from cnnlint.frontends.remote.address import shown
-
-            return shown(path)
-        return path
-    if _is(model, "onnx", "ModelProto"):
-        return f"<onnx.ModelProto {cast('onnx.ModelProto', model).graph.name}>"
-    if _is(model, "keras", "Model"):
-        return f"<keras.Model {cast('Any', model).name}>"
-    kind = cast("type[object]", type(model))
+    workers = workers or Workers()
+    if isinstance(given, (str, os.PathLike)):
+        path = os.fspath(given)
+        return _BY_FORMAT[frontends.format_of(path)](path, workers)
+    if _is(given, "onnx", "ModelProto"):
+        return OnnxInMemory(cast("onnx.ModelProto", given), workers)
+    if _is(given, "keras", "Model"):
+        return LiveKeras(given, workers)
+    kind = cast("type[object]", type(given))
     raise ModelError(
         f"a {kind.__module__}.{kind.__qualname__} is no model",
         remedy="give a path, an onnx.ModelProto or a keras.Model",
     )
 
 
-def is_remote(model: Model) -> bool:
-    """Return whether `model` is a URL."""
-    return isinstance(model, (str, os.PathLike)) and "://" in os.fspath(model)
+_BY_FORMAT: Mapping[frontends.Format, type[Model]] = {
+    "onnx": OnnxFile,
+    "keras": KerasArchive,
+    "savedmodel": SavedModel,
+    "remote": RemoteModel,
+}
 
 
-@contextmanager
-def at_hand(model: Model, *, download: bool) -> Generator[Model]:
-    """Yield `model`; or if it is a URL and `download` asks for it, a copy on disk that is removed afterwards.
-
-    Raises:
-        ModelError: It cannot be downloaded.
-        MissingExtraError: Downloading it takes a package that is not installed.
-    """
-    if not (download and is_remote(model)):
-        yield model
-        return
-    from cnnlint.frontends.remote.download import downloaded
-
-    with downloaded(os.fspath(cast("str", model))) as copy:
-        try:
-            yield copy
-        except CnnlintError as error:
-            if error.path == copy:
-                error.path = path_of(model)
-            raise
-
-
-def raise_model(model: Model, inputs: Mapping[str, Shape] | None = None) -> Graph:
-    """Return the graph of a model.
-
-    Args:
-        model: A path, or a model in memory. A Keras model is saved to a temporary folder, which is deleted when
-            the graph is no longer used.
-        inputs: Shapes by input name that replace what the model declares.
+def path_of(given: Given) -> str:
+    """Return the path of a model as reports print it: see `Model.path`.
 
     Raises:
-        ModelError: It cannot be read as a model.
-        MissingExtraError: Reading it takes a package that is not installed.
+        ModelError: It is neither a path nor a model.
     """
-    path = path_of(model)
-    if isinstance(model, (str, os.PathLike)):
-        return frontends.load(os.fspath(model), inputs=inputs)
-    if _is(model, "onnx", "ModelProto"):
-        return frontends.load_onnx_bytes(serialize(cast("onnx.ModelProto", model)), path, inputs=inputs)
+    if isinstance(given, (str, os.PathLike)):
+        path = os.fspath(given)
+        return frontends.shown(path)
+    return open_model(given).path
+
+
+def _converted(model: Model, format_: Literal["keras", "savedmodel"]) -> Folder:
+    """Return a folder in which model.onnx is what TensorFlow and tf2onnx make of `model`."""
+    from cnnlint.convert.jobs import Conversion, Converted
+
     folder = Folder()
-    file = str(Path(folder.path, "model.keras"))
-    try:
-        cast("Any", model).save(file)
-    except Exception as error:
-        raise ModelError(f"Keras cannot save it: {error}", path=path, remedy="build it by calling it once") from error
-    graph = _in_memory(frontends.load(file, inputs=inputs), path)
-    vars(graph)["saved_in"] = folder  # the weights are read from there
-    return graph
+    request = Conversion(path=model.path, format=format_, output=folder.file("model.onnx"))
+    model.workers.call("tensorflow", "cnnlint.convert.jobs:convert", request, Converted)
+    return folder
 
 
-def serialize(model: onnx.ModelProto) -> bytes:
-    """Return the bytes of an ONNX model in memory.
-
-    Raises:
-        ModelError: It is larger than protobuf can write.
-    """
-    try:
-        return model.SerializeToString()
-    except Exception as error:
-        remedy = "save it with external data and lint the file"
-        raise ModelError(f"cannot be serialized: {error}", path=path_of(model), remedy=remedy) from error
-
-
-def program_of(model: Model, graph: Graph) -> Program:
-    """Return a model as onnxruntime takes it; a Keras model is converted to ONNX.
-
-    Args:
-        model: A path, or a model in memory.
-        graph: The network that was raised from it.
-
-    Raises:
-        ModelError: It cannot be read.
-        MissingExtraError: It must be converted, and TensorFlow is not installed.
-        ConversionError: It cannot be converted.
-    """
-    from cnnlint.runtime.program import Program
-
-    if _is(model, "onnx", "ModelProto"):
-        return Program.from_proto(cast("onnx.ModelProto", model))
-    if graph.source.format == "onnx":
-        return Program.from_file(path_of(model))
-    if graph.source.format == "savedmodel":
-        from cnnlint.frontends.savedmodel import as_onnx
-
-        return Program(as_onnx(path_of(model)))
-    from cnnlint.convert import keras_to_onnx
-
-    return Program.from_proto(keras_to_onnx(cast("Any", model)))
+def _renamed(graph: Graph, path: str, folder: Folder) -> Graph:
+    """Return `graph` under the name that the user knows; its weights lie in `folder`, which lives as long."""
+    renamed = replace(graph, source=replace(graph.source, path=path))
+    vars(renamed)["held_in"] = folder
+    return renamed
 
 
 def _is(model: object, package: str, name: str) -> bool:
     return any(kind.__name__ == name and kind.__module__.partition(".")[0] == package for kind in type(model).__mro__)
-
-
-def _in_memory(graph: Graph, path: str) -> Graph:
-    source = graph.source
-    return Graph(
-        layers=graph.layers,
-        inputs=graph.inputs,
-        outputs=graph.outputs,
-        source=Source(path, source.format, source.producer, source.opset, source.file_bytes, source.layout),
-        training=graph.training,
-        unused=graph.unused,
-        ignores=graph.ignores,
-    )

@@ -28,6 +28,9 @@ GROUP = "cnnlint.rules"
 ALL = "ALL"
 """The selector that every rule answers to."""
 
+LOCAL = "cnnlint_local_"
+"""What the names of modules begin with that local files of rules become."""
+
 SCOPES = (PatternRule, LayerRule, ModelRule, RuntimeRule, HousekeepingRule)
 
 
@@ -111,7 +114,7 @@ def load_rules(files: Iterable[Path] = (), *, path: Sequence[str] | None = None)
     if not rules:
         raise RuleError("no rules found", remedy="reinstall cnnlint: python -m pip install --force-reinstall cnnlint")
     for file in files:
-        local = list(_rules_of([_run_file(file)], str(file)))
+        local = list(_rules_of([run_file(file)], str(file)))
         if not local:
             raise RuleError(f"{file}: there is no rule in this file", remedy="a rule is a class with a code")
         _collect(local, str(file), rules, origins)
@@ -149,14 +152,19 @@ def _import(name: str, origin: str) -> ModuleType:
         raise RuleError(f"plugin {origin}: {name} cannot be imported: {worded(error)}") from error
 
 
-def _run_file(file: Path) -> ModuleType:
+def run_file(file: Path) -> ModuleType:
+    """Return the module that a local file of rules becomes; its code is run.
+
+    Raises:
+        RuleError: There is no such file, or its code fails.
+    """
     from importlib.util import module_from_spec, spec_from_file_location
 
     where = str(file)
     if not file.is_file():
         raise RuleError("there is no such file of rules", path=where)
     # The name is one of its own, so that a file called numpy.py does not stand in for numpy.
-    name = f"cnnlint_local_{file.stem}_{crc32(str(file.resolve()).encode()):08x}"
+    name = f"{LOCAL}{file.stem}_{crc32(str(file.resolve()).encode()):08x}"
     spec = spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise RuleError("a file of rules ends in .py", path=where)

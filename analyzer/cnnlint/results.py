@@ -11,6 +11,9 @@ from cnnlint.finding import Finding, NearMiss, Severity
 SCHEMA = 1
 """Version of the JSON that these records become."""
 
+UNFINISHED = "RT006"
+"""The rule that says that a model was not run to its end."""
+
 FailOn = Literal["info", "warning", "error", "never"]
 """The severity from which a finding fails the run."""
 
@@ -106,6 +109,11 @@ class ModelReport(Struct, frozen=True, kw_only=True):
         worst = self.worst()
         return worst is not None and self.fail_on != "never" and worst.rank >= Severity(self.fail_on).rank
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the model could be read, and was run to the end if it was run."""
+        return self.error is None and all(finding.code != UNFINISHED for finding in self.findings)
+
 
 class LintReport(Struct, frozen=True, kw_only=True):
     """A run over one or more models."""
@@ -116,8 +124,8 @@ class LintReport(Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> int:
-        """2 if a model could not be linted, else 1 if a finding fails the run, else 0."""
-        if any(model.error is not None for model in self.models):
+        """2 if a model could not be linted or not be run to its end, else 1 if a finding fails the run, else 0."""
+        if not all(model.is_finished for model in self.models):
             return 2
         return 1 if any(model.fails() for model in self.models) else 0
 

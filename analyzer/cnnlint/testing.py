@@ -186,17 +186,20 @@ def _walk(rule: Rule, proto: onnx.ModelProto, graph: Graph, probe: Probe) -> Wal
 def _check_rewrites(rule: Rule, walked: Walk, probe: Probe, where: str) -> None:
     from onnx.checker import check_model  # pyright: ignore[reportUnknownVariableType]
 
-    from cnnlint.proving import attempt, settle
+    from cnnlint.checking import attempt, settle
 
     attempts = attempt(probe, walked.places)
-    for tried, place in zip(attempts, settle(probe, attempts).places, strict=True):
-        finding = place.finding
+    verified, notes = settle(probe, attempts)
+    proofs = {(each.code, each.layers): each.proof for each in verified}
+    for tried in attempts:
+        finding = tried.finding
         if tried.rewritten is None:
             raise AssertionError(f"{where}: is not rewritten: {tried.obstacle or 'it has no rewrite'}")
         check_model(tried.rewritten, full_check=True)
-        if finding.proof is None:
-            raise AssertionError(f"{where}: the rewrite could not be run")
-        _require(finding.proof.equivalent, f"{where}: the rewrite differs by {finding.proof.max_rel_error:.2g}")
+        proof = proofs.get((finding.code, finding.layers))
+        if proof is None:
+            raise AssertionError(f"{where}: the rewrite could not be run: {'; '.join(notes)}")
+        _require(proof.equivalent, f"{where}: the rewrite differs by {proof.max_rel_error:.2g}")
         left = _again(rule, tried.rewritten)
         _require(len(left) < len(walked.findings), f"{where}: the rewrite still has {'; '.join(left)}")
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint.context import Context
-from cnnlint.errors import CnnlintError
+from cnnlint.errors import CnnlintError, UnfinishedRunError
 from cnnlint.faults import FAULTS, worded
 from cnnlint.finding import Finding, NearMiss, with_fingerprint
 from cnnlint.graph.access import forbid_values
@@ -60,14 +60,6 @@ class Walk(Struct, frozen=True, eq=False):
         """The findings alone."""
         return tuple(place.finding for place in self.places)
 
-    def joined(self, other: Walk) -> Walk:
-        """Return what these and the rules of another walk over the same graph said."""
-        return Walk(
-            (*self.places, *other.places),
-            {**self.near_misses, **other.near_misses},
-            self.finished | other.finished,
-        )
-
 
 def walk(
     graph: Graph | Context, rules: Iterable[Rule], *, probe: Probe | None = None, near_misses: bool = False
@@ -99,6 +91,8 @@ def walk(
                     elif near_misses:
                         silent.setdefault(rule.code, []).append(remark)
             finished.add(rule.code)
+        except (UnfinishedRunError, MemoryError):
+            raise  # it says nothing of the rule, and what comes after would fare no better
         except FAULTS as error:  # a plugin may raise anything, and the other rules still have to run
             said.append((rule, None, _crash(rule, error)))
     names = (name for _, _, remark in said for name in remark.finding.layers)

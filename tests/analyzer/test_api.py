@@ -19,6 +19,7 @@ from cnnlint.config.settings import Flags
 from cnnlint.errors import ConfigError, ModelError, RuleError
 from cnnlint.frontends.notation import to_onnx
 from cnnlint.linter import Linter
+from cnnlint.models import OnnxFile, RemoteModel
 
 ROOT = Path(__file__).parents[2]
 FLAT = networks.FLAT
@@ -115,9 +116,9 @@ def test_one_bad_file_among_good_ones_does_not_stop_the_others(folder):
 def test_a_fault_of_cnnlint_itself_is_an_error_of_that_model_alone(folder, monkeypatch):
     networks.write(folder / "a.onnx")
     networks.write(folder / "b.onnx")
-    real = cnnlint.linter.raise_model
+    real = OnnxFile.graph
     monkeypatch.setattr(
-        "cnnlint.linter.raise_model", lambda model, inputs: 1 / 0 if model == "a.onnx" else real(model, inputs)
+        OnnxFile, "graph", lambda self, inputs=None: 1 / 0 if self.path == "a.onnx" else real(self, inputs)
     )
     bad, good = cnnlint.lint(["a.onnx", "b.onnx"], static=True).models
     assert "ZeroDivisionError" in bad.error
@@ -407,7 +408,7 @@ def test_a_static_lint_of_an_onnx_file_imports_nothing_heavy(folder):
 def test_run_time_checks_that_cannot_be_made_are_noted(folder, monkeypatch):
     networks.write(folder / "net.onnx")
     graph = cnnlint.load("net.onnx")
-    monkeypatch.setattr("cnnlint.linter.raise_model", lambda model, inputs: graph)
+    monkeypatch.setattr(RemoteModel, "graph", lambda self, inputs=None: graph)
     (remote,) = cnnlint.lint("s3://bucket/net.onnx").models
     assert remote.error is None
     assert any("run time checks were left out" in note for note in remote.notes)

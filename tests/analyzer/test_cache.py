@@ -42,7 +42,7 @@ def is_known(monkeypatch: pytest.MonkeyPatch, model: Path, **options: object) ->
         raise OpenedError
 
     with monkeypatch.context() as patch:
-        patch.setattr("cnnlint.linter.raise_model", refuse)
+        patch.setattr("cnnlint.linter.open_model", refuse)
         return lint(model, **options).error is None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import networks
+from cnnlint.checking import look
 from cnnlint.context import Context
 from cnnlint.errors import ModelError
 from cnnlint.finding import Advice, Severity
@@ -18,7 +19,6 @@ from cnnlint.graph.layers import Activation, Conv, Dense
 from cnnlint.graph.patterns import Op
 from cnnlint.graph.tensor import Tensor, Weight
 from cnnlint.identity import is_generated
-from cnnlint.proving import attempt, settle
 from cnnlint.rule import LayerRule, ModelRule, PatternRule, RuntimeRule
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.program import Program
@@ -248,13 +248,14 @@ def test_a_rewrite_is_proved_refuted_or_said_not_to_fit():
     model = to_onnx(networks.SMALL)
     graph = networks.graph_of(networks.SMALL)
     probe = Probe(Program.from_proto(model), graph)
-    proven = settle(probe, attempt(probe, walk(graph, [Convs(), Unfitting(), Wrong()]).places))
-    plain, unfitting, wrong = (place.finding for place in proven.places)
+    rules = [Convs(), Unfitting(), Wrong()]
+    looked = look(probe, rules)
+    plain, unfitting, wrong = looked.join(walk(graph, rules), rules).findings
     assert plain.proof is None
     assert unfitting.proof is None
     assert not wrong.proof.equivalent
     assert wrong.proof.max_abs_error > 1e-3
-    (note,) = proven.notes
+    (note,) = looked.notes
     assert note.startswith(f"the rewrite of ZZ009 at {unfitting.layers[0]} is not proved: KeyError")
 
 

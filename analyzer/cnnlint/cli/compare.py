@@ -6,9 +6,10 @@ from typing import Literal
 
 import click
 
-from cnnlint.cli.flags import input_dims
-from cnnlint.cli.options import about, color_option, inputs_option, verbose_option
+from cnnlint.cli.flags import input_dims, run_limits
+from cnnlint.cli.options import about, color_option, inputs_option, limit_options, verbose_option
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
+from cnnlint.worker.process import Workers
 
 
 @click.command("compare")
@@ -22,6 +23,7 @@ from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
 @click.option("--all", "every", is_flag=True, help="Show layers behind the first one that differs too.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @inputs_option
+@limit_options
 @color_option
 @click.option("-q", "--quiet", is_flag=True, help="Show outputs only.")
 @verbose_option()
@@ -36,6 +38,8 @@ def command(
     every: bool,
     form: Literal["text", "json"],
     inputs: tuple[str, ...],
+    run_timeout: float | None,
+    run_memory: str | None,
     color: ColorChoice,
     quiet: bool,
     **_: object,
@@ -45,18 +49,23 @@ def command(
     Each is a Keras model (run by Keras), an ONNX model (run by onnxruntime, graph optimisations off) or a SavedModel
     (run by TensorFlow). Exit codes: 0 they are equal within the tolerance, 1 they differ, 2 they cannot be compared.
     """
-    from cnnlint.compare.compare import compare
-    from cnnlint.compare.opening import open_side
+    from cnnlint.compare.compare import Comparison
+    from cnnlint.compare.records import ComparisonReport
+    from cnnlint.models import open_model
     from cnnlint.runtime.probe import SEED
 
-    shapes = input_dims(inputs)
-    report = compare(
-        open_side(before, shapes),
-        open_side(after, shapes),
+    workers = Workers(run_limits(run_timeout, run_memory))
+    needy = any(open_model(path).needs_tensorflow for path in (before, after))
+    request = Comparison(
+        before=before,
+        after=after,
+        inputs=input_dims(inputs),
         tolerance=tolerance,
         seed=SEED if seed is None else seed,
         layers=not no_layers,
     )
+    kind = "tensorflow" if needy else "onnxruntime"
+    report = workers.call(kind, "cnnlint.compare.compare:compare_paths", request, ComparisonReport)
     view = view_of_stdout(color, quiet=quiet)
     if form == "json":
         from cnnlint.report.json import encode

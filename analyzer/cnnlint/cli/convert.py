@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
 import click
 from msgspec.structs import replace
 
-from cnnlint.cli.options import about, color_option, config_options, verbose_option
+from cnnlint.cli.flags import run_limits
+from cnnlint.cli.options import about, color_option, config_options, limit_options, verbose_option
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
 from cnnlint.errors import ConfigError
 from cnnlint.frontends import KERAS_SUFFIXES
+from cnnlint.worker.process import Workers
 
 
 @click.command("convert")
@@ -23,6 +26,7 @@ from cnnlint.frontends import KERAS_SUFFIXES
 @click.option("--force", is_flag=True, help="Write the result even if it does not compute what the model does.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @config_options
+@limit_options
 @color_option
 @click.option("-q", "--quiet", is_flag=True, help="Print what is wrong only.")
 @verbose_option()
@@ -36,6 +40,8 @@ def command(
     form: Literal["text", "json"],
     config: Path | None,
     isolated: bool,
+    run_timeout: float | None,
+    run_memory: str | None,
     color: ColorChoice,
     quiet: bool,
     **_: object,
@@ -46,17 +52,21 @@ def command(
     `fail-on`, 2 it could not be converted.
     """
     _refuse(model, output)
-    from cnnlint.compare.conversion import convert
-    from cnnlint.compare.writing import write_atomically
+    from cnnlint.compare.conversion import ConversionReport, ConvertRequest
+    from cnnlint.convert.writing import replacing
     from cnnlint.linter import Linter
 
     linter = Linter(config=config, isolated=isolated, models=(output,))  # what is wrong with the configuration, first
-    proto, report = convert(model, output, opset=opset)
-    if report.parity.equal or force:
-        write_atomically(proto, output)
-        report = replace(report, written=True, lint=linter.lint(output))
-    else:
-        complain(f"{output} is not written: it does not compute what {model} does (--force writes it all the same)")
+    workers = Workers(run_limits(run_timeout, run_memory))
+    with closing(linter), replacing(output) as place:
+        request = ConvertRequest(path=model, output=output, fresh=place.fresh, opset=opset)
+        report = workers.call("tensorflow", "cnnlint.compare.conversion:convert", request, ConversionReport)
+        workers.close()
+        if report.parity.equal or force:
+            place.publish()
+            report = replace(report, written=True, lint=linter.lint(output))
+        else:
+            complain(f"{output} is not written: it does not compute what {model} does (--force writes it all the same)")
     view = view_of_stdout(color, quiet=quiet)
     if form == "json":
         from cnnlint.report.json import encode

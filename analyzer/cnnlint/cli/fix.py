@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
 
 import click
 from msgspec.structs import replace
 
-from cnnlint.cli.flags import input_shapes
-from cnnlint.cli.options import about, color_option, config_options, inputs_option, verbose_option
+from cnnlint.cli.flags import input_shapes, run_limits
+from cnnlint.cli.options import about, color_option, config_options, inputs_option, limit_options, verbose_option
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
+from cnnlint.convert.writing import replacing
 from cnnlint.errors import ConfigError
+from cnnlint.worker.process import Workers
 
 
 @click.command("fix")
@@ -22,6 +25,7 @@ from cnnlint.errors import ConfigError
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @inputs_option
 @config_options
+@limit_options
 @color_option
 @verbose_option()
 @about("model")
@@ -35,6 +39,8 @@ def command(
     inputs: tuple[str, ...],
     config: Path | None,
     isolated: bool,
+    run_timeout: float | None,
+    run_memory: str | None,
     color: ColorChoice,
     **_: object,
 ) -> int:
@@ -43,18 +49,27 @@ def command(
     Exit codes: 0 written or nothing to rewrite, 1 --diff shows a rewrite or the proof fails, 2 it cannot be done.
     """
     _refuse(model, output, difference=difference)
-    from cnnlint.compare.writing import write_atomically
-    from cnnlint.fixing.fix import fix
+    from cnnlint.fixing.fix import FixRequest
+    from cnnlint.fixing.records import FixReport
 
-    codes = tuple(code.strip() for entry in select for code in entry.split(",") if code.strip())
-    rewritten, report = fix(model, select=codes, inputs=input_shapes(inputs), config=config, isolated=isolated)
-    report = replace(report, output=output or "")
-    if output and not difference and rewritten is not None:
-        if report.is_proved:
-            write_atomically(rewritten, output)
+    workers = Workers(run_limits(run_timeout, run_memory))
+    request = FixRequest(
+        path=model,
+        select=tuple(code.strip() for entry in select for code in entry.split(",") if code.strip()),
+        inputs=input_shapes(inputs),
+        config=None if config is None else str(config),
+        isolated=isolated,
+    )
+    with replacing(output) if output else nullcontext() as place:
+        request = replace(request, fresh=place.fresh if place else "")
+        report = workers.call("onnxruntime", "cnnlint.fixing.fix:fix", request, FixReport)
+        workers.close()
+        report = replace(report, output=output or "")
+        if place is not None and report.is_proved:
+            place.publish()
             report = replace(report, written=True)
-        else:
-            complain(f"{output} is not written: the rewritten model does not compute what {model} does")
+    if output and report.applied and not report.written:
+        complain(f"{output} is not written: the rewritten model does not compute what {model} does")
     view = view_of_stdout(color)
     if form == "json":
         from cnnlint.report.json import encode

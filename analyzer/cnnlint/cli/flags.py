@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from cnnlint.budget import Budget
 from cnnlint.config.settings import Flags, resolve
 from cnnlint.errors import ConfigError
+from cnnlint.worker.process import RunLimits
 
 
 def flags_of(said: Mapping[str, Any]) -> Flags:
@@ -25,6 +26,8 @@ def flags_of(said: Mapping[str, Any]) -> Flags:
         fail_on=said["fail_on"],
         pedantic=said["pedantic"],
         static=said["static"],
+        run_timeout=said["run_timeout"],
+        run_memory=said["run_memory"],
         cache_dir=said["cache_dir"],
         model_ignores=False if said["no_model_ignores"] else None,
         inputs=input_shapes(said["inputs"]),
@@ -55,6 +58,15 @@ def input_dims(written: Iterable[str]) -> dict[str, tuple[int, ...]]:
         ConfigError: An entry is not NAME=SHAPE, or an extent is no number.
     """
     return resolve(None, Flags(inputs=input_shapes(written))).inputs
+
+
+def run_limits(timeout: float | None, memory: str | None) -> RunLimits:
+    """Return what running a model may take.
+
+    Raises:
+        ConfigError: The memory is no size.
+    """
+    return resolve(None, Flags(run_timeout=timeout, run_memory=memory)).limits
 
 
 def _budget(said: Mapping[str, Any]) -> Budget:

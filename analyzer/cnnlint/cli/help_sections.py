@@ -13,6 +13,7 @@ class Sectioned(click.Command):
     SECTIONS: ClassVar[dict[str, tuple[str, ...]]] = {
         "Reports": ("form", "outputs", "color", "quiet", "verbose"),
         "Models": ("static", "inputs", "cache_dir", "skip_weights_only"),
+        "Limits": ("run_timeout", "run_memory"),
         "Rules": ("select", "extend_select", "ignore", "pedantic", "no_model_ignores"),
         "Exit code": ("fail_on", "exit_zero"),
         "Budgets (5M, 20 MB, 50 %; over budget is an error)": ("budget_",),

@@ -12,7 +12,7 @@ import click
 from cnnlint.cli.discovery import models
 from cnnlint.cli.flags import flags_of
 from cnnlint.cli.help_sections import Sectioned
-from cnnlint.cli.options import color_option, config_options, inputs_option, verbose_option
+from cnnlint.cli.options import color_option, config_options, inputs_option, limit_options, verbose_option
 from cnnlint.cli.outputs import Output, OutputType
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
 from cnnlint.errors import ConfigError, ModelError
@@ -79,6 +79,7 @@ def selection_options(command: Command) -> Command:
     help="Keep results there, and do not open a model again that has not changed.",
 )
 @inputs_option
+@limit_options
 @selection_options
 @budget_options
 @config_options

@@ -80,3 +80,19 @@ def inputs_option(command: Command) -> Command:
         metavar="NAME=1x3x224x224",
         help="The shape of an input whose dims are not fixed; may be repeated.",
     )(command)
+
+
+def limit_options(command: Command) -> Command:
+    """Add `--run-timeout` and `--run-memory`."""
+    timeout = click.option(
+        "--run-timeout",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        help="Time for one load or run of a model; 0 for any.  [default: 60 and more, by the size of the model]",
+    )
+    memory = click.option(
+        "--run-memory",
+        metavar="8GB",
+        help="Memory that running a model may take.  [default: 80 % of what is free]",
+    )
+    return timeout(memory(command))

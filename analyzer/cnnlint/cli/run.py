@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from time import perf_counter
 
@@ -38,7 +39,7 @@ def run(
     started = perf_counter()
     linter = Linter(flags, config=config, isolated=isolated, models=models, near_misses=near_misses)
     reports = list[ModelReport]()
-    with progress(models) as next_turn:
+    with closing(linter), progress(models) as next_turn:
         for model in models:
             next_turn(path_of(model))
             reports.append(linter.lint(model))

@@ -18,21 +18,68 @@ from cnnlint.compare.pairing import LayerPair, pair_layers
 from cnnlint.compare.records import ComparisonReport, Origin, ValueRow, Verdict
 from cnnlint.errors import RuntimeCheckError
 from cnnlint.graph.layers import Activation
+from cnnlint.models import open_model
 from cnnlint.rewrite.prove import TOLERANCES
 from cnnlint.runtime.inputs import BATCH
 from cnnlint.runtime.probe import COSTLY, SEED
+from cnnlint.worker import steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cnnlint.compare.side import Port, Side
+    from cnnlint.graph.graph import Graph
+    from cnnlint.runtime.runner import Port, Runner
 
 SCALES = (1.0, 1000.0)
 """Standard normal inputs, then ones so large that a clip at 6 is reached even behind a rescaling of pixels to ±1."""
 
 
+class Comparison(Struct, frozen=True, kw_only=True):
+    """Two models to compare, as a worker is asked to.
+
+    Attributes:
+        before: The path of the model that is taken for right.
+        after: That of the other.
+        inputs: Shapes by input name that replace what a model declares.
+        tolerance: As for `compare`.
+        seed: Of the inputs.
+        layers: Whether to look at all layers, and not at outputs alone.
+    """
+
+    before: str
+    after: str
+    inputs: dict[str, tuple[int, ...]] = {}
+    tolerance: float | None = None
+    seed: int = SEED
+    layers: bool = True
+
+
+def compare_paths(request: Comparison) -> ComparisonReport:
+    """Open two models and compare them: see `compare`.
+
+    Raises:
+        ModelError: One cannot be read.
+        ConfigError: One is remote.
+        MissingExtraError: One is a Keras model or a SavedModel, and TensorFlow is not installed.
+        ConversionError: One holds code that is not run.
+        RuntimeCheckError: One does not run, or inputs cannot be made up.
+    """
+    before, after = (open_model(path).runner(request.inputs) for path in (request.before, request.after))
+    size_up(before.graph, after.graph)
+    return compare(before, after, tolerance=request.tolerance, seed=request.seed, layers=request.layers)
+
+
+def size_up(*graphs: Graph) -> None:
+    """State how much work the runs of these networks are, for whoever waits."""
+    macs = [total_macs(graph) for graph in graphs]
+    steps.sized(
+        weight_bytes=sum(graph.source.file_bytes or 0 for graph in graphs),
+        macs=None if None in macs else BATCH * max(each or 0 for each in macs),
+    )
+
+
 def compare(
-    before: Side, after: Side, *, tolerance: float | None = None, seed: int = SEED, layers: bool = True
+    before: Runner, after: Runner, *, tolerance: float | None = None, seed: int = SEED, layers: bool = True
 ) -> ComparisonReport:
     """Run both models on the same inputs and compare outputs, values before a last activation, and layers.
 
@@ -50,7 +97,7 @@ def compare(
     return _Comparison(before, after, tolerance or usual_tolerance(before, after), seed).report(layers=layers)
 
 
-def usual_tolerance(before: Side, after: Side) -> float:
+def usual_tolerance(before: Runner, after: Runner) -> float:
     """Return what rounding may come to in the coarsest floating type that either model computes in."""
     types = {weight.dtype for side in (before, after) for weight in side.graph.weights}
     types |= {tensor.dtype for side in (before, after) for layer in side.graph.layers for tensor in layer.outputs}
@@ -72,7 +119,7 @@ class _Run(Struct, frozen=True, eq=False):
 
 
 class _Comparison:
-    def __init__(self, before: Side, after: Side, tolerance: float, seed: int) -> None:
+    def __init__(self, before: Runner, after: Runner, tolerance: float, seed: int) -> None:
         self.before, self.after = before, after
         self.tolerance = tolerance
         self.seed = seed

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from cnnlint import __version__, frontends
-from cnnlint.compare.compare import compare
-from cnnlint.compare.onnx_side import OnnxSide
+from cnnlint.compare.compare import compare, size_up
 from cnnlint.compare.records import ComparisonReport
 from cnnlint.errors import ConversionError, RuntimeCheckError
 from cnnlint.graph.layers import BatchNorm, Conv, ConvTranspose, Dense, Opaque
-from cnnlint.models import raise_model
+from cnnlint.models import open_model
 from cnnlint.results import SCHEMA, ModelReport
 from cnnlint.runtime.program import Program
+from cnnlint.runtime.runner import OnnxRunner
 
 if TYPE_CHECKING:
-    import onnx
-
-    from cnnlint.compare.side import Side
     from cnnlint.graph.graph import Graph
 
 
@@ -63,32 +59,46 @@ class ConversionReport(Struct, frozen=True, kw_only=True):
     lint: ModelReport | None = None
 
 
-def convert(path: str, output: str, *, opset: int | None = None) -> tuple[onnx.ModelProto, ConversionReport]:
-    """Convert the Keras model or SavedModel at `path` and compare the result with it.
+class ConvertRequest(Struct, frozen=True, kw_only=True):
+    """A conversion to do and to compare.
 
-    Args:
-        path: A `.keras` or `.h5` file, or the folder of a SavedModel.
-        output: Where the result is to go, for the report; nothing is written.
+    Attributes:
+        path: A `.keras` or `.h5` file, or a SavedModel.
+        output: Where the result is to go in the end, for the report.
+        fresh: The ONNX file to write.
         opset: Version of the default operator set; tf2onnx's own choice if None.
+    """
+
+    path: str
+    output: str
+    fresh: str
+    opset: int | None = None
+
+
+def convert(request: ConvertRequest) -> ConversionReport:
+    """Convert a Keras model or SavedModel and compare the result with it.
 
     Raises:
         MissingExtraError: TensorFlow or tf2onnx is not installed.
-        ModelError: `path` cannot be read.
+        ModelError: The model cannot be read.
         ConversionError: It is an ONNX model already, cannot be converted, or the result does not run.
         RuntimeCheckError: Keras or TensorFlow cannot run it.
     """
+    from cnnlint.convert.jobs import Conversion
+    from cnnlint.convert.jobs import convert as write_onnx
     from cnnlint.convert.toolchain import toolchain
 
     toolchain()  # says what is missing before anything is read
-    source = raise_model(path)
-    if source.source.format == "onnx":
+    path, output = request.path, request.output
+    source = open_model(path)
+    if source.convertible is None:
         raise ConversionError("this is an ONNX model already", path=path)
-    before, proto, facts = (
-        _saved_model(path, opset) if source.source.format == "savedmodel" else _keras(path, source, opset)
-    )
-    program = Program.from_proto(proto)
-    graph = frontends.load_onnx_bytes(program.content, output)
-    after = OnnxSide(output, program, graph)
+    before = source.runner()
+    done = write_onnx(Conversion(path=path, format=source.convertible, output=request.fresh, opset=request.opset))
+    graph = frontends.load(request.fresh)
+    program = Program.from_file(request.fresh)
+    after = OnnxRunner(output, program, graph)
+    size_up(before.graph, graph)
     try:
         parity = compare(before, after, layers=False)
     except RuntimeCheckError as error:
@@ -97,11 +107,12 @@ def convert(path: str, output: str, *, opset: int | None = None) -> tuple[onnx.M
         raise ConversionError(f"what tf2onnx made of it does not run: {error.cause}", path=path) from error
     if not parity.equal:
         parity = compare(before, after)
-    kinds = Counter(node.op_type for node in proto.graph.node)
+    nodes = program.record.graph.nodes
+    kinds = Counter(node.op_type for node in nodes)
     made = {part.output for layer in graph.layers for part in layer.origin}
-    idle = Counter(node.op_type for node in proto.graph.node if not made.intersection(node.output))
+    idle = Counter(node.op_type for node in nodes if not made.intersection(node.outputs))
     del idle["Transpose"]
-    report = ConversionReport(
+    return ConversionReport(
         source=path,
         output=output,
         opset=graph.source.opset,
@@ -111,37 +122,10 @@ def convert(path: str, output: str, *, opset: int | None = None) -> tuple[onnx.M
         leftover=dict(sorted(idle.items())),
         opaque=tuple(f"{layer.name} ({layer.reason})" for layer in graph.of_kind(Opaque)),
         parity=parity,
-        **facts,
+        way=done.way,
+        seconds=done.seconds,
+        norms_folded=done.norms_folded,
     )
-    return proto, report
-
-
-def _keras(path: str, graph: Graph, opset: int | None) -> tuple[Side, onnx.ModelProto, dict[str, Any]]:
-    from cnnlint.compare.keras_side import KerasSide
-    from cnnlint.convert import convert_keras
-    from cnnlint.convert.loading import load_keras
-    from cnnlint.convert.toolchain import toolchain
-
-    model: Any = load_keras(path, toolchain())
-    started = perf_counter()
-    try:
-        made = convert_keras(model, opset=opset)
-    except ConversionError as error:
-        raise ConversionError(error.cause, path=path, remedy=error.remedy) from error
-    facts = {"way": made.way, "seconds": perf_counter() - started, "norms_folded": made.norms_folded}
-    return KerasSide(path, model, graph), made.model, facts
-
-
-def _saved_model(path: str, opset: int | None) -> tuple[Side, onnx.ModelProto, dict[str, Any]]:
-    from cnnlint.compare.saved_model_side import SavedModelSide
-    from cnnlint.convert import savedmodel_to_onnx
-    from cnnlint.frontends.savedmodel import folder_of
-
-    started = perf_counter()
-    proto = savedmodel_to_onnx(folder_of(path), opset=opset)
-    facts = {"way": "signature", "seconds": perf_counter() - started, "norms_folded": None}
-    program = Program.from_proto(proto)
-    return SavedModelSide(path, program, frontends.load_onnx_bytes(program.content, path)), proto, facts
 
 
 def _foldable(graph: Graph) -> list[str]:

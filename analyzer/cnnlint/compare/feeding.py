@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cnnlint.compare.side import Port, Side
     from cnnlint.graph.tensor import Shape
+    from cnnlint.runtime.runner import Port, Runner
 
     Array = NDArray[Any]
 
@@ -41,7 +41,7 @@ class Feed(Struct, frozen=True):
         return f"{self.ports[0].name} {worded(self.shape)} {distribution(self.dtype)}"
 
 
-def agree(before: Side, after: Side, *, batch: int = BATCH) -> tuple[tuple[Feed, ...], tuple[str, ...]]:
+def agree(before: Runner, after: Runner, *, batch: int = BATCH) -> tuple[tuple[Feed, ...], tuple[str, ...]]:
     """Return what both models can be fed; or why they cannot be fed alike, a sentence each."""
     pairs = pair_ports(before.inputs, after.inputs)
     if pairs is None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cnnlint.compare.side import Port
     from cnnlint.graph.tensor import Shape
+    from cnnlint.runtime.runner import Port
 
     Array = NDArray[Any]
 

@@ -47,6 +47,20 @@ class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
             "are converted or downloaded for it. Left open, ONNX files and SavedModels are run, and others are not."
         ),
     ] = None
+    run_timeout: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(
+            description="Seconds that loading a model into onnxruntime or one run of it may take, 0 for any number. "
+            "Left open, a minute and more for larger models."
+        ),
+    ] = None
+    run_memory: Annotated[
+        str | int | None,
+        Meta(
+            description='Memory that running a model may take, such as "8GB". Left open, four fifths of what is free '
+            "when the run starts."
+        ),
+    ] = None
     cache: Annotated[
         bool,
         Meta(

@@ -15,14 +15,19 @@ from cnnlint.config.load import Document
 from cnnlint.config.schema import BudgetTable, Configuration
 from cnnlint.errors import ConfigError
 from cnnlint.finding import Severity
+from cnnlint.quantity import parse_amount
 from cnnlint.results import FailOn
 from cnnlint.selection import Request
 from cnnlint.suppress import Ignore, parse_reason
+from cnnlint.worker.process import RunLimits
 
 Dims = tuple[int, ...]
 
 CACHE = ".cnnlint_cache"
 """The folder that `cache = true` keeps results in, beside the configuration file."""
+
+LEAST_MEMORY = 200_000_000
+"""Bytes below which importing onnxruntime itself may fail."""
 
 SPELLING = {"inputs": "--input", "model-ignores": "--no-model-ignores"}
 """Flags that are not called as the key."""
@@ -42,6 +47,8 @@ class Flags(Struct, frozen=True, kw_only=True):
     fail_on: FailOn | None = None
     pedantic: bool | None = None
     static: bool | None = None
+    run_timeout: float | None = None
+    run_memory: str | int | None = None
     cache_dir: Path | None = None
     model_ignores: bool | None = None
     inputs: dict[str, str] = field(default_factory=dict[str, str])
@@ -74,6 +81,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     fail_on: FailOn
     pedantic: bool
     static: bool | None
+    limits: RunLimits
     cache: Path | None
     model_ignores: bool
     inputs: dict[str, Dims]
@@ -151,6 +159,7 @@ def resolve(document: Document | None, flags: Flags, *, folder: Path | None = No
         fail_on=file.fail_on if flags.fail_on is None else flags.fail_on,
         pedantic=file.pedantic if flags.pedantic is None else flags.pedantic,
         static=file.static if flags.static is None else flags.static,
+        limits=_limits(document, file, flags),
         cache=flags.cache_dir or (root / CACHE if file.cache else None),
         model_ignores=file.model_ignores if flags.model_ignores is None else flags.model_ignores,
         inputs={
@@ -163,6 +172,22 @@ def resolve(document: Document | None, flags: Flags, *, folder: Path | None = No
         rules=rules,
         listing=tuple(_listing(document, file, flags)),
     )
+
+
+def _limits(document: Document | None, file: Configuration, flags: Flags) -> RunLimits:
+    timeout = file.run_timeout if flags.run_timeout is None else flags.run_timeout
+    written = file.run_memory if flags.run_memory is None else flags.run_memory
+    if written is None:
+        return RunLimits(timeout=timeout)
+    try:
+        memory = int(parse_amount(written, "bytes"))
+        if memory < LEAST_MEMORY:
+            raise ConfigError(f"{written} is too little to start onnxruntime", remedy="write 500MB or more")
+    except ConfigError as error:
+        if flags.run_memory is None and document is not None:
+            raise document.error(error.cause, "run-memory", remedy=error.remedy) from error
+        raise ConfigError(f"--run-memory {written}: {error.cause}", remedy=error.remedy) from error
+    return RunLimits(timeout=timeout, memory=memory)
 
 
 def _for_all(budget: Budget) -> BudgetTable:

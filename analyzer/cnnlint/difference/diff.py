@@ -22,18 +22,18 @@ from cnnlint.errors import ModelError
 from cnnlint.finding import Finding
 from cnnlint.graph.layer import Layer
 from cnnlint.linter import Linter
-from cnnlint.models import path_of, raise_model
+from cnnlint.models import open_model, path_of
 from cnnlint.results import ModelReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cnnlint.models import Model
+    from cnnlint.models import Given
 
 
 def diff(
-    before: Model,
-    after: Model,
+    before: Given,
+    after: Given,
     *,
     limits: Iterable[GrowthLimit] = (),
     inputs: Mapping[str, str] | None = None,
@@ -57,7 +57,7 @@ def diff(
     linter = Linter(Flags(static=True, inputs=dict(inputs or {})), config=config, isolated=isolated)
     paths = path_of(before), path_of(after)
     contexts = tuple(
-        Context(raise_model(model, linter.plan(path).settings.inputs))
+        Context(open_model(model).graph(linter.plan(path).settings.inputs))
         for model, path in zip((before, after), paths, strict=True)
     )
     lints = _linted(linter, before), _linted(linter, after)
@@ -80,7 +80,7 @@ def diff(
     )
 
 
-def _linted(linter: Linter, model: Model) -> ModelReport:
+def _linted(linter: Linter, model: Given) -> ModelReport:
     report = linter.lint(model)
     if report.error is not None:
         raise linter.errors.get(report.path) or ModelError(report.error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,30 +12,28 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint import __version__
-from cnnlint.compare.compare import compare
-from cnnlint.compare.onnx_side import OnnxSide
-from cnnlint.compare.writing import save
+from cnnlint.checking import rewrite
+from cnnlint.compare.compare import compare, size_up
 from cnnlint.config.options import bind
 from cnnlint.config.settings import Flags
 from cnnlint.context import Context
+from cnnlint.convert.writing import save
 from cnnlint.difference.diff import diff
 from cnnlint.errors import CnnlintError, ConfigError
 from cnnlint.finding import Finding
 from cnnlint.fixing.records import AppliedFix, FixReport
 from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.graph.graph import Graph
-from cnnlint.graph.layer import Layer
-from cnnlint.graph.patterns import Match
 from cnnlint.ignoring import obey
 from cnnlint.linter import Linter, Plan
-from cnnlint.models import program_of, raise_model
-from cnnlint.rewrite.editor import Editor
+from cnnlint.models import open_model
 from cnnlint.rewrite.materialize import materialize
 from cnnlint.rewrite.prove import prove
-from cnnlint.rule import LayerRule, PatternRule, Rule
+from cnnlint.rule import Rule
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.program import Program
-from cnnlint.walker import Place, walk
+from cnnlint.runtime.runner import OnnxRunner
+from cnnlint.walker import walk
 
 if TYPE_CHECKING:
     import onnx
@@ -63,60 +60,67 @@ class Rewritten(Struct, frozen=True, eq=False):
     obstacles: tuple[str, ...]
 
 
-def fix(
-    path: str,
-    *,
-    select: Iterable[str] | None = None,
-    inputs: Mapping[str, str] | None = None,
-    config: Path | None = None,
-    isolated: bool = False,
-) -> tuple[onnx.ModelProto | None, FixReport]:
-    """Rewrite the ONNX model at `path` where rules can, and compare it with the original under onnxruntime.
+class FixRequest(Struct, frozen=True, kw_only=True):
+    """A model to rewrite.
 
-    Args:
+    Attributes:
         path: An ONNX model.
+        fresh: Where to write the rewritten model; "" to write none.
         select: Codes, names or families of rules, instead of those that the configuration runs.
         inputs: Shapes by input name, as "1x3x224x224", for dims that the model leaves open.
         config: The configuration file to take instead of the nearest one.
         isolated: Take no configuration file.
+    """
 
-    Returns:
-        The rewritten model with all its weights inside, None if nothing was rewritten; and the report.
+    path: str
+    fresh: str = ""
+    select: tuple[str, ...] = ()
+    inputs: dict[str, str] = {}
+    config: str | None = None
+    isolated: bool = False
+
+
+def fix(request: FixRequest) -> FixReport:
+    """Rewrite an ONNX model where rules can, compare it with the original under onnxruntime, and write it.
 
     Raises:
         ModelError: It cannot be read.
         ConfigError: It is no ONNX model, or none of the rules asked for can rewrite.
         RuntimeCheckError: One of the two models does not run.
     """
-    flags = Flags(select=tuple(select) if select else None, inputs=dict(inputs or {}))
-    linter = Linter(flags, config=config, isolated=isolated)
+    path = request.path
+    flags = Flags(select=request.select or None, inputs=request.inputs)
+    config = None if request.config is None else Path(request.config)
+    linter = Linter(flags, config=config, isolated=request.isolated)
     plan = linter.plan(path)
     rules = tuple(rule for rule in bind(plan.selection.rules, plan.settings, plan.known, path) if rule.is_fixable())
-    if select and not rules:
-        raise ConfigError(f"no rule among {', '.join(flags.select or ())} can rewrite a model", path=path)
-    graph = raise_model(path, plan.settings.inputs)
-    if graph.source.format != "onnx" or "://" in path:
+    if request.select and not rules:
+        raise ConfigError(f"no rule among {', '.join(request.select)} can rewrite a model", path=path)
+    given = open_model(path)
+    if not given.is_rewritable:
         raise ConfigError(
             "only local ONNX models can be rewritten", path=path, remedy="convert it with cnnlint convert"
         )
-    program = program_of(path, graph)
+    graph = given.graph(plan.settings.inputs)
+    program = Program.from_file(given.program)
+    size_up(graph)
     rewritten = _Job(rules, plan, linter.today).rewrite(program, graph)
     report = FixReport(cnnlint=__version__, path=path, applied=rewritten.applied, obstacles=rewritten.obstacles)
     if not rewritten.applied:
-        return None, report
+        return report
     probe = Probe(program, graph, inputs=plan.settings.inputs)
     proof = prove(probe, rewritten.model)
     model = materialize(rewritten.model, program)
     with TemporaryDirectory(prefix="cnnlint-") as folder:  # from a file, weights are mapped and not copied
-        stored = os.path.join(folder, "model.onnx")
+        stored = request.fresh or os.path.join(folder, "model.onnx")
         save(model, stored)
         fixed = load(stored, inputs=plan.settings.inputs)
         called = f"{path} (fixed)"
         parity = compare(
-            OnnxSide(path, program, graph), OnnxSide(called, Program.from_file(stored), fixed), layers=False
+            OnnxRunner(path, program, graph), OnnxRunner(called, Program.from_file(stored), fixed), layers=False
         )
-        difference = diff(path, stored, inputs=inputs, config=config, isolated=isolated)
-    return model, replace(report, proof=proof, parity=parity, diff=replace(difference, after=called))
+        difference = diff(path, stored, inputs=request.inputs, config=config, isolated=request.isolated)
+    return replace(report, proof=proof, parity=parity, diff=replace(difference, after=called))
 
 
 class _Job(Struct, frozen=True, eq=False):
@@ -161,19 +165,11 @@ class _Job(Struct, frozen=True, eq=False):
             if where in obstacles or finding not in wanted:
                 continue
             try:
-                return finding, _rewritten(place, Editor(program.proto()))
+                model = rewrite(place, program.proto())
             except CnnlintError as error:
                 at = f" at {finding.layers[0]}" if finding.layers else ""
                 obstacles[where] = f"{finding.code}{at} cannot be rewritten: {error.cause}"
+                continue
+            if model is not None:
+                return finding, model
         return None
-
-
-def _rewritten(place: Place, editor: Editor) -> onnx.ModelProto:
-    match place.rule, place.where:
-        case PatternRule() as rule, Match() as where:
-            rule.rewrite(where, editor)
-        case LayerRule() as rule, Layer() as where:
-            rule.rewrite(where, editor)
-        case _:
-            raise ConfigError(f"{place.rule.code} has no rewrite")
-    return editor.finish()

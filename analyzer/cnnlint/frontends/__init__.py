@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cnnlint.faults import boundary
 
@@ -11,19 +12,50 @@ if TYPE_CHECKING:
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.tensor import Shape
 
+Format = Literal["onnx", "keras", "savedmodel", "remote"]
+
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
+def format_of(path: str) -> Format:
+    """Return how the model at `path` is to be read, as its name and, for a folder, what lies in it tell."""
+    if is_remote(path):
+        return "remote"
+    # A folder with a config.json is an unpacked `.keras`.
+    if path.lower().endswith(KERAS_SUFFIXES) or os.path.isfile(os.path.join(path, "config.json")):
+        return "keras"
+    return "savedmodel" if path.endswith("saved_model.pb") or os.path.isdir(path) else "onnx"
+
+
+def is_remote(path: str) -> bool:
+    """Return whether `path` is a URL, and so no path of this machine."""
+    return "://" in path
+
+
+def shown(path: str) -> str:
+    """Return a path as it may be printed: a URL without password and signature."""
+    if not is_remote(path):
+        return path
+    from cnnlint.frontends.remote import address
+
+    return address.shown(path)
+
+
+def savedmodel_folder(path: str) -> str:
+    """Return the folder of a SavedModel, which may be named by its `saved_model.pb`."""
+    return os.path.dirname(path) or "." if path.endswith("saved_model.pb") else path
+
+
 def load(path: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
-    """Read a model file, a SavedModel folder, or a model file behind a URL.
+    """Read a model file, or a model file behind a URL; a SavedModel has to be converted first.
 
     Args:
-        path: An `.onnx`, `.keras` or `.h5` file or a URL of one, or a SavedModel folder.
+        path: An `.onnx`, `.keras` or `.h5` file or a URL of one.
         inputs: Shapes by input name that replace what the file declares, in the file's order of axes.
 
     Raises:
         ModelError: The file cannot be read as a model.
-        MissingExtraError: It is a SavedModel or a URL, and what reads it is not installed.
+        MissingExtraError: It is a URL, and what reads it is not installed.
         InternalError: cnnlint failed on it.
     """
     with boundary(path):
@@ -31,28 +63,22 @@ def load(path: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
 
 
 def _read(path: str, inputs: Mapping[str, Shape] | None) -> Graph:
-    if "://" in path:
-        from cnnlint.frontends import remote
+    match format_of(path):
+        case "remote":
+            from cnnlint.frontends import remote
 
-        return remote.load(path, inputs=inputs)
-    from pathlib import Path
+            return remote.load(path, inputs=inputs)
+        case "keras":
+            from cnnlint.frontends import keras
 
-    # A folder with a config.json is an unpacked `.keras`.
-    unpacked = Path(path, "config.json").is_file()
-    if (Path(path).is_dir() and not unpacked) or path.endswith("saved_model.pb"):
-        from cnnlint.frontends import savedmodel
+            return keras.load(path, inputs=inputs)
+        case _:
+            from cnnlint.collector import collector_paused
+            from cnnlint.frontends.onnx.raise_graph import raise_model
+            from cnnlint.frontends.onnx.skeleton import read
 
-        return savedmodel.load(path, inputs=inputs)
-    if unpacked or path.lower().endswith(KERAS_SUFFIXES):
-        from cnnlint.frontends import keras
-
-        return keras.load(path, inputs=inputs)
-    from cnnlint.collector import collector_paused
-    from cnnlint.frontends.onnx.raise_graph import raise_model
-    from cnnlint.frontends.onnx.skeleton import read
-
-    with collector_paused():
-        return raise_model(read(path), inputs)
+            with collector_paused():
+                return raise_model(read(path), inputs)
 
 
 def load_onnx_bytes(data: bytes, path: str = "", *, inputs: Mapping[str, Shape] | None = None) -> Graph:

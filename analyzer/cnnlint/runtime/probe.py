@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +9,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint.analysis.cost import peak_activation_bytes, total_macs
-from cnnlint.errors import RuntimeCheckError
+from cnnlint.errors import RuntimeCheckError, UnfinishedRunError
+from cnnlint.quantity import size
 from cnnlint.runtime.inputs import BATCH, EXTENTS, Extents, choose_extents, distribution, fed_inputs, sample, worded
 from cnnlint.runtime.samples import mixing_layers
 from cnnlint.runtime.session import Session, SessionError
 from cnnlint.runtime.tails import Tail, find_tails
+from cnnlint.worker import memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -135,7 +136,8 @@ class Probe:
 
         Raises:
             SessionError: onnxruntime does not load the model, or runs it with none of the shapes tried.
-            RuntimeCheckError: Inputs cannot be made up, or the run would not fit into memory.
+            RuntimeCheckError: Inputs cannot be made up.
+            UnfinishedRunError: The run takes more memory than it may.
         """
         if self._run is None:
             try:
@@ -148,7 +150,7 @@ class Probe:
 
     @property
     def untried(self) -> str:
-        """Why the model was not run though it loads: its inputs or the memory; "" if it was, or nobody asked yet."""
+        """Why the model was not run though it loads: no inputs can be made; "" if it was, or nobody asked."""
         if isinstance(self._run, RuntimeCheckError) and not isinstance(self._run, SessionError):
             return self._run.cause
         return ""
@@ -233,19 +235,15 @@ class Probe:
         return f"{', '.join(parts) or 'no inputs'}, seed {self.seed}"
 
     def _refuse_memory(self, extents: Extents) -> None:
-        """Refuse a run whose activations, or weights that the file claims and does not hold, exceed the memory."""
-        memory = _memory()
-        if memory is None:
+        """Refuse a run whose activations, or weights that the file claims and does not hold, exceed the memory.
+
+        Where the peak is not known, what the system holds this process to is all there is.
+        """
+        most = memory.most_bytes()
+        if most is None:
             return
         peak = (peak_activation_bytes(self.graph) or 0) * (extents.batch or 1)
         made = sum(weight.nbytes or 0 for weight in self.graph.weights if weight.storage is None)
         for needed, what in ((peak, "activations"), (made, "weights that are not in the file")):
-            if needed > memory:
-                raise RuntimeCheckError(f"a run needs {needed:,} bytes of {what}, and the machine has {memory:,}")
-
-
-def _memory() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not a POSIX system
-        return None
+            if needed > most:
+                raise UnfinishedRunError(f"a run needs {size(needed)} of {what}, more than it may have")

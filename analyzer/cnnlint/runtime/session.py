@@ -7,7 +7,8 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from cnnlint.errors import RuntimeCheckError
+from cnnlint.errors import RuntimeCheckError, UnfinishedRunError
+from cnnlint.worker import steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +59,7 @@ class Session:
 
     Raises:
         SessionError: onnxruntime refuses the model.
+        UnfinishedRunError: It takes more memory than it may.
     """
 
     def __init__(self, program: Program, outputs: Sequence[str] = ()) -> None:
@@ -74,6 +76,7 @@ class Session:
                 "session.model_external_initializers_file_folder_path", os.path.abspath(program.folder)
             )
         wanted = program.with_outputs(outputs) if outputs else program
+        steps.begin("loading it into onnxruntime")
         try:
             self._session = ort.InferenceSession(wanted.content, options, providers=["CPUExecutionProvider"])
         except Exception as error:
@@ -88,6 +91,7 @@ class Session:
             SessionError: onnxruntime cannot run the model on them.
         """
         options = _onnxruntime().RunOptions()
+        steps.begin("running it under onnxruntime")
         options.log_severity_level = FATAL
         try:
             values: list[Any] = self._session.run(list(self.outputs), dict(feeds), options)
@@ -111,14 +115,18 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def _refused(error: Exception) -> SessionError:
-    """Word what onnxruntime says in one line."""
+def _refused(error: Exception) -> SessionError | UnfinishedRunError:
+    """Word what onnxruntime says in one line; want of memory is no fault of the model."""
     name, text = type(error).__name__, str(error)
+    if isinstance(error, MemoryError) or any(phrase in text for phrase in OUT_OF_MEMORY):
+        return UnfinishedRunError("onnxruntime takes more memory than it may")
     lacking = name == "NotImplemented" or any(phrase in text for phrase in _LACKING)
     return SessionError(
         one_line(text) or name, Refusal.UNSUPPORTED if lacking else Refusal.BROKEN, _onnxruntime().__version__
     )
 
+
+OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate memory", "failed to allocate memory")
 
 _LACKING = (
     "is not a registered function/op",

@@ -18,6 +18,7 @@ from cnnlint.cli.commands import commands
 from cnnlint.fixing import fix as fixing
 from cnnlint.fixing.records import FixReport
 from cnnlint.report.schema import schema_of
+from cnnlint.walker import Place
 from networks import write
 
 VGG = MODELS / "vgg_style.onnx"
@@ -77,15 +78,16 @@ def test_external_weights_come_into_the_written_model(tmp_path: Path) -> None:
 
 
 def test_a_rewrite_that_changes_the_function_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = fixing._rewritten
+    sound = fixing.rewrite
 
-    def unsound(place: object, editor: object) -> onnx.ModelProto:
-        model = sound(place, editor)  # pyright: ignore[reportArgumentType]
+    def unsound(place: Place, program: onnx.ModelProto) -> onnx.ModelProto | None:
+        model = sound(place, program)
+        assert model is not None
         bias = next(weight for weight in model.graph.initializer if len(weight.dims) == 1 and weight.data_type == 1)
         bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(1), bias.name))
         return model
 
-    monkeypatch.setattr(fixing, "_rewritten", unsound)
+    monkeypatch.setattr(fixing, "rewrite", unsound)
     result = fix(write(tmp_path / "flat.onnx", FLAT), "-o", tmp_path / "out.onnx")
     assert result.exit_code == 1
     assert "is not written" in result.stderr

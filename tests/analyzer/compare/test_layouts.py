@@ -13,13 +13,12 @@ from onnx import helper, numpy_helper
 from cnnlint.compare.compare import compare
 from cnnlint.compare.error import error
 from cnnlint.compare.layout import channels_first, stored_axes
-from cnnlint.compare.onnx_side import OnnxSide
-from cnnlint.compare.opening import open_side
-from cnnlint.compare.side import Port
 from cnnlint.convert.toolchain import toolchain
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.frontends.notation import to_onnx
+from cnnlint.models import open_model
 from cnnlint.runtime.program import Program
+from cnnlint.runtime.runner import OnnxRunner, Port
 
 NOTATION = "INPUT 3x12x10 -> CONV 4 3x3 -> BN -> RELU -> POOL 2 -> CONV 6 3x3 -> RELU -> FLATTEN -> FC 5 -> SOFTMAX"
 
@@ -81,15 +80,15 @@ def proto() -> onnx.ModelProto:
     return model
 
 
-def side(model: onnx.ModelProto) -> OnnxSide:
+def side(model: onnx.ModelProto) -> OnnxRunner:
     content = model.SerializeToString()
-    return OnnxSide("channels_first.onnx", Program(content), load_onnx_bytes(content))
+    return OnnxRunner("channels_first.onnx", Program(content), load_onnx_bytes(content))
 
 
 def test_every_layer_of_the_twin_is_equal(proto: onnx.ModelProto, tmp_path: Path) -> None:
     path = tmp_path / "twin.keras"
     twin(proto).save(path)
-    report = compare(open_side(str(path)), side(proto))
+    report = compare(open_model(str(path)).runner(), side(proto))
     assert report.equal
     compared = [(row.before, row.kind) for row in report.layers if row.verdict == "equal"]
     assert [kind for _, kind in compared] == [
@@ -104,7 +103,7 @@ def test_a_twin_with_one_other_weight_differs_at_its_layer(proto: onnx.ModelProt
     kernel[0, 2, 1, 3] += 1
     net.get_layer("second").set_weights([kernel, bias])
     net.save(tmp_path / "twin.keras")
-    report = compare(open_side(str(tmp_path / "twin.keras")), side(proto))
+    report = compare(open_model(str(tmp_path / "twin.keras")).runner(), side(proto))
     assert [origin.before for origin in report.origins] == ["second"]
     assert [cause for cause in report.origins[0].causes if cause.startswith("kernel")] == [
         "kernel values differ by up to 1"

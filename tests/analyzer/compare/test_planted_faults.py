@@ -12,13 +12,13 @@ import pytest
 from onnx import helper, numpy_helper
 
 from cnnlint.compare.compare import compare
-from cnnlint.compare.onnx_side import OnnxSide
-from cnnlint.compare.opening import open_side
 from cnnlint.compare.records import ComparisonReport
 from cnnlint.convert import convert_keras
 from cnnlint.convert.toolchain import quiet, toolchain
 from cnnlint.frontends import load_onnx_bytes
+from cnnlint.models import open_model
 from cnnlint.runtime.program import Program
+from cnnlint.runtime.runner import OnnxRunner
 
 pytestmark = pytest.mark.tf
 
@@ -52,9 +52,9 @@ def converted(path: str, *, fold: bool, change: Callable[[Any], None] | None = N
     return convert_keras(model, fold=fold).model
 
 
-def side(proto: onnx.ModelProto) -> OnnxSide:
+def side(proto: onnx.ModelProto) -> OnnxRunner:
     content = proto.SerializeToString()
-    return OnnxSide("faulty.onnx", Program(content), load_onnx_bytes(content))
+    return OnnxRunner("faulty.onnx", Program(content), load_onnx_bytes(content))
 
 
 def node_of(proto: onnx.ModelProto, kind: str, layer: str = "") -> onnx.NodeProto:
@@ -74,7 +74,7 @@ def first_conv(path: str, taps: int = 3) -> str:
 
 @pytest.mark.parametrize("fold", [True, False])
 def test_a_sound_conversion_is_equal_in_every_layer(network: str, fold: bool) -> None:
-    report = compare(open_side(network), side(converted(network, fold=fold)))
+    report = compare(open_model(network).runner(), side(converted(network, fold=fold)))
     assert report.equal
     assert not report.origins
     assert {row.verdict for row in report.layers} <= {"equal", "view", "unmatched"}
@@ -104,7 +104,7 @@ def test_another_epsilon_is_located_at_its_norm(network: str, fold: bool) -> Non
     def change(live: Any) -> None:
         live.get_layer(norm.name).epsilon = 1e-5
 
-    report = compare(open_side(network), side(converted(network, fold=fold, change=change)))
+    report = compare(open_model(network).runner(), side(converted(network, fold=fold, change=change)))
     assert not report.equal
     assert [origin.before for origin in report.origins] == [before.name if fold else norm.name]
     assert fold == any(norm.name in row.note for row in report.layers)
@@ -132,7 +132,7 @@ def test_a_swapped_channel_order_is_located_at_the_first_layer(network: str) -> 
                 node.input[index] = "swapped"
     proto.graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0]), "order"))
     proto.graph.node.insert(0, helper.make_node("Gather", [image, "order"], ["swapped"], axis=3, name="swap"))
-    report = located(network, proto, open_side(network).graph.layers[0].name)
+    report = located(network, proto, open_model(network).runner().graph.layers[0].name)
     assert "only the second model has swap (Operator) ahead of it" in report.origins[0].causes
 
 
@@ -150,7 +150,7 @@ def test_a_bias_that_is_gone_is_named_as_such() -> None:
     proto = onnx.ModelProto.FromString((MODELS / "vgg_style.onnx").read_bytes())
     node = node_of(proto, "Conv", "block2_conv1")
     del node.input[2:]
-    report = compare(open_side(MODELS / "vgg_style.onnx"), side(proto))
+    report = compare(open_model(MODELS / "vgg_style.onnx").runner(), side(proto))
     assert [origin.before for origin in report.origins] == ["block2_conv1"]
     assert "use bias yes against no" in report.origins[0].causes
 
@@ -169,7 +169,7 @@ def test_relu_instead_of_relu6_is_located_and_named(tmp_path: Path) -> None:
 
 def located(network: str, proto: onnx.ModelProto, layer: str) -> ComparisonReport:
     """Compare and require that the one difference begins at `layer`."""
-    report = compare(open_side(network), side(proto))
+    report = compare(open_model(network).runner(), side(proto))
     assert not report.equal
     assert [origin.before for origin in report.origins] == [layer]
     return report

@@ -10,6 +10,7 @@ import onnxruntime as ort
 import pytest
 from onnx import parser
 
+from cnnlint.errors import UnfinishedRunError
 from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.program import Program
@@ -119,12 +120,11 @@ def test_whatever_can_mix_samples_is_never_spared(body: str) -> None:
 def test_weights_that_a_file_only_claims_are_not_made_beyond_the_machines_memory() -> None:
     huge = "g (float[1,65536] x) => (float[1,B] y) <int64[2] s = {65536, 16777216}> "
     probe = probe_of(huge + "{ w = ConstantOfShape(s) y = MatMul(x, w) }")
-    assert not probe.runs
-    assert "4,398,046,511,104 bytes of weights that are not in the file" in probe.untried
+    with pytest.raises(UnfinishedRunError, match=r"4\.40 TB of weights that are not in the file"):
+        probe.run()
 
 
 def test_a_run_larger_than_the_machines_memory_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnnlint.runtime.probe._memory", lambda: 1000)
-    probe = probe_of(RELU)
-    assert not probe.runs
-    assert probe.load_error is None
+    monkeypatch.setattr("cnnlint.worker.memory.most_bytes", lambda: 1000)
+    with pytest.raises(UnfinishedRunError, match="of activations, more than it may have"):
+        probe_of(RELU).run()

@@ -11,8 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import zoo
+from cnnlint.checking import look
 from cnnlint.frontends import load, load_onnx_bytes
-from cnnlint.proving import attempt, settle
 from cnnlint.rewrite.editor import Editor
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.program import Program
@@ -161,8 +161,8 @@ def test_the_rewritten_head_averages_over_the_crops_of_a_larger_image() -> None:
 def proven(path: Path) -> list:
     graph = load(str(path))
     probe = Probe(Program.from_file(path), graph)
-    attempts = attempt(probe, walk(graph, [DenseAsConvolution()]).places)
-    return [place.finding for place in settle(probe, attempts).places]
+    rules = [DenseAsConvolution()]
+    return list(look(probe, rules).join(walk(graph, rules), rules).findings)
 
 
 @pytest.mark.parametrize(

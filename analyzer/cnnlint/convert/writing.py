@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cnnlint.errors import ConversionError
 
@@ -16,11 +20,37 @@ LARGEST = 2**31 - 1
 """Bytes that a protobuf message may have; weights of a larger model go into a file beside it."""
 
 
-def write_atomically(model: onnx.ModelProto, path: str) -> None:
-    """Write `model` to `path`; more than 2 GB of weights go to `path`.data.
+class Replacement(Struct, frozen=True):
+    """A file that is being written, and the one that it is to replace.
+
+    Attributes:
+        fresh: Where to write; more than protobuf holds goes to the same name with `.data`.
+        path: What `publish` replaces.
+    """
+
+    fresh: str
+    path: str
+
+    def publish(self) -> None:
+        """Put the fresh file in the place of the old one.
+
+        Raises:
+            ConversionError: The folder does not allow it.
+        """
+        try:
+            if os.path.exists(f"{self.fresh}.data"):
+                os.replace(f"{self.fresh}.data", f"{self.path}.data")
+            os.replace(self.fresh, self.path)
+        except OSError as error:
+            raise ConversionError(f"cannot be written: {error.strerror}", path=self.path) from error
+
+
+@contextmanager
+def replacing(path: str) -> Generator[Replacement]:
+    """Yield a place beside `path` to write its new content to; what is not published is deleted at the end.
 
     Raises:
-        ConversionError: The file cannot be written.
+        ConversionError: The folder cannot be written to.
     """
     path = os.path.realpath(path)  # what a symbolic link points to is replaced, and not the link
     folder, name = os.path.split(path)
@@ -29,13 +59,7 @@ def write_atomically(model: onnx.ModelProto, path: str) -> None:
     except OSError as error:
         raise ConversionError(f"cannot be written: {error.strerror}", path=path) from error
     try:
-        fresh = os.path.join(scratch, name)
-        save(model, fresh)
-        if os.path.exists(f"{fresh}.data"):
-            os.replace(f"{fresh}.data", f"{path}.data")
-        os.replace(fresh, path)
-    except OSError as error:
-        raise ConversionError(f"cannot be written: {error.strerror}", path=path) from error
+        yield Replacement(os.path.join(scratch, name), path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cnnlint.compare.onnx_side import OnnxSide
-from cnnlint.compare.side import Values
 from cnnlint.convert.loading import first_line
 from cnnlint.convert.saved_model import SIGNATURE
 from cnnlint.convert.toolchain import quiet, toolchain
 from cnnlint.errors import RuntimeCheckError
-from cnnlint.frontends.savedmodel import folder_of
+from cnnlint.frontends import savedmodel_folder
+from cnnlint.runtime.runner import OnnxRunner, Values
+from cnnlint.worker import steps
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cnnlint.runtime.program import Program
 
 
-class SavedModelSide(OnnxSide):
+class SavedModelRunner(OnnxRunner):
     """A SavedModel and its conversion, whose inputs and outputs are called as the signature calls them."""
 
     def __init__(self, path: str, program: Program, graph: Graph) -> None:
@@ -29,7 +29,7 @@ class SavedModelSide(OnnxSide):
         tensorflow: Any = toolchain().tensorflow
         with quiet(), tensorflow.device("/cpu:0"):
             # The object that was loaded owns the variables, so it has to outlive the signature.
-            self._loaded: Any = tensorflow.saved_model.load(folder_of(path))
+            self._loaded: Any = tensorflow.saved_model.load(savedmodel_folder(path))
         signatures: Any = self._loaded.signatures
         self._signature: Any = signatures[SIGNATURE if SIGNATURE in signatures else next(iter(signatures))]
 
@@ -38,6 +38,7 @@ class SavedModelSide(OnnxSide):
         import numpy as np
 
         tensorflow: Any = toolchain().tensorflow
+        steps.begin("running it under TensorFlow", at_least=steps.CONVERSION)
         try:
             with quiet(), tensorflow.device("/cpu:0"):
                 given = {name: tensorflow.constant(value) for name, value in feeds.items()}

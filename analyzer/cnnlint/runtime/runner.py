@@ -1,10 +1,11 @@
-"""An ONNX model, run by onnxruntime without graph optimisations."""
+"""Running a model and looking at what its layers make on the way: by onnxruntime, or whatever else runs it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from cnnlint.compare.side import Port, Values
+from msgspec import Struct
+
 from cnnlint.errors import RuntimeCheckError
 from cnnlint.runtime.inputs import fed_inputs
 from cnnlint.runtime.origin import outcome
@@ -17,12 +18,79 @@ if TYPE_CHECKING:
 
     from cnnlint.frontends.onnx.records import ValueRecord
     from cnnlint.graph.graph import Graph
-    from cnnlint.graph.tensor import Tensor
+    from cnnlint.graph.tensor import Shape, Tensor
     from cnnlint.runtime.program import Program
 
+    Array = NDArray[Any]
 
-class OnnxSide:
-    """An ONNX model; one session for the outputs of the model and of the layers that are watched."""
+
+class Port(Struct, frozen=True):
+    """An input or output.
+
+    Attributes:
+        name: What the model calls it.
+        shape: In the model's own order of axes; None if unknown.
+        canonical: Channels first; None if unknown.
+        dtype: Element type.
+    """
+
+    name: str
+    shape: Shape | None
+    canonical: Shape | None
+    dtype: str
+
+
+class Values(Struct, frozen=True, eq=False):
+    """What a run gives.
+
+    Attributes:
+        outputs: In the order of the model's outputs.
+        layers: By layer of the graph. There are several where a layer is called several times, and it is not known
+            which call is which; none where the value cannot be had.
+    """
+
+    outputs: list[Array]
+    layers: dict[str, list[Array]]
+
+
+class Runner(Protocol):
+    """A model that can be run."""
+
+    @property
+    def path(self) -> str:
+        """As the user wrote it."""
+        ...
+
+    @property
+    def graph(self) -> Graph:
+        """The network."""
+        ...
+
+    @property
+    def inputs(self) -> Sequence[Port]:
+        """What it is fed."""
+        ...
+
+    @property
+    def outputs(self) -> Sequence[Port]:
+        """What it gives."""
+        ...
+
+    def run(self, feeds: Mapping[str, Array], watched: Collection[str]) -> Values:
+        """Run the model once, and look at the layers `watched`.
+
+        Args:
+            feeds: By input name, in the model's own order of axes.
+            watched: Names of layers of the graph.
+
+        Raises:
+            RuntimeCheckError: It cannot be run on these.
+        """
+        ...
+
+
+class OnnxRunner:
+    """An ONNX model under onnxruntime; one session for the outputs of the model and of the layers that are watched."""
 
     def __init__(self, path: str, program: Program, graph: Graph) -> None:
         self.path = path
@@ -33,7 +101,7 @@ class OnnxSide:
         self.inputs = ports(fed_inputs(record), graph.inputs)
         self.outputs = ports(record.outputs, graph.outputs)
 
-    def run(self, feeds: Mapping[str, NDArray[Any]], watched: Collection[str]) -> Values:
+    def run(self, feeds: Mapping[str, Array], watched: Collection[str]) -> Values:
         """Run the session; a layer's value is the tensor that its last node makes.
 
         Raises:
@@ -66,5 +134,5 @@ def ports(values: Sequence[ValueRecord], tensors: Sequence[Tensor]) -> tuple[Por
     )
 
 
-def _canonical(tensor: Tensor | None) -> Any:
+def _canonical(tensor: Tensor | None) -> Shape | None:
     return None if tensor is None else tensor.shape

@@ -6,11 +6,12 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from cnnlint.compare.side import Port, Values
 from cnnlint.convert.loading import first_line
 from cnnlint.convert.toolchain import quiet, toolchain
 from cnnlint.errors import ConversionError, RuntimeCheckError
 from cnnlint.graph.layers import Activation
+from cnnlint.runtime.runner import Port, Values
+from cnnlint.worker import steps
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
-class KerasSide:
+class KerasRunner:
     """A live Keras model and the graph of the file that it comes from.
 
     Args:
@@ -67,6 +68,7 @@ class KerasSide:
         import numpy as np
 
         tree = self._keras.tree
+        steps.begin("running it under Keras", at_least=steps.CONVERSION)
         wanted = dict(_places(self.graph, watched))
         seen: dict[tuple[str, bool], list[Array]] = {place: [] for place in wanted.values()}
         structure = self._model.input if hasattr(self._model, "input") else self._model.inputs

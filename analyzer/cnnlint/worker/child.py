@@ -1,0 +1,84 @@
+"""The worker's own side: import what its kind needs, then do one job after the other until nobody listens."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from importlib import import_module
+from queue import SimpleQueue
+from typing import Any, get_type_hints
+
+import msgspec
+
+from cnnlint.errors import CnnlintError, UnfinishedRunError
+from cnnlint.faults import FAULTS
+from cnnlint.worker import memory, protocol, steps
+from cnnlint.worker.protocol import Answer, Done, Job, Kind
+
+kind_of_this_process: Kind | None = None
+"""What this process is, if it is a worker: it does the jobs of its kind itself instead of starting another."""
+
+
+def main(kind: Kind, limit: int | None) -> None:
+    """Do jobs until standard input ends.
+
+    Args:
+        kind: What to import before the first job comes.
+        limit: Bytes of memory for data; None for as much as there is.
+    """
+    global kind_of_this_process  # noqa: PLW0603 - a process is one thing for all of its life
+    kind_of_this_process = kind
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that waits is told, too, and it ends this one
+    # What libraries and rules print must not come between the messages.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    if limit is not None:
+        memory.limit_this_process(limit)
+    jobs = SimpleQueue[Any]()
+    threading.Thread(target=_receive, args=(jobs,), daemon=True).start()
+
+    def answer(message: Answer) -> None:
+        protocol.write(answers, message)
+
+    steps.listen(answer)
+    _prepare(kind)
+    while True:
+        answer(_do(msgspec.convert(jobs.get(), Job)))
+
+
+def _receive(jobs: SimpleQueue[Any]) -> None:
+    """Queue what comes; when nothing can come any more, nobody waits for what is being done."""
+    while (message := protocol.read(sys.stdin.buffer)) is not None:
+        jobs.put(message)
+    os._exit(0)
+
+
+def _prepare(kind: Kind) -> None:
+    """Import what takes long; what is missing is told by the job that needs it."""
+    with suppress(ImportError, CnnlintError):
+        if kind == "onnxruntime":
+            import_module("onnxruntime")
+        else:
+            steps.begin("importing TensorFlow", at_least=steps.CONVERSION)
+            import_module("cnnlint.convert.toolchain").toolchain()
+
+
+def _do(job: Job) -> Answer:
+    try:
+        return Done(msgspec.to_builtins(_handle(job)))
+    except MemoryError:
+        return protocol.failure(UnfinishedRunError("it needs more memory than there is"))
+    except FAULTS as error:
+        return protocol.failure(error)
+
+
+def _handle(job: Job) -> object:
+    module, _, name = job.handler.partition(":")
+    handler = getattr(import_module(module), name)
+    hints = get_type_hints(handler)
+    hints.pop("return", None)
+    (kind,) = hints.values()
+    return handler(msgspec.convert(job.request, kind))

@@ -1,0 +1,119 @@
+"""How much memory a worker may use, and holding it to that."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+SHARE = 0.8
+"""Of what is free when the run starts: the rest is for everybody else on the machine."""
+
+CGROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+"""The limit of the container and what it uses, in the two versions of Linux's control groups."""
+
+
+def usual_limit() -> int | None:
+    """Return the bytes that a worker may use unless the user says otherwise; None where that cannot be told."""
+    free = free_bytes()
+    return None if free is None else int(free * SHARE)
+
+
+def free_bytes() -> int | None:
+    """Return the bytes of memory that are free on this machine, or in the container that this process runs in."""
+    found = [amount for amount in (_machine(), *(_container(*files) for files in CGROUPS)) if amount is not None]
+    return min(found, default=None)
+
+
+def limit_this_process(nbytes: int) -> bool:
+    """Have the system refuse this process more than `nbytes` of memory for data; False where it cannot."""
+    if not sys.platform.startswith("linux"):
+        return False  # macOS takes the call and heeds it not; Windows has none
+    import resource
+
+    with suppress(OSError, ValueError):
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        nbytes = nbytes if most == resource.RLIM_INFINITY else min(nbytes, most)
+        resource.setrlimit(resource.RLIMIT_DATA, (nbytes, most))
+        return True
+    return False
+
+
+def most_bytes() -> int | None:
+    """Return the bytes of data that this process may have at all; None where that cannot be told."""
+    found = list[int]()
+    with suppress(AttributeError, ValueError, OSError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    if sys.platform.startswith("linux"):
+        import resource
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
+        found += [soft] if soft != resource.RLIM_INFINITY else []
+    return min(found, default=None)
+
+
+def resident_bytes(pid: int) -> int | None:
+    """Return the bytes of memory that a process occupies; None where that cannot be told."""
+    with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    if sys.platform == "win32":
+        return _resident_on_windows(pid)
+    import subprocess
+
+    with suppress(OSError, ValueError, subprocess.SubprocessError):
+        said = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, check=True, timeout=5)  # noqa: S603, S607 - a tool that every POSIX system has, and a number
+        return int(said.stdout) << 10
+    return None
+
+
+def _machine() -> int | None:
+    with suppress(OSError, ValueError), open("/proc/meminfo", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) << 10
+    # Elsewhere what is free is not told in one number; all there is stands for it.
+    with suppress(AttributeError, ValueError, OSError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return None
+
+
+def _container(limit: str, usage: str) -> int | None:
+    with suppress(OSError, ValueError):  # there is no such file, or it says "max"
+        with open(limit, encoding="ascii") as file:
+            most = int(file.read())
+        with open(usage, encoding="ascii") as file:
+            return max(most - int(file.read()), 0)
+    return None
+
+
+def _resident_on_windows(pid: int) -> int | None:
+    import ctypes
+    from ctypes import wintypes
+
+    class Counters(ctypes.Structure):
+        """PROCESS_MEMORY_COUNTERS of psapi.h."""
+
+        _fields_ = (
+            ("cb", wintypes.DWORD),
+            ("PageFaultCount", wintypes.DWORD),
+            *((name, ctypes.c_size_t) for name in (
+                "PeakWorkingSetSize", "WorkingSetSize", "QuotaPeakPagedPoolUsage", "QuotaPagedPoolUsage",
+                "QuotaPeakNonPagedPoolUsage", "QuotaNonPagedPoolUsage", "PagefileUsage", "PeakPagefileUsage",
+            )),
+        )  # fmt: skip
+
+    windll = getattr(ctypes, "windll", None)
+    if windll is None:
+        return None
+    query_information = 0x1000
+    handle = windll.kernel32.OpenProcess(query_information, False, pid)
+    counters = Counters()
+    counters.cb = ctypes.sizeof(counters)
+    try:
+        known = windll.psapi.GetProcessMemoryInfo(handle, ctypes.byref(counters), counters.cb)
+        return int(counters.WorkingSetSize) if known else None
+    finally:
+        windll.kernel32.CloseHandle(handle)

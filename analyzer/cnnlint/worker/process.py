@@ -1,0 +1,268 @@
+"""Starting a worker, giving it jobs, waiting for them within limits, and ending it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from cnnlint.errors import CnnlintError, UnfinishedRunError
+from cnnlint.quantity import size
+from cnnlint.worker import memory, protocol
+from cnnlint.worker.protocol import Done, Failed, Job, Kind, Step
+from cnnlint.worker.steps import SHORTEST
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+Result = TypeVar("Result")
+
+POLL = 0.1
+"""Seconds between two looks at the memory of a worker, where the system does not hold it to its limit."""
+
+NAMES = {"onnxruntime": "onnxruntime", "tensorflow": "TensorFlow"}
+
+OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "MemoryError", "Failed to allocate memory", "Cannot allocate memory")
+"""What libraries say on standard error before they end the process for want of memory."""
+
+
+class RunLimits(Struct, frozen=True, kw_only=True):
+    """What running one model may take.
+
+    Attributes:
+        timeout: Seconds for one step, such as a load or a run; 0 for any number, None for at least a minute and more
+            for larger models.
+        memory: Bytes of data; None for most of what is free when the run starts.
+    """
+
+    timeout: float | None = None
+    memory: int | None = None
+
+
+class Worker:
+    """One process, started at once and kept for many jobs.
+
+    Args:
+        kind: What it imports while nobody has given it a job yet.
+        limits: What it may take.
+    """
+
+    def __init__(self, kind: Kind, limits: RunLimits) -> None:
+        self.kind = kind
+        self.limits = limits
+        self._memory = limits.memory if limits.memory is not None else memory.usual_limit()
+        # What the process writes to its standard error says why it ended, if it does; a pipe could fill up.
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
+            [sys.executable, "-P", "-c", _bootstrap(kind, self._memory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+        )
+        self._answers = SimpleQueue[Any]()
+        threading.Thread(target=_receive, args=(self._process.stdout, self._answers), daemon=True).start()
+        self._polled = not sys.platform.startswith("linux")
+        self.end = weakref.finalize(self, _end, self._process, self._said)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be given jobs."""
+        return self.end.alive and self._process.poll() is None
+
+    def submit(self, job: Job) -> None:
+        """Give it a job; whether it is there to do it shows when the result is asked for."""
+        assert self._process.stdin is not None  # noqa: S101 - it was asked for
+        with suppress(OSError):
+            protocol.write(self._process.stdin, job)  # pyright: ignore[reportArgumentType] - a pipe of bytes
+
+    def result(self, kind: type[Result]) -> Result:
+        """Return what the next job comes to.
+
+        Raises:
+            UnfinishedRunError: A limit was met or the process ended; this worker is of no more use.
+            CnnlintError: What the job raised.
+        """
+        step = Step(f"starting {NAMES[self.kind]}", SHORTEST)
+        while True:
+            answer = self._next(step)
+            match answer:
+                case Step():
+                    step = answer
+                case Done():
+                    return msgspec.convert(answer.result, kind)
+                case Failed():
+                    raise self._worded(protocol.as_error(answer))
+
+    def _next(self, step: Step) -> Step | Done | Failed:
+        """Wait for one answer."""
+        seconds = self.limits.timeout if self.limits.timeout is not None else step.seconds
+        until = monotonic() + seconds if seconds else None
+        while True:
+            waits = [POLL] if self._polled else []
+            waits += [until - monotonic()] if until is not None else []
+            try:
+                answer = self._answers.get(timeout=max(min(waits), 0) if waits else None)
+            except Empty:
+                if until is not None and monotonic() >= until:
+                    self.end()
+                    raise UnfinishedRunError(
+                        f"{step.doing} took longer than {seconds:g} s", remedy="--run-timeout SECONDS allows more"
+                    ) from None
+                self._refuse_memory(step)
+                continue
+            if answer is None:
+                raise self._ended(step)
+            return msgspec.convert(answer, Step | Done | Failed)
+
+    def _refuse_memory(self, step: Step) -> None:
+        used = memory.resident_bytes(self._process.pid) if self._polled and self._memory is not None else None
+        if used is not None and self._memory is not None and used > self._memory:
+            self.end()
+            raise self._too_large(step.doing)
+
+    def _ended(self, step: Step) -> UnfinishedRunError:
+        """Return why the process is gone."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        self._said.seek(0, os.SEEK_END)
+        self._said.seek(max(self._said.tell() - (1 << 14), 0))
+        last = self._said.read().decode(errors="replace")
+        code = self._process.returncode
+        self.end()
+        if any(phrase in last for phrase in OUT_OF_MEMORY):
+            return self._too_large(step.doing)
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+            if name == "SIGKILL":
+                return UnfinishedRunError(
+                    f"the process was killed while {step.doing}, most likely by the system for want of memory",
+                    remedy="--run-memory BYTES sets a limit below that",
+                )
+            return UnfinishedRunError(f"the process crashed ({name}) while {step.doing}")
+        return UnfinishedRunError(f"the process ended with exit code {code} while {step.doing}")
+
+    def _too_large(self, doing: str) -> UnfinishedRunError:
+        amount = "it could get" if self._memory is None else f"{size(self._memory)}"
+        return UnfinishedRunError(f"{doing} took more memory than {amount}", remedy="--run-memory BYTES allows more")
+
+    def _worded(self, error: CnnlintError) -> CnnlintError:
+        """Return an error that names the limit of memory, which only this side knows."""
+        if isinstance(error, UnfinishedRunError) and error.remedy is None and self._memory is not None:
+            return UnfinishedRunError(
+                f"{error.cause} ({size(self._memory)})", path=error.path, remedy="--run-memory BYTES allows more"
+            )
+        return error
+
+
+class Workers:
+    """The workers of a run, one for each kind, started when first needed and replaced after a fault."""
+
+    def __init__(self, limits: RunLimits | None = None) -> None:
+        self.limits = limits or RunLimits()
+        self._running = dict[Kind, Worker]()
+
+    def start(self, kind: Kind) -> Worker:
+        """Return the worker of `kind`, started now if there is none."""
+        worker = self._running.get(kind)
+        if worker is None or not worker.is_alive:
+            worker = self._running[kind] = Worker(kind, self.limits)
+        return worker
+
+    def submit(self, kind: Kind, handler: str, request: Struct) -> Pending:
+        """Have a job begun; its result is waited for by the answer's `result`.
+
+        Args:
+            kind: Of the worker.
+            handler: The function that does it, "module:name": it takes a record like `request` and returns one.
+            request: What it is given.
+        """
+        from cnnlint.worker import child
+
+        if child.kind_of_this_process in (kind, "tensorflow"):
+            return _Here(handler, request)
+        worker = self.start(kind)
+        worker.submit(Job(handler, msgspec.to_builtins(request, enc_hook=_plain)))
+        return worker
+
+    def call(self, kind: Kind, handler: str, request: Struct, result: type[Result]) -> Result:
+        """Have a job done, and return what it comes to.
+
+        Raises:
+            UnfinishedRunError: A limit was met, or the worker's process ended.
+            CnnlintError: What the job raised.
+        """
+        return self.submit(kind, handler, request).result(result)
+
+    def close(self) -> None:
+        """End all workers."""
+        for worker in self._running.values():
+            worker.end()
+        self._running.clear()
+
+
+class _Here:
+    """A job that a worker has for its own kind, done where it stands."""
+
+    def __init__(self, handler: str, request: Struct) -> None:
+        self._handler, self._request = handler, request
+
+    def result(self, kind: type[Result]) -> Result:
+        from importlib import import_module
+
+        module, _, name = self._handler.partition(":")
+        made = getattr(import_module(module), name)(self._request)
+        assert isinstance(made, kind)  # noqa: S101 - what the handler's signature says
+        return made
+
+
+Pending = Worker | _Here
+"""A job under way; `result` waits for it."""
+
+
+def _bootstrap(kind: Kind, limit: int | None) -> str:
+    """Return the program of a worker: this process's import path, but for the working directory, and the loop.
+
+    Whatever lies beside a model must not be imported in the place of onnxruntime.
+    """
+    import cnnlint
+
+    ours = str(Path(cnnlint.__file__).parents[1])
+    here = os.path.realpath(os.getcwd())
+    path = [entry for entry in sys.path if entry and os.path.realpath(entry) != here]
+    path += [] if ours in path else [ours]
+    return f"import sys; sys.path[:] = {path!r}; from cnnlint.worker.child import main; main({kind!r}, {limit!r})"
+
+
+def _receive(stream: BinaryIO, answers: SimpleQueue[Any]) -> None:
+    """Queue what comes, and None when nothing can come any more."""
+    with suppress(OSError, ValueError):
+        while (message := protocol.read(stream)) is not None:
+            answers.put(message)
+    answers.put(None)
+
+
+def _end(process: subprocess.Popen[bytes], said: Any) -> None:
+    with suppress(OSError):
+        process.kill()
+    with suppress(OSError, subprocess.TimeoutExpired):
+        process.wait(10)
+    for stream in (process.stdin, process.stdout, said):
+        with suppress(OSError, ValueError):
+            if stream is not None:
+                stream.close()
+
+
+def _plain(value: object) -> object:
+    return str(value)
