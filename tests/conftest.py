@@ -9,7 +9,6 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
-
 from cnnlint.worker import child
 
 
