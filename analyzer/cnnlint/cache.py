@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from cnnlint import __version__
+from cnnlint import __version__, limits
 from cnnlint.errors import ConfigError
 from cnnlint.results import ModelReport
 
@@ -151,12 +151,25 @@ def _meant(settings: Settings, path: str) -> tuple[Any, ...]:
 
 
 def _code(known: RuleSet) -> list[object]:
-    """Return what tells whether a rule, or a package that results depend on, has changed."""
+    """Return what tells whether a rule, a limit, or a package that results depend on, has changed."""
     modules = {rule.__module__ for rule in known}
     files = {getattr(sys.modules.get(module), "__file__", None) for module in modules}
-    specs = (find_spec(tool) for tool in TOOLS)
+    specs = [find_spec(tool) for tool in TOOLS]
     files |= {spec.origin for spec in specs if spec is not None}
-    return [sorted(known.origins.items()), sorted(filter(None, map(state, filter(None, files))))]
+    bounds = [(name, value) for name, value in vars(limits).items() if name.isupper()]
+    return [
+        bounds,
+        [_version(spec.origin) for spec in specs if spec is not None and spec.origin],
+        sorted(known.origins.items()),
+        sorted(filter(None, map(state, filter(None, files)))),
+    ]
+
+
+def _version(origin: str) -> str:
+    """Return what the installed package, whose `__init__.py` is `origin`, is called with its version; "" if unknown."""
+    package, beside = os.path.split(os.path.dirname(origin))[::-1]
+    found = (entry for entry in os.listdir(beside) if entry.endswith(".dist-info"))
+    return next((entry for entry in found if entry.partition("-")[0].lower() == package.lower()), "")
 
 
 def _external_files(graph: Graph) -> set[str]:
