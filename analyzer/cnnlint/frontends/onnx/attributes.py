@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from cnnlint.frontends.onnx.records import GraphRecord, TensorRecord, ValueRecord
 from cnnlint.frontends.onnx.tensors import sparse_tensor, tensor
 from cnnlint.frontends.onnx.values import value_type
-from cnnlint.frontends.onnx.wire import WireError, closed, content, fields, signed, text, varint, varints
+from cnnlint.frontends.onnx.wire import WireError, closed, content, fields, int32, once, signed, text, varint, varints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +30,8 @@ _DEFAULTS: dict[int, AttributeValue] = {
     13: ValueRecord("", None, ""),
 }
 _LISTS = frozenset({6, 7, 8, 9, 10, 12, 14})
+_MESSAGES = frozenset({4, 5, 11, 13})
+"""Kinds of one value that is a message: protobuf would merge two of them."""
 _KINDS = _LISTS | _DEFAULTS.keys()
 
 
@@ -51,6 +53,7 @@ def attribute(context: Context, start: int, end: int, depth: int) -> tuple[str, 
     for tag, begin, stop in fields(source, start, end):
         if tag in _HEAVY:
             kind, read = _HEAVY[tag]
+            once(kind in _MESSAGES and kind in found, "the value of an attribute")
             found.setdefault(kind, []).append(read(context, begin, stop, depth))
         elif tag != 0x6A:  # doc_string
             light.append(source.read(field, stop - field))
@@ -75,14 +78,16 @@ def decode_attribute(
         if tag == 0x0A:
             name = text(data[start:pos])
         elif tag == 0xA0:
-            declared = varint(data, start)[0]
+            declared = int32(varint(data, start)[0])
         elif tag == 0xAA:
             reference = text(data[start:pos])
         elif tag in _PLAIN:
             kind, decode = _PLAIN[tag]
+            once(kind in _MESSAGES and kind in found, "the value of an attribute")
             found.setdefault(kind, []).extend(decode(data[start:pos]))
         elif tag in _HEAVY:
             kind, read = _HEAVY[tag]
+            once(kind in _MESSAGES and kind in found, "the value of an attribute")
             found.setdefault(kind, []).append(read(context, base + start, base + pos, depth))
     closed(pos, end)
     # Files of IR version 1 do not declare the type: it is that of the field in use.

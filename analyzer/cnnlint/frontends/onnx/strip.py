@@ -22,6 +22,8 @@ STAYS = 4096
 """Tensors up to this many bytes stay in the model: shape inference wants the values of shapes and axes."""
 
 _GRAPH, _INITIALIZER = 0x3A, 0x2A
+_KEPT = frozenset({0x08, 0x42, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x72, 0xCA})
+"""Tags of what else the run time gets of a ModelProto: versions, producer, domain, metadata, functions; all is read."""
 _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION, _EXTERNAL = 0x4A, 0x6A, 0x70, 1
 _TYPED = frozenset({0x22, 0x2A, 0x32, 0x3A, 0x52, 0x5A})
 _HEADER = frozenset({0x08, 0x0A, 0x10, 0x42})
@@ -76,7 +78,7 @@ def _shrunk(source: ByteSource, shrink: Callable[[ByteSource, int, int], bytes])
     for tag, begin, stop in fields(source, 0, source.size):
         if tag == _GRAPH:
             parts.append(_message(_GRAPH, b"".join(_graph(source, begin, stop, shrink))))
-        else:
+        elif tag in _KEPT:
             parts.append(source.read(field, stop - field))
         field = stop
     return b"".join(parts)

@@ -10,7 +10,19 @@ from cnnlint.errors import ModelError
 from cnnlint.frontends.onnx import datatypes, external
 from cnnlint.frontends.onnx.records import SMALL, TensorRecord
 from cnnlint.frontends.onnx.storage import RawStorage, SparseStorage, TypedStorage, mismatch
-from cnnlint.frontends.onnx.wire import TruncatedError, content, entry, fields, signed, text, varint, varints
+from cnnlint.frontends.onnx.wire import (
+    TruncatedError,
+    WireError,
+    content,
+    entry,
+    fields,
+    int32,
+    once,
+    signed,
+    text,
+    varint,
+    varints,
+)
 from cnnlint.graph.dtype import storage_bytes
 
 if TYPE_CHECKING:
@@ -22,6 +34,8 @@ _HEAD = 256
 _LONGEST_HEADER = 20
 
 _TYPED = frozenset(datatypes.FIELD_NAMES)
+_SETTINGS = frozenset({0x6A, 0x70, 0x10})
+"""Tags of external_data, data_location and a data_type of more than a byte."""
 
 
 class _Parts:
@@ -36,7 +50,7 @@ class _Parts:
         self.raw: tuple[int, int] | None = None
         self.payloads: dict[int, list[tuple[int, int]]] = {}
         self.entries: dict[str, str] = {}
-        self.is_external = False
+        self.is_external: bool | None = None
 
 
 def tensor(context: Context, start: int, end: int) -> TensorRecord:
@@ -69,12 +83,14 @@ def tensor(context: Context, start: int, end: int) -> TensorRecord:
 
 def sparse_tensor(context: Context, start: int, end: int) -> TensorRecord:
     """Read the SparseTensorProto at [start, end); its name is that of its values."""
-    values = indices = TensorRecord("", (0,), "", None)
+    values = indices = absent = TensorRecord("", (0,), "", None)
     dims: list[int] = []
     for tag, begin, stop in fields(context.source, start, end):
         if tag == 0x0A:
+            once(values is not absent, "the values of a sparse tensor")
             values = tensor(context, begin, stop)
         elif tag == 0x12:
+            once(indices is not absent, "the indices of a sparse tensor")
             indices = tensor(context, begin, stop)
         elif tag in {0x18, 0x1A}:
             dims.extend(map(signed, varints(context.source.read(begin, stop - begin))))
@@ -106,6 +122,7 @@ def _scan(context: Context, start: int, end: int) -> _Parts:
             if tag == 0x08:
                 dims.append(size)
             else:
+                once(bool(parts.code), "the type of a tensor")
                 parts.code = size
             continue
         if size < 0x80 and tag & 0x87 == 2:
@@ -119,6 +136,7 @@ def _scan(context: Context, start: int, end: int) -> _Parts:
             raise TruncatedError(f"a tensor of {pos - begin:,} bytes is cut off after {end - begin:,}")
         number = tag >> 3
         if tag == 0x4A:
+            once(parts.raw is not None, "the raw_data of a tensor")
             parts.raw = (begin, pos - begin)
         elif tag == 0x42:
             parts.name = text(head[begin - base : pos - base]) if pos <= limit else context.text(begin, pos)
@@ -126,14 +144,61 @@ def _scan(context: Context, start: int, end: int) -> _Parts:
             dims.append(signed(varint(head, begin - base)[0]))
         elif number in _TYPED:
             parts.payloads.setdefault(number, []).append((begin, pos))
-        elif tag == 0x6A:
-            key, value = entry(read(begin, pos - begin))
-            parts.entries[key] = value
-        elif tag == 0x70:
-            parts.is_external = varint(head, begin - base)[0] == 1
+        elif tag in _SETTINGS:
+            _note(parts, tag, read(begin, pos - begin))
         elif tag == 0x0A:
             dims.extend(map(signed, varints(read(begin, pos - begin))))
     return parts
+
+
+def _note(parts: _Parts, tag: int, data: bytes) -> None:
+    """Note what a field says of a tensor's type and of the place of its data."""
+    if tag == 0x6A:
+        key, value = _external_entry(data)
+        once(key in parts.entries, f"the {key} of external data")
+        parts.entries[key] = value
+    elif tag == 0x70:
+        once(parts.is_external is not None, "the place of a tensor's data")
+        parts.is_external = _is_external(varint(data, 0)[0])
+    else:
+        once(bool(parts.code), "the type of a tensor")
+        parts.code = int32(varint(data, 0)[0])
+
+
+def _is_external(code: int) -> bool:
+    """Return whether a TensorProto.DataLocation is EXTERNAL.
+
+    Raises:
+        WireError: It is neither that nor DEFAULT. Protobuf keeps what it does not know of an enumeration aside, so
+            that a value before it stands.
+    """
+    if code not in (0, 1):
+        raise WireError("the place of a tensor's data is neither DEFAULT nor EXTERNAL")
+    return code == 1
+
+
+def _external_entry(data: bytes) -> tuple[str, str]:
+    """Decode an entry of external_data.
+
+    Raises:
+        WireError: It is not UTF-8, as which the run time may read it otherwise than we do.
+    """
+    key, value = entry(data)
+    if "\\x" in key + value and not _is_text(data):
+        raise WireError("an entry of external data is no text")
+    return key, value
+
+
+def _is_text(data: bytes) -> bool:
+    # field headers are ASCII unless a length is over 127
+    pos = 0
+    while pos < len(data):
+        _, start, pos = content(data, pos)
+        try:
+            data[start:pos].decode("utf-8")
+        except UnicodeDecodeError:
+            return False
+    return True
 
 
 def _raw(context: Context, name: str, shape: tuple[int, ...], dtype: str, place: tuple[int, int]) -> TensorRecord:

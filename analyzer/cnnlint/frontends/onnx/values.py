@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cnnlint import limits
 from cnnlint.frontends.onnx.datatypes import NAMES
 from cnnlint.frontends.onnx.records import ValueRecord
-from cnnlint.frontends.onnx.wire import closed, content, signed, text, varint
+from cnnlint.frontends.onnx.wire import closed, content, int32, signed, text, varint
 
 if TYPE_CHECKING:
     from cnnlint.frontends.onnx.context import Context
@@ -55,7 +55,7 @@ def _tensor_type(data: bytes) -> ValueRecord:
     while pos < end:
         tag, start, pos = content(data, pos)
         if tag == 0x08:
-            dtype = NAMES.get(varint(data, start)[0], "")
+            dtype = NAMES.get(int32(varint(data, start)[0]), "")
         elif tag == 0x12:
             shape = _shape(data[start:pos])
     closed(pos, end)

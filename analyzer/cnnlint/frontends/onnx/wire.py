@@ -66,6 +66,30 @@ def signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
+def int32(value: int) -> int:
+    """Return the int32, or the code of an enumeration, that the unsigned varint `value` stands for.
+
+    Raises:
+        WireError: It has more bits: protobuf would cut them off, and take 2^32 + 1 for 1.
+    """
+    number = signed(value)
+    if not -(1 << 31) <= number < 1 << 31:
+        raise WireError("a code has more than 32 bits")
+    return number
+
+
+def once(seen: bool, field: str) -> None:
+    """Assert that a field that holds one value has not been met before.
+
+    Of several protobuf takes the last, or merges them where they are messages; no writer writes several.
+
+    Raises:
+        WireError: It has.
+    """
+    if seen:
+        raise WireError(f"it gives {field} twice")
+
+
 def varints(data: bytes) -> list[int]:
     """Decode packed varints, unsigned."""
     values: list[int] = []
