@@ -3,6 +3,7 @@ import json
 import jsonschema
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from acceptance.command import MODELS, cnnlint
 from cnnlint.cli.commands import commands
@@ -110,3 +111,21 @@ def test_trainable_parameters_are_told_where_the_format_says():
 def test_names_with_square_brackets_are_no_markup():
     lines = lines_of(row("block[0]/[red]conv"), parameters=110)
     assert any(line.startswith("block[0]/[red]conv") for line in lines)
+
+
+def test_the_table_of_many_layers_is_not_laid_out_by_rich(monkeypatch: pytest.MonkeyPatch) -> None:
+    def layers(count: int) -> SummaryReport:
+        row = {"kind": "Activation", "output_shape": (3, 8, 8), "parameters": 0, "macs": 0, "receptive_field": (1, 1)}
+        rows = tuple(LayerSummary(name=f"relu{index}", **row) for index in range(count))
+        return SummaryReport(cnnlint="1", models=(ModelSummary(path="m.onnx", format="onnx", layers=rows),))
+
+    printed = list[int]()
+    lines = Console.render_lines
+    monkeypatch.setattr(Console, "render_lines", lambda *given, **named: printed.append(1) or lines(*given, **named))
+    counts = list[int]()
+    for count in (10, 1000):
+        printed.clear()
+        text = render(layers(count), View())
+        assert sum("relu" in line for line in text.splitlines()) == count
+        counts.append(len(printed))
+    assert counts[0] == counts[1]

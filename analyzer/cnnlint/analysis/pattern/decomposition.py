@@ -14,7 +14,7 @@ from cnnlint.analysis.pattern.flow import START, Flow, flow
 from cnnlint.analysis.pattern.joins import OUTPUTS, join
 from cnnlint.graph.graph import Graph
 
-DEEPEST = 60
+DEEPEST = 20
 """Joins inside one another; a network that has more is shown as a tangle below that."""
 
 
