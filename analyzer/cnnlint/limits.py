@@ -53,6 +53,32 @@ MAX_TAPS = 512
 LONGEST_NAME = 256
 """Characters of a name from which others are made: those of outputs that have none."""
 
+MAX_HDF5_PARTS, HDF5_SPARE_PARTS, HDF5_BYTES_A_PART = 1 << 22, 1 << 12, 8
+"""Headers, messages, links and texts of an HDF5 file that are read: so many in all, and no more than some to spare and
+one for each so many bytes. The smallest part takes eight bytes; a file that leads to more leads to some again."""
+
+MAX_JSON_BYTES = 1 << 25
+"""Bytes of a JSON text; the largest of keras.applications has less than a million."""
+
+MAX_JSON_VALUES = 1 << 20
+"""Values in a JSON text, of some hundred bytes each once they are read; a layer of Keras has about forty."""
+
+MAX_JSON_DEPTH = 200
+"""Objects within objects; a model in a model takes four."""
+
+UNPACKED_SPARE, UNPACKED_A_BYTE = 1 << 24, 32
+"""Bytes that the members of an archive may unpack to: so many, and so many for each byte of the archive. Weights, being
+noise, hardly shrink at all; those of a network that was never trained may be zeros."""
+
+MAX_LZMA_DICTIONARY = 1 << 26
+"""Bytes of memory that unpacking LZMA may take: as many as its highest standard preset."""
+
+MAX_CALLS = 20_000
+"""Calls of Keras layers, those in models that are called several times counted each time. NASNetLarge has 1,041."""
+
+MAX_OUTPUTS = 4096
+"""Outputs of one Keras layer."""
+
 
 class Allowance:
     """What is left of something that a model may use up.

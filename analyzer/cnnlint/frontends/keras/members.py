@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import bz2
+import lzma
+import mmap
 import os
+import struct
+import tempfile
 import zipfile
+import zlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from cnnlint.errors import ModelError
-from cnnlint.frontends.keras.hdf5 import Hdf5Source
-from cnnlint.frontends.keras.source_range import SourceRange
+from cnnlint.frontends.keras.section import Section, SourceFile
+from cnnlint.frontends.onnx.source import Memory, local_file
+from cnnlint.limits import MAX_JSON_BYTES, MAX_LZMA_DICTIONARY, UNPACKED_A_BYTE, UNPACKED_SPARE
 
 if TYPE_CHECKING:
     from cnnlint.frontends.onnx.source import ByteSource
 
-MAX_TEXT = 1 << 28
-"""Bytes of JSON that are read; the largest of keras.applications has less than a million."""
-
 LOCAL_HEADER = 30
 """Bytes of a zip local file header before the name and the extra field."""
+
+CHUNK = 1 << 20
+"""Bytes that are unpacked at once."""
+
+AGAIN = "copy or download it again"
+
+FAULTS = (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, EOFError, OverflowError, IndexError)
+"""What reading a damaged directory raises."""
+
+
+class TooLargeError(ModelError):
+    """A member unpacks to more than an archive of this size may."""
 
 
 class Members(Protocol):
@@ -28,6 +45,11 @@ class Members(Protocol):
         """The names."""
         ...
 
+    @property
+    def size(self) -> int:
+        """The bytes of all of them as they are stored."""
+        ...
+
     def text(self, name: str) -> bytes:
         """Return the content of a small file.
 
@@ -36,11 +58,12 @@ class Members(Protocol):
         """
         ...
 
-    def hdf5(self, name: str) -> Hdf5Source:
-        """Return where the HDF5 file `name` lies.
+    def content(self, name: str) -> ByteSource:
+        """Return the content of a large file, which is only read as far as it is asked for.
 
         Raises:
-            ModelError: The archive's directory points outside the archive.
+            TooLargeError: It unpacks to more than an archive of this size may.
+            ModelError: It is damaged, or cannot be unpacked.
         """
         ...
 
@@ -49,70 +72,88 @@ class ZipMembers:
     """Members of a zip archive.
 
     Args:
-        path: Of the archive; only for messages if there is `content`.
-        content: The bytes of an archive that is no local file.
+        path: Of the archive; only for messages if there is `source`.
+        source: The bytes of an archive that is no local file.
 
     Raises:
         ModelError: The archive is cut off or damaged.
     """
 
-    def __init__(self, path: str, content: ByteSource | None = None) -> None:
+    def __init__(self, path: str, source: ByteSource | None = None) -> None:
         self._path = path
-        self._content = content
+        self._is_local = source is None
+        self._source = local_file(path) if source is None else source
+        file = SourceFile(self._source)
         try:
-            self._archive = zipfile.ZipFile(path if content is None else cast("BinaryIO", SourceRange(content)))
-        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            raise ModelError(
-                "is a zip archive that is cut off or damaged", path=path, remedy="copy or download it again"
-            ) from error
-        self.names = frozenset(self._archive.namelist())
-
-    def __enter__(self) -> ZipMembers:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._archive.close()
+            with zipfile.ZipFile(cast("BinaryIO", file)) as archive:
+                self._infos = {info.filename: info for info in archive.infolist()}
+        except FAULTS as error:
+            if file.failure is not None:
+                raise file.failure from error
+            raise ModelError("is a zip archive that is cut off or damaged", path=path, remedy=AGAIN) from error
+        self.names = frozenset(self._infos)
+        self.size = self._source.size
+        self._budget = UNPACKED_SPARE + UNPACKED_A_BYTE * self.size
 
     def text(self, name: str) -> bytes:
         """Return the content of a small member."""
-        info = self._archive.getinfo(name)
-        if info.file_size > MAX_TEXT:
-            raise ModelError(f"{name} claims {info.file_size:,} bytes", path=self._path)
-        try:
-            with self._archive.open(info) as member:
-                return member.read(MAX_TEXT)
-        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-            raise ModelError(f"{name} cannot be read: {error}", path=self._path) from error
-        except Exception as error:  # a decompressor's own error: zlib.error, lzma.LZMAError
-            raise ModelError(f"{name} cannot be unpacked: {error}", path=self._path) from error
+        info = self._infos[name]
+        if info.file_size > MAX_JSON_BYTES:
+            raise _too_large(name, MAX_JSON_BYTES, self._path)
+        text = b"".join(self._unpacked(info, MAX_JSON_BYTES))
+        if zlib.crc32(text) != info.CRC:
+            raise ModelError(f"{name} is damaged: its checksum is another", path=self._path, remedy=AGAIN)
+        return text
 
-    def hdf5(self, name: str) -> Hdf5Source:
-        """Return where a member lies: in place if it is stored, as Keras does it; by name if it is compressed."""
-        info = self._archive.getinfo(name)
-        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
-            if self._content is not None:
-                raise ModelError(
-                    f"{name} is compressed, so that all of it would have to be downloaded",
-                    path=self._path,
-                    remedy="download it and lint the file",
-                )
-            return Hdf5Source(self._path, self._path, member=name)
-        header, size = self._header(info)
+    def content(self, name: str) -> ByteSource:
+        """Return the content of a member: in place if it is stored, as Keras does it; else unpacked."""
+        info = self._infos[name]
+        if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1:
+            return self._stored(info)
+        if not self._is_local:
+            raise ModelError(
+                f"{name} is compressed, so that all of it would have to be downloaded",
+                path=self._path,
+                remedy="download it and lint the file",
+            )
+        if info.file_size > self._budget:
+            raise _too_large(name, self._budget, self._path)
+        unpacked = Unpacked(self._unpacked(info, self._budget))
+        self._budget -= unpacked.size
+        return unpacked
+
+    def _stored(self, info: zipfile.ZipInfo) -> Section:
+        """Return where the bytes of a member lie, compressed or not.
+
+        The directory's own offsets are used, since Keras and all zip tools write the sizes there.
+        """
+        header = self._source.read(info.header_offset, LOCAL_HEADER)
         if len(header) < LOCAL_HEADER or not header.startswith(b"PK\x03\x04"):
-            raise ModelError("is a zip archive whose directory is damaged", path=self._path)
-        name_length, extra_length = int.from_bytes(header[26:28], "little"), int.from_bytes(header[28:30], "little")
+            raise ModelError("is a zip archive whose directory is damaged", path=self._path, remedy=AGAIN)
+        name_length, extra_length = struct.unpack_from("<HH", header, 26)
         start = info.header_offset + LOCAL_HEADER + name_length + extra_length
-        if start + info.file_size > size:
-            raise ModelError(f"is cut off in {name}", path=self._path, remedy="copy or download it again")
-        return Hdf5Source(self._path, self._path, offset=start, length=info.file_size, content=self._content)
+        if start + info.compress_size > self.size:
+            raise ModelError(f"is cut off in {info.filename}", path=self._path, remedy=AGAIN)
+        return Section(self._source, start, info.compress_size)
 
-    def _header(self, info: zipfile.ZipInfo) -> tuple[bytes, int]:
-        """Return the local header of a member, and the size of the archive."""
-        if self._content is not None:
-            return self._content.read(info.header_offset, LOCAL_HEADER), self._content.size
-        with open(self._path, "rb") as file:
-            file.seek(info.header_offset)
-            return file.read(LOCAL_HEADER), file.seek(0, os.SEEK_END)
+    def _unpacked(self, info: zipfile.ZipInfo, most: int) -> Iterator[bytes]:
+        """Yield a member's content in pieces, whatever it claims of its size no more than `most` bytes."""
+        if info.flag_bits & 1:
+            raise ModelError(f"{info.filename} is encrypted", path=self._path)
+        stored = self._stored(info)
+        made = 0
+        try:
+            for piece in _pieces(stored, info.compress_type):
+                made += len(piece)
+                if made > most:
+                    raise _too_large(info.filename, most, self._path)
+                yield piece
+        except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, struct.error) as error:
+            raise ModelError(
+                f"{info.filename} is damaged and cannot be unpacked", path=self._path, remedy=AGAIN
+            ) from error
+        except NotImplementedError as error:
+            raise ModelError(f"{info.filename} cannot be unpacked: {error}", path=self._path) from error
 
 
 class FolderMembers:
@@ -120,17 +161,115 @@ class FolderMembers:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.names = frozenset(entry.name for entry in os.scandir(path) if entry.is_file())
+        sizes = {entry.name: entry.stat().st_size for entry in os.scandir(path) if entry.is_file()}
+        self.names = frozenset(sizes)
+        self.size = sum(sizes.values())
 
     def text(self, name: str) -> bytes:
         """Return the content of a small file."""
-        target = os.path.join(self._path, name)
-        if os.path.getsize(target) > MAX_TEXT:
-            raise ModelError(f"{name} is too large to be a configuration", path=self._path)
-        with open(target, "rb") as file:
-            return file.read(MAX_TEXT)
+        with open(os.path.join(self._path, name), "rb") as file:
+            text = file.read(MAX_JSON_BYTES + 1)
+        if len(text) > MAX_JSON_BYTES:
+            raise _too_large(name, MAX_JSON_BYTES, self._path)
+        return text
 
-    def hdf5(self, name: str) -> Hdf5Source:
-        """Return the file's place."""
-        target = os.path.join(self._path, name)
-        return Hdf5Source(target, target)
+    def content(self, name: str) -> ByteSource:
+        """Return the content of a large file."""
+        return local_file(os.path.join(self._path, name))
+
+
+class Unpacked(Memory):
+    """What a compressed member holds, in a temporary file that goes with it.
+
+    Args:
+        pieces: The content.
+    """
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        with tempfile.TemporaryFile() as file:
+            size = sum(file.write(piece) for piece in pieces)
+            file.flush()
+            # The mapping outlives the open file.
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+        super().__init__(memoryview(mapped))
+
+
+class _Decompressor(Protocol):
+    """What bz2 and lzma unpack with, in pieces of bounded size."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    def decompress(self, data: bytes, /, max_length: int = -1) -> bytes: ...
+
+
+class _Inflater:
+    """The same over zlib."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(-zlib.MAX_WBITS)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    def decompress(self, data: bytes, /, max_length: int = -1) -> bytes:
+        made = self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+        self.needs_input = not self._inner.unconsumed_tail
+        return made
+
+
+def _pieces(stored: Section, method: int) -> Iterator[bytes]:
+    """Yield what a member unpacks to, in pieces of at most `CHUNK` bytes.
+
+    Raises:
+        NotImplementedError: It is packed in a way that Python does not unpack.
+        EOFError: It ends too early.
+    """
+    at = 0
+    unpacker: _Decompressor
+    if method == zipfile.ZIP_STORED:
+        yield from (stored.read(at, CHUNK) for at in range(0, stored.size, CHUNK))
+        return
+    if method == zipfile.ZIP_DEFLATED:
+        unpacker = _Inflater()
+    elif method == zipfile.ZIP_BZIP2:
+        unpacker = bz2.BZ2Decompressor()
+    elif method == zipfile.ZIP_LZMA:
+        unpacker, at = _lzma(stored)
+    else:
+        raise NotImplementedError(f"method {method} of compression is not known")
+    while not unpacker.eof:
+        data = b""
+        if unpacker.needs_input:
+            data = stored.read(at, CHUNK)
+            at += len(data)
+            if not data:
+                if method == zipfile.ZIP_LZMA:  # whose end need not be marked
+                    return
+                raise EOFError
+        yield unpacker.decompress(data, CHUNK)
+
+
+def _lzma(stored: Section) -> tuple[lzma.LZMADecompressor, int]:
+    """Return what unpacks a member of the method LZMA, and where its data start."""
+    head = stored.read(0, 9)
+    (length, packed, dictionary) = struct.unpack("<2xHBI", head)
+    if length != 5 or packed >= 9 * 5 * 5:
+        raise ValueError("no properties of LZMA")
+    if dictionary > MAX_LZMA_DICTIONARY:
+        raise NotImplementedError(f"it takes {dictionary:,} bytes of memory, and {MAX_LZMA_DICTIONARY:,} are allowed")
+    chain = {
+        "id": lzma.FILTER_LZMA1,
+        "dict_size": dictionary,
+        "lc": packed % 9,
+        "lp": packed // 9 % 5,
+        "pb": packed // 45,
+    }
+    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[chain]), 9
+
+
+def _too_large(name: str, most: int, path: str) -> TooLargeError:
+    return TooLargeError(f"{name} unpacks to more than {most:,} bytes, which is the limit for this file", path=path)

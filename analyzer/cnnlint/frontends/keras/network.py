@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from typing import Any, cast
 
 from msgspec import Struct, field
@@ -14,6 +15,7 @@ from cnnlint.frontends.keras.layer_record import LayerRecord, described, name_of
 from cnnlint.frontends.keras.nodes import CallRecord, TensorName
 from cnnlint.frontends.keras.records import ArchiveRecord
 from cnnlint.frontends.keras.weight_groups import groups_of
+from cnnlint.limits import MAX_CALLS, MAX_OUTPUTS
 
 MERGE, SPLIT = "TimeDistributed.merge", "TimeDistributed.split"
 """Classes of the two steps around what TimeDistributed wraps; Keras itself has none of these names."""
@@ -113,7 +115,13 @@ class _Inliner:
         return [self.add(Step(layer, (self._add_input("input", layer.input_shape),)))]
 
     def add(self, step: Step) -> Ref:
-        """Add a step and return its first output."""
+        """Add a step and return its first output.
+
+        Raises:
+            ModelError: They are too many, as when models call others twice that do so too.
+        """
+        if len(self.steps) == MAX_CALLS:
+            raise ModelError(f"its layers are called more than {MAX_CALLS:,} times, which is the limit", path=self.path)
         self.steps.append(step)
         return Ref(len(self.steps) - 1)
 
@@ -166,27 +174,47 @@ class _FunctionalCall:
             elif not definition.calls and not definition.is_input:
                 # A layer without inputs, such as one that holds a constant.
                 self._made[name, 0] = self._inliner.run_layer(definition, (), {})
-        while waiting:
-            left = [entry for entry in waiting if not self._call(*entry)]
-            if len(left) == len(waiting):
-                names = ", ".join(sorted({definition.layer.name for definition, _, _ in left})[:3])
-                raise ModelError(
-                    f"its layers wait for one another or for a tensor that nobody makes: {names}",
-                    path=self._inliner.path,
-                )
-            waiting = left
+        self._call_all(waiting)
         found = list[Ref]()
         for name in outputs:
             definition = self._definition(name)
             found.append(self._output(name, name.node - definition.first_output_node))
         return found
 
-    def _call(self, definition: LayerDefinition, index: int, call: CallRecord) -> bool:
-        needed = nodes.flatten([list(call.args), call.kwargs], TensorName)
-        places = {name: (name.layer, name.node - self._definition(name).first_input_node) for name in needed}
-        if not all(place in self._made for place in places.values()):
-            return False
+    def _call_all(self, calls: list[tuple[LayerDefinition, int, CallRecord]]) -> None:
+        """Make calls in the file's order, one that lacks a tensor as soon as that is there."""
+        places = [self._places(call) for _, _, call in calls]
+        lacks = [{place for place in needed.values() if place not in self._made} for needed in places]
+        waiting = dict[tuple[str, int], list[int]]()
+        for position, missing in enumerate(lacks):
+            for place in missing:
+                waiting.setdefault(place, []).append(position)
+        ready = [position for position, missing in enumerate(lacks) if not missing]  # ascending, and so a heap
+        left = set(range(len(calls)))
+        while ready:
+            position = heappop(ready)
+            left.remove(position)
+            definition, index, call = calls[position]
+            self._make(definition, index, call, places[position])
+            made = definition.layer.name, index
+            for other in waiting.pop(made, ()):
+                lacks[other].remove(made)
+                if not lacks[other]:
+                    heappush(ready, other)
+        if left:
+            names = ", ".join(sorted({calls[position][0].layer.name for position in left})[:3])
+            raise ModelError(
+                f"its layers wait for one another or for a tensor that nobody makes: {names}",
+                path=self._inliner.path,
+            )
 
+    def _places(self, call: CallRecord) -> dict[TensorName, tuple[str, int]]:
+        needed = nodes.flatten([list(call.args), call.kwargs], TensorName)
+        return {name: (name.layer, name.node - self._definition(name).first_input_node) for name in needed}
+
+    def _make(
+        self, definition: LayerDefinition, index: int, call: CallRecord, places: dict[TensorName, tuple[str, int]]
+    ) -> None:
         def resolve(name: TensorName) -> Ref:
             ref = self._output(name, places[name][1])
             if name.shape is not None:
@@ -196,7 +224,6 @@ class _FunctionalCall:
         args = tuple(nodes.replace_tensors(argument, resolve) for argument in call.args)
         kwargs = cast("dict[str, Any]", nodes.replace_tensors(call.kwargs, resolve))
         self._made[definition.layer.name, index] = self._inliner.run_layer(definition, args, kwargs)
-        return True
 
     def _definition(self, name: TensorName) -> LayerDefinition:
         if name.layer not in self._layers:
@@ -209,5 +236,7 @@ class _FunctionalCall:
         refs = self._made.get((name.layer, node))
         if not refs:
             raise ModelError(f"it uses a call of layer {name.layer!r} that is not there", path=self._inliner.path)
+        if not 0 <= name.index < MAX_OUTPUTS:
+            raise ModelError(f"it uses output {name.index} of layer {name.layer!r}", path=self._inliner.path)
         # A layer has one known output so far, and may have more; a model has as many as it lists.
         return refs[name.index] if name.index < len(refs) else Ref(refs[0].step, name.index)

@@ -99,6 +99,9 @@ class _Raiser:
         self._given = inputs
         self._views = dict[Ref, View]()
         self._declared = dict[int, dict[int, tuple[tuple[int | None, ...] | None, str]]]()
+        self._used = dict[int, int]()
+        for ref in network.outputs:
+            self._used[ref.step] = max(ref.index, self._used.get(ref.step, -1))
         self._input_names = [step.layer.name for step in network.steps if step.layer.class_name == "InputLayer"]
 
     def run(self) -> None:
@@ -196,9 +199,9 @@ class _Raiser:
     def _declared_outputs(self, index: int, batch: Dim) -> tuple[tuple[Shape | None, str], ...]:
         """Return what the file notes of a step's outputs, up to the last that others use."""
         noted = self._declared.get(index, {})
-        used = [ref.index for ref in self._network.outputs if ref.step == index]
+        used = self._used.get(index, -1)
         found = list[tuple[Shape | None, str]]()
-        for output in range(max([*noted, *used], default=-1) + 1):
+        for output in range(max([*noted, used]) + 1):
             shape, dtype = noted.get(output, (None, ""))
             named: Shape | None = shape
             if shape and shape[0] is None:

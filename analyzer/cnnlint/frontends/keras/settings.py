@@ -1,15 +1,78 @@
-"""Reading the values of a layer's configuration in every spelling that Keras 2 and 3 use."""
+"""The configurations of Keras: JSON within bounds, and its values in every spelling that Keras 2 and 3 use."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from typing import Any, cast
 
+import msgspec
+
+from cnnlint.errors import ModelError
 from cnnlint.frontends.keras.records import Config
+from cnnlint.limits import MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_JSON_VALUES
 
 FLOATS = {"float16", "float32", "float64", "bfloat16"}
 
 SYNONYMS = {"silu": "swish", "hard_silu": "hard_swish", "exp": "exponential"}
 """Keras' other names of a function -> the one that the vocabulary uses."""
+
+
+def parse(text: bytes | str, *, name: str, path: str) -> Config:
+    """Return the JSON object in `text`, read quickly where it keeps to the standard, else with NaN and Infinity.
+
+    Args:
+        text: UTF-8.
+        name: What it is called in messages: "config.json", "the attribute model_config".
+        path: Of the file that holds it.
+
+    Raises:
+        ModelError: It is no JSON, or no object, or beyond a limit.
+    """
+    data = text.encode() if isinstance(text, str) else text
+    if len(data) > MAX_JSON_BYTES:
+        raise ModelError(f"{name} has more than {MAX_JSON_BYTES:,} bytes, which is the limit", path=path)
+    # Each value but the first stands behind a comma or opens something. Those in texts are counted too.
+    if sum(map(data.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES:
+        raise ModelError(f"{name} holds more than {MAX_JSON_VALUES:,} values, which is the limit", path=path)
+    try:
+        value: object = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            value = json.loads(data)
+        except RecursionError as error:
+            raise ModelError(f"{name} is broken: it nests too deeply", path=path) from error
+        except ValueError as error:
+            raise ModelError(f"{name} is broken: {error}", path=path) from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{name} is broken: it holds no JSON object", path=path)
+    _check_depth(cast("object", value), name, path)
+    return cast("Config", value)
+
+
+def model_config(text: bytes | str, *, name: str, path: str) -> Config:
+    """Return the record of a model: an object with a class name and a configuration.
+
+    Raises:
+        ModelError: The text is no such thing.
+    """
+    config = parse(text, name=name, path=path)
+    if not isinstance(config.get("class_name"), str) or not isinstance(config.get("config"), dict | list):
+        raise ModelError(f"{name} describes no Keras model: it has no class_name and config", path=path)
+    return config
+
+
+def _check_depth(value: object, name: str, path: str) -> None:
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [below for item in level for below in _inside(item) if isinstance(below, dict | list)]
+        if not level:
+            return
+    raise ModelError(f"{name} nests more than {MAX_JSON_DEPTH} deep, which is the limit", path=path)
+
+
+def _inside(value: object) -> Iterable[object]:
+    return cast("Config", value).values() if isinstance(value, dict) else cast("list[object]", value)
 
 
 def items(value: object) -> list[Any] | None:

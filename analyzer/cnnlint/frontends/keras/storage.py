@@ -1,36 +1,46 @@
-"""The place where the values of a Keras weight lie, and how they are read when they are asked for."""
+"""The values of a Keras weight, read when they are asked for; the only module that imports h5py."""
+
+# h5py has no type stubs.
+# pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false, reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
-import os
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 from msgspec import Struct
 
 from cnnlint.errors import ModelError
-from cnnlint.frontends.keras import hdf5
-from cnnlint.frontends.keras.hdf5 import Dataset, Hdf5Source
+from cnnlint.frontends.keras.hdf5.objects import Dataset
+from cnnlint.frontends.keras.section import SourceFile
 from cnnlint.graph.dtype import storage_bytes
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-PLAIN_KINDS = "fiubV"
-"""NumPy's kinds of element whose bytes are their value."""
+    from cnnlint.frontends.onnx.source import ByteSource
+
+MAX_UNPACKED = 1 << 32
+"""An array larger than this is read only if it does not claim to be much larger than what is stored."""
+
+MAX_EXPANSION = 100
+"""How much larger; weights, being noise, hardly shrink at all."""
 
 
 class Hdf5Storage(Struct, frozen=True, gc=False):
     """The values of a dataset.
 
     Attributes:
-        source: The HDF5 file.
+        source: The bytes of the HDF5 file.
         dataset: Its path in it, its shape and type.
+        shown: The path of the model as the user wrote it, for messages.
     """
 
-    source: Hdf5Source
+    source: ByteSource
     dataset: Dataset
+    shown: str
 
     @property
     def nbytes(self) -> int | None:
@@ -43,20 +53,56 @@ class Hdf5Storage(Struct, frozen=True, gc=False):
         Raises:
             ModelError: The file is damaged, or the dataset lies outside it or claims more than is stored.
         """
-        source, name = self.source, self.dataset.path
-        with hdf5.opened(source) as file:
-            dataset, offset = hdf5.checked(file, self.dataset, source.shown)
-            dtype = _bfloat16() if self.dataset.dtype == "bfloat16" else dataset.dtype
-            if offset is None or source.member or source.content or dtype.kind not in PLAIN_KINDS or not dataset.size:
-                array: NDArray[np.generic] = np.asarray(dataset[()])
-                return array.view(dtype) if array.dtype.kind == "V" else array
-            start = source.offset + offset
-            if start + dataset.size * dtype.itemsize > os.path.getsize(source.path):
-                raise ModelError(f"the values of {name} are cut off", path=source.shown)
-            return np.memmap(source.path, dtype=dtype, mode="r", offset=start, shape=dataset.shape)
+        import numpy as np
+
+        dataset = self.dataset
+        if dataset.start is None or not dataset.code:
+            return self._by_library()
+        dtype = np.dtype(dataset.code)
+        if dataset.dtype == "bfloat16":
+            dtype = _bfloat16().newbyteorder(dtype.byteorder)
+        count = prod(dataset.shape)
+        data = self.source.view(dataset.start, count * dtype.itemsize)
+        if len(data) != count * dtype.itemsize:
+            raise ModelError(f"the values of {dataset.path} are cut off", path=self.shown)
+        return np.frombuffer(data, dtype=dtype).reshape(dataset.shape)
+
+    def _by_library(self) -> NDArray[np.generic]:
+        """Return values that lie in pieces, are packed, or are of an unusual type."""
+        import h5py
+        import numpy as np
+
+        content = SourceFile(self.source)
+        try:
+            with h5py.File(content, "r") as file:
+                found: Any = cast("Any", file)[self.dataset.path]
+                self._check(found, h5py)
+                array: NDArray[np.generic] = np.asarray(found[()])
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeDecodeError, MemoryError) as error:
+            raise content.failure or ModelError(
+                f"the values of {self.dataset.path} cannot be read: {_clause(error)}", path=self.shown
+            ) from error
+        if self.dataset.dtype == "bfloat16":
+            return array.view(_bfloat16()) if array.dtype.kind == "V" else array.astype(_bfloat16())
+        return array
+
+    def _check(self, found: Any, h5py: Any) -> None:
+        plist = found.id.get_create_plist()
+        if plist.get_external_count() or plist.get_layout() == h5py.h5d.VIRTUAL:
+            raise ModelError(
+                f"the values of {self.dataset.path} lie in other files, which are not read", path=self.shown
+            )
+        stored, claimed = found.id.get_storage_size(), found.size * found.dtype.itemsize
+        if claimed > MAX_UNPACKED and claimed > MAX_EXPANSION * stored:
+            raise ModelError(f"{self.dataset.path} claims {claimed:,} bytes but stores {stored:,}", path=self.shown)
 
 
 def _bfloat16() -> np.dtype[np.generic]:
     import ml_dtypes
+    import numpy as np
 
     return np.dtype(ml_dtypes.bfloat16)
+
+
+def _clause(error: BaseException) -> str:
+    return str(error).strip("'\"").splitlines()[0] if str(error) else type(error).__name__

@@ -91,6 +91,9 @@ class ArchiveIndex:
         self._names = {
             group.replace("\\", "/").replace(OLD_LAYERS, "layers"): name for group, name in archive.layer_names.items()
         }
+        self._named = dict[tuple[str, str], list[str]]()
+        for group, name in self._names.items():
+            self._named.setdefault((group.rpartition("/")[0], name), []).append(group)
         self._shared = dict[int, str]()
 
     def below(self, group: str) -> tuple[WeightRecord, ...]:
@@ -108,10 +111,7 @@ class ArchiveIndex:
         name = name_of(record)
         if self._names.get(group, name) == name:
             return group
-        parent = group.rpartition("/")[0]
-        named = [
-            other for other, its_name in self._names.items() if its_name == name and other.rpartition("/")[0] == parent
-        ]
+        named = self._named.get((group.rpartition("/")[0], name), [])
         return named[0] if len(named) == 1 else group
 
 
@@ -146,7 +146,9 @@ class LegacyGroups:
     """Groups of a legacy `.h5`: one for each layer of the outermost model, by name."""
 
     def __init__(self, archive: ArchiveRecord) -> None:
-        self._weights = archive.weights
+        self._weights = dict[str, list[WeightRecord]]()
+        for weight in archive.weights:
+            self._weights.setdefault(weight.group, []).append(weight)
 
     def enter(self, record: Config) -> LegacyNestedGroups:
         """Return the weights of a nested model."""
@@ -155,8 +157,8 @@ class LegacyGroups:
 
     def take(self, record: Config) -> tuple[WeightRecord, ...]:
         """Return the weights in the layer's group."""
-        name = name_of(record)
-        return tuple(replace(weight, name=plain(weight.name)) for weight in self._weights if weight.group == name)
+        weights = self._weights.get(name_of(record), ())
+        return tuple(replace(weight, name=plain(weight.name)) for weight in weights)
 
     def unwrap(self, record: Config) -> tuple[tuple[WeightRecord, ...], WeightGroups]:
         """Return the wrapper's weights as those of what it wraps."""

@@ -295,5 +295,5 @@ def test_models_nested_without_end_are_refused(tmp_path: Path) -> None:
     record: dict[str, Any] = by_hand.layer("Dense", "last", units=1)
     for depth in range(100):
         record = by_hand.layer("Sequential", f"level{depth}", module="keras", layers=[record])
-    with pytest.raises(ModelError, match="nested more than"):
+    with pytest.raises(ModelError, match="nests more than"):
         _graph(tmp_path, record, {})

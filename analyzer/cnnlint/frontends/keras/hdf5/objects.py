@@ -1,0 +1,265 @@
+"""The groups and arrays of an HDF5 file, with their attributes."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from math import prod
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from cnnlint.frontends.keras.hdf5 import headers, types
+from cnnlint.frontends.keras.hdf5.headers import FAULTS, UNDEFINED, Contents, Message, read_header
+from cnnlint.frontends.keras.hdf5.indexes import FractalHeap, GlobalHeap, records, symbols
+
+if TYPE_CHECKING:
+    from cnnlint.frontends.onnx.source import ByteSource
+
+from cnnlint.errors import ModelError
+
+MAX_DEPTH = 64
+"""Groups within groups: more is a circle."""
+
+
+class Dataset(Struct, frozen=True, gc=False):
+    """An array of the file.
+
+    Attributes:
+        path: From the root on.
+        shape: Of its values.
+        dtype: Element type such as "float32".
+        code: NumPy's name of the stored bytes; "" if only h5py can read them.
+        start: Where the values start in the file if they lie in one piece; None otherwise.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+    code: str = ""
+    start: int | None = None
+
+
+@contextmanager
+def opened(source: ByteSource, shown: str) -> Generator[Node]:
+    """Return the root group of an HDF5 file.
+
+    Args:
+        source: Its bytes.
+        shown: The path as the user wrote it, for messages.
+
+    Raises:
+        ModelError: The file is damaged or cut off, or it cannot be read.
+    """
+    contents = Contents(source, shown)
+    try:
+        yield Node(contents, GlobalHeap(contents), contents.root, "")
+    except FAULTS as error:
+        raise contents.damaged(str(error).partition("\n")[0] or type(error).__name__) from error
+
+
+class Node:
+    """A group or an array.
+
+    Attributes:
+        path: From the root on; "" for the root.
+    """
+
+    def __init__(self, contents: Contents, heap: GlobalHeap, address: int, path: str) -> None:
+        self.path = path
+        self._contents = contents
+        self._heap = heap
+        self._messages = read_header(contents, address)
+        self._attributes: dict[str, _Attribute] | None = None
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it holds other objects."""
+        return self._message(headers.SYMBOL_TABLE) is not None or self._message(headers.LINK_INFO) is not None
+
+    @property
+    def is_dataset(self) -> bool:
+        """Whether it is an array."""
+        return self._message(headers.DATATYPE) is not None and self._message(headers.DATASPACE) is not None
+
+    def links(self) -> dict[str, int | None]:
+        """Return the address behind each name in a group; None behind a soft or external link.
+
+        Raises:
+            ModelError: The group is damaged.
+        """
+        if (table := self._message(headers.SYMBOL_TABLE)) is not None:
+            tree, heap = struct.unpack_from("<QQ", table.data)
+            return dict(symbols(self._contents, tree, heap))
+        found = [_link(message.data) for message in self._messages if message.kind == headers.LINK]
+        info = self._message(headers.LINK_INFO)
+        if info is not None:
+            # The record of a name: its hash, and the identifier of the link in the heap.
+            found += [_link(data) for data, _ in self._dense(info, 8, slice(4, 11))]
+        return dict(found)
+
+    def child(self, name: str, address: int) -> Node:
+        """Return what the link `name` leads to."""
+        return Node(self._contents, self._heap, address, f"{self.path}/{name}" if self.path else name)
+
+    def walk(self, *, leave_out: tuple[str, ...] = ()) -> Iterator[Node]:
+        """Yield all groups and arrays below, depth first, numbered names in order.
+
+        Args:
+            leave_out: Names directly below that are not entered.
+
+        Raises:
+            ModelError: A link is soft or external, or groups nest too deeply.
+        """
+        waiting = [(self, name, address) for name, address in self.ordered() if name not in leave_out]
+        while waiting:
+            parent, name, address = waiting.pop()
+            if address is None:
+                raise ModelError(
+                    f"the HDF5 link {parent.path}/{name} leads elsewhere; such links are not followed",
+                    path=self._contents.shown,
+                )
+            node = parent.child(name, address)
+            if node.is_group:
+                if node.path.count("/") >= MAX_DEPTH:
+                    raise ModelError(f"HDF5 groups nest more than {MAX_DEPTH} deep", path=self._contents.shown)
+                yield node
+                waiting += [(node, inner, below) for inner, below in node.ordered()]
+            elif node.is_dataset:
+                yield node
+
+    def text(self, name: str) -> str | None:
+        """Return an attribute that is one text; None if there is none, or it is something else.
+
+        Raises:
+            ModelError: It is damaged.
+        """
+        found = self.texts(name)
+        return found[0] if found is not None and len(found) == 1 else None
+
+    def texts(self, name: str) -> list[str] | None:
+        """Return an attribute that is a list of texts; None if there is none, or it is something else.
+
+        Raises:
+            ModelError: It is damaged.
+        """
+        if self._attributes is None:
+            self._attributes = self._read_attributes()
+        attribute = self._attributes.get(name)
+        if attribute is None:
+            return None
+        kind = types.element_type(self._contents, attribute.kind)
+        if not kind.text:
+            return None
+        shape = types.shape_of(self._contents, attribute.space)
+        found = types.texts(self._contents, kind, shape, attribute.data)
+        return [item if isinstance(item, str) else self._variable(*item) for item in found]
+
+    def dataset(self) -> Dataset:
+        """Return the record of an array; Keras notes the type of what HDF5 has no type for.
+
+        Raises:
+            ModelError: Its values do not fit its shape and type, or are cut off.
+        """
+        kind = types.element_type(self._contents, self._content(headers.DATATYPE))
+        shape = types.shape_of(self._contents, self._content(headers.DATASPACE))
+        name = kind.name
+        if name.startswith("void"):
+            name = self.text("dtype") or name
+        message = self._message(headers.LAYOUT)
+        layout = types.Layout("none") if message is None else types.layout_of(message.data, message.address)
+        if layout.kind != "plain" or self._message(headers.EXTERNAL) is not None:
+            return Dataset(self.path, shape, name)
+        length = prod(shape) * kind.size
+        start = self._contents.place(layout.address, length)
+        if start is None or length > layout.length:
+            raise ModelError(f"the values of {self.path} are cut off", path=self._contents.shown)
+        return Dataset(self.path, shape, name, kind.code, start)
+
+    def ordered(self) -> list[tuple[str, int | None]]:
+        """Return the links with the last name first, as a stack takes them."""
+        return sorted(self.links().items(), key=lambda link: _natural(link[0]), reverse=True)
+
+    def _variable(self, heap: int, index: int, length: int) -> str:
+        return self._heap.get(heap, index, length).decode() if length else ""
+
+    def _message(self, kind: int) -> Message | None:
+        return next((message for message in self._messages if message.kind == kind), None)
+
+    def _content(self, kind: int) -> bytes:
+        message = self._message(kind)
+        if message is None:
+            raise self._contents.damaged("an array lacks its type or shape")
+        return _shared(self._contents, kind, message.data) if message.flags & headers.SHARED else message.data
+
+    def _read_attributes(self) -> dict[str, _Attribute]:
+        found = [message.data for message in self._messages if message.kind == headers.ATTRIBUTE]
+        info = self._message(headers.ATTRIBUTE_INFO)
+        if info is not None:
+            # The record of a name: the identifier in the heap, flags, the order of creation, the name's hash.
+            found += [data for data, _ in self._dense(info, 2, slice(0, 8))]
+        return {attribute.name: attribute for attribute in (_attribute(self._contents, data) for data in found)}
+
+    def _dense(self, info: Message, order_bytes: int, identifier: slice) -> Iterator[tuple[bytes, int]]:
+        """Yield what a heap holds by the index of names in `info`: links, or attributes."""
+        at = 2 + (order_bytes if info.data[1] & 1 else 0)
+        heap, index = struct.unpack_from("<QQ", info.data, at)
+        if heap == UNDEFINED:
+            return
+        objects = FractalHeap(self._contents, heap)
+        for record in records(self._contents, index):
+            yield objects.get(record[identifier])
+
+
+class _Attribute(Struct, frozen=True, gc=False):
+    name: str
+    kind: bytes
+    space: bytes
+    data: bytes
+
+
+def _attribute(contents: Contents, data: bytes) -> _Attribute:
+    version, flags, *sizes = struct.unpack_from("<BBHHH", data)
+    if version not in (1, 2, 3):
+        raise contents.damaged("an attribute is of an unknown version")
+    at = 9 if version == 3 else 8
+    parts = list[bytes]()
+    for size in sizes:
+        parts.append(data[at : at + size])
+        at += (size + 7 & ~7) if version == 1 else size
+    name, kind, space = parts
+    if version > 1 and flags & 1:
+        kind = _shared(contents, headers.DATATYPE, kind)
+    return _Attribute(name.partition(b"\0")[0].decode(), kind, space, data[at:])
+
+
+def _shared(contents: Contents, kind: int, data: bytes) -> bytes:
+    """Return a message that stands in the header of another object, as a type with a name does."""
+    version = data[0]
+    (address,) = struct.unpack_from("<Q", data, 8 if version == 1 else 2)
+    for message in read_header(contents, address):
+        if message.kind == kind and not message.flags & headers.SHARED:
+            return message.data
+    raise contents.damaged("a type is missing")
+
+
+def _link(data: bytes) -> tuple[str, int | None]:
+    """Return name and address of a link message; None for one that is not hard."""
+    flags = data[1]
+    at = 2
+    kind = 0
+    if flags & 8:
+        kind, at = data[at], at + 1
+    at += 8 if flags & 4 else 0
+    at += 1 if flags & 16 else 0
+    width = 1 << (flags & 3)
+    length = int.from_bytes(data[at : at + width], "little")
+    at += width
+    name = data[at : at + length].decode()
+    return name, None if kind else struct.unpack_from("<Q", data, at + length)[0]
+
+
+def _natural(name: str) -> tuple[tuple[int, int | str], ...]:
+    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name) if part)
