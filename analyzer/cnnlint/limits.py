@@ -79,6 +79,12 @@ MAX_CALLS = 20_000
 MAX_OUTPUTS = 4096
 """Outputs of one Keras layer."""
 
+MAX_UNANNOUNCED = 1 << 31
+"""Bytes of a download whose size the server does not say: what the largest ONNX file has."""
+
+MAX_HDF5_PIECE = 1 << 26
+"""Bytes of one header, heap or text of an HDF5 file, which an address in a file of any size may claim."""
+
 
 class Allowance:
     """What is left of something that a model may use up.

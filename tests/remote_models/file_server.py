@@ -22,6 +22,9 @@ class FileServer(ThreadingHTTPServer):
         status: What it answers instead, if it is not 200.
         pause: Seconds that it waits before each answer.
         cut: Bytes that it leaves out at the end of each part while it claims to send them.
+        extra: Bytes that it sends after each part or file without saying so, in chunks instead of with a length.
+        announced: Bytes that it says a file has, if not as many as it has.
+        encoding: What it says its answers are compressed with.
         short: Bytes by which each part is shorter than what was asked for, said openly.
     """
 
@@ -36,6 +39,9 @@ class FileServer(ThreadingHTTPServer):
         self.pause = 0.0
         self.cut = 0
         self.short = 0
+        self.extra = 0
+        self.announced: int | None = None
+        self.encoding = ""
         self.woken = threading.Event()
         self._noting = threading.Lock()
 
@@ -101,8 +107,18 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
         else:
             self.send_response(200)
-        self.send_header("Content-Length", str(last - first + 1))
+        if server.encoding:
+            self.send_header("Content-Encoding", server.encoding)
+        chunked = body and server.extra > 0
+        if chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            length = last - first + 1 if asked or server.announced is None else server.announced
+            self.send_header("Content-Length", str(length))
         self.end_headers()
+        if chunked:
+            self.send_without_end(file.read_bytes()[first : last + 1], place)
+            return
         count = 0
         if body:
             left = last - first + 1 - server.cut
@@ -119,6 +135,20 @@ class Handler(BaseHTTPRequestHandler):
                     count += len(chunk)
             if server.cut:
                 self.close_connection = True
+
+    def send_without_end(self, content: bytes, place: int) -> None:
+        """Send `content` and zeros behind it, in chunks."""
+        left, count = len(content) + self.server.extra, 0
+        while left > 0:
+            chunk = content[count : count + (1 << 16)] or bytes(min(left, 1 << 16))
+            try:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            except OSError:
+                return
+            count += len(chunk)
+            left -= len(chunk)
+            self.server.count(place, count)
+        self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, *args: object) -> None:
         pass

@@ -11,6 +11,7 @@ from cnnlint.errors import ModelError
 from cnnlint.frontends import KERAS_SUFFIXES
 from cnnlint.frontends.remote.address import name_of, shown, sibling
 from cnnlint.frontends.remote.place import Place
+from cnnlint.limits import MAX_UNANNOUNCED
 
 CHUNK = 1 << 21
 """Bytes of a download that must come within the time of one request."""
@@ -39,11 +40,15 @@ def _copy(url: str, path: str) -> None:
     place = Place(url)
     expected = place.size()
     remote = place.open(**({"block_size": 0} if place.is_web else {"cache_type": "none"}))
+    most = MAX_UNANNOUNCED if expected is None else expected
+    said = f"{most:,} bytes, and had announced {'none' if expected is None else 'as many'}"
     received = 0
     try:
         with open(path, "xb") as file:
             while chunk := place.guarded(lambda: remote.read(CHUNK)):
                 received += file.write(chunk)
+                if received > most:
+                    raise ModelError(f"the server sends more than {said}", path=place.shown)
     except OSError as error:
         raise ModelError(f"cannot be downloaded: {error.strerror}", path=place.shown) from error
     finally:

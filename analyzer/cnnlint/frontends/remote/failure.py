@@ -27,14 +27,14 @@ def failure(error: BaseException, url: str, seconds: float) -> CnnlintError:
     """Return the error to raise for what a file system raised when it was asked for `url`.
 
     Args:
-        error: Its error, or an error of cnnlint, which stays what it is.
+        error: Its error. An error of cnnlint stays what it is, also one that a library has wrapped.
         url: What was asked for.
         seconds: The time it had.
     """
-    if isinstance(error, CnnlintError):
-        return error
     where = shown(url)
     chain = list(_chain(error))
+    if ours := next((each for each in chain if isinstance(each, CnnlintError)), None):
+        return ours
     if missing := next((each for each in chain if isinstance(each, ImportError)), None):
         return missing_package(missing, url)
     status = next(filter(None, map(_status, chain)), None)

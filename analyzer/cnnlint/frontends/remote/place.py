@@ -101,7 +101,9 @@ class Place:
         try:
             return within(self._seconds, call)
         except Exception as error:
-            raise failure(error, self.url, self._seconds) from error
+            raised = failure(error, self.url, self._seconds)
+            raised.path = raised.path or self.shown
+            raise raised from error
 
 
 def _file_system(url: str, seconds: float) -> tuple[Any, str]:
@@ -123,16 +125,21 @@ def _file_system(url: str, seconds: float) -> tuple[Any, str]:
 
 
 def _web_options(protocol: str, seconds: float) -> dict[str, Any]:
-    """Return how HTTP is spoken: with the user's own settings of fsspec, proxies and .netrc, and no compression.
-
-    A range of a compressed answer is not a range of the file.
-    """
+    """Return how HTTP is spoken: with the user's own settings of fsspec, proxies and .netrc, and no compression."""
     from aiohttp import ClientTimeout
     from fsspec.config import conf
+
+    from cnnlint.frontends.remote.answer import bounded_response
 
     chosen: dict[str, Any] = conf.get(protocol, {})
     limit = ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)
     return {
         "headers": {"Accept-Encoding": "identity", **chosen.get("headers", {})},
-        "client_kwargs": {"trust_env": True, "timeout": limit, **chosen.get("client_kwargs", {})},
+        "client_kwargs": {
+            "trust_env": True,
+            "timeout": limit,
+            "response_class": bounded_response(),
+            "auto_decompress": False,
+            **chosen.get("client_kwargs", {}),
+        },
     }

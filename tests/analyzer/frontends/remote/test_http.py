@@ -127,6 +127,39 @@ def test_an_answer_that_is_truncated_half_way_is_no_damaged_keras_model(server: 
         frontends.load(f"{server.url}/chain.keras")
 
 
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("name", ["chain.onnx", "chain.keras"])
+def test_an_answer_without_end_is_left_at_the_bytes_that_were_asked_for(
+    server: FileServer, name: str, ranges: bool
+) -> None:
+    server.extra = 1 << 30
+    server.ranges = ranges
+
+    with pytest.raises(ModelError, match=r"sends more than the [0-9,]+ bytes that were asked for|does not send parts"):
+        frontends.load(f"{server.url}/{name}")
+    assert server.sent < 1 << 25
+
+
+@pytest.mark.parametrize("name", ["chain.onnx", "chain.keras"])
+def test_a_compressed_answer_is_not_unpacked(server: FileServer, name: str) -> None:
+    server.encoding = "gzip"
+
+    with pytest.raises(ModelError, match=r"the server compresses its answer \(gzip\)") as caught:
+        frontends.load(f"{server.url}/{name}")
+    assert caught.value.path == f"{server.url}/{name}"
+    assert server.sent < 1 << 20
+
+
+@pytest.mark.parametrize("announced", [1 << 50, 1000])
+@pytest.mark.parametrize("name", ["chain.onnx", "chain.keras"])
+def test_a_size_that_is_a_lie_is_an_error(server: FileServer, name: str, announced: int) -> None:
+    server.announced = announced
+
+    with pytest.raises(ModelError):
+        frontends.load(f"{server.url}/{name}")
+    assert server.sent < 1 << 22
+
+
 @pytest.mark.usefixtures("impatient")
 def test_a_server_that_does_not_answer_is_waited_for_only_so_long(server: FileServer) -> None:
     server.pause = 20.0

@@ -14,6 +14,8 @@ import pytest
 import cnnlint
 from acceptance.command import cnnlint as cnnlint_command
 from cnnlint.frontends.notation import to_onnx
+from cnnlint.frontends.remote import download
+from cnnlint.frontends.remote.place import Place
 from cnnlint.results import ModelReport
 from remote_models.file_server import FileServer, serving
 from remote_models.networks import chain, save_external, save_keras
@@ -91,6 +93,37 @@ def test_a_download_that_breaks_off_is_no_damaged_model(server: FileServer) -> N
 
     error = lint(f"{server.url}/heavy.onnx", static=False).error or ""
     assert error.startswith(f"{server.url}/heavy.onnx: the server breaks off in the middle of its answer")
+
+
+def test_a_download_without_end_stops_at_what_was_announced(server: FileServer, folder: Path) -> None:
+    server.extra = 1 << 30
+
+    error = lint(f"{server.url}/heavy.onnx", static=False).error or ""
+    assert error.startswith(f"{server.url}/heavy.onnx: the server sends more than {size(folder):,} bytes")
+    assert server.sent < size(folder) + (1 << 25)
+
+
+def test_a_download_without_an_announced_size_stops_at_the_limit(
+    server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "MAX_UNANNOUNCED", 1 << 20)
+    monkeypatch.setattr(Place, "size", lambda _: None)
+    server.extra = 1 << 30
+
+    error = lint(f"{server.url}/heavy.onnx", static=False).error or ""
+    assert "the server sends more than 1,048,576 bytes, and had announced none" in error
+    assert server.sent < 1 << 26
+
+
+def test_a_compressed_download_is_not_unpacked(server: FileServer) -> None:
+    server.encoding = "gzip"
+
+    error = lint(f"{server.url}/heavy.onnx", static=False).error or ""
+    assert error.startswith(f"{server.url}/heavy.onnx: the server compresses its answer (gzip)")
+
+
+def size(folder: Path) -> int:
+    return (folder / "heavy.onnx").stat().st_size
 
 
 def test_an_error_of_a_downloaded_model_names_its_url(server: FileServer, folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cnnlint.errors import ModelError
-from cnnlint.limits import HDF5_BYTES_A_PART, HDF5_SPARE_PARTS, MAX_HDF5_PARTS
+from cnnlint.limits import HDF5_BYTES_A_PART, HDF5_SPARE_PARTS, MAX_HDF5_PARTS, MAX_HDF5_PIECE
 
 if TYPE_CHECKING:
     from cnnlint.frontends.onnx.source import ByteSource
@@ -70,6 +70,8 @@ class Contents:
         self.spend(1 + (length >> 8))
         if address + length > self._size:
             raise self.damaged("it points outside the file")
+        if length > MAX_HDF5_PIECE:
+            raise self.damaged(f"a part has {length:,} bytes, and the limit is {MAX_HDF5_PIECE:,}")
         data = self._source.read(self._base + address, length)
         if len(data) != length:
             raise self.damaged("it is cut off")
