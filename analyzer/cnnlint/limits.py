@@ -73,8 +73,11 @@ noise, hardly shrink at all; those of a network that was never trained may be ze
 MAX_LZMA_DICTIONARY = 1 << 26
 """Bytes of memory that unpacking LZMA may take: as many as its highest standard preset."""
 
-MAX_CALLS = 20_000
-"""Calls of Keras layers, those in models that are called several times counted each time. NASNetLarge has 1,041."""
+MAX_CALLS = 10_000
+"""Calls of Keras layers and models, those in models that are called several times counted each time.
+
+NASNetLarge has 1,041.
+"""
 
 MAX_OUTPUTS = 4096
 """Outputs of one Keras layer."""

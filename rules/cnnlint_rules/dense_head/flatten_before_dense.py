@@ -67,8 +67,9 @@ class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNI
             yield self.skip(dense, reason="what is flattened is a sequence or an image, no map that convolutions made")
             return
         channels, positions, rank = extents[0], prod(extents[1:]), len(extents) - 1
-        if positions == 1:
-            yield self.skip(dense, reason=f"the flattened map is {_by(extents)}: a vector already")
+        if positions <= 1:
+            kind = "a vector already" if positions else "it holds nothing"
+            yield self.skip(dense, reason=f"the flattened map is {_by(extents)}: {kind}")
             return
         kernel = dense.weight("kernel")
         if kernel is None:

@@ -15,7 +15,7 @@ from cnnlint.frontends.keras.layer_record import LayerRecord, described, name_of
 from cnnlint.frontends.keras.nodes import CallRecord, TensorName
 from cnnlint.frontends.keras.records import ArchiveRecord
 from cnnlint.frontends.keras.weight_groups import groups_of
-from cnnlint.limits import MAX_CALLS, MAX_OUTPUTS
+from cnnlint.limits import MAX_CALLS, MAX_OUTPUTS, Allowance
 
 MERGE, SPLIT = "TimeDistributed.merge", "TimeDistributed.split"
 """Classes of the two steps around what TimeDistributed wraps; Keras itself has none of these names."""
@@ -84,9 +84,11 @@ class _Inliner:
         self.path = path
         self.steps = list[Step]()
         self.declared = dict[Ref, Declared]()
+        self.calls = Allowance(MAX_CALLS, "calls of layers and models")
 
     def run(self, model: ModelDefinition, inputs: list[Ref] | None) -> list[Ref]:
         """Add the steps of one call of a model and return its outputs; None for inputs are the user's own."""
+        self.calls.spend(1, self.path)
         if model.outputs is None:
             return self._run_sequential(model, inputs)
         return _FunctionalCall(self, model, inputs).run(model.outputs)
@@ -120,8 +122,7 @@ class _Inliner:
         Raises:
             ModelError: They are too many, as when models call others twice that do so too.
         """
-        if len(self.steps) == MAX_CALLS:
-            raise ModelError(f"its layers are called more than {MAX_CALLS:,} times, which is the limit", path=self.path)
+        self.calls.spend(1, self.path)
         self.steps.append(step)
         return Ref(len(self.steps) - 1)
 
