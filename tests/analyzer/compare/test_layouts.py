@@ -85,6 +85,7 @@ def side(model: onnx.ModelProto) -> OnnxRunner:
     return OnnxRunner("channels_first.onnx", Program(content), load_onnx_bytes(content))
 
 
+@pytest.mark.tf
 def test_every_layer_of_the_twin_is_equal(proto: onnx.ModelProto, tmp_path: Path) -> None:
     path = tmp_path / "twin.keras"
     twin(proto).save(path)
@@ -97,6 +98,7 @@ def test_every_layer_of_the_twin_is_equal(proto: onnx.ModelProto, tmp_path: Path
     assert all(row.before != row.after for row in report.layers)  # no name says which layer is which
 
 
+@pytest.mark.tf
 def test_a_twin_with_one_other_weight_differs_at_its_layer(proto: onnx.ModelProto, tmp_path: Path) -> None:
     net = twin(proto)
     kernel, bias = net.get_layer("second").get_weights()
