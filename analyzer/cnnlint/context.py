@@ -68,6 +68,16 @@ class Context:
         """Return the share of the network's parameters that `layer` holds, 0 to 1."""
         return layer.parameters / self.parameters if self.parameters else 0.0
 
+    @cached_property
+    def _written(self) -> int | None:
+        sizes = [tensor.sample_elements for layer in self.graph.layers for tensor in layer.outputs]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+
+    def written_share(self, layer: Layer) -> float | None:
+        """Return the share of all values that the layers write for a sample that `layer` writes; None if unknown."""
+        mine = layer.output.sample_elements
+        return mine / self._written if mine is not None and self._written else None
+
     @property
     def framework(self) -> Framework:
         """What the user most likely wrote the network in; "" if the file does not say."""

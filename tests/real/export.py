@@ -33,9 +33,8 @@ def main(folder: Path, names: list[str]) -> None:
                     values.add_(torch.rand_like(values) * 0.01)
         sample = torch.randn(2, *model.default_cfg["input_size"])
         facts = described(model, sample[:1])
-        facts["refused"] = {
-            way: why for way in ("script", "dynamo") if (why := export(model, sample, folder, name, way))
-        }
+        refusals = {way: export(model, sample, folder, name, way) for way in ("script", "dynamo")}
+        facts["refused"] = {way: why for way, why in refusals.items() if why}
         facts_path.write_text(json.dumps(facts))
 
 

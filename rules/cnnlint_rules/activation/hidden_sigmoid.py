@@ -31,7 +31,8 @@ class HiddenSigmoid(LayerRule[Activation], code="AC001", severity=Severity.WARNI
     ## When not
     Gates (squeeze-and-excitation, attention, recurrent cells), swish, and outputs are what sigmoids are for; the
     rule leaves them alone. A bounded code on purpose, as in deep hashing or before a decoder, and historical
-    networks such as LeNet-5.
+    networks such as LeNet-5. A tanh passes small sums on at a slope of 1, and some designs want it: ESPCN has tanh
+    throughout, ViT and MaxViT ahead of their scores. So a sigmoid is a warning, and a tanh or a softsign information.
 
     ## References
     - Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
@@ -75,6 +76,7 @@ class HiddenSigmoid(LayerRule[Activation], code="AC001", severity=Severity.WARNI
                 keras='keras.layers.Activation("relu")',
                 pytorch="nn.ReLU()",
             ),
+            severity=Severity.INFO if slope == 1 else None,
         )
 
     examples = (

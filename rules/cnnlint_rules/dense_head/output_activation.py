@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import e
 
+from cnnlint.analysis.attention import reads_axis_of, scored_by
 from cnnlint.analysis.head import Head
 from cnnlint.analysis.losses import loss_mismatch, loss_name
 from cnnlint.context import Context
@@ -38,8 +39,9 @@ class OutputActivation(ModelRule, code="FC004", severity=Severity.ERROR, confide
     a sigmoid with binary cross-entropy; independent labels take one sigmoid each.
 
     ## When not
-    A softmax over the positions of attention, over bins whose expected value is taken next, or one that gates another
-    branch, is left alone. Binary cross-entropy on a softmax of two units is the categorical one in other words.
+    A softmax over the positions of attention or over scores that a product of two activations gives, over bins whose
+    expected value is taken next, or one that gates another branch, is left alone. Binary cross-entropy on a softmax
+    of two units is the categorical one in other words.
 
     ## References
     - Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
@@ -116,6 +118,14 @@ class OutputActivation(ModelRule, code="FC004", severity=Severity.ERROR, confide
         target = following(context.graph, softmax, lambda layer: isinstance(layer, GlobalPool) or is_view(layer))
         if not isinstance(target, Conv | Dense):
             yield self.skip(softmax, reason="no learned kernel reads it: a gate, attention or an output")
+            return
+        if (product := scored_by(context.graph, softmax)) is not None:
+            yield self.skip(softmax, reason=f"{product.name} compares activations: the weights of an attention")
+            return
+        if reads_axis_of(context.graph, softmax, target) is False:
+            yield self.skip(
+                softmax, reason=f"it sums to one over positions, and {target.name} reads along another axis"
+            )
             return
         outputs, features = target.units if isinstance(target, Dense) else target.filters, _classes(softmax)
         if outputs == 1 or not isinstance(features, int):

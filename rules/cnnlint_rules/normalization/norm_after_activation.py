@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from cnnlint.analysis.folding import folds_forward
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Activation, BatchNorm, Conv, ConvTranspose, Dense
+from cnnlint.graph.layers import Activation, Add, BatchNorm, Conv, ConvTranspose, Dense
 from cnnlint.graph.layers.pooling import AvgPool, MaxPool
 from cnnlint.graph.queries import KERNEL_LAYERS, is_inert, is_nonlinear
 from cnnlint.rule import Bad, Good, LayerRule, Remark
@@ -37,8 +38,12 @@ class NormAfterActivation(
     normalisation makes it cheaper and is fine.
 
     ## When not
-    Accuracy speaks for either order: on a small CaffeNet, Mishkin et al. measured slightly better results with the
-    normalisation behind the ReLU. A team that prefers that allows `conv-act-bn` in `orders`.
+    Where the next layer with a kernel can take the norm in, it costs nothing: a dense layer, also behind an average
+    pooling, and a convolution without zero padding. Where the norm's output or the activation itself goes to several
+    layers or into a sum, the order is a residual design (ConvMixer, the identity branch of RepVGG): an activation
+    last would let the branch only ever add. A pass that writes less than `min-share` of what the network writes is
+    not worth a word. Accuracy speaks for either order: on a small CaffeNet, Mishkin et al. measured slightly better
+    results with the normalisation behind the ReLU. A team that prefers that allows `conv-act-bn` in `orders`.
 
     ## References
     - Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
@@ -55,6 +60,11 @@ class NormAfterActivation(
         "bn-act-conv",
     )
 
+    min_share: Annotated[
+        float,
+        Meta(description="The least share of all values that the network's layers write, 0 to 1.", ge=0, le=1),
+    ] = 0.001
+
     kinds = (BatchNorm,)
 
     def check(self, layer: BatchNorm, context: Context) -> Iterator[Remark | NearMiss]:
@@ -67,6 +77,9 @@ class NormAfterActivation(
             return
         if order in self.orders:
             yield self.skip(layer, reason=f"{order} is one of the orders that are fine")
+            return
+        if reason := self._free(layer, context):
+            yield self.skip(layer, reason=f"{order}, but {reason}")
             return
         elements = layer.output.sample_elements
         learner = before[0].name
@@ -86,6 +99,22 @@ class NormAfterActivation(
             ),
         )
 
+    def _free(self, norm: BatchNorm, context: Context) -> str:
+        """Return why `norm` costs nothing worth telling where it stands, or stands there by design; "" if neither."""
+        graph = context.graph
+        if graph.sole_successor(norm) is None and not graph.is_output(norm.output):
+            return "several layers read what it makes: a residual trunk, where the activation cannot come last"
+        if isinstance(reader := graph.sole_successor(norm), Add):
+            return f"{reader.name} adds what it makes to another branch, where the activation cannot come last"
+        source = graph.producer(norm.input)
+        if source is not None and graph.sole_successor(source) is None:
+            return f"others read {source.name} too: it is a branch of its own"
+        if (taker := folds_forward(graph, norm)) is not None:
+            return f"it folds into {taker.name} behind it"
+        if (share := context.written_share(norm)) is not None and share < self.min_share:
+            return f"its pass writes {share:.2%} of what the network writes, less than min-share = {self.min_share:.1%}"
+        return ""
+
     examples = (
         Bad(
             "INPUT 3x32x32 -> CONV 16 3x3 same -> RELU -> BN -> CONV 32 3x3 same -> RELU -> GAP -> FC 10",
@@ -94,6 +123,8 @@ class NormAfterActivation(
         Good("INPUT 3x32x32 -> CONV 16 3x3 same -> BN -> RELU -> CONV 32 3x3 same -> RELU -> GAP -> FC 10"),
         Good("INPUT 3x32x32 -> CONV 16 3x3 same -> POOL 2 -> BN -> RELU -> CONV 32 3x3 same -> RELU -> GAP -> FC 10"),
         Good("INPUT 3x32x32 -> CONV 16 3x3 same -> RES[BN -> RELU -> CONV 16 3x3 same] -> BN -> RELU -> GAP -> FC 10"),
+        Good("INPUT 3x32x32 -> CONV 16 3x3 same -> RELU -> BN -> CONV 32 3x3 valid -> RELU -> GAP -> FC 10"),
+        Good("INPUT 3x32x32 -> CONV 16 3x3 same -> RES[CONV 16 3x3 same -> GELU -> BN] -> CONV 32 1x1 -> GAP -> FC 10"),
         Good(
             "INPUT 3x32x32 -> CONV 16 3x3 same -> RELU -> BN -> CONV 32 3x3 same -> RELU -> GAP -> FC 10",
             orders=("conv-act-bn",),

@@ -17,6 +17,7 @@ END = "CONV 16 3x3 same -> RELU -> GAP -> FC 10"
 def test_a_saturating_function_between_two_kernels_is_found(lint, step, name, around):
     (found,) = lint(HiddenSigmoid(), f"{START} -> {around.format(step)} -> {END}").findings
     assert found.layers == (name,)
+    assert found.severity == ("warning" if step == "SIGMOID" else "info")  # a tanh of small sums shrinks no gradient
     assert "Between conv1 and conv2" in found.message
 
 

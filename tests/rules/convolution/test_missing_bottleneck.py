@@ -50,3 +50,11 @@ def test_a_small_share_of_the_network_is_a_near_miss(lint):
 @pytest.mark.parametrize("name", ["resnet50", "densenet121", "inception_v1", "squeezenet", "shufflenet"])
 def test_networks_with_bottlenecks_have_them(lint, name):
     assert not lint(MissingBottleneck(min_share=0.01), load(str(zoo.light_path(name)))).findings
+
+
+def test_all_of_a_network_are_one_finding_with_the_costliest_first(lint):
+    text = f"{START} -> CONV 256 3x3 same -> RELU -> CONV 512 3x3 same -> RELU -> GAP"
+    (found,) = lint(MissingBottleneck(), text).findings
+    assert found.layers == ("conv2", "conv1")
+    assert found.evidence["weights"] == 9 * 256 * 256 + 9 * 256 * 512
+    assert found.evidence["share"] == 1

@@ -78,3 +78,39 @@ def test_the_softmax_of_attention_is_no_head(lint):
 
 def test_a_gate_of_softmax_weights_is_no_head(lint):
     assert not lint(OutputActivation(), "INPUT 16x8x8 -> GATE[CONV 16 1x1 -> SOFTMAX] -> GAP -> FC 10").findings
+
+
+ATTENTION = """<ir_version: 8, opset_import: ["": 17]>
+net (float[1,3,8,8] x) => (float[1,64,5] y) {{
+    k_shape = Constant <value_ints = [16, 3, 3, 3]> ()  kernel = ConstantOfShape (k_shape)
+    map = Conv <pads = [1, 1, 1, 1]> (x, kernel)
+    flat = Constant <value_ints = [1, 16, 64]> ()  lines = Reshape (map, flat)
+    tokens = Transpose <perm = [0, 2, 1]> (lines)
+    {body}
+}}"""
+
+
+def weight(name: str, rows: int, columns: int) -> str:
+    return f"{name}_s = Constant <value_ints = [{rows}, {columns}]> ()  {name} = ConstantOfShape ({name}_s)\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "scores = MatMul (tokens, lines)  shares = Softmax <axis = -1> (scores)"
+        + weight("values", 64, 5) + "[read] y = MatMul (shares, values)",
+        "half = Constant <value = float {0.5}> ()  products = MatMul (tokens, lines)  scores = Mul (products, half)"
+        "  shares = Softmax <axis = -1> (scores)" + weight("values", 64, 5) + "[read] y = MatMul (shares, values)",
+        "shares = Softmax <axis = 1> (tokens)" + weight("values", 16, 5) + "[read] y = MatMul (shares, values)",
+    ],
+    ids=["scores are products", "scaled products", "a sum over positions, read along the features"],
+)  # fmt: skip
+def test_an_attention_whose_values_are_learned_is_no_hidden_softmax(lint, body):
+    walk = lint(OutputActivation(), ATTENTION.format(body=body))
+    assert not walk.findings
+    assert [miss.layers[0] for miss in walk.near_misses["FC004"]]
+
+
+def test_a_softmax_over_the_features_that_a_dense_layer_reads_stays_one(lint):
+    body = "shares = Softmax <axis = -1> (tokens)" + weight("values", 16, 5) + "[read] y = MatMul (shares, values)"
+    assert [finding.layers[1] for finding in lint(OutputActivation(), ATTENTION.format(body=body)).findings] == ["read"]

@@ -53,3 +53,40 @@ def test_published_networks_keep_to_the_default_orders(lint, name):
     walk = lint(NormAfterActivation(), load(str(zoo.light_path(name))))
     assert not walk.findings
     assert len(walk.near_misses["BN001"]) >= 49
+
+
+DESIGNS = {
+    "ConvMixer, depthwise part": (f"{START} -> RES[CONV 16 3x3 same groups 16 -> GELU -> BN] -> {END}", "adds what it"),
+    "ConvMixer, pointwise part": (
+        f"{START} -> CONV 16 1x1 -> GELU -> BN -> RES[CONV 16 3x3 same] -> {END}", "a residual trunk",
+    ),
+    "RepVGG's identity branch": (
+        "INPUT 3x32x32 -> CONV 16 3x3 same -> RELU -> RES[BN] -> CONV 16 1x1 -> GAP -> FC 10", "adds what it",
+    ),
+    "a dense layer behind": (f"{START} -> GAP -> FC 64 -> RELU -> BN -> FC 10", "folds into fc2"),
+    "a dense layer behind an average": (f"{START} -> RELU -> BN -> GAP -> FC 10", "folds into fc1"),
+    "a convolution that pads nothing": (f"{START} -> RELU -> BN -> CONV 8 1x1 -> GAP -> FC 10", "folds into conv2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_where_the_norm_costs_nothing_or_stands_by_design_there_is_no_warning(lint, design):
+    text, says = DESIGNS[design]
+    walk = lint(NormAfterActivation(min_share=0), text)
+    assert not walk.findings
+    assert says in " ".join(miss.reason for miss in walk.near_misses["BN001"])
+
+
+def test_a_maximum_does_not_let_a_norm_through(lint):
+    """max(γx) is γ max(x) for positive γ only, which a kernel's shape does not say."""
+    assert lint(
+        NormAfterActivation(), f"{START} -> RELU -> BN -> POOL 2 -> CONV 8 1x1 -> RELU -> GAP -> FC 10"
+    ).findings
+
+
+def test_a_pass_over_little_is_not_worth_a_word(lint):
+    small = f"{START} -> [CONV 64 3x3 same -> RELU]*4 -> CONV 64 3x3 stride 32 -> RELU -> BN -> CONV 64 3x3 same -> GAP"
+    walk = lint(NormAfterActivation(), small)
+    assert not walk.findings
+    assert "less than min-share = 0.1%" in walk.near_misses["BN001"][0].reason
+    assert lint(NormAfterActivation(min_share=0), small).findings
