@@ -151,7 +151,7 @@ def lint(
         near_misses=near_misses,
     )
     try:
-        return Report(cnnlint=__version__, models=tuple(linter.lint(each) for each in models))
+        return Report(cnnlint=__version__, models=linter.settled([linter.lint(each) for each in models]))
     finally:
         linter.close()
 

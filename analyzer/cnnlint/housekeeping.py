@@ -26,7 +26,8 @@ class UnusedIgnore(HousekeepingRule, code="CF001", severity=Severity.WARNING, co
 
     ## When not
     An ignore whose rule did not run, because it was not selected or needs run time checks, is not reported,
-    and one that names models by a wildcard only when the run held every model that the wildcard fits.
+    and one that names models by a wildcard only when the run held every model that the wildcard fits, and it hides
+    nothing in any of them: it is reported once, at the first of these models.
 
     ## References
     - ruff, unused-noqa (RUF100).

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cnnlint.budget import BudgetRule
 from cnnlint.finding import Finding, with_fingerprint
 from cnnlint.graph.graph import Graph
 from cnnlint.housekeeping import ExpiredIgnore, MalformedIgnore, UnusedIgnore
 from cnnlint.registry import RuleSet
+from cnnlint.results import ModelReport
 from cnnlint.rule import Remark, Rule
 from cnnlint.suppress import Flaw, Ignore, expired, ignores_of_model, suppress
 from cnnlint.walker import Walk
@@ -62,6 +64,41 @@ def obey(
     return Obeyed((*result.findings, *about_ignores.findings), result.suppressed + about_ignores.suppressed)
 
 
+def once_per_run(
+    reports: Sequence[ModelReport], ignores_for: Callable[[str], tuple[Ignore, ...]]
+) -> tuple[ModelReport, ...]:
+    """Return `reports` with an ignore of several models called unused once, and only if it hides nothing in any.
+
+    Each report says by itself which ignores hide nothing in its model; what that means for an ignore by glob only all
+    reports together can say. The first report keeps the finding.
+
+    Args:
+        reports: Of all models of the run.
+        ignores_for: Gives the configuration's ignores for the model at a path.
+    """
+    sharers = dict[Ignore, list[int]]()
+    for index, report in enumerate(reports):
+        for ignore in ignores_for(report.path):
+            sharers.setdefault(ignore, []).append(index)
+    gone = dict[int, set[str]]()
+    for ignore, places in sharers.items():
+        said = [index for index in places if _calls_unused(reports[index], ignore)]
+        for index in said[1:] if len(said) == len(places) else said:
+            gone.setdefault(index, set()).add(_unused_message(ignore))
+    return tuple(
+        replace(report, findings=tuple(each for each in report.findings if not _is_gone(each, gone.get(index, ()))))
+        for index, report in enumerate(reports)
+    )
+
+
+def _calls_unused(report: ModelReport, ignore: Ignore) -> bool:
+    return any(_is_gone(finding, (_unused_message(ignore),)) for finding in report.findings)
+
+
+def _is_gone(finding: Finding, messages: Iterable[str]) -> bool:
+    return finding.code == UnusedIgnore.code and finding.message in messages
+
+
 def _was_tried(ignore: Ignore, walked: Walk, known: RuleSet) -> bool:
     """Return whether every rule that `ignore` is about has looked at the model."""
     if not ignore.reportable:
@@ -88,12 +125,12 @@ def _outdated(ignores: Iterable[Ignore]) -> Iterator[Remark]:
 
 def _unused(ignores: Iterable[Ignore]) -> Iterator[Remark]:
     for ignore in ignores:
-        at = f" at {', '.join(ignore.layers)}" if ignore.layers else ""
-        yield UnusedIgnore().finding(
-            message=f"The ignore of {ignore.selector}{at} in {ignore.origin} hides nothing.",
-            evidence={},
-            subject=_subject(ignore),
-        )
+        yield UnusedIgnore().finding(message=_unused_message(ignore), evidence={}, subject=_subject(ignore))
+
+
+def _unused_message(ignore: Ignore) -> str:
+    at = f" at {', '.join(ignore.layers)}" if ignore.layers else ""
+    return f"The ignore of {ignore.selector}{at} in {ignore.origin} hides nothing."
 
 
 def _subject(ignore: Ignore) -> str:

@@ -25,7 +25,7 @@ from cnnlint.finding import Finding, Severity, with_fingerprint
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Conv, ConvTranspose, Opaque
 from cnnlint.housekeeping import RunNotFinished
-from cnnlint.ignoring import obey
+from cnnlint.ignoring import obey, once_per_run
 from cnnlint.models import Download, Model, RemoteModel, open_model, path_of
 from cnnlint.registry import RuleSet, load_rules
 from cnnlint.results import ModelReport
@@ -136,6 +136,10 @@ class Linter:
             return kept
         with collector_paused(), self._opened(model, plan.settings) as here:
             return self._lint(here, path, plan, rules, slot)
+
+    def settled(self, reports: Sequence[ModelReport]) -> tuple[ModelReport, ...]:
+        """Return the `reports` of the whole run, with what only all of them together can say of ignores by glob."""
+        return once_per_run(reports, lambda path: self.plan(path).settings.ignores_for(path))
 
     def _slot(self, model: Given, path: str, plan: Plan) -> Slot | None:
         """Return where the result of a model is kept; None if it is not."""

@@ -230,6 +230,34 @@ def test_an_ignore_of_a_rule_that_did_not_run_is_not_called_unused(folder):
     assert [f for f in pedantic.findings if f.code == "CF001" and "RT001" in f.message] == []
 
 
+def linted_under_a_glob(folder: Path, selector: str, *nets: str) -> list[list[str]]:
+    (folder / "cnnlint.toml").write_text(f'[per-model-ignores]\n"*.onnx" = ["{selector}: ours"]\n')
+    paths = [networks.write(folder / f"{index}.onnx", net) for index, net in enumerate(nets)]
+    return [codes(model) for model in cnnlint.lint(paths, static=True).models]
+
+
+POOLED = FLAT.replace("-> FLATTEN", "-> GAP -> FLATTEN")
+
+
+def test_an_ignore_by_glob_that_hides_something_in_one_model_is_of_use_in_the_run(folder):
+    for nets in ((FLAT, POOLED), (POOLED, FLAT)):
+        assert not any("CF001" in found for found in linted_under_a_glob(folder, "FC001", *nets))
+
+
+def test_an_ignore_by_glob_that_hides_nothing_is_reported_once_a_run(folder):
+    found = linted_under_a_glob(folder, "FC003", FLAT, POOLED, FLAT)
+    assert ["CF001" in each for each in found] == [True, False, False]
+
+
+def test_what_a_model_that_cannot_be_read_would_need_ignored_is_not_known(folder):
+    (folder / "broken.onnx").write_bytes(b"\x08")
+    (folder / "cnnlint.toml").write_text('[per-model-ignores]\n"*.onnx" = ["FC003: ours"]\n')
+    path = networks.write(folder / "flat.onnx", FLAT)
+    report = cnnlint.lint([path, str(folder / "broken.onnx")], static=True)
+    assert report.models[1].error
+    assert "CF001" not in codes(report.models[0])
+
+
 def test_an_ignore_holds_until_its_day(folder):
     path = networks.write(folder / "flat.onnx", FLAT, metadata={"cnnlint.ignore.FC001": "*: old (until 2027-01)"})
     flags = Flags(static=True)

@@ -50,7 +50,7 @@ def run(
             complain_of(linter.errors.get(report.path) or ModelError(report.error), verbose=traced)
     if timed:
         complain(f"{several(len(models), 'model')} in {perf_counter() - started:.2f} s", "note")
-    return LintReport(cnnlint=__version__, models=tuple(reports))
+    return LintReport(cnnlint=__version__, models=linter.settled(reports))
 
 
 def _passed_over(report: ModelReport) -> bool:
