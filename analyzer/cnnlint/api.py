@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Dims = tuple[int, ...]
 
+Printed = TypeVar("Printed", LintReport, SummaryReport)
+
 
 class Report(LintReport, frozen=True, kw_only=True):
     """A lint report that prints as `cnnlint MODEL` does, and shows itself in a notebook."""
@@ -33,8 +35,7 @@ class Report(LintReport, frozen=True, kw_only=True):
         from cnnlint.report.text import render
         from cnnlint.report.view import View
 
-        errors = "".join(f"error: {model.error}\n" for model in self.models if model.error is not None)
-        return (errors + render(self, View())).rstrip("\n")
+        return _printed(self, lambda part: render(part, View()))
 
     def __repr__(self) -> str:
         findings = sum(len(model.findings) for model in self.models)
@@ -51,8 +52,7 @@ class Summary(SummaryReport, frozen=True, kw_only=True):
         from cnnlint.report.summary_text import render
         from cnnlint.report.view import View
 
-        errors = "".join(f"error: {model.error}\n" for model in self.models if model.error is not None)
-        return (errors + render(self, View())).rstrip("\n")
+        return _printed(self, lambda part: render(part, View()))
 
     def __repr__(self) -> str:
         return f"<cnnlint.Summary: models {len(self.models)}>"
@@ -96,6 +96,8 @@ def lint(
     rule_files: Iterable[str | os.PathLike[str]] = (),
     near_misses: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
+    allow_config_code: Iterable[str | os.PathLike[str]] = (),
+    ignore_config_code: bool = False,
 ) -> Report:
     """Lint one or more models; what is None is left to the configuration.
 
@@ -118,6 +120,9 @@ def lint(
         rule_files: Python files with rules of your own.
         near_misses: Keep why rules stayed silent.
         cache_dir: Keep results in this folder, and do not open a model file again that has not changed.
+        allow_config_code: Configurations found beside a model and not from the working directory, or their folders,
+            whose `rule-files` may be run.
+        ignore_config_code: Do without the `rule-files` of others; else a report that lacks them is `incomplete`.
 
     Returns:
         A report per model; one that cannot be read has its `error` set, and the others are linted all the same.
@@ -141,6 +146,8 @@ def lint(
         inputs={name: "x".join(map(str, dims)) for name, dims in (inputs or {}).items()},
         budget=budget or Budget(),
         rule_files=tuple(Path(file) for file in rule_files),
+        allow_config_code=_paths(allow_config_code),
+        ignore_config_code=ignore_config_code,
         rules={name: dict(options) for name, options in (rules or {}).items()},
     )
     linter = Linter(
@@ -180,6 +187,16 @@ def summary_of(model: Given, inputs: Mapping[str, Dims] | None) -> tuple[ModelSu
     return ModelSummary(path=path, format=None, error=str(outcome)), outcome
 
 
+def _printed(report: Printed, write: Callable[[Printed], str]) -> str:
+    """Return a report as text, what could not be read first."""
+    from cnnlint.report import rendered
+    from cnnlint.report.printable import printable, without_commands
+
+    result = rendered(report, write)
+    errors = "".join(f"error: {printable(model.error)}\n" for model in result.report.models if model.error is not None)
+    return (without_commands(errors) + result.text).rstrip("\n")
+
+
 def _preformatted(text: str) -> str:
     from html import escape
 
@@ -190,6 +207,10 @@ def _several(model: Given | Iterable[Given]) -> tuple[Given, ...]:
     if isinstance(model, (list, tuple, set, frozenset)):
         return tuple(cast("Iterable[Given]", model))
     return (cast("Given", model),)
+
+
+def _paths(written: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
+    return (Path(written),) if isinstance(written, (str, os.PathLike)) else tuple(Path(path) for path in written)
 
 
 def _words(selectors: Iterable[str]) -> tuple[str, ...]:

@@ -15,11 +15,12 @@ from cnnlint.analysis.surroundings import sites
 from cnnlint.budget import BudgetRule, measure
 from cnnlint.checking import CheckResult, submit
 from cnnlint.collector import collector_paused
+from cnnlint.config.consent import check_allowed, left_out, may_run_code, without_code
 from cnnlint.config.load import Document, find_document, read_document
 from cnnlint.config.options import bind
 from cnnlint.config.settings import Flags, Settings, resolve
 from cnnlint.context import Context
-from cnnlint.errors import CnnlintError, ConversionError, UnfinishedRunError
+from cnnlint.errors import CnnlintError, ConfigError, ConversionError, UnfinishedRunError
 from cnnlint.faults import guarded
 from cnnlint.finding import Finding, Severity, with_fingerprint
 from cnnlint.graph.graph import Graph
@@ -47,12 +48,14 @@ class Plan(Struct, frozen=True):
         known: All rules there are.
         selection: Those that run.
         severity: Severities that replace the rules' own, by code.
+        incomplete: What is left out of the lint though the configuration asks for it; "" if nothing.
     """
 
     settings: Settings
     known: RuleSet
     selection: Selection
     severity: dict[str, Severity]
+    incomplete: str = ""
 
 
 class Linter:
@@ -89,6 +92,7 @@ class Linter:
         self.today = today or date.today()  # noqa: DTZ011 - an ignore runs out where its reader lives
         self.errors = dict[str, CnnlintError]()
         self._workers = dict[RunLimits, Workers]()
+        check_allowed(self.flags.allow_config_code)
         self._fixed = read_document(config) if config is not None else None
         self._searches = config is None and not isolated
         self._documents = dict[Path, Document | None]()
@@ -103,16 +107,29 @@ class Linter:
         document = self._document(path)
         key = None if document is None else document.path
         if key not in self._plans:
+            incomplete = ""
+            if document is not None and not self._may_run_code(document):
+                incomplete = "" if self.flags.ignore_config_code else left_out(document)
+                document = without_code(document, self._known(self.flags.rule_files))
             settings = resolve(document, self.flags).for_run(self._run)
-            if settings.rule_files not in self._rules:
-                self._rules[settings.rule_files] = load_rules(settings.rule_files)
-            known = self._rules[settings.rule_files]
+            known = self._known(settings.rule_files)
             selection = choose(known, settings.requests, pedantic=settings.pedantic)
             for _, ignore in settings.per_model_ignores:
                 if not known.matching(ignore.selector):
                     raise known.unknown(ignore.selector, where=ignore.origin)
-            self._plans[key] = Plan(settings, known, selection, severities(known, settings.severity))
+            self._plans[key] = Plan(settings, known, selection, severities(known, settings.severity), incomplete)
         return self._plans[key]
+
+    def complete_plan(self, path: str) -> Plan:
+        """Return what is to be done with the model at `path`, for whoever can leave nothing out.
+
+        Raises:
+            ConfigError: The plan leaves out rules that nobody has allowed to run.
+        """
+        plan = self.plan(path)
+        if plan.incomplete:
+            raise ConfigError(plan.incomplete)
+        return plan
 
     def lint(self, model: Given) -> ModelReport:
         """Return the report of one model; what is wrong with the model itself stands in its `error`.
@@ -126,7 +143,7 @@ class Linter:
         rules = bind(plan.selection.rules, plan.settings, plan.known, path)
         outcome = guarded(path, lambda: self._report(model, path, plan, rules))
         if isinstance(outcome, ModelReport):
-            return outcome
+            return replace(outcome, incomplete=(plan.incomplete,)) if plan.incomplete else outcome
         self.errors[path] = outcome
         return ModelReport(path=path, format=None, error=str(outcome), fail_on=plan.settings.fail_on)
 
@@ -203,6 +220,21 @@ class Linter:
             slot.write(report, graph)
         return report
 
+    def _known(self, files: tuple[Path, ...]) -> RuleSet:
+        if files not in self._rules:
+            self._rules[files] = load_rules(files)
+        return self._rules[files]
+
+    def _may_run_code(self, document: Document) -> bool:
+        if not self._searches or not document.configuration.rule_files:
+            return True
+        return may_run_code(document, self._found_from(Path.cwd()), self.flags.allow_config_code)
+
+    def _found_from(self, folder: Path) -> Document | None:
+        if folder not in self._documents:
+            self._documents[folder] = find_document(folder)
+        return self._documents[folder]
+
     def _document(self, path: str) -> Document | None:
         if not self._searches:
             return self._fixed
@@ -210,9 +242,7 @@ class Linter:
         in_memory = path.startswith("<") or "://" in path
         folder = here if in_memory else Path(path).absolute().parent
         for start in (folder, here):
-            if start not in self._documents:
-                self._documents[start] = find_document(start)
-            if (document := self._documents[start]) is not None:
+            if (document := self._found_from(start)) is not None:
                 return document
         return None
 

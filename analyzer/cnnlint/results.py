@@ -83,6 +83,7 @@ class ModelReport(Struct, frozen=True, kw_only=True):
         near_misses: Why rules stayed silent, by code; only filled on request.
         sites: The layers that findings are about and their neighbours, by name.
         fail_on: The severity from which a finding fails the run, as the configuration of this model has it.
+        incomplete: What was to be done and could not be, a sentence each; what is reported holds all the same.
     """
 
     path: str
@@ -99,6 +100,7 @@ class ModelReport(Struct, frozen=True, kw_only=True):
     near_misses: dict[str, tuple[NearMiss, ...]] = {}
     sites: dict[str, Site] = {}
     fail_on: FailOn = "error"
+    incomplete: tuple[str, ...] = ()
 
     def worst(self) -> Severity | None:
         """Return the highest severity of any finding; None without findings."""
@@ -124,8 +126,11 @@ class LintReport(Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> int:
-        """2 if a model could not be linted or not be run to its end, else 1 if a finding fails the run, else 0."""
-        if not all(model.is_finished for model in self.models):
+        """2 if a model could not be linted or not be run to its end, else 1 if a finding fails the run, else 0.
+
+        It is 2 as well if something was left out of the lint.
+        """
+        if any(model.incomplete or not model.is_finished for model in self.models):
             return 2
         return 1 if any(model.fails() for model in self.models) else 0
 

@@ -44,6 +44,8 @@ def command(
     run_memory: str | None,
     color: ColorChoice,
     quiet: bool,
+    allow_config_code: tuple[Path, ...],
+    ignore_config_code: bool,
     **_: object,
 ) -> int:
     """Convert MODEL (.keras, .h5 or a SavedModel) to ONNX, compare both on seeded inputs, and lint the result.
@@ -53,10 +55,13 @@ def command(
     """
     _refuse(model, output)
     from cnnlint.compare.conversion import ConversionReport, ConvertRequest
+    from cnnlint.config.settings import Flags
     from cnnlint.convert.writing import replacing
     from cnnlint.linter import Linter
 
-    linter = Linter(config=config, isolated=isolated, models=(output,))  # what is wrong with the configuration, first
+    flags = Flags(allow_config_code=allow_config_code, ignore_config_code=ignore_config_code)
+    # what is wrong with the configuration, first
+    linter = Linter(flags, config=config, isolated=isolated, models=(output,))
     workers = Workers(run_limits(run_timeout, run_memory))
     with closing(linter), replacing(output) as place:
         request = ConvertRequest(path=model, output=output, fresh=place.fresh, opset=opset)
@@ -83,6 +88,9 @@ def command(
             write(render_lint(LintReport(models=(report.lint,)), view))
     if report.lint is not None and report.lint.error is not None:
         complain(report.lint.error)
+        return 2
+    if report.lint is not None and report.lint.incomplete:
+        complain("; ".join(report.lint.incomplete))
         return 2
     return 0 if report.parity.equal and report.lint is not None and not report.lint.fails() else 1
 

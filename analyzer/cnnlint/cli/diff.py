@@ -41,6 +41,8 @@ def command(
     config: Path | None,
     isolated: bool,
     color: ColorChoice,
+    allow_config_code: tuple[Path, ...],
+    ignore_config_code: bool,
     **_: object,
 ) -> int:
     """Show what differs between the models A and B: layers, parameters, MACs, memory, findings.
@@ -51,7 +53,16 @@ def command(
     from cnnlint.difference.growth import growth_limit
 
     limits = tuple(growth_limit(written) for written in growth)
-    report = diff(before, after, limits=limits, inputs=input_shapes(inputs), config=config, isolated=isolated)
+    report = diff(
+        before,
+        after,
+        limits=limits,
+        inputs=input_shapes(inputs),
+        config=config,
+        isolated=isolated,
+        allow_config_code=allow_config_code,
+        ignore_config_code=ignore_config_code,
+    )
     view = view_of_stdout(color)
     if form == "json":
         from cnnlint.report.json import encode

@@ -38,13 +38,24 @@ def command(
     config: Path | None,
     isolated: bool,
     verbose: bool,
+    allow_config_code: tuple[Path, ...],
+    ignore_config_code: bool,
 ) -> int:
     """Show the page of RULE, which is a code (FC001) or a name (flatten-before-dense)."""
     found = rules_here(config, isolated=isolated).require(rule)
     if models:
         from cnnlint.cli.near_misses import explain_on
 
-        return explain_on(found, models, view_of_stdout(color), config=config, isolated=isolated, verbose=verbose)
+        return explain_on(
+            found,
+            models,
+            view_of_stdout(color),
+            config=config,
+            isolated=isolated,
+            verbose=verbose,
+            allow_config_code=allow_config_code,
+            ignore_config_code=ignore_config_code,
+        )
     if form == "markdown":
         write(page(found))
     else:

@@ -42,6 +42,8 @@ def command(
     run_timeout: float | None,
     run_memory: str | None,
     color: ColorChoice,
+    allow_config_code: tuple[Path, ...],
+    ignore_config_code: bool,
     **_: object,
 ) -> int:
     """Rewrite the ONNX model MODEL where rules can, and write it if onnxruntime proves that it computes the same.
@@ -59,6 +61,8 @@ def command(
         inputs=input_shapes(inputs),
         config=None if config is None else str(config),
         isolated=isolated,
+        allow_config_code=tuple(map(str, allow_config_code)),
+        ignore_config_code=ignore_config_code,
     )
     with replacing(output) if output else nullcontext() as place:
         request = replace(request, fresh=place.fresh if place else "")

@@ -32,6 +32,8 @@ def flags_of(said: Mapping[str, Any]) -> Flags:
         model_ignores=False if said["no_model_ignores"] else None,
         inputs=input_shapes(said["inputs"]),
         budget=_budget(said),
+        allow_config_code=said["allow_config_code"],
+        ignore_config_code=said["ignore_config_code"],
     )
 
 

@@ -17,7 +17,7 @@ class Sectioned(click.Command):
         "Rules": ("select", "extend_select", "ignore", "pedantic", "no_model_ignores"),
         "Exit code": ("fail_on", "exit_zero"),
         "Budgets (5M, 20 MB, 50 %; over budget is an error)": ("budget_",),
-        "Configuration": ("config", "isolated", "show_settings"),
+        "Configuration": ("config", "isolated", "allow_config_code", "ignore_config_code", "show_settings"),
         "Help": ("help",),
     }
     """The names, or beginnings of names, of the parameters in each section."""

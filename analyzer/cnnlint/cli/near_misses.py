@@ -11,7 +11,7 @@ from cnnlint.cli.run import run
 from cnnlint.cli.streams import complain, complain_of, write
 from cnnlint.config.settings import Flags
 from cnnlint.report import rendered
-from cnnlint.report.printable import printable_report
+from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.quantities import several
 from cnnlint.report.view import Style, View
 from cnnlint.results import LintReport, ModelReport
@@ -26,13 +26,20 @@ def explain_on(
     config: Path | None = None,
     isolated: bool = False,
     verbose: bool = False,
+    allow_config_code: tuple[Path, ...] = (),
+    ignore_config_code: bool = False,
 ) -> int:
     """Print what `rule` makes of the models at `paths`, and return the exit code."""
     found, missing = models(paths)
     for error in missing:
         complain(str(error))
     # what is proved or run is no part of why a rule stays silent, and takes longest
-    flags = Flags(select=(rule.code,), static=not issubclass(rule, RuntimeRule))
+    flags = Flags(
+        select=(rule.code,),
+        static=not issubclass(rule, RuntimeRule),
+        allow_config_code=allow_config_code,
+        ignore_config_code=ignore_config_code,
+    )
     report = run(found, flags, config=config, isolated=isolated, near_misses=True, traced=verbose)
     result = rendered(report, lambda part: _text(rule, part, view))
     for fault in result.faults:
@@ -43,7 +50,7 @@ def explain_on(
 
 def _text(rule: type[Rule], report: LintReport, view: View) -> str:
     models = (model for model in printable_report(report).models if model.error is None)
-    return "".join(f"{line}\n" for model in models for line in _model(rule, model, view))
+    return without_commands("".join(f"{line}\n" for model in models for line in _model(rule, model, view)))
 
 
 def _model(rule: type[Rule], model: ModelReport, view: View) -> Iterator[str]:

@@ -26,7 +26,7 @@ def color_option(command: Command) -> Command:
 
 
 def config_options(command: Command) -> Command:
-    """Add `--config` and `--isolated`."""
+    """Add `--config`, `--isolated`, and whose code may run."""
     config = click.option(
         "--config",
         type=click.Path(path_type=Path),
@@ -34,7 +34,18 @@ def config_options(command: Command) -> Command:
         help="Take this configuration file and no other.",
     )
     isolated = click.option("--isolated", is_flag=True, help="Take no configuration file.")
-    return config(isolated(command))
+    allow = click.option(
+        "--allow-config-code",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="PATH",
+        help="Run the rule-files of this configuration (or of the one in this folder), which was found beside a model "
+        "and not from the working directory; may be repeated.",
+    )
+    ignore = click.option(
+        "--ignore-config-code", is_flag=True, help="Do without such rule-files, where that is exit code 2 otherwise."
+    )
+    return config(isolated(allow(ignore(command))))
 
 
 VERBOSE = "cnnlint.verbose"

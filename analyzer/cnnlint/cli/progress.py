@@ -26,6 +26,8 @@ def progress(models: Sequence[str]) -> Generator[Callable[[str], None]]:
         return
     import threading
 
+    from cnnlint.report.printable import printable
+
     turn = ["", 0]
     done = threading.Event()
 
@@ -35,14 +37,19 @@ def progress(models: Sequence[str]) -> Generator[Callable[[str], None]]:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+        )
         with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
             task = shown.add_task("", total=len(models))
             while not done.wait(0.1):
                 shown.update(task, description=str(turn[0]), completed=int(turn[1]) - 1)
 
     def next_turn(model: str) -> None:
-        turn[:] = [model, int(turn[1]) + 1]
+        turn[:] = [printable(model), int(turn[1]) + 1]
 
     thread = threading.Thread(target=show, daemon=True)
     thread.start()

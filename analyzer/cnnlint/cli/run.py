@@ -48,6 +48,8 @@ def run(
     for report in reports:
         if report.error is not None:
             complain_of(linter.errors.get(report.path) or ModelError(report.error), verbose=traced)
+    for sentence in dict.fromkeys(sentence for report in reports for sentence in report.incomplete):
+        complain(sentence)
     if timed:
         complain(f"{several(len(models), 'model')} in {perf_counter() - started:.2f} s", "note")
     return LintReport(cnnlint=__version__, models=linter.settled(reports))

@@ -8,6 +8,7 @@ from pathlib import Path
 from cnnlint.cli.streams import write
 from cnnlint.config.load import Document, find_document, read_document
 from cnnlint.config.settings import Flags, resolve
+from cnnlint.report.printable import printable
 
 
 def show(paths: Sequence[str], flags: Flags, *, config: Path | None, isolated: bool) -> int:
@@ -20,6 +21,7 @@ def show(paths: Sequence[str], flags: Flags, *, config: Path | None, isolated: b
     ]
     across = min(60, max(len(text) for text, _ in lines))
     head = f"# {document.path}" if document else "# no configuration file"
+    lines = [(printable(text), printable(origin)) for text, origin in lines]
     write("".join(f"{line}\n" for line in [head, *(f"{text:<{across}}  # {origin}" for text, origin in lines)]))
     return 0
 

@@ -21,21 +21,22 @@ WIDEST = 100
 
 def complain(message: str, kind: Literal["error", "warning", "note"] = "error") -> None:
     """Write "cnnlint: error: MESSAGE" to standard error."""
-    from cnnlint.report.printable import printable
+    from cnnlint.report.printable import printable, without_commands
 
     head = f"{kind}:"
     if in_color("auto", sys.stderr):
         head = f"\x1b[1;{'31' if kind == 'error' else '33'}m{head}\x1b[0m"
-    click.echo(f"cnnlint: {head} {printable(message)}", err=True, color=True)
+    click.echo(f"cnnlint: {head} {without_commands(printable(message))}", err=True, color=True)
 
 
 def complain_of(error: CnnlintError, *, verbose: bool) -> None:
     """Write what went wrong on one line of standard error; if `verbose` the traceback of a fault of our own too."""
     complain(str(error))
     if verbose and isinstance(error, InternalError):
-        from cnnlint.report.printable import printable
+        from cnnlint.report.printable import printable, without_commands
 
-        click.echo("".join(f"  {printable(line)}\n" for line in error.trace.splitlines()), err=True, nl=False)
+        trace = "".join(f"  {printable(line)}\n" for line in error.trace.splitlines())
+        click.echo(without_commands(trace), err=True, nl=False)
 
 
 def in_color(choice: ColorChoice, stream: TextIO) -> bool:

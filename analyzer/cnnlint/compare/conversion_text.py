@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cnnlint.compare.conversion import ConversionReport
 from cnnlint.compare.text import origin_lines, table
-from cnnlint.report.printable import printable
+from cnnlint.report.printable import printable, without_commands
 from cnnlint.report.quantities import several
 from cnnlint.report.view import View
 
@@ -16,7 +16,7 @@ NAMED = 3
 
 def render(report: ConversionReport, view: View) -> str:
     """Return what was converted and how, what the converter left, and how the result compares; the lint aside."""
-    return "".join(f"{line}\n" for line in _lines(report, view))
+    return without_commands("".join(f"{line}\n" for line in _lines(report, view)))
 
 
 def _lines(report: ConversionReport, view: View) -> Iterator[str]:

@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from cnnlint.compare.records import ComparisonReport, Origin, ValueRow
 from cnnlint.report.columns import columns
-from cnnlint.report.printable import printable
+from cnnlint.report.printable import printable, without_commands
 from cnnlint.report.quantities import several
 from cnnlint.report.view import View
 
@@ -17,7 +17,7 @@ SHOWN_BEHIND = 3
 
 def render(report: ComparisonReport, view: View, *, every: bool = False) -> str:
     """Return the verdict, the outputs, where differences begin, and the layers up to there; all if `every`."""
-    return "".join(f"{line}\n" for line in _lines(report, view, every=every))
+    return without_commands("".join(f"{line}\n" for line in _lines(report, view, every=every)))
 
 
 def _lines(report: ComparisonReport, view: View, *, every: bool) -> Iterator[str]:

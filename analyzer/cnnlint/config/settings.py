@@ -54,6 +54,8 @@ class Flags(Struct, frozen=True, kw_only=True):
     inputs: dict[str, str] = field(default_factory=dict[str, str])
     budget: Budget = Budget()
     rule_files: tuple[Path, ...] = ()
+    allow_config_code: tuple[Path, ...] = ()
+    ignore_config_code: bool = False
     rules: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
 
 

@@ -39,6 +39,8 @@ def diff(
     inputs: Mapping[str, str] | None = None,
     config: Path | None = None,
     isolated: bool = False,
+    allow_config_code: Iterable[Path] = (),
+    ignore_config_code: bool = False,
 ) -> DiffReport:
     """Compare two models by their graphs, in time linear in their layers.
 
@@ -49,15 +51,26 @@ def diff(
         inputs: Shapes by input name, as "1x3x224x224", for dims that a model leaves open.
         config: The configuration whose rules give the findings; the one nearest to each model if None.
         isolated: Take no configuration.
+        allow_config_code: Configurations beside models, or their folders, whose rule-files may be run.
+        ignore_config_code: Do without the rule-files of others, where that is an error otherwise.
 
     Raises:
         ModelError: A model cannot be read.
         ConfigError: The configuration is wrong.
     """
-    linter = Linter(Flags(static=True, inputs=dict(inputs or {})), config=config, isolated=isolated)
+    linter = Linter(
+        Flags(
+            static=True,
+            inputs=dict(inputs or {}),
+            allow_config_code=tuple(allow_config_code),
+            ignore_config_code=ignore_config_code,
+        ),
+        config=config,
+        isolated=isolated,
+    )
     paths = path_of(before), path_of(after)
     contexts = tuple(
-        Context(open_model(model).graph(linter.plan(path).settings.inputs))
+        Context(open_model(model).graph(linter.complete_plan(path).settings.inputs))
         for model, path in zip((before, after), paths, strict=True)
     )
     lints = _linted(linter, before), _linted(linter, after)

@@ -9,7 +9,7 @@ from cnnlint.difference.records import DiffReport, GrowthResult, LayerDiff, Meas
 from cnnlint.finding import Finding
 from cnnlint.quantity import UNKNOWN, brief, count, format_amount, ratio, share
 from cnnlint.report.columns import columns
-from cnnlint.report.printable import printable
+from cnnlint.report.printable import printable, without_commands
 from cnnlint.report.quantities import several
 from cnnlint.report.view import Style, View
 
@@ -26,7 +26,7 @@ MARKS: dict[Status, tuple[str, Style]] = {
 
 def render(report: DiffReport, view: View, *, every: bool = False) -> str:
     """Return costs, layers and findings before and after; all layers, renamed ones too, if `every`."""
-    return "".join(f"{line}\n" for line in _lines(report, view, every=every))
+    return without_commands("".join(f"{line}\n" for line in _lines(report, view, every=every)))
 
 
 def _lines(report: DiffReport, view: View, *, every: bool) -> Iterator[str]:

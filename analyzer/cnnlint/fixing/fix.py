@@ -70,6 +70,8 @@ class FixRequest(Struct, frozen=True, kw_only=True):
         inputs: Shapes by input name, as "1x3x224x224", for dims that the model leaves open.
         config: The configuration file to take instead of the nearest one.
         isolated: Take no configuration file.
+        allow_config_code: Configurations beside models, or their folders, whose rule-files may be run.
+        ignore_config_code: Do without the rule-files of others, where that is an error otherwise.
     """
 
     path: str
@@ -78,6 +80,8 @@ class FixRequest(Struct, frozen=True, kw_only=True):
     inputs: dict[str, str] = {}
     config: str | None = None
     isolated: bool = False
+    allow_config_code: tuple[str, ...] = ()
+    ignore_config_code: bool = False
 
 
 def fix(request: FixRequest) -> FixReport:
@@ -89,10 +93,16 @@ def fix(request: FixRequest) -> FixReport:
         RuntimeCheckError: One of the two models does not run.
     """
     path = request.path
-    flags = Flags(select=request.select or None, inputs=request.inputs)
+    allowed = tuple(map(Path, request.allow_config_code))
+    flags = Flags(
+        select=request.select or None,
+        inputs=request.inputs,
+        allow_config_code=allowed,
+        ignore_config_code=request.ignore_config_code,
+    )
     config = None if request.config is None else Path(request.config)
     linter = Linter(flags, config=config, isolated=request.isolated)
-    plan = linter.plan(path)
+    plan = linter.complete_plan(path)
     rules = tuple(rule for rule in bind(plan.selection.rules, plan.settings, plan.known, path) if rule.is_fixable())
     if request.select and not rules:
         raise ConfigError(f"no rule among {', '.join(request.select)} can rewrite a model", path=path)
@@ -119,7 +129,15 @@ def fix(request: FixRequest) -> FixReport:
         parity = compare(
             OnnxRunner(path, program, graph), OnnxRunner(called, Program.from_file(stored), fixed), layers=False
         )
-        difference = diff(path, stored, inputs=request.inputs, config=config, isolated=request.isolated)
+        difference = diff(
+            path,
+            stored,
+            inputs=request.inputs,
+            config=config,
+            isolated=request.isolated,
+            allow_config_code=allowed,
+            ignore_config_code=request.ignore_config_code,
+        )
     return replace(report, proof=proof, parity=parity, diff=replace(difference, after=called))
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from cnnlint.compare.text import table
 from cnnlint.difference.text import render as render_diff
 from cnnlint.fixing.records import FixReport
-from cnnlint.report.printable import printable
+from cnnlint.report.printable import printable, without_commands
 from cnnlint.report.quantities import several
 from cnnlint.report.view import View
 
 
 def render(report: FixReport, view: View, *, difference: bool) -> str:
     """Return what was rewritten and how it was proved; with `difference` what differs between the graphs."""
-    text = "".join(f"{line}\n" for line in _lines(report, view))
+    text = without_commands("".join(f"{line}\n" for line in _lines(report, view)))
     if difference and report.diff is not None:
         text += "\n" + render_diff(report.diff, view)
     return text

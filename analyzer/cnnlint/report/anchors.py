@@ -44,6 +44,13 @@ def findings(report: LintReport) -> Iterator[tuple[ModelReport, Finding]]:
             yield model, finding
 
 
+def shortcomings(model: ModelReport) -> Iterator[str]:
+    """Yield why the model could not be linted, or not in full."""
+    if model.error is not None:
+        yield model.error
+    yield from model.incomplete
+
+
 def sentence(finding: Finding) -> str:
     """Return the message with the layer's name in front, for services that show a message and no layer."""
     return f"{finding.layers[0]}: {finding.message}" if finding.layers else finding.message

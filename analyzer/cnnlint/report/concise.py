@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnnlint.report.printable import printable_report
+from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.tally import tally
 from cnnlint.report.view import View
 from cnnlint.results import LintReport
@@ -17,6 +17,7 @@ def render(report: LintReport, view: View) -> str:
             place = f"{model.path} › {finding.layers[0]}" if finding.layers else model.path
             label = view.paint(f"{finding.severity}[{finding.code}]", finding.severity.value)
             lines.append(f"{view.paint(place, 'strong')}: {label} {finding.name}: {finding.message}")
+        lines += [f"{view.paint(model.path, 'strong')}: incomplete: {sentence}" for sentence in model.incomplete]
     if not view.quiet:
         lines.append(tally(report, view))
-    return "".join(f"{line}\n" for line in lines)
+    return without_commands("".join(f"{line}\n" for line in lines))

@@ -7,8 +7,8 @@ belongs beside them, in $GITHUB_STEP_SUMMARY.
 from __future__ import annotations
 
 from cnnlint.finding import Severity
-from cnnlint.report.anchors import findings, relative, sentence
-from cnnlint.report.printable import printable_report
+from cnnlint.report.anchors import findings, relative, sentence, shortcomings
+from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.tally import tally
 from cnnlint.report.view import View
 from cnnlint.results import LintReport
@@ -20,9 +20,9 @@ def render(report: LintReport, view: View) -> str:
     """Return a workflow command for each unreadable model and each finding, the gravest first."""
     report = printable_report(report)
     lines = [
-        f"::error file={_property(relative(model.path))},title=cnnlint::{_text(model.error)}"
+        f"::error file={_property(relative(model.path))},title=cnnlint::{_text(sentence)}"
         for model in report.models
-        if model.error is not None
+        for sentence in shortcomings(model)
     ]
     ordered = sorted(findings(report), key=lambda found: -found[1].severity.rank)
     for model, finding in ordered:
@@ -31,7 +31,7 @@ def render(report: LintReport, view: View) -> str:
         advice = f"\n{finding.suggestion}" if finding.suggestion else ""
         lines.append(f"::{COMMANDS[finding.severity]} {place},title={title}::{_text(sentence(finding) + advice)}")
     lines.append(tally(report, View()))
-    return "".join(f"{line}\n" for line in lines)
+    return without_commands("".join(f"{line}\n" for line in lines), own=True)
 
 
 def _text(message: str) -> str:

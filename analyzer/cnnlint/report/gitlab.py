@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 
 from cnnlint.finding import Severity
-from cnnlint.report.anchors import Anchors, findings, relative, sentence
+from cnnlint.report.anchors import Anchors, findings, relative, sentence, shortcomings
 from cnnlint.report.json import encode
 from cnnlint.report.view import View
 from cnnlint.results import LintReport
@@ -29,13 +29,13 @@ def render(report: LintReport, view: View) -> str:
     issues += [
         _issue(
             "cnnlint",
-            model.error,
+            shortcoming,
             "blocker",
             model.path,
-            blake2b(relative(model.path).encode("utf-8", "backslashreplace")).hexdigest()[:32],
+            blake2b(f"{relative(model.path)}{number or ''}".encode("utf-8", "backslashreplace")).hexdigest()[:32],
         )
         for model in report.models
-        if model.error is not None
+        for number, shortcoming in enumerate(shortcomings(model))
     ]
     return encode(issues, view)
 

@@ -10,7 +10,7 @@ from cnnlint.quantity import brief, count, size
 from cnnlint.report.anchors import relative
 from cnnlint.report.budget_lines import NAMES, amount
 from cnnlint.report.excerpt import excerpt
-from cnnlint.report.printable import printable_report
+from cnnlint.report.printable import in_markup, printable_report, without_commands
 from cnnlint.report.tally import tally
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, LintReport, ModelReport
@@ -45,7 +45,7 @@ def render(report: LintReport, view: View) -> str:
         *body,
         "</body></html>",
     ]
-    return "\n".join(lines) + "\n"
+    return without_commands("\n".join(lines) + "\n", in_markup)
 
 
 def _model(model: ModelReport) -> Iterator[str]:
@@ -57,6 +57,7 @@ def _model(model: ModelReport) -> Iterator[str]:
         f'<p class="facts">{count(model.parameters)} parameters · {brief(model.macs)} MACs · '
         f"weights {size(model.weight_bytes)} · peak activations {size(model.peak_activation_bytes)}</p>"
     )
+    yield from (f'<p class="error">{escape(sentence)}</p>' for sentence in model.incomplete)
     if model.budgets:
         yield "<table><tr><th></th><th>Budget</th><th>Measured</th><th>Limit</th><th>Margin</th></tr>"
         yield from (_budget(budget) for budget in model.budgets)

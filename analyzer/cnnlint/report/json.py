@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from cnnlint.report.printable import encodable
+from cnnlint.report.printable import encodable, in_json, visible, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import LintReport, SummaryReport
 
@@ -22,4 +22,4 @@ def encode(value: object, view: View) -> str:
         encoded = msgspec.json.encode(encodable(value))
     if view.terminal:
         encoded = msgspec.json.format(encoded, indent=2)
-    return encoded.decode() + "\n"
+    return without_commands(visible(encoded.decode(), in_json), in_json) + "\n"

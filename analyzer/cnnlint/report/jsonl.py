@@ -11,9 +11,10 @@ from cnnlint.results import LintReport
 
 
 def render(report: LintReport, view: View) -> str:
-    """Return one object a line: the finding with its model's path, or {"path", "error"} for an unreadable one."""
+    """Return one object a line: a finding with its model's path, {"path", "error"} or {"path", "incomplete"}."""
     entries: list[object] = [
         {"path": model.path, **msgspec.structs.asdict(finding)} for model, finding in findings(report)
     ]
     entries += [{"path": model.path, "error": model.error} for model in report.models if model.error is not None]
+    entries += [{"path": model.path, "incomplete": model.incomplete} for model in report.models if model.incomplete]
     return "".join(encode(entry, View()) for entry in entries)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cnnlint.finding import Finding, Severity
 from cnnlint.report.anchors import relative, sentence
 from cnnlint.report.budget_lines import NAMES, amount
+from cnnlint.report.printable import in_markup, visible, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, LintReport, ModelReport
 
@@ -36,7 +37,8 @@ def render(report: LintReport, view: View) -> str:
     for name in ("tests", "failures", "errors"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
     indent(root)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(root, encoding="unicode")}\n'
+    body = without_commands(visible(tostring(root, encoding="unicode"), in_markup), in_markup)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{body}\n'
 
 
 def _cases(model: ModelReport) -> Iterator[Element]:
@@ -44,6 +46,8 @@ def _cases(model: ModelReport) -> Iterator[Element]:
         yield _case(model, "readable", "error", "the model could not be read", model.error)
         return
     yield _case(model, "readable")
+    for shortcoming in model.incomplete:
+        yield _case(model, "complete", "error", "the model was not linted in full", shortcoming)
     gates = any(finding.code == BUDGETS and _fails(model, finding) for finding in model.findings)
     for budget in model.budgets:
         verdict = "" if budget.passed else "failure" if gates else "system-out"

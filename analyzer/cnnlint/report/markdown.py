@@ -8,7 +8,7 @@ from cnnlint.finding import Finding, Severity
 from cnnlint.quantity import brief, count, size
 from cnnlint.report.anchors import relative
 from cnnlint.report.budget_lines import NAMES, amount
-from cnnlint.report.printable import printable_report
+from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.tally import tally
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, LintReport, ModelReport
@@ -30,7 +30,7 @@ def render(report: LintReport, view: View) -> str:
         lines.append("")
     for model in report.models:
         lines += _model(model)
-    return "\n".join(lines).rstrip() + "\n"
+    return without_commands("\n".join(lines).rstrip() + "\n")
 
 
 def _budget(model: ModelReport, budget: BudgetResult) -> str:
@@ -52,6 +52,8 @@ def _model(model: ModelReport) -> Iterator[str]:
         f"peak activations {size(model.peak_activation_bytes)}"
     )
     yield ""
+    for sentence in model.incomplete:
+        yield from (f"{SIGNS[Severity.ERROR]} {_cell(sentence)}", "")
     if model.findings:
         yield from ("| | Rule | Layer | Finding |", "|---|---|---|---|")
         yield from (_finding(finding) for finding in model.findings[:MOST])

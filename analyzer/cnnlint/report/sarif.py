@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cnnlint.finding import Confidence, Finding, Severity
-from cnnlint.report.anchors import Anchors, findings, relative, sentence
+from cnnlint.report.anchors import Anchors, findings, relative, sentence, shortcomings
 from cnnlint.report.json import encode
 from cnnlint.report.rule_page import page, summary
 from cnnlint.report.view import View
@@ -31,15 +31,15 @@ def render(report: LintReport, view: View) -> str:
     described = _descriptors(finding for _, finding in found)
     index = {descriptor["id"]: position for position, descriptor in enumerate(described)}
     anchors = Anchors()
-    unread = [model for model in report.models if model.error is not None]
+    lacking = [(model, text) for model in report.models for text in shortcomings(model)]
     run: dict[str, Any] = {
         "tool": {"driver": {"name": "cnnlint", "semanticVersion": report.cnnlint, "rules": described}},
         "columnKind": "unicodeCodePoints",
         "invocations": [{
-            "executionSuccessful": not unread,
+            "executionSuccessful": not lacking,
             "toolExecutionNotifications": [
-                {"level": "error", "message": {"text": model.error}, "locations": [_location(model)]}
-                for model in unread
+                {"level": "error", "message": {"text": text}, "locations": [_location(model)]}
+                for model, text in lacking
             ],
         }],
         "results": [_result(model, finding, anchors, index) for model, finding in found],

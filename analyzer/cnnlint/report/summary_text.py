@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnnlint.quantity import UNKNOWN, brief, count, extent, ratio, share, size
-from cnnlint.report.printable import printable_report
+from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.quantities import extents, shortened
 from cnnlint.report.view import View
 from cnnlint.results import LayerSummary, ModelSummary, SummaryReport
@@ -40,7 +40,7 @@ def render(report: SummaryReport, view: View, *, explain: bool = False) -> str:
         if model.error is None:
             below = _below(model, explain=explain)
             parts += [_printed(console, _title(model), view), *_table(model, view), _printed(console, below, view)]
-    return "".join(parts)
+    return without_commands("".join(parts))
 
 
 def _printed(console: Console, what: RenderableType, view: View) -> str:

@@ -36,6 +36,9 @@ def tally(report: LintReport, view: View) -> str:
         text += f"; {view.paint(held, 'error') if broken else held}"
     if suppressed := sum(model.suppressed for model in read):
         text += view.paint(f" ({count(suppressed)} suppressed)", "faint")
+    if incomplete := sum(bool(model.incomplete) for model in read):
+        partly = f"{several(incomplete, 'model')} not linted in full"
+        text += f"; {view.paint(partly, 'error')}"
     if unread:
         text += f"; {lost}"
     return text

@@ -9,7 +9,7 @@ from cnnlint.finding import Finding, Proof, Savings
 from cnnlint.quantity import brief, count, size
 from cnnlint.report.budget_lines import budget_lines
 from cnnlint.report.excerpt import excerpt
-from cnnlint.report.printable import printable_report
+from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.quantities import several
 from cnnlint.report.tally import tally
 from cnnlint.report.view import View
@@ -28,7 +28,7 @@ def render(report: LintReport, view: View) -> str:
             lines += _model(model, view)
     if not view.quiet:
         lines.append(tally(report, view))
-    return "".join(f"{line}\n" for line in lines)
+    return without_commands("".join(f"{line}\n" for line in lines))
 
 
 def _model(model: ModelReport, view: View) -> Iterator[str]:
@@ -48,6 +48,9 @@ def _model(model: ModelReport, view: View) -> Iterator[str]:
     budgets = [budget for budget in model.budgets if not (view.quiet and budget.passed)]
     if budgets:
         yield from budget_lines(budgets, view)
+        yield ""
+    for sentence in model.incomplete:
+        yield from _labelled("incomplete", sentence, view)
         yield ""
     if not view.quiet and model.notes:
         for note in model.notes:
