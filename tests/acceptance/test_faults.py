@@ -12,11 +12,11 @@ from tests.acceptance.command import MODELS
 import cnnlint
 from cnnlint.cli.commands import commands
 from cnnlint.errors import InternalError
-from cnnlint.frontends import keras as keras_frontend
 from cnnlint.frontends.onnx import skeleton
 from cnnlint.report import FORMATS, concise, render_each, text
 from cnnlint.report.view import View
 from cnnlint.results import ModelReport, SummaryReport
+from cnnlint.worker.process import Workers
 
 GOOD = str(MODELS / "vgg_style.onnx")
 BAD = str(MODELS / "seed_cnn.onnx")
@@ -80,10 +80,10 @@ def test_commands_on_one_or_two_models_name_the_one_at_fault(
 def test_convert_names_the_model_at_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def load(*_: object, **__: object) -> object:
+    def call(*_: object, **__: object) -> object:
         raise OverflowError
 
-    monkeypatch.setattr(keras_frontend, "load", load)
+    monkeypatch.setattr(Workers, "call", call)
     model = str(MODELS / "seed_cnn.keras")
     code, _, lines = run("convert", model, "-o", str(tmp_path / "out.onnx"), capsys=capsys)
     assert code == 2
