@@ -5,10 +5,23 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from random import Random
 
 from fuzz import values
-from fuzz.wire import BINARY, FOUR, SIZED, VARINT, Field, Model, message_field, number_field, text_field
+from fuzz.wire import (
+    BINARY,
+    FOUR,
+    SIZED,
+    VARINT,
+    Field,
+    Model,
+    content_of,
+    encode,
+    message_field,
+    number_field,
+    text_field,
+)  # fmt: skip
 
 Operators = Mapping[str, Mapping[str, str]]
 """The attributes of each operator, and the type of each: "INT", "INTS", "FLOAT", ..."""
@@ -52,8 +65,9 @@ class Mutation:
         found = [each for _, each in self.model.walk() if each.message in {"GraphProto", "FunctionProto"}]
         return self.random.choice(found) if found else None
 
+    @cached_property
     def names(self) -> list[str]:
-        """Return the names of all tensors that nodes read and write, and of weights and inputs."""
+        """The names of all tensors that nodes read and write, and of weights and inputs, before the first change."""
         found = list[str]()
         for _, each in self.model.walk():
             if each.message == "NodeProto":
@@ -64,7 +78,7 @@ class Mutation:
 
     def name(self) -> str:
         """Draw a name: mostly one of a tensor of this model."""
-        return self.random.choice(self.names()) if self.random.random() < 0.85 else values.word(self.random)
+        return self.random.choice(self.names) if self.random.random() < 0.85 else values.word(self.random)
 
 
 def text(field: Field) -> str:
@@ -353,8 +367,6 @@ def damage_bytes(at: Mutation) -> None:
     pairs = [each for _, each in at.model.walk() if each.message]
     if pairs:
         field = at.random.choice(pairs)
-        from fuzz.wire import content_of
-
         field.value, field.message = values.damaged(at.random, content_of(field)), ""
 
 
@@ -363,20 +375,17 @@ def nest(at: Mutation) -> None:
     if at.random.random() < 0.3:
         found = at.pick("TypeProto")
         if found is not None:
+            content = content_of(found[1])
             for _ in range(at.random.choice((1, 2, 50, 3000))):
-                inner = found[1].copy()
-                inner.number, inner.inside = 1, "Sequence"
-                depth = Field(4, SIZED, [inner], "Sequence", "TypeProto")
-                found[1].value = [depth]
-                if len(inner.fields) > 20:
-                    break
+                content = encode(Field(4, SIZED, encode(Field(1, SIZED, content))))
+            found[1].value, found[1].message = content, ""
         return
     graph = at.model.root.first(7)
     if graph is None:
         return
-    base = [each.copy() for each in graph.fields][:60]
+    base = b"".join(map(encode, graph.fields[:60]))  # as bytes: a tree that deep is beyond our own recursion
     for _ in range(at.random.choice((1, 2, 3, 30, 120, 600))):
-        branch = Field(6, SIZED, base, "GraphProto", "AttributeProto")
+        branch = Field(6, SIZED, base)
         named = text_field(1, at.random.choice(("then_branch", "else_branch", "body")), "AttributeProto")
         holder = message_field(5, "NodeProto", named, branch, number_field(20, 5, "AttributeProto"))
         kind = at.random.choice(("If", "Loop", "Scan", "Relu"))
@@ -384,8 +393,8 @@ def nest(at: Mutation) -> None:
             1, "GraphProto", text_field(1, at.name(), "NodeProto"), text_field(2, "nested", "NodeProto"),
             text_field(4, kind, "NodeProto"), holder,
         )  # fmt: skip
-        base = [node]
-    graph.fields.append(base[0])
+        base = encode(node)
+    graph.fields.append(Field(1, SIZED, content_of(node), "", "GraphProto"))
 
 
 def add_function(at: Mutation) -> None:

@@ -151,7 +151,7 @@ def _over(command: str, meter: Meter, path: str) -> Iterator[Fault]:
 def _of_error(error: str | None, path: str) -> Iterator[Fault]:
     if error is None:
         return
-    if "report this" in error or "cnnlint failed" in error or "internal" in error:
+    if any(words in error for words in ("report this", "cnnlint failed", "not enough memory")):
         where = re.search(r"(\w*(?:Error|Exception|Exit|Interrupt|Iteration))\b.* at (\w+\.py:\d+)", error)
         yield Fault("internal", " ".join(where.groups()) if where else error[-90:], error[:500])
     if "\n" in error.strip():

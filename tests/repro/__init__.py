@@ -1,0 +1,1 @@
+"""Files that cnnlint once answered wrongly, each with its right answer."""
