@@ -175,6 +175,9 @@ def _no_macs(context: Context) -> str:
 
 def _no_activations(context: Context) -> str:
     graph = context.graph
+    opaque = next(graph.of_kind(Opaque), None)
+    if opaque is not None:  # its outputs may be known, what it keeps inside is not
+        return f"{opaque.name} is opaque ({opaque.reason})"
     tensors = (*graph.inputs, *(tensor for layer in graph.layers for tensor in layer.outputs))
     unknown = next(tensor for tensor in tensors if tensor_bytes(tensor, graph.batch) is None)
     return f"the size of {unknown.name} is not known in numbers"

@@ -44,6 +44,9 @@ MAX_INLINED_TEXT = 1 << 25
 MAX_PARTS = 1024
 """Parts of a sequence that are looked at one by one."""
 
+MAX_KEY_PARTS = 100
+"""Parts of a dotted key in a configuration."""
+
 MAX_SYMBOL = 256
 """Characters of a symbolic extent."""
 

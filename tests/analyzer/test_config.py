@@ -326,3 +326,30 @@ def test_the_example_in_the_documentation_is_read(tmp_path):
     bind([], settings, RULES, "net.onnx")
     assert list(jsonschema.Draft202012Validator(config_schema(RULES)).iter_errors(tomllib.loads(example))) == []
     assert {setting.origin for setting in settings.listing} != {"default"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pedantic = " + "9" * 5000,
+        f"a{'.a' * 20_000} = 1",
+        f"x = {'[' * 20_000}",
+    ],
+    ids=["digits", "parts", "depth"],
+)
+def test_a_configuration_that_no_reader_takes_is_named_at_once(text, tmp_path):
+    path = tmp_path / "cnnlint.toml"
+    path.write_text(text + "\n")
+    with pytest.raises(ConfigError, match=r"cnnlint\.toml"):
+        read_document(path)
+
+
+def test_a_wildcard_within_a_name_crosses_folders_in_globs_of_budgets_too(tmp_path):
+    from cnnlint.config.globs import files
+
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for name in ("a/x.onnx", "a/b/y.onnx", "z.onnx"):
+        (tmp_path / name).write_bytes(b"")
+    assert {path.name for path in files("a/**.onnx", tmp_path)} == {"x.onnx", "y.onnx"}
+    assert {path.name for path in files("**.onnx", tmp_path)} == {"x.onnx", "y.onnx", "z.onnx"}
+    assert files("z**q", tmp_path) == []

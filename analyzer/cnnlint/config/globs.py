@@ -30,7 +30,13 @@ def files(glob: str, root: Path, *, most: int = 1000) -> list[Path]:
     """Return the files under `root` that `glob` fits, `most` of them at the most."""
     if glob.startswith("/"):
         return [Path(glob)] if Path(glob).is_file() else []
-    found = root.glob(glob if "/" in glob else f"**/{glob}")
+    segments = (glob if "/" in glob else f"**/{glob}").split("/")
+    mixed = next((at for at, segment in enumerate(segments) if "**" in segment and segment != "**"), None)
+    if mixed is None:
+        found = iter(root.glob("/".join(segments)))
+    else:  # pathlib refuses what .gitignore takes for a wildcard that crosses folders
+        everything = root.glob("/".join([*segments[:mixed], "**", "*"]))
+        found = (path for path in everything if matches(glob, str(path), root))
     return list(islice((path for path in found if path.is_file() or path.name == "saved_model.pb"), most))
 
 

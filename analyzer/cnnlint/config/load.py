@@ -19,10 +19,14 @@ from cnnlint.config.lines import KeyPath, key_lines, line_of
 from cnnlint.config.schema import BudgetTable, Configuration
 from cnnlint.errors import ConfigError
 from cnnlint.finding import Severity
+from cnnlint.limits import MAX_KEY_PARTS
 from cnnlint.results import FailOn
 from cnnlint.spelling import did_you_mean
 
 TABLE = ("tool", "cnnlint")
+
+_LONG_KEY = re.compile(rf"(?:[\w-]+[ \t]*\.[ \t]*){{{MAX_KEY_PARTS}}}")
+"""Python's TOML reader takes time quadratic in the parts of a dotted key."""
 
 CHOICES: dict[KeyPath, tuple[str, ...]] = {("fail-on",): get_args(FailOn), ("severity",): tuple(Severity)}
 """Keys whose value is one of a few words."""
@@ -123,9 +127,11 @@ def _read(path: Path) -> str:
 def _parse(text: str, path: Path) -> dict[str, Any]:
     import tomllib
 
+    if _LONG_KEY.search(text):
+        raise ConfigError(f"has a key of more than {MAX_KEY_PARTS} parts", path=str(path))
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError is one; so is a number of more digits than Python reads
         raise ConfigError(f"is no valid TOML: {error}", path=str(path)) from error
     except RecursionError as error:
         raise ConfigError("is no valid TOML: values are nested too deeply", path=str(path)) from error

@@ -24,7 +24,7 @@ class Draft:
         self._slots: list[Layer | None] = []
         self._producer: dict[str, int] = {}
         self._readers: dict[str, dict[int, None]] = {}
-        self._tensor_names: set[str] = set()
+        self._tensor_names: dict[str, int] = {}
         self._layer_names: dict[str, int] = {}
         self._transposed: dict[tuple[str, Permutation], Tensor] = {}
         self._indexed: tuple[list[Tensor], int, frozenset[str]] = ([], 0, frozenset())
@@ -274,11 +274,12 @@ class Draft:
 
     def _unique_tensor_name(self, name: str) -> str:
         if name in self._tensor_names:
-            count = 1
+            count = self._tensor_names[name]
             while f"{name}~{count}" in self._tensor_names:
                 count += 1
+            self._tensor_names[name] = count + 1
             name = f"{name}~{count}"
-        self._tensor_names.add(name)
+        self._tensor_names[name] = 1
         return name
 
 
