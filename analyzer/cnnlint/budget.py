@@ -10,7 +10,6 @@ from msgspec import Meta, Struct, field
 
 from cnnlint.analysis.cost import tensor_bytes
 from cnnlint.context import Context
-from cnnlint.graph.layers import Opaque
 from cnnlint.quantity import Unit, parse_amount
 from cnnlint.results import BudgetResult
 from cnnlint.rule import ModelRule
@@ -168,19 +167,19 @@ def _largest_share(context: Context) -> float:
 
 def _no_macs(context: Context) -> str:
     layer = next(layer for layer in context.graph.layers if context.layer_macs(layer) is None)
-    if isinstance(layer, Opaque):
-        return f"{layer.name} is opaque ({layer.reason})"
+    if layer.multiplies is None:
+        return f"{layer.name} {layer.unknown_because}"
     return f"shapes at {layer.name} are not known in numbers"
 
 
 def _no_activations(context: Context) -> str:
     graph = context.graph
-    opaque = next(graph.of_kind(Opaque), None)
-    if opaque is not None:  # its outputs may be known, what it keeps inside is not
-        return f"{opaque.name} is opaque ({opaque.reason})"
+    inside = next((layer for layer in graph.layers if layer.multiplies is None), None)
+    if inside is not None:  # its outputs may be known, what it keeps inside is not
+        return f"{inside.name} {inside.unknown_because}"
     tensors = (*graph.inputs, *(tensor for layer in graph.layers for tensor in layer.outputs))
-    unknown = next(tensor for tensor in tensors if tensor_bytes(tensor, graph.batch) is None)
-    return f"the size of {unknown.name} is not known in numbers"
+    unknown = next((tensor for tensor in tensors if tensor_bytes(tensor, graph.batch) is None), None)
+    return f"the size of {unknown.name} is not known in numbers" if unknown else "64 bits do not hold the sum"
 
 
 def _no_weight_bytes(context: Context) -> str:

@@ -51,8 +51,8 @@ class Context:
         return receptive_fields(self.graph)
 
     @cached_property
-    def depths(self) -> dict[str, int]:
-        """Convolutions and dense layers on the longest path to and including a layer, by layer name."""
+    def depths(self) -> dict[str, int | None]:
+        """Convolutions and dense layers on the longest path to and including a layer, by its name; None if unknown."""
         return kernel_depths(self.graph)
 
     @cached_property

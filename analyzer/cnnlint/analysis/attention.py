@@ -15,12 +15,12 @@ from cnnlint.graph.layers import (
     MatMul,
     Transpose,
 )
-from cnnlint.graph.queries import is_view, preceding
+from cnnlint.graph.queries import preceding
 
 
 def scored_by(graph: Graph, softmax: Activation) -> Layer | None:
     """Return the product of two activations that gives the scores of `softmax`, scaled, masked or not."""
-    layer = preceding(graph, softmax, lambda layer: isinstance(layer, Elementwise | Dropout) or is_view(layer))
+    layer = preceding(graph, softmax, lambda layer: isinstance(layer, Elementwise | Dropout) or layer.is_view)
     if isinstance(layer, Elementwise):  # a mask or a bias of positions is another input
         sources = [graph.producer(tensor) for tensor in layer.inputs]
         layer = next((source for source in sources if isinstance(source, MatMul | Einsum)), layer)

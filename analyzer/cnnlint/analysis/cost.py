@@ -8,7 +8,6 @@ from cnnlint.graph.dtype import storage_bytes
 from cnnlint.graph.formula import Formula
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Opaque
 from cnnlint.graph.tensor import Dim, Tensor
 
 
@@ -38,7 +37,7 @@ def sample_mac_formula(layer: Layer, batch: Dim) -> Formula | None:
 
 def layer_macs(layer: Layer, batch: Dim) -> int | None:
     """Return the multiply-accumulates of `layer` for one sample, bias excluded; None if unknown."""
-    if not layer.multiplies:
+    if layer.multiplies is False:
         return 0
     formula = sample_mac_formula(layer, batch)
     return None if formula is None else formula.value
@@ -48,11 +47,9 @@ def total_macs(graph: Graph) -> int | None:
     """Return the multiply-accumulates of all layers for one sample; None if one is unknown."""
     total = 0
     for layer in graph.layers:
-        if layer.multiplies:
-            macs = layer_macs(layer, graph.batch)
-            if macs is None:
-                return None
-            total += macs
+        if (macs := layer_macs(layer, graph.batch)) is None:
+            return None
+        total += macs
     return limits.int64(total)
 
 
@@ -81,10 +78,10 @@ def peak_activation_bytes(graph: Graph) -> int | None:
     """Return the most bytes of activations that are alive at once for one sample; None if a size is unknown.
 
     Layers run in topological order; a tensor is alive from the layer that makes it to the last that reads it,
-    inputs and outputs of the network throughout; nothing is computed in place. What an opaque layer keeps inside is
-    not known, and so the peak is not.
+    inputs and outputs of the network throughout; nothing is computed in place. Where nobody knows what a layer keeps
+    inside, nobody knows the peak.
     """
-    if any(isinstance(layer, Opaque) for layer in graph.layers):
+    if any(layer.multiplies is None for layer in graph.layers):
         return None
     batch = graph.batch
     last_use = dict[str, int]()

@@ -69,20 +69,8 @@ def dense_head(graph: Graph, first: Dense, rest: Sequence[Layer]) -> DenseHead |
             dense.append(layer)
             between += waiting
             waiting = []
-        elif not _is_blind_to_rank(layer):
+        elif not layer.is_blind_to_rank:
             break
         else:
             waiting.append(layer)
     return DenseHead(tuple(dense), tuple(between), flatten, pool, sizes)
-
-
-def _is_blind_to_rank(layer: Layer) -> bool:
-    match layer:
-        case Activation():
-            return layer.axis is None and layer.function != "prelu"
-        case Dropout():
-            return not layer.training
-        case BatchNorm():
-            return not layer.folded and not layer.training
-        case _:
-            return False

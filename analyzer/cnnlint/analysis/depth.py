@@ -6,16 +6,19 @@ from cnnlint.graph.graph import Graph
 from cnnlint.graph.queries import KERNEL_LAYERS
 
 
-def kernel_depths(graph: Graph) -> dict[str, int]:
+def kernel_depths(graph: Graph) -> dict[str, int | None]:
     """Return the number of convolutions and dense layers on the longest path to and including each layer, by name.
 
-    This is the depth that papers count: 16 for VGG16, 50 for ResNet50.
+    This is the depth that papers count: 16 for VGG16, 50 for ResNet50. None from a layer on whose inside is not known.
     """
-    of_tensor = dict[str, int]()
-    of_layer = dict[str, int]()
+    of_tensor = dict[str, int | None]()
+    of_layer = dict[str, int | None]()
     for layer in graph.layers:
-        before = max((of_tensor.get(tensor.name, 0) for tensor in layer.inputs), default=0)
-        depth = before + isinstance(layer, KERNEL_LAYERS)
+        ahead = [of_tensor.get(tensor.name, 0) for tensor in layer.inputs]
+        known = [depth for depth in ahead if depth is not None]
+        depth = None
+        if layer.multiplies is not None and len(known) == len(ahead):
+            depth = max(known, default=0) + isinstance(layer, KERNEL_LAYERS)
         of_layer[layer.name] = depth
         for tensor in layer.outputs:
             of_tensor[tensor.name] = depth

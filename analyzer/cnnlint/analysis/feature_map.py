@@ -8,12 +8,14 @@ from cnnlint.graph.layers import (
     Activation,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     ConvTranspose,
     Crop,
     Dense,
     DepthToSpace,
     Dropout,
+    Elementwise,
     GlobalPool,
     GroupNorm,
     InstanceNorm,
@@ -28,7 +30,6 @@ from cnnlint.graph.layers import (
     Split,
     Transpose,
 )
-from cnnlint.graph.layers.merge import Concat, Elementwise
 from cnnlint.graph.tensor import Shape, Tensor
 
 Axes = frozenset[int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import AvgPool, BatchNorm, Conv, Dense, GlobalPool
-from cnnlint.graph.queries import following, is_view
+from cnnlint.graph.queries import following
 
 
 def folds_forward(graph: Graph, norm: BatchNorm) -> Layer | None:
@@ -14,7 +14,7 @@ def folds_forward(graph: Graph, norm: BatchNorm) -> Layer | None:
     Averages and views commute with a scale and a shift per channel; zero padding does not, as the border would have to
     be padded by -shift / scale.
     """
-    layer = following(graph, norm, lambda layer: is_view(layer) or _averages(layer))
+    layer = following(graph, norm, lambda layer: layer.is_view or _averages(layer))
     if isinstance(layer, Dense):
         return layer
     if isinstance(layer, Conv) and layer.pads is not None and all(pad == (0, 0) for pad in layer.pads):

@@ -7,7 +7,7 @@ from msgspec import Struct
 from cnnlint.graph.graph import Graph, Training
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Activation, AvgPool, BatchNorm, Conv, ConvTranspose, Dense, GlobalPool
-from cnnlint.graph.queries import KERNEL_LAYERS, is_view, preceding
+from cnnlint.graph.queries import KERNEL_LAYERS, preceding
 from cnnlint.graph.tensor import Dim, Tensor
 
 
@@ -36,13 +36,7 @@ class Head(Struct, frozen=True):
     @property
     def units(self) -> Dim:
         """The number of scores: of the scorer, or else the extent of the output's channel axis."""
-        match self.scorer:
-            case Dense():
-                return self.scorer.units
-            case Conv() | ConvTranspose():
-                return self.scorer.filters
-            case _:
-                return self.output.channels
+        return self.output.channels if self.scorer is None else self.scorer.out_channels
 
     @property
     def is_vector(self) -> bool:
@@ -61,7 +55,7 @@ def hidden_dense(graph: Graph, head: Head) -> tuple[Dense, ...]:
     found = list[Dense]()
     layer: Layer | None = head.scorer
     while isinstance(layer, Dense):
-        layer = preceding(graph, layer, lambda layer: _shapes_vector(layer) or is_view(layer))
+        layer = preceding(graph, layer, lambda layer: _shapes_vector(layer) or layer.is_view)
         if isinstance(layer, Dense) and layer.output.rank == 2:
             found.append(layer)
         else:
@@ -85,12 +79,12 @@ def _losses(graph: Graph) -> tuple[Training | None, ...]:
 def _head(graph: Graph, output: Tensor, loss: Training | None) -> Head:
     activations = list[Activation]()
     layer = graph.producer(output)
-    while layer is not None and len(layer.inputs) == 1 and (isinstance(layer, Activation) or is_view(layer)):
+    while layer is not None and len(layer.inputs) == 1 and (isinstance(layer, Activation) or layer.is_view):
         if isinstance(layer, Activation) and layer.function != "linear":
             activations.append(layer)
         layer = graph.producer(layer.input)
     if layer is not None and not isinstance(layer, KERNEL_LAYERS) and _pools_or_scales(layer):
-        layer = preceding(graph, layer, lambda layer: _pools_or_scales(layer) or is_view(layer))
+        layer = preceding(graph, layer, lambda layer: _pools_or_scales(layer) or layer.is_view)
     scorer = layer if isinstance(layer, KERNEL_LAYERS) else None
     return Head(output, tuple(activations), scorer, loss)
 

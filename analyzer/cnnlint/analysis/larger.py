@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from cnnlint import limits
-from cnnlint.graph.layers import Crop, Opaque, Operator, Reshape, Resize
 
 if TYPE_CHECKING:
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.tensor import Shape, Tensor
-
-FIXED = (Crop, Opaque, Operator, Reshape, Resize)
-"""Kinds whose output shape is read from the file and not worked out from the input's."""
 
 
 def larger_extents(extents: tuple[int, ...]) -> tuple[int, ...]:
@@ -35,7 +31,7 @@ def spatial_on(graph: Graph, tensor: Tensor, image: tuple[int, ...]) -> tuple[in
         if tensor.name in shapes:
             break
         fed = tuple(replace(each, shape=shapes.get(each.name)) for each in layer.inputs)
-        known = all(each.shape is not None for each in fed) and not isinstance(layer, FIXED)
+        known = all(each.shape is not None for each in fed) and layer.infers_shape
         results = (
             map(limits.extents, replace(layer, inputs=fed).output_shapes()) if known else (None,) * len(layer.outputs)
         )

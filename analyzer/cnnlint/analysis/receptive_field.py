@@ -5,131 +5,127 @@ Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural Netw
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from math import ceil
+
 from msgspec import Struct
 
 from cnnlint import limits
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import (
-    AvgPool,
-    Conv,
-    ConvTranspose,
-    Dense,
-    DepthToSpace,
-    Flatten,
-    GlobalPool,
-    MatMul,
-    MaxPool,
-    Multiply,
-    Resize,
-)
+from cnnlint.graph.layers import Multiply
+from cnnlint.graph.tensor import Tensor
+from cnnlint.graph.window import POINT, Span
+
+ROUNDING = 1e-6
+"""What sums of strides such as 1/3 may be off by."""
 
 
 class Field(Struct, frozen=True):
-    """What one element sees along one spatial axis of the input.
+    """What one element of a map sees along one spatial axis of the input.
+
+    A map that is finer than one ahead of it, behind a transposed convolution or an upsampling, is described on the grid
+    of the last map that was not: how many of that map's elements an element sees is a whole number only in the end.
 
     Attributes:
-        extent: Input elements from the first seen to the last.
-        jump: Input elements between two neighbouring outputs.
+        extent: Input elements, from the first to the last, that an element of the coarse grid sees.
+        jump: Input elements between two neighbors of the coarse grid; 0 where all see the same.
+        seen: The stretch of the coarse grid that an element sees; 1 on the grid itself.
+        step: From one element to its neighbor, on the coarse grid.
     """
 
-    extent: float = 1
+    extent: int = 1
     jump: float = 1
+    seen: float = 1
+    step: float = 1
 
-    def through(self, reach: int, stride: float) -> Field:
-        """Return the field behind a window of `reach` elements that moves by `stride`."""
-        return Field(self.extent + (reach - 1) * self.jump, self.jump * stride)
+    @property
+    def size(self) -> int:
+        """Input elements, from the first to the last, that an element sees, the most where elements differ in it."""
+        return round(self.extent + (ceil(self.seen - ROUNDING) - 1) * self.jump)
+
+    def through(self, span: Span) -> Field:
+        """Return the field of what sees so much of this map."""
+        seen, step = self.seen + (span.extent - 1) * self.step, self.step * span.stride
+        finer = Field(self.extent, self.jump, seen, step)
+        if step == 0 or step > 1 - ROUNDING:
+            return Field(finer.size, self.jump * step)
+        return finer
+
+    @property
+    def pace(self) -> float:
+        """Input elements from what one element sees to what its neighbor sees."""
+        return self.jump * self.step
+
+
+Axis = tuple[Field, ...]
+"""The fields along the paths that lead to a map: more than one where the larger is not the one that grows faster."""
+
+Fields = tuple[Axis, ...]
 
 
 def receptive_fields(graph: Graph) -> dict[str, tuple[int, ...] | None]:
     """Return the receptive field of each layer per spatial axis of the input, by layer name.
 
     Along several paths the largest counts; a gate (a 1×1 map or a vector that multiplies a map, as in
-    squeeze-and-excitation) is left out, as it would make every field the whole image. None where there is no
-    spatial axis to speak of, or an extent that is needed is unknown.
+    squeeze-and-excitation) and the statistics of a normalization are left out, as they would make every field the whole
+    image. None where there is no spatial axis to speak of, an extent that is needed is unknown, or a layer does not say
+    how far it sees, and from there on.
     """
-    fields = dict[str, tuple[Field, ...] | None]()
+    fields = dict[str, Fields | None]()
     for tensor in graph.inputs:
         spatial = tensor.spatial
-        fields[tensor.name] = tuple(Field() for _ in spatial) if spatial else None
+        fields[tensor.name] = ((Field(),),) * len(spatial or ())
     result = dict[str, tuple[int, ...] | None]()
     for layer in graph.layers:
         found = _behind(layer, fields)
-        if found is not None and any(max(field.extent, field.jump) > limits.MAX_INT64 for field in found):
+        if found and any(max(field.size, field.jump) > limits.MAX_INT64 for axis in found for field in axis):
             found = None
         for tensor in layer.outputs:
             fields[tensor.name] = found
-        result[layer.name] = None if found is None else tuple(round(field.extent) for field in found)
+        result[layer.name] = tuple(axis[0].size for axis in found) if found else None
     return result
 
 
-def _behind(layer: Layer, fields: dict[str, tuple[Field, ...] | None]) -> tuple[Field, ...] | None:
+def _behind(layer: Layer, fields: dict[str, Fields | None]) -> Fields | None:
+    """Return the fields of what `layer` makes: () where nothing of an image is seen, None where it is unknown."""
     before = _joined(layer, fields)
-    if before is None:
+    if not before:
+        return before
+    axes = len(before) if any(field.jump for axis in before for field in axis) else 0
+    spans = layer.receptive_spans(axes)
+    if spans is None:
         return None
-    extents = layer.input.spatial
-    match layer:
-        case Conv() | MaxPool() | AvgPool():
-            kernel = layer.kernel_size if isinstance(layer, Conv) else layer.pool_size
-            if len(kernel) != len(before):
-                return None
-            windows = zip(before, kernel, layer.dilation, layer.strides, strict=True)
-            return tuple(field.through(gap * (taps - 1) + 1, step) for field, taps, gap, step in windows)
-        case ConvTranspose() if len(before) == len(layer.kernel_size):
-            windows = zip(before, layer.kernel_size, layer.dilation, layer.strides, strict=True)
-            return tuple(
-                # an output element hears of ⌈reach / stride⌉ neighbouring inputs
-                field.through(-(-(gap * (taps - 1) + 1) // step), 1 / step)
-                for field, taps, gap, step in windows
-            )
-        case GlobalPool() | Flatten():
-            return _whole_map(before, extents)
-        case Resize():
-            after = layer.output.spatial
-            return None if after is None or extents is None else _resized(before, extents, after)
-        case DepthToSpace():
-            factor = layer.block_size if not layer.to_space else 1 / layer.block_size
-            reach = layer.block_size if not layer.to_space else 1
-            return tuple(field.through(reach, factor) for field in before)
-        case MatMul():
-            return None
-        case Dense() if extents and layer.axis != 1:
-            return None
-        case _:
-            return before
-
-
-def _joined(layer: Layer, fields: dict[str, tuple[Field, ...] | None]) -> tuple[Field, ...] | None:
-    tensors = layer.inputs
-    if isinstance(layer, Multiply):
-        maps = [tensor for tensor in tensors if any(extent != 1 for extent in tensor.spatial or ())]
-        tensors = tuple(maps) or tensors
-    known = [field for tensor in tensors if (field := fields.get(tensor.name)) is not None]
-    if not known or len({len(field) for field in known}) > 1:
-        return None
+    if axes == 0:
+        return before
     return tuple(
-        Field(max(field.extent for field in axis), max(field.jump for field in axis))
-        for axis in zip(*known, strict=True)
+        axis if span == POINT else _largest(field.through(span) for field in axis)
+        for axis, span in zip(before, spans, strict=True)
     )
 
 
-def _whole_map(before: tuple[Field, ...], extents: tuple[object, ...] | None) -> tuple[Field, ...] | None:
-    if not extents:
-        return before
-    if len(extents) != len(before) or not all(isinstance(extent, int) for extent in extents):
+def _joined(layer: Layer, fields: dict[str, Fields | None]) -> Fields | None:
+    tensors = _without_gates(layer.inputs) if isinstance(layer, Multiply) else layer.inputs
+    found = [fields.get(tensor.name, ()) for tensor in tensors]
+    if None in found:
         return None
-    sizes = [extent for extent in extents if isinstance(extent, int)]
-    return tuple(field.through(size, size) for field, size in zip(before, sizes, strict=True))
+    known = [field for field in found if field]
+    if len(known) < 2:
+        return known[0] if known else ()
+    if len({len(field) for field in known}) > 1:
+        return None
+    return tuple(_largest(field for axis in axes for field in axis) for axes in zip(*known, strict=True))
 
 
-def _resized(
-    before: tuple[Field, ...], extents: tuple[object, ...], after: tuple[object, ...]
-) -> tuple[Field, ...] | None:
-    if not len(extents) == len(after) == len(before):
-        return None
-    result = list[Field]()
-    for field, small, large in zip(before, extents, after, strict=True):
-        if not isinstance(small, int) or not isinstance(large, int) or large == 0:
-            return None
-        result.append(Field(field.extent, field.jump * small / large))
-    return tuple(result)
+def _largest(fields: Iterable[Field]) -> Axis:
+    """Return those of `fields` that no other is at least as large and as fast as, the largest first."""
+    kept = list[Field]()
+    for field in sorted(fields, key=lambda field: (field.size, field.pace), reverse=True):
+        if not kept or field.pace > kept[-1].pace:
+            kept.append(field)
+    return tuple(kept)
+
+
+def _without_gates(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    maps = tuple(tensor for tensor in tensors if any(extent != 1 for extent in tensor.spatial or ()))
+    return maps or tensors

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from cnnlint.finding import Finding
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Activation, AvgPool, Conv, ConvTranspose, Elementwise, MaxPool, Opaque, Operator
 from cnnlint.results import Site
 
 
@@ -24,22 +23,6 @@ def sites(graph: Graph, findings: Iterable[Finding]) -> dict[str, Site]:
     return shown
 
 
-def describe(layer: Layer) -> str:
-    """Return the kind of `layer` with the settings that matter: "Conv 3×3 /2", "relu", "MaxPool 2×2"."""
-    match layer:
-        case Conv() | ConvTranspose():
-            depthwise = "Depthwise" if isinstance(layer, Conv) and layer.is_depthwise else ""
-            return f"{depthwise}{layer.kind} {_window(layer.kernel_size, layer.strides)}"
-        case MaxPool() | AvgPool():
-            return f"{layer.kind} {_window(layer.pool_size, layer.strides, usual=layer.pool_size)}"
-        case Activation() | Elementwise() if type(layer) in (Activation, Elementwise):
-            return layer.function
-        case Operator() | Opaque():
-            return layer.op
-        case _:
-            return layer.kind
-
-
 def _leading_to(graph: Graph, layer: Layer, reach: int) -> list[Layer]:
     path = list[Layer]()
     while len(path) < reach and (before := graph.predecessors(layer)):
@@ -54,16 +37,9 @@ def _site(graph: Graph, layer: Layer) -> Site:
         position=graph.position[layer.name],
         kind=layer.kind,
         op=" + ".join(ops[:3]) + (" + …" if len(ops) > 3 else ""),
-        label=describe(layer),
+        label=layer.label,
         output_shape=layer.outputs[0].sample_extents if layer.outputs else None,
         parameters=layer.parameters,
         before=tuple(before.name for before in graph.predecessors(layer)),
         after=tuple(after.name for after in graph.successors(layer)),
     )
-
-
-def _window(size: tuple[int, ...], strides: tuple[int, ...], usual: tuple[int, ...] | None = None) -> str:
-    text = "×".join(str(extent) for extent in size)
-    if strides == (usual or (1,) * len(strides)):
-        return text
-    return f"{text} /{strides[0] if len(set(strides)) == 1 else '×'.join(str(step) for step in strides)}"

@@ -10,7 +10,6 @@ from cnnlint.compare.pairing import LayerPair
 from cnnlint.compare.records import Origin, ValueRow
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.queries import is_view
 
 
 def origins(before: Graph, after: Graph, pairs: Sequence[LayerPair], rows: Mapping[str, ValueRow]) -> Iterator[Origin]:
@@ -55,5 +54,5 @@ def _alone(graph: Graph, layer: Layer, matched: set[str], which: str) -> Iterato
             continue
         seen.add(source.name)
         waiting += graph.predecessors(source)
-        if not is_view(source):
+        if not source.is_view:
             yield f"only the {which} model has {source.name} ({source.kind}) ahead of it"

@@ -9,7 +9,6 @@ from msgspec import Struct
 from cnnlint.difference.matching import match_layers
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.queries import is_affine_per_channel, is_inert, is_view
 
 
 class LayerPair(Struct, frozen=True, eq=False):
@@ -35,7 +34,7 @@ class LayerPair(Struct, frozen=True, eq=False):
     @property
     def is_view(self) -> bool:
         """Whether values only change their shape here; flattening depends on the layout of each side."""
-        return is_view(self.left) and is_view(self.right)
+        return self.left.is_view and self.right.is_view
 
     @property
     def note(self) -> str:
@@ -64,7 +63,7 @@ def pair_layers(before: Graph, after: Graph) -> list[LayerPair]:
                 ahead[-1] if ahead else left,
                 behind[-1] if behind else right,
                 tuple(layer.name for layer in between),
-                all(is_inert(layer) for layer in between),
+                all(layer.is_identity_at_inference for layer in between),
             )
         )
     return pairs
@@ -73,6 +72,6 @@ def pair_layers(before: Graph, after: Graph) -> list[LayerPair]:
 def _folded(graph: Graph, layer: Layer, matched: dict[str, str] | set[str]) -> Iterator[Layer]:
     """Yield the layers behind `layer` that only scale channels and that the other network does not have."""
     successor = graph.sole_successor(layer)
-    while successor is not None and successor.name not in matched and is_affine_per_channel(successor):
+    while successor is not None and successor.name not in matched and successor.is_affine_per_channel:
         yield successor
         successor = graph.sole_successor(successor)

@@ -8,9 +8,8 @@ from typing import cast
 
 from msgspec import Struct
 
-from cnnlint.difference.matching import RECORD
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import AvgPool, BatchNorm, Conv, MaxPool
+from cnnlint.graph.layers import BatchNorm
 from cnnlint.graph.tensor import Tensor
 from cnnlint.quantity import count, extent
 
@@ -40,16 +39,11 @@ def changes(before: Layer, after: Layer) -> tuple[Change, ...]:
 
 
 def _settings(before: Layer, after: Layer) -> Iterator[Change]:
-    for field in before.__struct_fields__:
-        left, right = _setting(before, field), _setting(after, field)
-        if field not in RECORD and left != right and not _rounded(left, right) and not _folded(before, after, field):
+    others = after.settings()
+    for field, left in before.settings().items():
+        right = others.get(field)
+        if left != right and not _rounded(left, right) and not _folded(before, after, field):
             yield Change(field, worded(left), worded(right))
-
-
-def _setting(layer: Layer, field: str) -> object:
-    if field == "padding" and isinstance(layer, Conv | MaxPool | AvgPool):
-        return layer.pads or layer.padding
-    return getattr(layer, field, None)
 
 
 def _folded(before: Layer, after: Layer, field: str) -> bool:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from cnnlint import __version__
-from cnnlint.analysis.surroundings import describe
 from cnnlint.budget import QUANTITIES
 from cnnlint.config.settings import Flags
 from cnnlint.context import Context
@@ -138,7 +137,7 @@ def _entry(status: Status, left: Layer | None, right: Layer | None, before: Cont
         before=left.name if left else "",
         after=right.name if right else "",
         kind=shown.kind if shown else "",
-        label=describe(shown) if shown else "",
+        label=shown.label if shown else "",
         parameters=(right.parameters if right else 0) - (left.parameters if left else 0),
         macs=None if macs[0] is None or macs[1] is None else macs[1] - macs[0],
     )

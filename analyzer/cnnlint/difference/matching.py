@@ -9,18 +9,10 @@ from itertools import pairwise
 from cnnlint.difference.alignment import align
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import BatchNorm, Conv, MaxPool
-from cnnlint.graph.queries import is_affine_per_channel
 from cnnlint.graph.tensor import Tensor
 from cnnlint.identity import is_generated
 
 Token = Callable[[Layer], Hashable]
-
-RECORD = frozenset(Layer.__struct_fields__)
-"""Fields that every layer has, and that say nothing of what it does."""
-
-UNSAID = RECORD | {"use_bias"}
-"""A norm that was folded into a layer gives it a bias."""
 
 
 def match_layers(before: Graph, after: Graph) -> dict[str, str]:
@@ -32,9 +24,9 @@ def match_layers(before: Graph, after: Graph) -> dict[str, str]:
     it holds, and by its kind.
     """
     matching = _Matching(before, after)
-    matching.by_name(lambda left, right: bool(left.weights) and _is_own(left) and signature(left) == signature(right))
+    matching.by_name(lambda left, right: bool(left.weights) and _is_own(left) and left.signature() == right.signature())
     matching.by_flow()
-    matching.by_order(signature)
+    matching.by_order(lambda layer: layer.signature())
     matching.by_flow()
     matching.by_name(lambda left, right: left.kind == right.kind and _is_own(left))
     for token in (_weight, _kind):
@@ -47,20 +39,6 @@ def match_layers(before: Graph, after: Graph) -> dict[str, str]:
 def _is_own(layer: Layer) -> bool:
     """Return whether the name is the user's, so that it means the same layer in another model."""
     return not is_generated(layer.name)
-
-
-def signature(layer: Layer) -> Hashable:
-    """Return what `layer` does, its name, its neighbours and the values of its weights aside.
-
-    It is the same for both sides of a conversion, which stores kernels and counts padding in ways of its own.
-    """
-    settings = ((name, getattr(layer, name)) for name in layer.__struct_fields__ if name not in UNSAID)
-    if isinstance(layer, BatchNorm):  # a conversion folds two of its vectors, and its epsilon, into the others
-        return layer.kind, layer.axis, layer.weights[0].size if layer.weights else 0
-    if isinstance(layer, Conv | MaxPool):
-        settings = ((name, layer.pads or value) if name == "padding" else (name, value) for name, value in settings)
-    # floating settings are rounded by some formats
-    return layer.kind, *((n, v) for n, v in settings if not isinstance(v, float)), *_kernel(layer)
 
 
 def _weight(layer: Layer) -> Hashable:
@@ -117,18 +95,18 @@ class _Matching:
             if left.name in self.pairs:
                 right = self._layers[self.pairs[left.name]]
                 images |= {a.name: b for a, b in zip(left.outputs, right.outputs, strict=False)}
-            elif is_affine_per_channel(left) and (image := images.get(left.input.name)) is not None:
+            elif left.is_affine_per_channel and (image := images.get(left.input.name)) is not None:
                 images[left.output.name] = image
 
     def _successor(self, left: Layer, wanted: list[Tensor | None]) -> Layer | None:
         if wanted[0] is None:
             return None
         names = sorted(tensor.name for tensor in wanted if tensor is not None)
-        own = signature(left)
+        own = left.signature()
         found = [
             right
             for right, source in self._consumers(wanted[0])
-            if signature(right) == own
+            if right.signature() == own
             and (len(names) == 1 or names == sorted(self._seen_through(tensor, source) for tensor in right.inputs))
         ]
         return next((right for right in found if right.name == left.name), found[0] if found else None)
@@ -141,14 +119,14 @@ class _Matching:
             for layer in self.after.consumers(source):
                 if layer.name not in self.taken:
                     yield layer, tensor
-                    if is_affine_per_channel(layer):
+                    if layer.is_affine_per_channel:
                         waiting.append(layer.output)
 
     def _seen_through(self, tensor: Tensor, wanted: Tensor) -> str:
         """Return what `tensor` is a scaled form of, as far back as an unmatched chain leads."""
         while tensor.name != wanted.name:
             layer = self.after.producer(tensor)
-            if layer is None or layer.name in self.taken or not is_affine_per_channel(layer):
+            if layer is None or layer.name in self.taken or not layer.is_affine_per_channel:
                 break
             tensor = layer.input
         return tensor.name

@@ -1,13 +1,15 @@
-"""What every layer is: a name, tensors in and out, weights, and its own arithmetic."""
+"""What every layer is: a name, tensors in and out, weights, and what its kind says about itself."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 from msgspec import Struct
 
 from cnnlint.graph.formula import Formula
 from cnnlint.graph.tensor import Shape, Tensor, Weight
+from cnnlint.graph.window import Span
 
 
 class Part(Struct, frozen=True):
@@ -31,6 +33,10 @@ class Part(Struct, frozen=True):
 class Layer(Struct, frozen=True, kw_only=True, eq=False):
     """A step of the network.
 
+    A kind is a class derived from this one, and says everything about itself: its arithmetic, how far it sees, what it
+    does to samples and values, what it is called. Nothing else asks which kind it is. What a kind does not say is not
+    known: its output shapes, costs and receptive field are None then, and it is not taken for harmless.
+
     Attributes:
         name: Unique in the graph, and one that the user recognises.
         inputs: The tensors it consumes, weights excepted.
@@ -45,11 +51,17 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
     weights: tuple[Weight, ...] = ()
     origin: tuple[Part, ...] = ()
 
-    multiplies: ClassVar[bool] = False
-    """Whether layers of this kind do multiply-accumulates that count."""
+    multiplies: ClassVar[bool | None] = None
+    """Whether it does multiply-accumulates that count; None where nobody knows what goes on inside."""
 
     counts_sample: ClassVar[bool] = False
     """Whether `mac_formula` is of a whole sample, and not of one entry of the first axis."""
+
+    infers_shape: ClassVar[bool] = False
+    """Whether `output_shapes` follows from the inputs' shapes, and is not what the file says of these very extents."""
+
+    starts_block: ClassVar[bool] = False
+    """Whether a block of a network's pattern begins with it, as one does with a convolution."""
 
     @property
     def kind(self) -> str:
@@ -75,9 +87,70 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
         """Return the weight that plays `role`, if there is one."""
         return next((weight for weight in self.weights if weight.role == role), None)
 
+    @property
+    def term(self) -> str:
+        """What the field calls it in a network's pattern: "CONV"; "" for what only prepares or carries values."""
+        return self.kind.upper()
+
+    @property
+    def label(self) -> str:
+        """The kind with the settings that matter: "Conv 3×3 /2", "relu"."""
+        return self.kind
+
+    @property
+    def unknown_because(self) -> str:
+        """Why nobody knows what goes on inside, as a clause; read where `multiplies` is None."""
+        return f"is a {self.kind}, whose inside is not known"
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Whether each sample is known to be treated by itself, the first axis of every tensor being the batch."""
+        return False
+
+    @property
+    def is_identity_at_inference(self) -> bool:
+        """Whether it is known to hand on the values that it is given, in their shape: dropout, the identity."""
+        return False
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is known to hand on the values that it is given, in whatever shape."""
+        return self.is_identity_at_inference
+
+    @property
+    def is_affine_per_channel(self) -> bool:
+        """Whether it is known to be, at inference, no more than a scale and a shift of each channel."""
+        return self.is_identity_at_inference
+
+    @property
+    def is_blind_to_rank(self) -> bool:
+        """Whether it is known to do the same to a vector as to a map of one position, without any change."""
+        return False
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:  # noqa: ARG002 - for those that know
+        """Return how far an element of the output sees along each of the last `axes` axes; None if unknown.
+
+        The output's last axes run along the input's. With 0 axes all elements of the input see the same image.
+        """
+        return None
+
+    def settings(self) -> dict[str, object]:
+        """Return what it is set to, by field: what sets it apart from others of its kind, its weights aside."""
+        return {name: getattr(self, name) for name in self.__struct_fields__ if name not in RECORD}
+
+    def signature(self) -> Hashable:
+        """Return what it does, its name, its neighbors and the values of its weights aside.
+
+        It is the same on both sides of a conversion, which stores kernels and counts padding in ways of its own, gives
+        a layer the bias of a norm that it folds, and rounds floating settings.
+        """
+        kept = ((name, value) for name, value in self.settings().items() if name != "use_bias")
+        kernel = (self.weights[0].size,) if self.weights else ()
+        return self.kind, *((name, value) for name, value in kept if not isinstance(value, float)), *kernel
+
     def output_shapes(self) -> tuple[Shape | None, ...]:
-        """Return the shape of each output from those of the inputs: of the first input unless overridden."""
-        return (self.input.shape,)
+        """Return the shape of each output from those of the inputs; None where it is unknown."""
+        return (None,)
 
     def contradiction(self) -> str:
         """Return what about the layer cannot be, as a clause: "its stride is 0"; "" if nothing is wrong."""
@@ -94,8 +167,12 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
 
     def mac_formula(self) -> Formula | None:
         """Return the multiply-accumulates for one entry of the batch axis, bias excluded; None if unknown."""
-        return Formula(())
+        return Formula(()) if self.multiplies is False else None
 
     def output_formulas(self) -> tuple[str, ...]:
         """Return the output-size formula of each spatial axis, for layers that slide a window."""
         return ()
+
+
+RECORD = frozenset(Layer.__struct_fields__)
+"""Fields that every layer has, and that say nothing of what it does."""

@@ -1,4 +1,4 @@
-"""Questions about a layer's neighbourhood that several rules ask."""
+"""Questions about a network, and about a layer's neighborhood, that several ask."""
 
 from __future__ import annotations
 
@@ -6,17 +6,7 @@ from collections.abc import Callable
 
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import (
-    Activation,
-    BatchNorm,
-    Conv,
-    ConvTranspose,
-    Dense,
-    Dropout,
-    Flatten,
-    Reshape,
-    Transpose,
-)
+from cnnlint.graph.layers import Activation, Conv, ConvTranspose, Dense
 
 KERNEL_LAYERS = (Conv, ConvTranspose, Dense)
 """Layers that multiply their input by a learned kernel."""
@@ -41,41 +31,17 @@ def preceding(graph: Graph, layer: Layer, through: Callable[[Layer], bool]) -> L
     return producer
 
 
-def is_inert(layer: Layer) -> bool:
-    """Return whether `layer` hands on the values that it is given, at inference: dropout, the identity, a view."""
-    match layer:
-        case Dropout():
-            return not layer.training
-        case Activation():
-            return layer.function == "linear"
-        case Flatten() | Reshape():
-            return layer.input.shape is not None and layer.input.shape == layer.output.shape
-        case _:
-            return False
-
-
-def is_view(layer: Layer) -> bool:
-    """Return whether `layer` hands on the values that it is given, in whatever shape."""
-    return isinstance(layer, Flatten | Reshape | Transpose) or is_inert(layer)
-
-
-def is_affine_per_channel(layer: Layer) -> bool:
-    """Return whether `layer` is, at inference, no more than a scale and a shift of each channel."""
-    return (isinstance(layer, BatchNorm) and not layer.training) or is_inert(layer)
-
-
 def is_nonlinear(layer: Layer) -> bool:
     """Return whether `layer` is an activation other than the identity."""
     return isinstance(layer, Activation) and layer.function != "linear"
 
 
-def feature_axis(layer: Layer) -> int:
-    """Return the axis of the output that a bias of `layer` runs along: 1, but for a dense layer on tokens."""
-    if isinstance(layer, Dense) and layer.output.rank:
-        return layer.axis % layer.output.rank
-    return 1
-
-
-def kept_axis(norm: BatchNorm) -> int:
-    """Return the axis that `norm` keeps apart, counted from the front."""
-    return norm.axis % norm.input.rank if norm.input.rank else norm.axis
+def mixing_layers(graph: Graph) -> tuple[Layer, ...]:
+    """Return the layers that are not known to treat each sample of a batch by itself."""
+    batch = (graph.batch,)
+    return tuple(
+        layer
+        for layer in graph.layers
+        if not layer.keeps_samples_apart
+        or any(tensor.shape is None or tensor.shape[:1] != batch for tensor in (*layer.inputs, *layer.outputs))
+    )

@@ -37,6 +37,13 @@ def known(extents: Shape | None) -> tuple[int, ...] | None:
     return numbers if len(numbers) == len(extents) else None
 
 
+def no_axis(axis: int, shape: Shape | None) -> str:
+    """Return that a tensor of `shape` has no `axis`, as a clause; "" if it has one or its rank is unknown."""
+    if shape is None or -len(shape) <= axis < len(shape):
+        return ""
+    return f"there is no axis {axis} in a tensor of {len(shape)} axes"
+
+
 class Tensor(Struct, frozen=True):
     """A value that one layer produces and others consume.
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from cnnlint import limits
 from cnnlint.graph.tensor import Dim, Shape
 
 Pads = tuple[tuple[int, int], ...]
@@ -13,6 +14,24 @@ Pads = tuple[tuple[int, int], ...]
 
 Padding = Pads | Literal["same_upper", "same_lower"]
 """Amounts, or the rule that sets them where the input's extents are not known."""
+
+
+class Span(Struct, frozen=True):
+    """How far the elements of an output see along an axis of the input.
+
+    Attributes:
+        extent: Input elements from the first to the last that an output element sees. Where outputs are finer than
+            inputs and differ in it, the length of the stretch that the inputs must lie on: 3/2 is one or two.
+        stride: Input elements from what one output element sees to what its neighbor sees: 1/2 where the output is
+            twice as fine, 0 where all see the same.
+    """
+
+    extent: float
+    stride: float
+
+
+POINT = Span(1, 1)
+"""An output element sees the input element in its own place."""
 
 
 class Window(Struct, frozen=True):
@@ -35,7 +54,7 @@ class Window(Struct, frozen=True):
     ceil_mode: bool = False
 
     @property
-    def reach(self) -> int:
+    def effective_kernel(self) -> int:
         """Elements from the first tap to the last."""
         return self.dilation * (self.kernel - 1) + 1
 
@@ -43,27 +62,107 @@ class Window(Struct, frozen=True):
         """Return the number of windows over `extent` elements; the symbol itself where nothing changes."""
         padding = self.before + self.after
         if isinstance(extent, int):
-            span = extent + padding - self.reach
+            span = extent + padding - self.effective_kernel
             if not self.ceil_mode:
                 return max(span // self.stride + 1, 0)
             count = -(-span // self.stride) + 1
             starts_in_padding = (count - 1) * self.stride >= extent + self.before
             return max(count - starts_in_padding, 0)
-        return extent if self.stride == 1 and padding == self.reach - 1 else None
+        return extent if self.stride == 1 and padding == self.effective_kernel - 1 else None
 
     def unseen(self, extent: int) -> int:
         """Return how many elements at the far end no window covers."""
         windows = self.output(extent)
         if not isinstance(windows, int) or windows == 0:
             return extent
-        seen_to = (windows - 1) * self.stride + self.reach - self.before
+        seen_to = (windows - 1) * self.stride + self.effective_kernel - self.before
         return extent - min(max(seen_to, 0), extent)
 
     def explain(self, extent: int) -> str:
         """Return the output-size formula with its numbers: `⌊(224 + 0 - 2) / 1⌋ + 1 = 223`."""
         left, right = ("⌈", "⌉") if self.ceil_mode else ("⌊", "⌋")
         padding = self.before + self.after
-        return f"{left}({extent} + {padding} − {self.reach}) / {self.stride}{right} + 1 = {self.output(extent)}"
+        return (
+            f"{left}({extent} + {padding} − {self.effective_kernel}) / {self.stride}{right} + 1 = {self.output(extent)}"
+        )
+
+
+def sliding(
+    kernel: tuple[int, ...],
+    strides: tuple[int, ...],
+    dilation: tuple[int, ...],
+    pads: Pads | None,
+    *,
+    ceil_mode: bool = False,
+) -> tuple[Window, ...] | None:
+    """Return the window along each spatial axis; None where the padding is unknown."""
+    if pads is None:
+        return None
+    return tuple(
+        Window(taps, step, gap, before, after, ceil_mode)
+        for taps, step, gap, (before, after) in zip(kernel, strides, dilation, pads, strict=True)
+    )
+
+
+def spans(
+    axes: int, kernel: tuple[int, ...], strides: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[Span, ...] | None:
+    """Return how far windows see along the last `axes` axes of a map; None where they are not the map's."""
+    if axes == 0:
+        return ()
+    if axes != len(kernel):
+        return None
+    each = zip(kernel, strides, dilation, strict=True)
+    return tuple(Span(Window(taps, step, gap).effective_kernel, step) for taps, step, gap in each)
+
+
+def contradiction(
+    shape: Shape | None,
+    kernel: tuple[int, ...],
+    strides: tuple[int, ...],
+    dilation: tuple[int, ...],
+    padding: Padding,
+) -> str:
+    """Return what about a window over a map of `shape` cannot be, as a clause; "" if nothing is wrong."""
+    for name, numbers in (("kernel", kernel), ("stride", strides), ("dilation", dilation)):
+        if wrong := [number for number in numbers if not 0 < number <= limits.MAX_INT64]:
+            return f"its {name} is {shown(wrong[0])}"
+        if len(numbers) != len(kernel):
+            return f"its kernel has {len(kernel)} axes and its {name} {len(numbers)}"
+    if not isinstance(padding, str):
+        if len(padding) != len(kernel):
+            return f"its kernel has {len(kernel)} axes and its padding {len(padding)}"
+        if any(limits.int64(amount) is None for pair in padding for amount in pair):
+            return "its padding is no number of 64 bits"
+    if len(kernel) + 2 > limits.MAX_RANK:
+        return f"its kernel has {len(kernel):,} axes"
+    if shape is not None and len(shape) != len(kernel) + 2:
+        return (
+            f"its kernel has {len(kernel)} axes, but it is given a tensor of {len(shape)}, batch and channels included"
+        )
+    return ""
+
+
+def shown(number: int) -> str:
+    """Return a setting that is wrong as a message shows it."""
+    return f"{number}" if limits.int64(number) is not None else "no number of 64 bits"
+
+
+def output_formulas(windows: tuple[Window, ...] | None, extents: Shape | None) -> tuple[str, ...]:
+    """Return the output-size formula of each spatial axis whose extent is known."""
+    if windows is None or extents is None:
+        return ()
+    return tuple(
+        window.explain(extent) for window, extent in zip(windows, extents, strict=True) if isinstance(extent, int)
+    )
+
+
+def size_text(size: tuple[int, ...], strides: tuple[int, ...], usual: tuple[int, ...] | None = None) -> str:
+    """Return a window in short, "3×3 /2"; the stride is left out where it is the `usual` one, 1 by default."""
+    text = "×".join(str(extent) for extent in size)
+    if strides == (usual or (1,) * len(strides)):
+        return text
+    return f"{text} /{strides[0] if len(set(strides)) == 1 else '×'.join(str(step) for step in strides)}"
 
 
 def same_pads(extent: int, kernel: int, stride: int, dilation: int, *, lower: bool = False) -> tuple[int, int]:
@@ -76,8 +175,8 @@ def same_pads(extent: int, kernel: int, stride: int, dilation: int, *, lower: bo
         dilation: Distance between taps.
         lower: The odd element goes before instead (ONNX SAME_LOWER).
     """
-    reach = dilation * (kernel - 1) + 1
-    total = max((-(-extent // stride) - 1) * stride + reach - extent, 0)
+    effective_kernel = dilation * (kernel - 1) + 1
+    total = max((-(-extent // stride) - 1) * stride + effective_kernel - extent, 0)
     small, large = total // 2, total - total // 2
     return (large, small) if lower else (small, large)
 

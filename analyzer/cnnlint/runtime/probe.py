@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from cnnlint.analysis.cost import peak_activation_bytes, total_macs
 from cnnlint.errors import RuntimeCheckError, UnfinishedRunError
+from cnnlint.graph.queries import mixing_layers
 from cnnlint.quantity import size
 from cnnlint.runtime.inputs import BATCH, EXTENTS, Extents, choose_extents, distribution, fed_inputs, sample, worded
-from cnnlint.runtime.samples import mixing_layers
 from cnnlint.runtime.session import Session, SessionError
 from cnnlint.runtime.tails import Tail, find_tails
 from cnnlint.worker import memory

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Activation, BatchNorm, Elementwise, GlobalPool, Pad
-from cnnlint.graph.layers.pooling import AvgPool, MaxPool
-from cnnlint.graph.queries import KERNEL_LAYERS, following, is_view, preceding
+from cnnlint.graph.layers import Activation, AvgPool, BatchNorm, Elementwise, GlobalPool, MaxPool, Pad
+from cnnlint.graph.queries import KERNEL_LAYERS, following, preceding
 from cnnlint.rule import Bad, Good, LayerRule, Remark
 
 STEEPEST = {"sigmoid": 0.25, "hard_sigmoid": 0.2, "tanh": 1.0, "softsign": 1.0}
@@ -88,4 +87,4 @@ class HiddenSigmoid(LayerRule[Activation], code="AC001", severity=Severity.WARNI
 
 
 def _keeps_position(layer: Layer) -> bool:
-    return isinstance(layer, BatchNorm | MaxPool | AvgPool | GlobalPool | Pad) or is_view(layer)
+    return isinstance(layer, BatchNorm | MaxPool | AvgPool | GlobalPool | Pad) or layer.is_view

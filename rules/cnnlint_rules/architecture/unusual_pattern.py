@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
-from cnnlint.graph.layers import Conv
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layers import Activation, Conv
 from cnnlint.rule import Bad, Good, ModelRule, Remark
 
 FORM = "INPUT -> [[CONV -> RELU]*N -> POOL?]*M -> [FC -> RELU]*K -> FC"
@@ -43,13 +44,11 @@ class UnusualPattern(ModelRule, code="AR001", severity=Severity.INFO, confidence
 
     def check(self, context: Context) -> Iterator[Remark | NearMiss]:
         """Yield where a sequential network departs from the form."""
-        from cnnlint.analysis.pattern import decompose, textbook
-
         graph = context.graph
         if next(graph.of_kind(Conv), None) is None:
             yield self.skip(reason="the network has no convolution")
             return
-        form = textbook(decompose(graph))
+        form = textbook(graph)
         if form is None:
             yield self.skip(reason="the network is not sequential")
             return
@@ -86,3 +85,64 @@ class UnusualPattern(ModelRule, code="AR001", severity=Severity.INFO, confidence
         Good("INPUT 3x32x32 -> [[CONV 16 3x3 same -> RELU]*2 -> POOL 2]*2 -> FLATTEN -> FC 64 -> RELU -> FC 10"),
         Good("INPUT 3x32x32 -> CONV 16 3x3 same -> RELU -> RES[CONV 16 3x3 same -> RELU -> CONV 16 3x3 same] -> GAP"),
     )
+
+
+class Textbook(Struct, frozen=True):
+    """A sequential network read as the textbooks' form.
+
+    Attributes:
+        convolutions: N of each stage; a stage ends with a pooling, the last one perhaps without.
+        hidden: K, the dense layers before the last.
+        misfit: The name of the first layer that the form has no place for; None if the network has the form.
+        reason: Why it has none, in a clause; "" if the network has the form.
+    """
+
+    convolutions: tuple[int, ...]
+    hidden: int
+    misfit: str | None = None
+    reason: str = ""
+
+
+_KINDS = {"CONV": "CONV", "DWCONV": "CONV", "FC": "FC", **dict.fromkeys(("POOL", "AVGPOOL", "GAP", "GMP"), "POOL")}
+_TRANSPARENT = frozenset({"INPUT", "BN", "LN", "GN", "IN", "LRN"})
+
+
+def textbook(graph: Graph) -> Textbook | None:
+    """Return `graph` read as the textbooks' form; None if it is not sequential.
+
+    Any activation stands for RELU, any pooling for POOL, and normalizations are looked through.
+    """
+    from cnnlint.analysis.pattern import Step, decompose
+
+    activations = {layer.name for layer in graph.of_kind(Activation)}
+    stages, dense, inside = list[int](), 0, 0
+    misfits = list[tuple[str, str]]()
+    waiting: Step | None = None  # for its activation
+    for step in decompose(graph):
+        if not isinstance(step, Step):
+            return None
+        if step.name in _TRANSPARENT:
+            continue
+        kind = _KINDS.get(step.name)
+        if kind in ("CONV", "FC"):
+            if waiting is not None:
+                misfits.append((waiting.layer, f"{waiting.name} is followed by {step.name} without an activation"))
+            waiting = step
+        if kind in ("CONV", "POOL") and dense:
+            misfits.append((step.layer, f"{step.name} stands behind FC"))
+        if kind == "CONV":
+            inside += 1
+        elif kind == "FC":
+            dense += 1
+        elif kind == "POOL":
+            stages, inside = [*stages, inside] if inside else stages, 0
+        elif step.layer not in activations:
+            misfits.append((step.layer, f"{step.name} has no place in it"))
+        else:
+            if waiting is None:
+                misfits.append((step.layer, f"{step.name} follows neither CONV nor FC"))
+            waiting = None
+    if not dense and not misfits:
+        misfits.append(("", "no FC ends it"))
+    name, reason = misfits[0] if misfits else (None, "")
+    return Textbook((*stages, inside) if inside else tuple(stages), max(dense - 1, 0), name, reason)

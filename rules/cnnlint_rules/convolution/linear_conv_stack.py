@@ -10,7 +10,6 @@ from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Conv
 from cnnlint.graph.patterns import Many, Match, Op
-from cnnlint.graph.queries import is_affine_per_channel
 from cnnlint.rule import Bad, Good, PatternRule, Remark
 
 
@@ -40,7 +39,7 @@ class LinearConvStack(PatternRule, code="CV002", severity=Severity.WARNING, conf
     """
 
     first, second = Op(Conv), Op(Conv)
-    between = Many(Layer, where=is_affine_per_channel)
+    between = Many(Layer, where=lambda layer: layer.is_affine_per_channel)
     pattern = first >> between >> second
 
     def check(self, match: Match, context: Context) -> Iterator[Remark | NearMiss]:

@@ -12,7 +12,7 @@ from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Activation, AvgPool, BatchNorm, Conv, MaxPool, Pad
-from cnnlint.graph.queries import is_inert, preceding
+from cnnlint.graph.queries import preceding
 from cnnlint.quantity import brief
 from cnnlint.rule import Bad, Good, ModelRule, Remark
 
@@ -157,4 +157,4 @@ class MissingBottleneck(ModelRule, code="CV003", severity=Severity.INFO, confide
 
 
 def _keeps_channels(layer: Layer) -> bool:
-    return isinstance(layer, Activation | BatchNorm | Pad | MaxPool | AvgPool) or is_inert(layer)
+    return isinstance(layer, Activation | BatchNorm | Pad | MaxPool | AvgPool) or layer.is_identity_at_inference

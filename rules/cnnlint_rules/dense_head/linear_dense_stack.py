@@ -9,7 +9,6 @@ from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Dense
 from cnnlint.graph.patterns import Many, Match, Op
-from cnnlint.graph.queries import is_affine_per_channel
 from cnnlint.rule import Bad, Good, PatternRule, Remark
 
 
@@ -42,7 +41,7 @@ class LinearDenseStack(PatternRule, code="FC003", severity=Severity.WARNING, con
     """
 
     first, second = Op(Dense), Op(Dense)
-    between = Many(Layer, where=is_affine_per_channel)
+    between = Many(Layer, where=lambda layer: layer.is_affine_per_channel)
     pattern = first >> between >> second
 
     def check(self, match: Match, context: Context) -> Iterator[Remark | NearMiss]:

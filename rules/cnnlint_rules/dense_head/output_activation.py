@@ -12,7 +12,7 @@ from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.graph.graph import Training
 from cnnlint.graph.layers import Activation, Conv, Dense, GlobalPool
-from cnnlint.graph.queries import following, is_view
+from cnnlint.graph.queries import following
 from cnnlint.graph.tensor import Dim
 from cnnlint.rule import Bad, Good, ModelRule, Remark
 
@@ -115,7 +115,7 @@ class OutputActivation(ModelRule, code="FC004", severity=Severity.ERROR, confide
         )
 
     def _hidden(self, softmax: Activation, context: Context) -> Iterator[Remark | NearMiss]:
-        target = following(context.graph, softmax, lambda layer: isinstance(layer, GlobalPool) or is_view(layer))
+        target = following(context.graph, softmax, lambda layer: isinstance(layer, GlobalPool) or layer.is_view)
         if not isinstance(target, Conv | Dense):
             yield self.skip(softmax, reason="no learned kernel reads it: a gate, attention or an output")
             return
@@ -127,7 +127,7 @@ class OutputActivation(ModelRule, code="FC004", severity=Severity.ERROR, confide
                 softmax, reason=f"it sums to one over positions, and {target.name} reads along another axis"
             )
             return
-        outputs, features = target.units if isinstance(target, Dense) else target.filters, _classes(softmax)
+        outputs, features = target.out_channels, _classes(softmax)
         if outputs == 1 or not isinstance(features, int):
             yield self.skip(softmax, reason=f"{target.name} takes its expected value, or its features are unknown")
             return

@@ -8,7 +8,6 @@ from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
 from cnnlint.graph.layers import BatchNorm, Conv, ConvTranspose, Dense
 from cnnlint.graph.patterns import Match, Op
-from cnnlint.graph.queries import feature_axis, kept_axis
 from cnnlint.rule import Bad, Good, PatternRule, Remark
 
 
@@ -46,7 +45,7 @@ class ConvBiasBeforeNorm(PatternRule, code="BN002", severity=Severity.INFO, conf
                 layer, norm, reason=f"of {norm.name} only a scale and a shift are left: it subtracts no mean"
             )
             return
-        if kept_axis(norm) != feature_axis(layer):
+        if norm.channel_axis != layer.channel_axis:
             yield self.skip(layer, norm, reason=f"{norm.name} keeps another axis apart than the channels of the bias")
             return
         bias = layer.weight("bias")

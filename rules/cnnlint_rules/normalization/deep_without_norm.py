@@ -53,7 +53,11 @@ class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confid
         """Yield the depth of a network without normalisation."""
         graph = context.graph
         convolutions = sum(1 for _ in graph.of_kind(Conv))
-        depth = max(context.depths.values(), default=0)
+        depths = [depth for depth in context.depths.values() if depth is not None]
+        if len(depths) < len(context.depths):
+            yield self.skip(reason="how deep the network is, and whether it is normalized, is not known")
+            return
+        depth = max(depths, default=0)
         if convolutions == 0 or depth < self.min_depth:
             yield self.skip(reason=f"{depth} layers with kernels on the longest path, fewer than {self.min_depth}")
             return

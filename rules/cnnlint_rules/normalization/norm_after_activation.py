@@ -12,9 +12,8 @@ from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Activation, Add, BatchNorm, Conv, ConvTranspose, Dense
-from cnnlint.graph.layers.pooling import AvgPool, MaxPool
-from cnnlint.graph.queries import KERNEL_LAYERS, is_inert, is_nonlinear
+from cnnlint.graph.layers import Activation, Add, AvgPool, BatchNorm, Conv, ConvTranspose, Dense, MaxPool
+from cnnlint.graph.queries import KERNEL_LAYERS, is_nonlinear
 from cnnlint.rule import Bad, Good, LayerRule, Remark
 
 Order = Literal["conv-bn-act", "conv-pool-bn-act", "bn-act-conv", "conv-act-bn", "conv-act-pool-bn", "conv-pool-act-bn"]
@@ -165,7 +164,7 @@ def _order(graph: Graph, norm: BatchNorm) -> tuple[Order | None, list[Layer]]:
             steps.append("act")
         elif isinstance(layer, MaxPool | AvgPool) and "pool" not in steps:
             steps.append("pool")
-        elif not is_inert(layer):
+        elif not layer.is_identity_at_inference:
             break
         before.append(layer)
         layer = graph.producer(layer.input)

@@ -19,7 +19,6 @@ from cnnlint.graph.layers import (
     Pad,
     Transpose,
 )
-from cnnlint.graph.queries import kept_axis
 from cnnlint.rule import Bad, Good, LayerRule, Remark
 
 AXES = {3: ("samples", "channels", "positions"), 4: ("samples", "channels", "rows", "columns")}
@@ -101,7 +100,7 @@ class NormAxis(LayerRule[BatchNorm], code="BN006", severity=Severity.WARNING, co
 
 def _origin(graph: Graph, norm: BatchNorm) -> tuple[Layer | None, int]:
     """Return what makes the map that `norm` normalises, and which axis of that is kept apart."""
-    axis = kept_axis(norm)
+    axis = norm.channel_axis
     layer = graph.producer(norm.input)
     while isinstance(layer, Transpose | Activation | MaxPool | AvgPool | Dropout | Pad):
         if isinstance(layer, Transpose):

@@ -8,7 +8,6 @@ from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
 from cnnlint.graph.layers import BatchNorm, Conv, ConvTranspose, Dense
 from cnnlint.graph.patterns import Match, Op
-from cnnlint.graph.queries import feature_axis, kept_axis
 from cnnlint.rule import Bad, Good, PatternRule, Remark
 
 
@@ -48,10 +47,10 @@ class NormNotFolded(PatternRule, code="BN005", severity=Severity.INFO, confidenc
         if norm.training:
             yield self.skip(norm, layer, reason="it uses the statistics of the batch, which nothing can fold")
             return
-        if kept_axis(norm) != feature_axis(layer):
+        if norm.channel_axis != layer.channel_axis:
             yield self.skip(norm, layer, reason=f"it keeps another axis apart than the channels of {layer.name}")
             return
-        channels = layer.units if isinstance(layer, Dense) else layer.filters
+        channels = layer.out_channels
         saved = norm.parameters - (0 if layer.use_bias else channels)
         operations = 2 * (norm.output.sample_elements or 0)
         cost = f"{operations:,} operations per sample and " if operations else ""

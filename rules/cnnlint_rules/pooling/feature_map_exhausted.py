@@ -50,11 +50,11 @@ class FeatureMapExhausted(
             yield self.skip(layer, reason="the size of its map is unknown")
             return
         axes = list(zip(windows, extents, strict=True))
-        if all(window.reach <= extent for window, extent in axes):
+        if all(window.effective_kernel <= extent for window, extent in axes):
             return
-        reach, size = _by([window.reach for window in windows]), _by(extents)
+        reach, size = _by([window.effective_kernel for window in windows]), _by(extents)
         evidence = {
-            **{f"window_{axis}": window.reach for axis, window in enumerate(windows)},
+            **{f"window_{axis}": window.effective_kernel for axis, window in enumerate(windows)},
             **{f"map_{axis}": extent for axis, extent in enumerate(extents)},
         }
         positions = [count for window, extent in axes if isinstance(count := window.output(extent), int)]

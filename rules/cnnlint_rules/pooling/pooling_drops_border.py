@@ -11,7 +11,7 @@ from msgspec import Meta
 from cnnlint.context import Context
 from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.graph.layers import AvgPool, MaxPool, Pad
-from cnnlint.graph.queries import is_inert, preceding
+from cnnlint.graph.queries import preceding
 from cnnlint.graph.window import Pads
 from cnnlint.rule import Bad, Good, LayerRule, Remark
 
@@ -58,7 +58,7 @@ class PoolingDropsBorder(
         if any(window.output(extent) == 0 for window, extent in zip(windows, extents, strict=True)):
             yield self.skip(layer, reason="its window is larger than its map")
             return
-        if any(window.reach < window.stride for window in windows):
+        if any(window.effective_kernel < window.stride for window in windows):
             yield self.skip(layer, reason="its windows leave gaps everywhere: it subsamples on purpose")
             return
         added = _padding_ahead(layer, context)
@@ -109,7 +109,7 @@ class PoolingDropsBorder(
 
 def _padding_ahead(layer: MaxPool | AvgPool, context: Context) -> Pads:
     """Return what a layer of its own pads ahead of `layer`, per spatial axis: padding that is not seen is no loss."""
-    pad = preceding(context.graph, layer, is_inert)
+    pad = preceding(context.graph, layer, lambda layer: layer.is_identity_at_inference)
     if isinstance(pad, Pad):
         return pad.amounts[-len(layer.pool_size) :]
     return ((0, 0),) * len(layer.pool_size)

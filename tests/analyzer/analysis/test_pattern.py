@@ -21,14 +21,12 @@ from cnnlint.analysis.pattern import (
     Tangle,
     compress,
     decompose,
-    is_sequential,
     pattern,
     text,
-    textbook,
 )
-from cnnlint.analysis.pattern.naming import left_out
+from cnnlint.analysis.pattern.structure import left_out
 from cnnlint.frontends import load
-from cnnlint.graph.layers import Activation, Resize, Transpose
+from cnnlint.graph.layers import Resize, Transpose
 from cnnlint.testing import to_graph
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "models"
@@ -344,45 +342,3 @@ def test_every_layer_of_a_series_parallel_network_stands_in_its_place_once(items
     # nested concats are drawn as one: CAT[CAT[a | b] | c] is CAT[a | b | c]
     assert {name for name in shown - set(found) if not name.startswith("concat")} == set()
     assert set(found) <= shown | {"input"}
-
-
-def test_textbook_form_gives_n_for_each_stage_and_k() -> None:
-    form = textbook(decompose(to_graph(
-        "INPUT 3x32x32 -> [[CONV 8 3x3 -> BN -> RELU]*2 -> POOL 2]*2 -> CONV 8 3x3 -> TANH -> FC 8 -> RELU -> FC 4"
-    )))  # fmt: skip
-    assert form is not None
-    assert (form.convolutions, form.hidden, form.misfit) == ((2, 2, 1), 1, None)
-
-
-@pytest.mark.parametrize(
-    ("network", "misfit"),
-    [
-        ("CONV 8 3x3 -> CONV 8 3x3 -> RELU -> FC 4", "conv1"),
-        ("CONV 8 3x3 -> RELU -> DECONV 8 3x3 -> RELU -> FC 4", "deconv1"),
-        ("CONV 8 3x3 -> RELU -> RELU -> FC 4", "relu2"),
-        ("CONV 8 3x3 -> RELU -> FC 4 -> FC 4", "fc1"),
-        ("CONV 8 3x3 -> RELU", ""),
-        ("CONV 8 3x3 -> RELU -> UPSAMPLE 2 -> FC 4", "upsample1"),
-    ],
-)
-def test_textbook_form_names_the_first_layer_that_does_not_fit(network: str, misfit: str) -> None:
-    form = textbook(decompose(to_graph(f"INPUT 3x8x8 -> {network}")))
-    assert form is not None
-    assert form.misfit == misfit
-    assert form.reason
-
-
-def test_textbook_form_is_for_sequential_networks() -> None:
-    sequence = decompose(to_graph("INPUT 3x8x8 -> RES[CONV 3x3] -> FC 4"))
-    assert textbook(sequence) is None
-    assert not is_sequential(sequence)
-    assert is_sequential(compress(decompose(to_graph("INPUT 3x8x8 -> [CONV 3 3x3 -> RELU]*3 -> FC 4"))))
-
-
-def test_pooling_may_stand_before_its_activation() -> None:
-    net = Net()
-    x = net.act(net.bn(net.pool(net.conv(net.input(3, 16, 16), 8))))
-    form = textbook(decompose(net.graph(net.dense(net.flatten(x), 4))))
-    assert form is not None
-    assert form.misfit is None
-    assert [layer.kind for layer in net.layers if isinstance(layer, Activation)] == ["Activation"]

@@ -5,16 +5,8 @@ import pytest
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.frontends.notation import to_onnx
 from cnnlint.graph.graph import Graph
-from cnnlint.graph.layers import Activation, BatchNorm, Dense
-from cnnlint.graph.queries import (
-    feature_axis,
-    following,
-    is_affine_per_channel,
-    is_inert,
-    is_nonlinear,
-    kept_axis,
-    preceding,
-)
+from cnnlint.graph.layers import Activation, BatchNorm, Conv, Dense
+from cnnlint.graph.queries import following, is_nonlinear, preceding
 from cnnlint.graph.tensor import Tensor
 
 
@@ -52,7 +44,7 @@ def test_preceding_walks_back_to_the_first_layer_that_is_not_walked_through():
 def test_what_keeps_values_and_what_only_scales_them(step, inert, affine):
     graph = network(f"INPUT 3x8x8 -> CONV 4 3x3 -> {step} -> CONV 4 3x3")
     (between,) = (found for found in graph.layers if not found.name.startswith("conv"))
-    assert (is_inert(between), is_affine_per_channel(between)) == (inert, affine)
+    assert (between.is_identity_at_inference, between.is_affine_per_channel) == (inert, affine)
 
 
 @pytest.mark.parametrize(("axis", "shape", "expected"), [(-1, (1, 49, 128), 2), (2, (1, 49, 128), 2), (1, (1, 128), 1)])
@@ -61,9 +53,9 @@ def test_the_bias_of_a_dense_layer_runs_along_its_features(axis, shape, expected
         name="fc", inputs=(Tensor("x", (*shape[:-1], 64)),), outputs=(Tensor("y", shape),), units=128, axis=axis
     )
     norm = BatchNorm(name="bn", inputs=dense.outputs, axis=-1)
-    assert feature_axis(dense) == kept_axis(norm) == expected
+    assert dense.channel_axis == norm.channel_axis == expected
 
 
 def test_the_bias_of_a_convolution_runs_along_its_channels():
     graph = network("INPUT 3x8x8 -> CONV 4 3x3 -> BN")
-    assert feature_axis(layer(graph, "conv1")) == kept_axis(next(graph.of_kind(BatchNorm))) == 1
+    assert next(graph.of_kind(Conv)).channel_axis == next(graph.of_kind(BatchNorm)).channel_axis == 1

@@ -20,7 +20,7 @@ WINDOWS = st.builds(
 
 def starts(window: Window, extent: int) -> list[int]:
     """Place windows from the first padded element on, as long as they fit."""
-    last = extent + window.after - window.reach
+    last = extent + window.after - window.effective_kernel
     return list(range(-window.before, last + 1, window.stride))
 
 
@@ -33,7 +33,7 @@ def test_the_output_has_as_many_elements_as_windows_fit(window: Window, extent: 
 @given(window=WINDOWS, extent=EXTENTS)
 def test_unseen_elements_are_those_behind_the_last_window(window: Window, extent: int) -> None:
     placed = starts(window, extent)
-    seen_to = placed[-1] + window.reach if placed else 0
+    seen_to = placed[-1] + window.effective_kernel if placed else 0
     assert window.unseen(extent) == max(extent - max(seen_to, 0), 0)
 
 

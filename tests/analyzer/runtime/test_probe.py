@@ -12,9 +12,9 @@ from onnx import parser
 
 from cnnlint.errors import UnfinishedRunError
 from cnnlint.frontends import load, load_onnx_bytes
+from cnnlint.graph.queries import mixing_layers
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.program import Program
-from cnnlint.runtime.samples import mixing_layers
 from cnnlint.runtime.session import Session
 
 MODELS = Path(__file__).parents[3] / "fixtures" / "models"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from cnnlint.analysis.pattern.decomposition import decompose
-from cnnlint.analysis.pattern.elements import Element, Join, Repeat, Sequence, Step, Tangle, is_sequential, text
-from cnnlint.analysis.pattern.repeats import compress
-from cnnlint.analysis.pattern.textbook import Textbook, textbook
+from cnnlint.analysis.pattern.folding import compress, text
+from cnnlint.analysis.pattern.structure import Element, Join, Repeat, Sequence, Step, Tangle, decompose
 from cnnlint.graph.graph import Graph
 
 __all__ = [
-    "Element", "Join", "Repeat", "Sequence", "Step", "Tangle", "Textbook", "compress", "decompose", "is_sequential",
-    "pattern", "text", "textbook",
+    "Element", "Join", "Repeat", "Sequence", "Step", "Tangle", "compress", "decompose", "pattern", "text",
 ]  # fmt: skip
 
 

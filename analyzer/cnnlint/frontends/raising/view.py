@@ -7,8 +7,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from cnnlint.errors import ContradictionError
-from cnnlint.graph.layers.dense import no_axis
-from cnnlint.graph.tensor import Dim, Shape, Tensor
+from cnnlint.graph.tensor import Dim, Shape, Tensor, no_axis
 
 Permutation = tuple[int, ...]
 

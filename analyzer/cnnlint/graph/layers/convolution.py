@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from math import prod
-from typing import ClassVar
 
 from cnnlint.graph.formula import Formula
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers.sliding import contradiction, output_formulas, shown, windows
 from cnnlint.graph.tensor import Dim, Shape, known
-from cnnlint.graph.window import Padding, Pads, Window, resolve_pads
+from cnnlint.graph.window import (
+    Padding,
+    Pads,
+    Span,
+    Window,
+    contradiction,
+    output_formulas,
+    resolve_pads,
+    shown,
+    size_text,
+    sliding,
+    spans,
+)
 
 
 class _Convolution(Layer, frozen=True, kw_only=True, eq=False):
@@ -33,7 +43,29 @@ class _Convolution(Layer, frozen=True, kw_only=True, eq=False):
     groups: int = 1
     use_bias: bool = True
 
-    multiplies: ClassVar[bool] = True
+    multiplies = True
+    infers_shape = True
+    starts_block = True
+
+    @property
+    def label(self) -> str:
+        """The kind with its kernel: "Conv 3×3 /2"."""
+        return f"{self.kind} {size_text(self.kernel_size, self.strides)}"
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def channel_axis(self) -> int:
+        """The axis of the output that a bias runs along."""
+        return 1
+
+    @property
+    def out_channels(self) -> int:
+        """Output channels: the filters."""
+        return self.filters
 
     @property
     def in_channels(self) -> int | None:
@@ -79,6 +111,16 @@ class Conv(_Convolution, frozen=True, kw_only=True, eq=False):
     """A convolution over 1, 2 or 3 spatial axes."""
 
     @property
+    def term(self) -> str:
+        """CONV, or DWCONV for a depthwise one."""
+        return "DWCONV" if self.is_depthwise else "CONV"
+
+    @property
+    def label(self) -> str:
+        """The kind with its kernel: "DepthwiseConv 3×3"."""
+        return f"Depthwise{super().label}" if self.is_depthwise else super().label
+
+    @property
     def is_depthwise(self) -> bool:
         """Whether every filter sees a single input channel (and there is more than one)."""
         return self.groups > 1 and self.groups == self.in_channels
@@ -96,14 +138,22 @@ class Conv(_Convolution, frozen=True, kw_only=True, eq=False):
     @property
     def windows(self) -> tuple[Window, ...] | None:
         """The window along each spatial axis; None where the padding is unknown."""
-        return windows(self.kernel_size, self.strides, self.dilation, self.pads)
+        return sliding(self.kernel_size, self.strides, self.dilation, self.pads)
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
+        """Return the kernel's."""
+        return spans(axes, self.kernel_size, self.strides, self.dilation)
+
+    def settings(self) -> dict[str, object]:
+        """Return the fields, the padding in numbers where it is known."""
+        return super().settings() | {"padding": self.pads or self.padding}
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return (batch, filters, windows per axis)."""
-        extents, sliding = self._extents(), self.windows
-        if sliding is None:
+        extents, windows = self._extents(), self.windows
+        if windows is None:
             return ((self._batch(), self.filters, *(None for _ in extents)),)
-        spatial = (window.output(extent) for window, extent in zip(sliding, extents, strict=True))
+        spatial = (window.output(extent) for window, extent in zip(windows, extents, strict=True))
         return ((self._batch(), self.filters, *spatial),)
 
     def mac_formula(self) -> Formula | None:
@@ -118,7 +168,7 @@ class Conv(_Convolution, frozen=True, kw_only=True, eq=False):
         )
 
     def output_formulas(self) -> tuple[str, ...]:
-        """Return ⌊(extent + padding − reach) / stride⌋ + 1 per spatial axis."""
+        """Return ⌊(extent + padding − effective kernel) / stride⌋ + 1 per spatial axis."""
         return output_formulas(self.windows, self.input.spatial)
 
 
@@ -133,6 +183,16 @@ class ConvTranspose(_Convolution, frozen=True, kw_only=True, eq=False):
 
     output_padding: tuple[int, ...]
 
+    @property
+    def term(self) -> str:
+        """DECONV."""
+        return "DECONV"
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
+        """Return what is left of the kernel's when as many outputs as the stride says lie on one input."""
+        windows = spans(axes, self.kernel_size, self.strides, self.dilation)
+        return None if windows is None else tuple(Span(each.extent / each.stride, 1 / each.stride) for each in windows)
+
     def contradiction(self) -> str:
         """Return what about window, groups, channels and output padding cannot be."""
         if len(self.output_padding) != len(self.kernel_size):
@@ -145,11 +205,11 @@ class ConvTranspose(_Convolution, frozen=True, kw_only=True, eq=False):
         stride = self.strides[axis]
         if isinstance(self.padding, str):
             return extent * stride
-        reach = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
-        return stride * (extent - 1) + self.output_padding[axis] + reach - sum(self.padding[axis])
+        effective_kernel = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
+        return stride * (extent - 1) + self.output_padding[axis] + effective_kernel - sum(self.padding[axis])
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
-        """Return (batch, filters, stride × (extent − 1) + reach − padding + output padding per axis)."""
+        """Return (batch, filters, stride × (extent − 1) + effective kernel − padding + output padding per axis)."""
         spatial = (self._extent(axis, extent) for axis, extent in enumerate(self._extents()))
         return ((self._batch(), self.filters, *spatial),)
 

@@ -1,10 +1,7 @@
-"""What stands outside the vocabulary: kept, counted, never a crash."""
+"""What stands outside the vocabulary: kept, counted, never a crash. What it sees of its input is unknown."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from cnnlint.graph.formula import Formula
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.tensor import Shape
 
@@ -19,6 +16,18 @@ class Operator(Layer, frozen=True, kw_only=True, eq=False):
 
     op: str
     shapes: tuple[Shape | None, ...]
+
+    multiplies = False
+
+    @property
+    def term(self) -> str:
+        """The source's term."""
+        return self.op.upper()
+
+    @property
+    def label(self) -> str:
+        """The source's term."""
+        return self.op
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return what the source or onnx's inference says."""
@@ -38,12 +47,23 @@ class Opaque(Layer, frozen=True, kw_only=True, eq=False):
     reason: str
     shapes: tuple[Shape | None, ...]
 
-    multiplies: ClassVar[bool] = True
+    starts_block = True
+
+    @property
+    def term(self) -> str:
+        """The source's term."""
+        return self.op.upper()
+
+    @property
+    def label(self) -> str:
+        """The source's term."""
+        return self.op
+
+    @property
+    def unknown_because(self) -> str:
+        """Why it is opaque."""
+        return f"is opaque ({self.reason})"
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return what the source says."""
         return self.shapes
-
-    def mac_formula(self) -> Formula | None:
-        """Return None: its cost is unknown."""
-        return None

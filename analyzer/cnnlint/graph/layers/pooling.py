@@ -1,13 +1,30 @@
-"""Pooling over windows and over whole maps."""
+"""Pooling over windows and over whole maps, and reductions along axes that are no pooling."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers.sliding import contradiction, output_formulas, windows
-from cnnlint.graph.tensor import Shape
-from cnnlint.graph.window import Padding, Pads, Window, resolve_pads
+from cnnlint.graph.tensor import Shape, known
+from cnnlint.graph.window import (
+    POINT,
+    Padding,
+    Pads,
+    Span,
+    Window,
+    contradiction,
+    output_formulas,
+    resolve_pads,
+    size_text,
+    sliding,
+    spans,
+)
+
+
+def whole_map(layer: Layer, axes: int) -> tuple[Span, ...] | None:
+    """Return how far an element sees that sees all of the map going into `layer`; None where extents are unknown."""
+    extents = known((layer.input.shape or ())[-axes:]) if axes else ()
+    return None if extents is None or len(extents) != axes else tuple(Span(extent, 0) for extent in extents)
 
 
 class _WindowPool(Layer, frozen=True, kw_only=True, eq=False):
@@ -27,6 +44,27 @@ class _WindowPool(Layer, frozen=True, kw_only=True, eq=False):
     dilation: tuple[int, ...]
     ceil_mode: bool = False
 
+    multiplies = False
+    infers_shape = True
+
+    @property
+    def label(self) -> str:
+        """The kind with its window: "MaxPool 2×2"."""
+        return f"{self.kind} {size_text(self.pool_size, self.strides, usual=self.pool_size)}"
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Always."""
+        return True
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
+        """Return the window's."""
+        return spans(axes, self.pool_size, self.strides, self.dilation)
+
+    def settings(self) -> dict[str, object]:
+        """Return the fields, the padding in numbers where it is known."""
+        return super().settings() | {"padding": self.pads or self.padding}
+
     @property
     def pads(self) -> Pads | None:
         """The padding in numbers; None where it depends on an unknown extent."""
@@ -35,7 +73,7 @@ class _WindowPool(Layer, frozen=True, kw_only=True, eq=False):
     @property
     def windows(self) -> tuple[Window, ...] | None:
         """The window along each spatial axis; None where the padding is unknown."""
-        return windows(self.pool_size, self.strides, self.dilation, self.pads, ceil_mode=self.ceil_mode)
+        return sliding(self.pool_size, self.strides, self.dilation, self.pads, ceil_mode=self.ceil_mode)
 
     def contradiction(self) -> str:
         """Return whether window, strides, dilation and padding are positive, and agree with the map."""
@@ -43,20 +81,25 @@ class _WindowPool(Layer, frozen=True, kw_only=True, eq=False):
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return (batch, channels, windows per axis)."""
-        shape, sliding = self.input.shape, self.windows
+        shape, windows = self.input.shape, self.windows
         if shape is None or len(shape) != len(self.pool_size) + 2:
             return (None,)
-        if sliding is None:
+        if windows is None:
             return ((*shape[:2], *(None for _ in self.pool_size)),)
-        return ((*shape[:2], *(window.output(dim) for window, dim in zip(sliding, shape[2:], strict=True))),)
+        return ((*shape[:2], *(window.output(dim) for window, dim in zip(windows, shape[2:], strict=True))),)
 
     def output_formulas(self) -> tuple[str, ...]:
-        """Return ⌊(extent + padding − reach) / stride⌋ + 1 per spatial axis."""
+        """Return ⌊(extent + padding − effective kernel) / stride⌋ + 1 per spatial axis."""
         return output_formulas(self.windows, self.input.spatial)
 
 
 class MaxPool(_WindowPool, frozen=True, kw_only=True, eq=False):
     """The largest value of each window."""
+
+    @property
+    def term(self) -> str:
+        """POOL."""
+        return "POOL"
 
 
 class AvgPool(_WindowPool, frozen=True, kw_only=True, eq=False):
@@ -67,6 +110,11 @@ class AvgPool(_WindowPool, frozen=True, kw_only=True, eq=False):
     """
 
     count_include_pad: bool = False
+
+    @property
+    def term(self) -> str:
+        """AVGPOOL."""
+        return "AVGPOOL"
 
 
 class GlobalPool(Layer, frozen=True, kw_only=True, eq=False):
@@ -80,8 +128,63 @@ class GlobalPool(Layer, frozen=True, kw_only=True, eq=False):
     mode: Literal["avg", "max", "lp"]
     keepdims: bool = False
 
+    multiplies = False
+    infers_shape = True
+
+    @property
+    def term(self) -> str:
+        """GAP for a mean, GMP for a maximum."""
+        return {"avg": "GAP", "max": "GMP", "lp": "GLP"}[self.mode]
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Always."""
+        return True
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
+        """Return the whole map's."""
+        return whole_map(self, axes)
+
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return (batch, channels), followed by ones if `keepdims`."""
         if (shape := self.input.shape) is None:
             return (None,)
         return ((*shape[:2], *((1,) * (len(shape) - 2) if self.keepdims else ())),)
+
+
+class Reduce(Layer, frozen=True, kw_only=True, eq=False):
+    """One value in the place of those along some axes.
+
+    Attributes:
+        function: "mean", "max", "min", "sum", "prod", "l1", "l2", "log_sum", "log_sum_exp" or "sum_square".
+        axes: Which ones, counted from the front.
+        keepdims: Whether they stay with an extent of 1.
+    """
+
+    function: str
+    axes: tuple[int, ...]
+    keepdims: bool = True
+
+    multiplies = False
+    infers_shape = True
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Whether the batch is not among the axes."""
+        rank = self.input.rank
+        return rank is not None and all(axis % rank > 0 for axis in self.axes)
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
+        """Return points for a reduction of channels that leaves the map's axes where they are, else None."""
+        if axes == 0:
+            return ()
+        rank = self.input.rank
+        inside = rank is not None and self.keepdims and all(axis % rank < rank - axes for axis in self.axes)
+        return (POINT,) * axes if inside else None
+
+    def output_shapes(self) -> tuple[Shape | None, ...]:
+        """Return the input's shape with ones along the axes, or without them."""
+        if (shape := self.input.shape) is None:
+            return (None,)
+        kept = enumerate(shape)
+        return (tuple(1 if axis in self.axes else dim for axis, dim in kept if self.keepdims or axis not in self.axes),)

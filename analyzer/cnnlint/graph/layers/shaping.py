@@ -1,14 +1,16 @@
-"""Layers that move values without changing them: flatten, reshape, pad, crop, resize, split."""
+"""Layers that move values without changing them: flatten, reshape, pad, crop, resize, split, concat."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from cnnlint import limits
 from cnnlint.graph.dims import product
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers.dense import no_axis
-from cnnlint.graph.tensor import Dim, Shape
+from cnnlint.graph.layers.pooling import whole_map
+from cnnlint.graph.tensor import Dim, Shape, no_axis
+from cnnlint.graph.window import POINT, Span
 
 
 class Flatten(Layer, frozen=True, kw_only=True, eq=False):
@@ -19,6 +21,33 @@ class Flatten(Layer, frozen=True, kw_only=True, eq=False):
     """
 
     order: Literal["channels_first", "channels_last"] = "channels_first"
+
+    multiplies = False
+    infers_shape = True
+
+    @property
+    def term(self) -> str:
+        """Nothing: it only carries values."""
+        return ""
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def is_identity_at_inference(self) -> bool:
+        """Whether the shape stays."""
+        return self.input.shape is not None and self.input.shape == self.output.shape
+
+    @property
+    def is_view(self) -> bool:
+        """Always."""
+        return True
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
+        """Return the whole map's: the vector counts as one."""
+        return whole_map(self, axes)
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return (batch, product of all other extents)."""
@@ -35,6 +64,40 @@ class Reshape(Layer, frozen=True, kw_only=True, eq=False):
 
     target: Shape | None
 
+    multiplies = False
+
+    @property
+    def term(self) -> str:
+        """Nothing: it only carries values."""
+        return ""
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def is_identity_at_inference(self) -> bool:
+        """Whether the shape stays."""
+        return self.input.shape is not None and self.input.shape == self.output.shape
+
+    @property
+    def is_view(self) -> bool:
+        """Always."""
+        return True
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
+        """Return points where the last axes stay as they are, the whole map's where it is made a vector."""
+        before, after = self.input.shape, self.output.shape
+        if axes == 0:
+            return ()
+        if before is None or after is None:
+            return None
+        if len(after) == 2 and before[0] == after[0]:
+            return whole_map(self, axes)
+        kept = None not in before[-axes:] and len(before) > axes and before[-axes:] == after[-axes:]
+        return (POINT,) * axes if kept else None
+
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return the target."""
         return (self.target,)
@@ -48,6 +111,30 @@ class Transpose(Layer, frozen=True, kw_only=True, eq=False):
     """
 
     permutation: tuple[int, ...]
+
+    multiplies = False
+    infers_shape = True
+
+    @property
+    def term(self) -> str:
+        """SHUFFLE where channels as groups × rest are exchanged, as in ShuffleNet."""
+        return "SHUFFLE" if self.permutation == (0, 2, 1, 3, 4) else "TRANSPOSE"
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Whether the batch stays in front."""
+        return self.permutation[:1] == (0,)
+
+    @property
+    def is_view(self) -> bool:
+        """Always."""
+        return True
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
+        """Return points where the last axes stay in their places."""
+        rank = len(self.permutation)
+        stays = all(self.permutation[axis] == axis for axis in range(max(rank - axes, 0), rank))
+        return (POINT,) * axes if stays and axes < rank else None
 
     def contradiction(self) -> str:
         """Return whether each axis has one place."""
@@ -75,6 +162,23 @@ class Pad(Layer, frozen=True, kw_only=True, eq=False):
     mode: Literal["constant", "reflect", "edge", "wrap"] = "constant"
     value: float = 0.0
 
+    multiplies = False
+    infers_shape = True
+
+    @property
+    def term(self) -> str:
+        """Nothing: it only carries values."""
+        return ""
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Whether nothing is put beside the samples."""
+        return self.amounts[0] == (0, 0)
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
+        """Return points."""
+        return (POINT,) * axes
+
     def contradiction(self) -> str:
         """Return whether each axis has its amounts."""
         shape = self.input.shape
@@ -95,10 +199,27 @@ class Crop(Layer, frozen=True, kw_only=True, eq=False):
     Attributes:
         target: The shape that is left.
         starts: Where the part begins on each axis, every entry from there on being taken; None if unknown.
+        steps: From one entry that is taken to the next, for each axis, where not every one is; None if unknown.
     """
 
     target: Shape | None
     starts: tuple[int, ...] | None = None
+    steps: tuple[int, ...] | None = None
+
+    multiplies = False
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Whether the samples are known to stay in their order."""
+        return self.starts is not None
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
+        """Return points, as far apart as the entries that are taken."""
+        if axes == 0 or self.starts is not None:
+            return (POINT,) * axes
+        if self.steps is None or axes >= len(self.steps):
+            return None
+        return tuple(Span(1, abs(step)) for step in self.steps[-axes:])
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return the target."""
@@ -116,6 +237,18 @@ class Split(Layer, frozen=True, kw_only=True, eq=False):
     axis: int
     sizes: tuple[Dim, ...]
 
+    multiplies = False
+    infers_shape = True
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Whether it does not cut between samples."""
+        return self.axis > 0
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
+        """Return points."""
+        return (POINT,) * axes
+
     def contradiction(self) -> str:
         """Return whether it has the axis, and no part less than nothing."""
         if any(isinstance(size, int) and size < 0 for size in self.sizes):
@@ -130,6 +263,58 @@ class Split(Layer, frozen=True, kw_only=True, eq=False):
         return tuple((*shape[:axis], size, *shape[axis + 1 :]) for size in self.sizes)
 
 
+class Concat(Layer, frozen=True, kw_only=True, eq=False):
+    """Tensors side by side.
+
+    Attributes:
+        axis: Along which they are joined; 1 for channels.
+    """
+
+    axis: int = 1
+
+    multiplies = False
+    infers_shape = True
+
+    @property
+    def term(self) -> str:
+        """CAT."""
+        return "CAT"
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Whether it does not join samples."""
+        return self.axis > 0
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
+        """Return points."""
+        return (POINT,) * axes
+
+    def contradiction(self) -> str:
+        """Return whether all tensors have one rank, and the axis."""
+        ranks = {len(tensor.shape) for tensor in self.inputs if tensor.shape is not None}
+        if len(ranks) > 1:
+            return f"it joins tensors of {' and '.join(map(str, sorted(ranks)))} axes"
+        return next((wrong for tensor in self.inputs if (wrong := no_axis(self.axis, tensor.shape))), "")
+
+    def output_shapes(self) -> tuple[Shape | None, ...]:
+        """Return the common shape with the extents along `axis` added up."""
+        shapes = [tensor.shape for tensor in self.inputs]
+        known = [shape for shape in shapes if shape is not None]
+        if not known:
+            return (None,)
+        axis = self.axis % len(known[0])
+        total: Dim = 0
+        for shape in shapes:
+            extent = None if shape is None else shape[axis]
+            total = total + extent if isinstance(total, int) and isinstance(extent, int) else None
+        result = [next((dim for dim in dims if isinstance(dim, int)), dims[0]) for dims in zip(*known, strict=True)]
+        result[axis] = total
+        return (tuple(result),)
+
+
+_TAPS = {"nearest": 1, "linear": 2, "cubic": 4}
+
+
 class Resize(Layer, frozen=True, kw_only=True, eq=False):
     """A map scaled up or down by interpolation.
 
@@ -140,6 +325,37 @@ class Resize(Layer, frozen=True, kw_only=True, eq=False):
 
     target: Shape | None
     interpolation: str
+
+    multiplies = False
+
+    @property
+    def term(self) -> str:
+        """UPSAMPLE where no extent shrinks and one grows."""
+        pairs = list(self._extents())
+        grows = all(small <= large for small, large in pairs) and any(small < large for small, large in pairs)
+        return "UPSAMPLE" if grows else "RESIZE"
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Always."""
+        return True
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
+        """Return the taps of the interpolation, as far apart as the extents say; None where one is unknown."""
+        if axes == 0:
+            return ()
+        taps, pairs = _TAPS.get(self.interpolation), list(self._extents())
+        if taps is None or len(pairs) != axes or any(large == 0 for _, large in pairs):
+            return None
+        return tuple(POINT if small == large else Span(taps, small / large) for small, large in pairs)
+
+    def _extents(self) -> Iterator[tuple[int, int]]:
+        """Yield the spatial extents before and after, where both are numbers."""
+        before, after = self.input.spatial or (), self.output.spatial or ()
+        if len(before) == len(after):
+            for small, large in zip(before, after, strict=True):
+                if isinstance(small, int) and isinstance(large, int):
+                    yield small, large
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return the target."""
@@ -156,6 +372,25 @@ class DepthToSpace(Layer, frozen=True, kw_only=True, eq=False):
 
     block_size: int
     to_space: bool = True
+
+    multiplies = False
+    infers_shape = True
+
+    @property
+    def term(self) -> str:
+        """D2S, or S2D for the reverse."""
+        return "D2S" if self.to_space else "S2D"
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Always."""
+        return True
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
+        """Return points on a finer map, or blocks."""
+        if axes and self.input.rank != axes + 2:
+            return None
+        return (Span(1, 1 / self.block_size) if self.to_space else Span(self.block_size, self.block_size),) * axes
 
     def contradiction(self) -> str:
         """Return whether channels, or extents, fall into blocks."""

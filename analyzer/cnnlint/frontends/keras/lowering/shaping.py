@@ -94,7 +94,8 @@ def _crop(call: Call, rank: int) -> View:
         dim - before - after if isinstance(dim, int) else None
         for dim, (before, after) in zip(source.spatial or (None,) * rank, cuts, strict=True)
     )
-    return call.add_map(Crop(inputs=(source,), target=_with_spatial(source.shape, spatial), **call.identity()))
+    target, starts = _with_spatial(source.shape, spatial), (0, 0, *(before for before, _ in cuts))
+    return call.add_map(Crop(inputs=(source,), target=target, starts=starts, **call.identity()))
 
 
 def _upsample(call: Call, rank: int) -> View:
@@ -126,7 +127,7 @@ def _resize(call: Call) -> View:
 def _crop_to(call: Call) -> View:
     source = call.map()
     target = _with_spatial(source.shape, (call.whole("height"), call.whole("width")))
-    return call.add_map(Crop(inputs=(source,), target=target, **call.identity()))
+    return call.add_map(Crop(inputs=(source,), target=target, steps=(1,) * 4, **call.identity()))
 
 
 def _interpolation(call: Call, default: str) -> str:

@@ -13,7 +13,7 @@ from cnnlint.frontends.onnx.records import TensorRecord
 from cnnlint.frontends.raising.view import View, axis_within, is_row
 from cnnlint.graph.dims import product, quotient
 from cnnlint.graph.layers import Add, Concat, Elementwise, Multiply, Reshape
-from cnnlint.graph.layers.dense import broadcast
+from cnnlint.graph.layers.pointwise import broadcast
 from cnnlint.graph.tensor import Dim, Shape, Tensor
 
 FUNCTIONS = {

@@ -61,12 +61,13 @@ def lower_slice(state: Lowering) -> None:
     strides = steps or (1,) * len(starts)
     if not len(places) == len(starts) == len(ends) == len(strides) or 0 in strides:
         raise ContradictionError("its starts, ends, axes and steps do not belong together, or a step is 0")
-    dims, begins = list(shape), [0] * len(shape)
+    dims, begins, apart = list(shape), [0] * len(shape), [1] * len(shape)
     for axis, start, end, step in zip(places, starts, ends, strides, strict=True):
         place = axis_within(axis, shape)
         extent = dims[place]
         dims[place] = _sliced(extent, start, end, step)
         begins[place] = start + extent if start < 0 and isinstance(extent, int) else start
+        apart[place] = step
     if isinstance(value, Constant):
         values = value.values
         if values is not None and len(shape) == 1 and starts:
@@ -84,6 +85,7 @@ def lower_slice(state: Lowering) -> None:
         inputs=(view.tensor,),
         target=target,
         starts=_whole(view.in_graph_order(tuple(begins))) if known else None,
+        steps=None if known else _whole(view.in_graph_order(tuple(apart))),
         origin=state.origin,
     )
     state.emit(layer, like=view)

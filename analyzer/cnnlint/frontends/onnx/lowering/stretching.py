@@ -18,7 +18,7 @@ from cnnlint.graph.layers import (
     Operator,
     Resize,
 )
-from cnnlint.graph.layers.dense import broadcast
+from cnnlint.graph.layers.pointwise import broadcast
 from cnnlint.graph.tensor import Dim
 
 

@@ -17,8 +17,7 @@ def fuse_bias(draft: Draft) -> None:
         added = draft.sole_consumer(layer.output)
         if not isinstance(added, Elementwise) or added.function != "add" or len(added.inputs) != 1:
             continue
-        axis, features = (layer.axis, layer.units) if isinstance(layer, Dense) else (1, layer.filters)
-        if not is_per_feature(added, axis, features):
+        if not is_per_feature(added, layer.channel_axis, layer.out_channels):
             continue
         biases = tuple(with_role(weight, "bias") for weight in added.weights)
         draft.fuse((layer, added), replace(layer, use_bias=True, weights=(*layer.weights, *biases)))

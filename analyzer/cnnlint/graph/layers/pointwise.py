@@ -1,0 +1,344 @@
+"""Layers that work at each position by itself: activations, normalizations, sums and products, dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from cnnlint.graph.formula import Formula
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.tensor import Dim, Shape
+from cnnlint.graph.window import POINT, Span
+
+
+class _Pointwise(Layer, frozen=True, kw_only=True, eq=False):
+    """What gives each position a value from the same position, and has no multiply-accumulates that count.
+
+    The means and variances that a normalization takes of a map are left out of what a position sees, as gates are: they
+    say how strong a map is and not where things are, and would make every receptive field the whole image.
+    """
+
+    multiplies = False
+    infers_shape = True
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Always, unless overridden."""
+        return True
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
+        """Return points."""
+        return (POINT,) * axes
+
+    def output_shapes(self) -> tuple[Shape | None, ...]:
+        """Return the input's shape."""
+        return (self.input.shape,)
+
+
+SATURATING = frozenset({"sigmoid", "tanh", "hard_sigmoid", "softsign"})
+"""Functions whose slope vanishes on both sides."""
+
+_TERMS = {"hard_sigmoid": "HSIGMOID", "hard_swish": "HSWISH", "exponential": "EXP"}
+
+
+def spelled(function: str) -> str:
+    """Return a function's name as patterns write it: LEAKYRELU."""
+    return function.upper().replace("_", "")
+
+
+class Activation(_Pointwise, frozen=True, kw_only=True, eq=False):
+    """A function applied to each element, or a softmax along one axis.
+
+    Attributes:
+        function: Its name as Keras spells it: relu, relu6, leaky_relu, prelu, elu, selu, celu, gelu, sigmoid,
+            hard_sigmoid, tanh, hard_tanh, swish, hard_swish, mish, softplus, softsign, softmax, log_softmax,
+            exponential, threshold, ...; "linear" for the identity.
+        axis: Along which a softmax sums to one; None for what works element by element.
+        alpha: The slope below zero, for functions that have one.
+    """
+
+    function: str
+    axis: int | None = None
+    alpha: float | None = None
+
+    @property
+    def term(self) -> str:
+        """The function: RELU; "" for the identity."""
+        return "" if self.function == "linear" else _TERMS.get(self.function, spelled(self.function))
+
+    @property
+    def label(self) -> str:
+        """The function: "relu"."""
+        return self.function
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Whether no softmax runs along the batch."""
+        return self.axis is None or self.axis > 0
+
+    @property
+    def is_identity_at_inference(self) -> bool:
+        """Whether it is the identity always."""
+        return self.function == "linear"
+
+    @property
+    def is_blind_to_rank(self) -> bool:
+        """Whether it works element by element and holds no slopes, which have a shape."""
+        return self.axis is None and self.function != "prelu"
+
+    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
+        """Return points, unless a softmax runs along the map's axes."""
+        if axes == 0 or self.axis is None:
+            return (POINT,) * axes
+        rank = self.input.rank
+        return (POINT,) * axes if rank is not None and self.axis % rank < rank - axes else None
+
+    @property
+    def is_softmax(self) -> bool:
+        """Whether the output is a distribution along `axis`, or its logarithm."""
+        return self.function in ("softmax", "log_softmax")
+
+    @property
+    def is_saturating(self) -> bool:
+        """Whether its slope vanishes on both sides."""
+        return self.function in SATURATING
+
+
+class BatchNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
+    """A batch normalization, or the scale and shift that an exporter left of one.
+
+    Attributes:
+        epsilon: Added to the variance; None for a folded one.
+        axis: The axis that is kept apart: 1 unless the model normalizes something else.
+        training: Whether it uses the statistics of the batch, and not the moving ones.
+        folded: Whether only a multiplication and an addition per channel are left.
+    """
+
+    epsilon: float | None = 1e-3
+    axis: int = 1
+    training: bool = False
+    folded: bool = False
+
+    @property
+    def term(self) -> str:
+        """BN."""
+        return "BN"
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Whether it does not use the statistics of the batch."""
+        return not self.training
+
+    @property
+    def is_affine_per_channel(self) -> bool:
+        """Whether it does not use the statistics of the batch."""
+        return not self.training
+
+    @property
+    def is_blind_to_rank(self) -> bool:
+        """Whether it is a whole one: the scale and shift that are left of a folded one have a shape."""
+        return not self.folded and not self.training
+
+    @property
+    def channel_axis(self) -> int:
+        """The axis that is kept apart, counted from the front."""
+        return self.axis % self.input.rank if self.input.rank else self.axis
+
+    def signature(self) -> Hashable:
+        """Return the axis and the channels: a conversion folds two of its vectors, and its epsilon, into the others."""
+        return self.kind, self.axis, self.weights[0].size if self.weights else 0
+
+    def parameter_formula(self) -> Formula | None:
+        """Return vectors × channels."""
+        sizes = {weight.size for weight in self.weights}
+        if len(sizes) != 1:
+            return super().parameter_formula()
+        roles = ", ".join(weight.role.replace("_", " ") for weight in self.weights)
+        return Formula(((len(self.weights), *sizes),), f"({roles}) × channels")
+
+
+class LayerNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
+    """A normalization over the given axes of each sample.
+
+    Attributes:
+        axes: What is normalized together.
+        epsilon: Added to the variance.
+        centered: False for RMS normalization, which does not subtract the mean.
+    """
+
+    axes: tuple[int, ...]
+    epsilon: float = 1e-3
+    centered: bool = True
+
+    @property
+    def term(self) -> str:
+        """LN."""
+        return "LN"
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Whether the batch is not among the axes."""
+        rank = self.input.rank
+        return rank is not None and all(axis % rank > 0 for axis in self.axes)
+
+
+class GroupNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
+    """A normalization over groups of channels of each sample."""
+
+    groups: int
+    epsilon: float = 1e-3
+
+    @property
+    def term(self) -> str:
+        """GN."""
+        return "GN"
+
+    def contradiction(self) -> str:
+        """Return whether the channels fall into the groups."""
+        if self.groups < 1:
+            return f"its number of groups is {self.groups}"
+        channels = self.input.channels
+        if isinstance(channels, int) and channels % self.groups:
+            return f"{channels} channels do not fall into {self.groups} groups"
+        return ""
+
+
+class InstanceNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
+    """A normalization of each channel of each sample."""
+
+    epsilon: float = 1e-5
+
+    @property
+    def term(self) -> str:
+        """IN."""
+        return "IN"
+
+
+class LocalResponseNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
+    """AlexNet's normalization across neighboring channels.
+
+    Attributes:
+        size: Channels summed over.
+    """
+
+    size: int
+
+    @property
+    def term(self) -> str:
+        """LRN."""
+        return "LRN"
+
+
+class Dropout(_Pointwise, frozen=True, kw_only=True, eq=False):
+    """Sets values to zero at random while training; the identity otherwise.
+
+    Attributes:
+        rate: The share that is dropped; None if the file does not say.
+        spatial: Whether whole channels are dropped.
+        training: Whether it drops in this very file.
+    """
+
+    rate: float | None
+    spatial: bool = False
+    training: bool = False
+
+    @property
+    def term(self) -> str:
+        """Nothing: it only prepares values."""
+        return ""
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Whether it does not draw at random."""
+        return not self.training
+
+    @property
+    def is_identity_at_inference(self) -> bool:
+        """Whether it does not draw at random."""
+        return not self.training
+
+    @property
+    def is_blind_to_rank(self) -> bool:
+        """Whether it does not draw at random."""
+        return not self.training
+
+
+class Rescale(_Pointwise, frozen=True, kw_only=True, eq=False):
+    """A multiplication and an addition by constants ahead of the network: Rescaling or Normalization in Keras."""
+
+    @property
+    def term(self) -> str:
+        """Nothing: it only prepares values."""
+        return ""
+
+
+class Elementwise(_Pointwise, frozen=True, kw_only=True, eq=False):
+    """An element-by-element operation that no other kind names; broadcasts.
+
+    Attributes:
+        function: ONNX's name in lower case: "sub", "div", "pow", "maximum", "mean", "sqrt", "where", ...
+            "rsub", "rdiv", "rpow" have the constant on the left.
+        constant_shape: The shape of a constant operand, which takes part in broadcasting.
+        constant: The constant operand, if it is a single known number.
+    """
+
+    function: str
+    constant_shape: Shape | None = None
+    constant: float | None = None
+
+    @property
+    def term(self) -> str:
+        """The operation."""
+        return spelled(self.function)
+
+    @property
+    def label(self) -> str:
+        """The operation: "sub"."""
+        return self.function
+
+    def output_shapes(self) -> tuple[Shape | None, ...]:
+        """Return the shape that the operands broadcast to."""
+        shapes = [tensor.shape for tensor in self.inputs if tensor.shape is not None]
+        if len(shapes) != len(self.inputs):
+            return (None,)
+        if self.constant_shape is not None:
+            shapes.append(self.constant_shape)
+        return (broadcast(*shapes),)
+
+
+class Add(Elementwise, frozen=True, kw_only=True, eq=False):
+    """A sum of two or more activations: a residual connection, as a rule."""
+
+    function: str = "add"
+
+    @property
+    def term(self) -> str:
+        """ADD."""
+        return "ADD"
+
+    @property
+    def label(self) -> str:
+        """Add."""
+        return self.kind
+
+
+class Multiply(Elementwise, frozen=True, kw_only=True, eq=False):
+    """A product of activations: a gate, as a rule."""
+
+    function: str = "mul"
+
+
+def broadcast(*shapes: Shape) -> Shape:
+    """Return the shape that `shapes` broadcast to by NumPy's rules; None for an axis that cannot be told."""
+    rank = max((len(shape) for shape in shapes), default=0)
+    result = list[Dim]()
+    for axis in range(-rank, 0):
+        dims = [shape[axis] for shape in shapes if len(shape) >= -axis]
+        wide = [dim for dim in dims if dim != 1]
+        numbers = [dim for dim in wide if isinstance(dim, int)]
+        if not wide:
+            result.append(1)
+        elif numbers:
+            result.append(numbers[0])
+        else:
+            result.append(wide[0] if all(dim == wide[0] for dim in wide) else None)
+    return tuple(result)
