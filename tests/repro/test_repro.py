@@ -174,7 +174,6 @@ def test_every_file_has_a_row():
     assert {path.name for path in KEPT.iterdir()} | set(BUILT) <= rows | judged
 
 
-@pytest.mark.xfail(strict=True, reason="a configuration that was found beside a model still imports code")
 def test_a_configuration_beside_a_model_runs_no_code(tmp_path):
     lay("evil_folder/m.onnx", tmp_path)
     code, out, err, _ = measured(["lint", "--static", "evil_folder/m.onnx"], tmp_path, 20)

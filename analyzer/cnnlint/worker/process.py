@@ -57,11 +57,15 @@ class Worker:
     Args:
         kind: What it imports while nobody has given it a job yet.
         limits: What it may take.
+
+    Attributes:
+        is_owing: Whether it was given a job whose result nobody has asked for.
     """
 
     def __init__(self, kind: Kind, limits: RunLimits) -> None:
         self.kind = kind
         self.limits = limits
+        self.is_owing = False
         self._memory = limits.memory if limits.memory is not None else memory.usual_limit()
         # What the process writes to its standard error says why it ended, if it does; a pipe could fill up.
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
@@ -83,6 +87,7 @@ class Worker:
 
     def submit(self, job: Job) -> None:
         """Give it a job; whether it is there to do it shows when the result is asked for."""
+        self.is_owing = True
         assert self._process.stdin is not None  # noqa: S101 - it was asked for
         with suppress(OSError):
             protocol.write(self._process.stdin, job)  # pyright: ignore[reportArgumentType] - a pipe of bytes
@@ -94,6 +99,7 @@ class Worker:
             UnfinishedRunError: A limit was met or the process ended; this worker is of no more use.
             CnnlintError: What the job raised.
         """
+        self.is_owing = False
         step = Step(f"starting {NAMES[self.kind]}", SHORTEST)
         while True:
             answer = self._next(step)
@@ -176,6 +182,8 @@ class Workers:
     def start(self, kind: Kind) -> Worker:
         """Return the worker of `kind`, started now if there is none."""
         worker = self._running.get(kind)
+        if worker is not None and worker.is_owing:  # nobody asked for its answer, which must not become another's
+            worker.end()
         if worker is None or not worker.is_alive:
             worker = self._running[kind] = Worker(kind, self.limits)
         return worker

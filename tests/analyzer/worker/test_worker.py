@@ -303,3 +303,13 @@ def test_messages_pass_through_a_stream_and_a_broken_one_ends_it(tmp_path: Path)
         read = [protocol.read(stream) for _ in range(5)]
     assert [msgspec.convert(each, Job | Step | Done | Failed) for each in read[:4]] == sent
     assert read[4] is None
+
+
+def test_a_job_whose_result_nobody_asked_for_is_never_another_models(tmp_path):
+    from repro.files import lay
+
+    models = [lay("rt_rec_in_if.onnx", tmp_path), lay("good.onnx", tmp_path)]
+    circle, good = cnnlint.lint([str(model) for model in models], isolated=True).models
+    assert "circle" in circle.error
+    assert good.error is None
+    assert {finding.code for finding in good.findings} == {"FC001", "FC002"}
