@@ -42,7 +42,7 @@ class Field(Struct, frozen=True):
     @property
     def size(self) -> int:
         """Input elements, from the first to the last, that an element sees, the most where elements differ in it."""
-        return round(self.extent + (ceil(self.seen - ROUNDING) - 1) * self.jump)
+        return ceil(self.extent + (ceil(self.seen - ROUNDING) - 1) * self.jump - ROUNDING)
 
     def through(self, span: Span) -> Field:
         """Return the field of what sees so much of this map."""
