@@ -156,7 +156,7 @@ def _of_error(error: str | None, path: str) -> Iterator[Fault]:
         yield Fault("internal", " ".join(where.groups()) if where else error[-90:], error[:500])
     if "\n" in error.strip():
         yield Fault("lines", "error", repr(error[:300]))
-    if os.path.basename(path) not in error:
+    if os.path.basename(path) not in error and "no such file of rules" not in error:
         yield Fault("path", "error", error[:300])
 
 
