@@ -27,7 +27,7 @@ from cnnlint.registry import LOCAL, run_file
 from cnnlint.rule import LayerRule, PatternRule, Rule, RuntimeRule
 from cnnlint.walker import Place, Walk, walk
 from cnnlint.worker import steps
-from cnnlint.worker.process import Pending, Workers
+from cnnlint.worker.workers import Pending, Workers
 
 if TYPE_CHECKING:
     import onnx

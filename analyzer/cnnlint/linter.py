@@ -33,7 +33,8 @@ from cnnlint.results import ModelReport
 from cnnlint.rule import Rule, RuntimeRule
 from cnnlint.selection import Selection, choose, severities
 from cnnlint.walker import walk
-from cnnlint.worker.process import Pending, RunLimits, Workers
+from cnnlint.worker.limits import RunLimits
+from cnnlint.worker.workers import Pending, Workers
 
 if TYPE_CHECKING:
     from cnnlint.cache import Slot

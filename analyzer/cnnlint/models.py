@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from cnnlint import frontends
 from cnnlint.errors import CnnlintError, ConfigError, ModelError
-from cnnlint.worker.process import Workers
+from cnnlint.worker.workers import Workers
 
 if TYPE_CHECKING:
     from typing import Self

@@ -16,7 +16,7 @@ from cnnlint.frontends.onnx import skeleton
 from cnnlint.report import FORMATS, concise, render_each, text
 from cnnlint.report.view import View
 from cnnlint.results import ModelReport, SummaryReport
-from cnnlint.worker.process import Workers
+from cnnlint.worker.workers import Workers
 
 GOOD = str(MODELS / "vgg_style.onnx")
 BAD = str(MODELS / "seed_cnn.onnx")

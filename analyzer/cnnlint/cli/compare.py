@@ -9,7 +9,7 @@ import click
 from cnnlint.cli.flags import input_dims, run_limits
 from cnnlint.cli.options import about, color_option, inputs_option, limit_options, verbose_option
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
-from cnnlint.worker.process import Workers
+from cnnlint.worker.workers import Workers
 
 
 @click.command("compare")

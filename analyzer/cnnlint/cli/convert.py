@@ -14,7 +14,7 @@ from cnnlint.cli.options import about, color_option, config_options, limit_optio
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
 from cnnlint.errors import ConfigError
 from cnnlint.frontends import KERAS_SUFFIXES
-from cnnlint.worker.process import Workers
+from cnnlint.worker.workers import Workers
 
 
 @click.command("convert")

@@ -14,7 +14,7 @@ from cnnlint.cli.options import about, color_option, config_options, inputs_opti
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
 from cnnlint.convert.writing import replacing
 from cnnlint.errors import ConfigError
-from cnnlint.worker.process import Workers
+from cnnlint.worker.workers import Workers
 
 
 @click.command("fix")

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from cnnlint.budget import Budget
 from cnnlint.config.settings import Flags, resolve
 from cnnlint.errors import ConfigError
-from cnnlint.worker.process import RunLimits
+from cnnlint.worker.limits import RunLimits
 
 
 def flags_of(said: Mapping[str, Any]) -> Flags:

@@ -19,7 +19,7 @@ from cnnlint.quantity import parse_amount
 from cnnlint.results import FailOn
 from cnnlint.selection import Request
 from cnnlint.suppress import Ignore, parse_reason
-from cnnlint.worker.process import RunLimits
+from cnnlint.worker.limits import RunLimits
 
 Dims = tuple[int, ...]
 

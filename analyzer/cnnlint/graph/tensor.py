@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from msgspec import Struct
 
@@ -31,10 +31,9 @@ def element_count(shape: Shape | None) -> int | None:
 
 def known(extents: Shape | None) -> tuple[int, ...] | None:
     """Return `extents` if all of them are numbers; None otherwise."""
-    if extents is None:
+    if extents is None or not all(isinstance(extent, int) for extent in extents):
         return None
-    numbers = tuple(extent for extent in extents if isinstance(extent, int))
-    return numbers if len(numbers) == len(extents) else None
+    return cast("tuple[int, ...]", extents)
 
 
 def no_axis(axis: int, shape: Shape | None) -> str:

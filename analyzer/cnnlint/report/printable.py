@@ -86,7 +86,16 @@ def without_commands(text: str, spelling: Spelling = spelled, *, own: bool = Fal
 
 
 def printable_report(report: Report) -> Report:
-    """Return `report` with every name and sentence safe to print; as it is in the usual case."""
+    """Return `report` with every name and sentence safe to print; as it is in the usual case.
+
+    All of it is looked at as one JSON text first: a report of a deep network has a million fields.
+    """
+    try:
+        written = msgspec.json.encode(report).decode()
+    except (UnicodeError, OverflowError):  # halves of surrogate pairs, numbers of any size
+        written = "\\"
+    if "\\" not in written and not UNSAFE.search(written):
+        return report
     plain: Any = msgspec.to_builtins(report)
     cleaned: Any = _cleaned(plain)
     return report if cleaned == plain else msgspec.convert(cleaned, type(report))

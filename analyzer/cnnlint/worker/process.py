@@ -1,4 +1,4 @@
-"""Starting a worker, giving it jobs, waiting for them within limits, and ending it."""
+"""One worker: starting it, giving it jobs, waiting for them within limits, and ending it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from msgspec import Struct
 
 from cnnlint.errors import CnnlintError, UnfinishedRunError
 from cnnlint.quantity import size
@@ -27,6 +26,8 @@ from cnnlint.worker.steps import SHORTEST
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from cnnlint.worker.limits import RunLimits
+
 Result = TypeVar("Result")
 
 POLL = 0.1
@@ -36,19 +37,6 @@ NAMES = {"onnxruntime": "onnxruntime", "tensorflow": "TensorFlow"}
 
 OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "MemoryError", "Failed to allocate memory", "Cannot allocate memory")
 """What libraries say on standard error before they end the process for want of memory."""
-
-
-class RunLimits(Struct, frozen=True, kw_only=True):
-    """What running one model may take.
-
-    Attributes:
-        timeout: Seconds for one step, such as a load or a run; 0 for any number, None for at least a minute and more
-            for larger models.
-        memory: Bytes of data; None for most of what is free when the run starts.
-    """
-
-    timeout: float | None = None
-    memory: int | None = None
 
 
 class Worker:
@@ -172,73 +160,6 @@ class Worker:
         return error
 
 
-class Workers:
-    """The workers of a run, one for each kind, started when first needed and replaced after a fault."""
-
-    def __init__(self, limits: RunLimits | None = None) -> None:
-        self.limits = limits or RunLimits()
-        self._running = dict[Kind, Worker]()
-
-    def start(self, kind: Kind) -> Worker:
-        """Return the worker of `kind`, started now if there is none."""
-        worker = self._running.get(kind)
-        if worker is not None and worker.is_owing:  # nobody asked for its answer, which must not become another's
-            worker.end()
-        if worker is None or not worker.is_alive:
-            worker = self._running[kind] = Worker(kind, self.limits)
-        return worker
-
-    def submit(self, kind: Kind, handler: str, request: Struct) -> Pending:
-        """Have a job begun; its result is waited for by the answer's `result`.
-
-        Args:
-            kind: Of the worker.
-            handler: The function that does it, "module:name": it takes a record like `request` and returns one.
-            request: What it is given.
-        """
-        from cnnlint.worker import child
-
-        if child.kind_of_this_process in (kind, "tensorflow"):
-            return _Here(handler, request)
-        worker = self.start(kind)
-        worker.submit(Job(handler, msgspec.to_builtins(request, enc_hook=_plain)))
-        return worker
-
-    def call(self, kind: Kind, handler: str, request: Struct, result: type[Result]) -> Result:
-        """Have a job done, and return what it comes to.
-
-        Raises:
-            UnfinishedRunError: A limit was met, or the worker's process ended.
-            CnnlintError: What the job raised.
-        """
-        return self.submit(kind, handler, request).result(result)
-
-    def close(self) -> None:
-        """End all workers."""
-        for worker in self._running.values():
-            worker.end()
-        self._running.clear()
-
-
-class _Here:
-    """A job that a worker has for its own kind, done where it stands."""
-
-    def __init__(self, handler: str, request: Struct) -> None:
-        self._handler, self._request = handler, request
-
-    def result(self, kind: type[Result]) -> Result:
-        from importlib import import_module
-
-        module, _, name = self._handler.partition(":")
-        made = getattr(import_module(module), name)(self._request)
-        assert isinstance(made, kind)  # noqa: S101 - what the handler's signature says
-        return made
-
-
-Pending = Worker | _Here
-"""A job under way; `result` waits for it."""
-
-
 def _bootstrap(kind: Kind, limit: int | None) -> str:
     """Return the program of a worker: this process's import path, but for the working directory, and the loop.
 
@@ -270,7 +191,3 @@ def _end(process: subprocess.Popen[bytes], said: Any) -> None:
         with suppress(OSError, ValueError):
             if stream is not None:
                 stream.close()
-
-
-def _plain(value: object) -> object:
-    return str(value)

@@ -18,8 +18,10 @@ import cnnlint
 from cnnlint.checking import CheckRequest, CheckResult
 from cnnlint.errors import ConfigError, InternalError, ModelError, UnfinishedRunError
 from cnnlint.worker import memory, protocol, steps
-from cnnlint.worker.process import RunLimits, Worker, Workers
+from cnnlint.worker.limits import RunLimits
+from cnnlint.worker.process import Worker
 from cnnlint.worker.protocol import Done, Failed, Job, Step
+from cnnlint.worker.workers import Workers
 
 pytestmark = pytest.mark.worker
 
@@ -180,7 +182,7 @@ def request_for(path: Path) -> CheckRequest:
 
 def test_a_worker_ends_when_nobody_listens_any_more() -> None:
     script = (
-        "from cnnlint.worker.process import Worker, RunLimits; import os, time\n"
+        "from cnnlint.worker.limits import RunLimits; from cnnlint.worker.process import Worker; import os\n"
         "worker = Worker('onnxruntime', RunLimits())\n"
         "print(worker._process.pid, flush=True); os._exit(0)"
     )
