@@ -137,7 +137,7 @@ def _weights_by_layer(context: Context, cost: Callable[[int, int | None], int]) 
     for layer in context.graph.layers:
         own = {weight.key: weight for weight in layer.weights if weight.key not in seen}
         seen.update(own)
-        costs[layer.name] = sum(cost(weight.size, weight.nbytes) for weight in own.values())
+        costs[layer.name] = sum(cost(weight.size or 0, weight.nbytes) for weight in own.values())
     return costs
 
 
@@ -161,7 +161,9 @@ def _shares(context: Context) -> dict[str, int | float]:
     return {name: cost / total for name, cost in _parameters_by_layer(context).items()} if total else {}
 
 
-def _largest_share(context: Context) -> float:
+def _largest_share(context: Context) -> float | None:
+    if context.parameters is None:
+        return None
     return max(_shares(context).values(), default=0.0)
 
 
@@ -182,7 +184,13 @@ def _no_activations(context: Context) -> str:
     return f"the size of {unknown.name} is not known in numbers" if unknown else "64 bits do not hold the sum"
 
 
+def _no_parameters(context: Context) -> str:
+    return context.graph.unread
+
+
 def _no_weight_bytes(context: Context) -> str:
+    if context.graph.unread:
+        return context.graph.unread
     weight = next(weight for weight in context.graph.weights if weight.nbytes is None)
     return f"{weight.key} is of type {weight.dtype or 'unknown'}, which has no fixed size"
 
@@ -197,7 +205,7 @@ def _never(_: Context) -> str:
 
 QUANTITIES: dict[str, Quantity] = {
     "params": Quantity(
-        "parameters", "parameters", "count", lambda context: context.parameters, _never, _parameters_by_layer
+        "parameters", "parameters", "count", lambda context: context.parameters, _no_parameters, _parameters_by_layer
     ),
     "macs": Quantity("MACs", "MACs per sample", "count", lambda context: context.macs, _no_macs, _macs_by_layer),
     "weight_bytes": Quantity(
@@ -225,6 +233,8 @@ QUANTITIES: dict[str, Quantity] = {
         _activations_by_layer,
     ),
     "layers": Quantity("layers", "layers", "count", lambda context: len(context.graph.layers), _never, _kinds),
-    "layer_share": Quantity("shares", "of its parameters in one layer", "share", _largest_share, _never, _shares),
+    "layer_share": Quantity(
+        "shares", "of its parameters in one layer", "share", _largest_share, _no_parameters, _shares
+    ),
 }
 """What can be limited, by its name in results; the configuration spells it with hyphens."""

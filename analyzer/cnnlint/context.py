@@ -26,9 +26,15 @@ class Context:
         self.graph = graph
 
     @property
-    def parameters(self) -> int:
-        """Distinct weight elements of the whole network."""
+    def parameters(self) -> int | None:
+        """Distinct weight elements of the whole network; None if unknown."""
         return self.graph.parameters
+
+    @property
+    def unknown_weights(self) -> str:
+        """Why nothing is known of the weights, as a clause; "" if they were read."""
+        unread = self.graph.unread
+        return f"the weights are unknown: {unread}" if unread else ""
 
     @cached_property
     def macs(self) -> int | None:
@@ -37,7 +43,7 @@ class Context:
 
     @cached_property
     def weight_bytes(self) -> int | None:
-        """Bytes of all distinct weights; None if a type's size is unknown."""
+        """Bytes of all distinct weights; None if a weight's or a type's size is unknown."""
         return weight_bytes(self.graph)
 
     @cached_property
@@ -64,9 +70,12 @@ class Context:
         """Return the multiply-accumulates of `layer` per sample; None if unknown."""
         return layer_macs(layer, self.graph.batch)
 
-    def share(self, layer: Layer) -> float:
-        """Return the share of the network's parameters that `layer` holds, 0 to 1."""
-        return layer.parameters / self.parameters if self.parameters else 0.0
+    def share(self, layer: Layer) -> float | None:
+        """Return the share of the network's parameters that `layer` holds, 0 to 1; None if unknown."""
+        held, total = layer.parameters, self.parameters
+        if held is None or total is None:
+            return None
+        return held / total if total else 0.0
 
     @cached_property
     def _written(self) -> int | None:

@@ -60,5 +60,5 @@ def structural_identities(graph: Graph, names: Iterable[str]) -> dict[str, str]:
 
 def _shape(layer: Layer) -> str:
     scope = layer.name.rpartition("/")[0] if is_generated(layer.name) else layer.name
-    weights = ",".join("x".join(map(str, weight.shape)) for weight in layer.weights)
+    weights = ",".join("?" if weight.shape is None else "x".join(map(str, weight.shape)) for weight in layer.weights)
     return f"{scope}/{layer.kind}({weights})"

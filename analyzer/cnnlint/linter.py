@@ -188,7 +188,7 @@ class Linter:
         context = Context(graph)
         walked = walk(context, rules, near_misses=self.near_misses)
         unfinished, result = run.finish()
-        notes = [*plan.selection.notes, *_blind_spots(graph), *result.notes]
+        notes = [*plan.selection.notes, *_blind_spots(context), *result.notes]
         notes += [f"run time checks were left out: {run.left_out}"] if run.left_out else []
         walked = result.join(walked, rules)
         obeyed = obey(
@@ -317,8 +317,11 @@ def _graded(findings: Iterable[Finding], severity: dict[str, Severity], graph: G
     )
 
 
-def _blind_spots(graph: Graph) -> Iterator[str]:
+def _blind_spots(context: Context) -> Iterator[str]:
     """Yield what rules cannot see in this network, a sentence each."""
+    graph = context.graph
+    if context.unknown_weights:
+        yield f"{context.unknown_weights}; budgets on them are over, and rules that count them stay silent"
     opaque = list(graph.of_kind(Opaque))
     if opaque:
         named = ", ".join(f"{layer.name} ({layer.reason})" for layer in opaque[:3])

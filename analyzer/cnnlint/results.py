@@ -50,7 +50,7 @@ class Site(Struct, frozen=True, kw_only=True):
         op: What the source calls it: "Gemm", "MatMul + Add", "Conv2D".
         label: The kind and the settings that matter: "Conv 3×3 /2".
         output_shape: Channels first, without the batch; None where unknown (the whole, or an extent).
-        parameters: Weight elements that the layer holds.
+        parameters: Weight elements that the layer holds; None if unknown.
         before: Names of the layers that feed it.
         after: Names of the layers that it feeds.
     """
@@ -60,7 +60,7 @@ class Site(Struct, frozen=True, kw_only=True):
     op: str
     label: str
     output_shape: tuple[int | None, ...] | None
-    parameters: int
+    parameters: int | None
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
 
@@ -71,7 +71,7 @@ class ModelReport(Struct, frozen=True, kw_only=True):
     Attributes:
         path: As the user wrote it.
         format: "onnx", "keras", "h5", "savedmodel"; None if the file could not be read.
-        parameters: Distinct weight elements.
+        parameters: Distinct weight elements; None if unknown.
         macs: Per sample; None if unknown.
         weight_bytes: Of all distinct weights; None if unknown.
         peak_activation_bytes: Per sample; None if unknown.
@@ -142,7 +142,7 @@ class LayerSummary(Struct, frozen=True, kw_only=True):
         name: The layer's.
         kind: "Conv", "Dense", "Input", ...
         output_shape: Channels first, without the batch; None where unknown (the whole, or an extent).
-        parameters: Weight elements that the layer holds.
+        parameters: Weight elements that the layer holds; None if unknown.
         macs: Per sample; None if unknown.
         receptive_field: Input elements per spatial axis; None where there are none or they are unknown.
         formula: How the parameters are counted, "(16 × 2 × 2 × 3) + 16 = 208"; None without parameters.
@@ -157,7 +157,7 @@ class LayerSummary(Struct, frozen=True, kw_only=True):
     name: str
     kind: str
     output_shape: tuple[int | None, ...] | None
-    parameters: int
+    parameters: int | None
     macs: int | None
     receptive_field: tuple[int, ...] | None
     formula: str | None = None
@@ -175,6 +175,7 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
     Attributes:
         pattern: In the notation of the field: "INPUT -> [CONV -> RELU -> POOL]*3 -> GAP -> FC".
         trainable_parameters: None where the format does not say.
+        notes: Why something is unknown that the file should have said, a clause each.
     """
 
     path: str
@@ -188,6 +189,7 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
     file_bytes: int | None = None
     layers: tuple[LayerSummary, ...] = ()
     error: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class SummaryReport(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from cnnlint.context import Context
 from cnnlint.graph.formula import Formula
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer, Part
-from cnnlint.graph.tensor import Dim, Tensor
+from cnnlint.graph.tensor import Dim, Tensor, weight_elements
 from cnnlint.results import LayerSummary, ModelSummary
 
 KERAS_FORMATS = frozenset({"keras", "h5"})
@@ -31,13 +31,14 @@ def summarize(graph: Graph) -> ModelSummary:
         peak_activation_bytes=context.peak_activation_bytes,
         file_bytes=graph.source.file_bytes,
         layers=tuple(_rows(context)),
+        notes=(context.unknown_weights,) if context.unknown_weights else (),
     )
 
 
 def _trainable(graph: Graph) -> int | None:
-    if any(weight.trainable is None for weight in graph.weights):
+    if graph.unread or any(weight.trainable is None for weight in graph.weights):
         return None
-    return sum(weight.size for weight in graph.weights if weight.trainable)
+    return weight_elements(weight for weight in graph.weights if weight.trainable)
 
 
 def _rows(context: Context) -> Iterator[LayerSummary]:

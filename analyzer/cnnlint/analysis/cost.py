@@ -54,7 +54,9 @@ def total_macs(graph: Graph) -> int | None:
 
 
 def weight_bytes(graph: Graph) -> int | None:
-    """Return the bytes of all distinct weights in their own types; None if a type has no fixed size."""
+    """Return the bytes of all distinct weights in their own types; None if a size is unknown."""
+    if graph.unread:
+        return None
     total = 0
     for weight in graph.weights:
         if (nbytes := weight.nbytes) is None:

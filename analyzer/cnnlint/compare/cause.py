@@ -44,7 +44,12 @@ def causes(before: Graph, after: Graph, left: Layer, right: Layer, *, alike: boo
     keras = [graph.source.format in ("keras", "h5") for graph in (before, after)]
     for weight in left.weights:
         other = next((held for held in right.weights if _role(held) == _role(weight)), None)
-        if other is None or weight.size != other.size or max(weight.nbytes or 0, other.nbytes or 0) > LARGEST:
+        if (
+            other is None
+            or weight.size is None
+            or weight.size != other.size
+            or max(weight.nbytes or 0, other.nbytes or 0) > LARGEST
+        ):
             continue
         try:
             forms, again = _forms(left, weight, keras=keras[0]), _forms(right, other, keras=keras[1])

@@ -61,10 +61,11 @@ def _sizes(before: Layer, after: Layer) -> Iterator[Change]:
         if not _same_extents(one, other):
             yield Change("output_shape", worded(one.sample_shape), worded(other.sample_shape))
     norms = isinstance(before, BatchNorm) and isinstance(after, BatchNorm) and before.folded != after.folded
-    if before.parameters != after.parameters and not norms:
-        yield Change("parameters", count(before.parameters), count(after.parameters))
+    held = before.parameters, after.parameters
+    if None not in held and held[0] != held[1] and not norms:
+        yield Change("parameters", count(held[0]), count(held[1]))
     types = [",".join(dict.fromkeys(weight.dtype for weight in layer.weights)) for layer in (before, after)]
-    if before.weights and after.weights and types[0] != types[1]:
+    if all(types) and types[0] != types[1]:
         yield Change("dtype", *types)
 
 

@@ -131,6 +131,7 @@ def _layers(before: Context, after: Context, pairs: dict[str, str]) -> Iterator[
 
 def _entry(status: Status, left: Layer | None, right: Layer | None, before: Context, after: Context) -> LayerDiff:
     shown = right or left
+    held = left.parameters if left else 0, right.parameters if right else 0
     macs = before.layer_macs(left) if left else 0, after.layer_macs(right) if right else 0
     return LayerDiff(
         status=status,
@@ -138,7 +139,7 @@ def _entry(status: Status, left: Layer | None, right: Layer | None, before: Cont
         after=right.name if right else "",
         kind=shown.kind if shown else "",
         label=shown.label if shown else "",
-        parameters=(right.parameters if right else 0) - (left.parameters if left else 0),
+        parameters=None if held[0] is None or held[1] is None else held[1] - held[0],
         macs=None if macs[0] is None or macs[1] is None else macs[1] - macs[0],
     )
 

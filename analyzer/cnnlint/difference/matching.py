@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from itertools import pairwise
 
 from cnnlint.difference.alignment import align
@@ -21,15 +22,17 @@ def match_layers(before: Graph, after: Graph) -> dict[str, str]:
     Layers that hold weights, have the same name and do the same come first. Then whatever the counterparts of a
     layer's inputs feed, if it does the same, and layers that do the same in the same order between layers that are
     matched. A name alone comes later: numbered ones move when a layer is inserted. What is left is matched by how much
-    it holds, and by its kind.
+    it holds, and by its kind. Where one network's weights are unknown, how much a layer holds is left aside.
     """
-    matching = _Matching(before, after)
-    matching.by_name(lambda left, right: bool(left.weights) and _is_own(left) and left.signature() == right.signature())
+    sized = before.parameters is not None and after.parameters is not None
+    signature, weight = (partial(of, sized=sized) for of in (_signature, _weight))
+    matching = _Matching(before, after, signature)
+    matching.by_name(lambda left, right: bool(left.weights) and _is_own(left) and signature(left) == signature(right))
     matching.by_flow()
-    matching.by_order(lambda layer: layer.signature())
+    matching.by_order(signature)
     matching.by_flow()
     matching.by_name(lambda left, right: left.kind == right.kind and _is_own(left))
-    for token in (_weight, _kind):
+    for token in (weight, _kind):
         matching.by_order(token)
         matching.by_flow()
     matching.by_name(lambda _left, _right: True)
@@ -41,23 +44,27 @@ def _is_own(layer: Layer) -> bool:
     return not is_generated(layer.name)
 
 
-def _weight(layer: Layer) -> Hashable:
-    return layer.kind, *_kernel(layer)
+def _signature(layer: Layer, *, sized: bool) -> Hashable:
+    return layer.signature(), _kernel(layer, sized=sized)
+
+
+def _weight(layer: Layer, *, sized: bool) -> Hashable:
+    return layer.kind, _kernel(layer, sized=sized)
 
 
 def _kind(layer: Layer) -> Hashable:
     return layer.kind
 
 
-def _kernel(layer: Layer) -> tuple[int, ...]:
-    return (layer.weights[0].size,) if layer.weights else ()
+def _kernel(layer: Layer, *, sized: bool) -> int | None:
+    return layer.weights[0].size if layer.weights and sized else None
 
 
 class _Matching:
     """Pairs found so far; every step adds pairs of layers that have none."""
 
-    def __init__(self, before: Graph, after: Graph) -> None:
-        self.before, self.after = before, after
+    def __init__(self, before: Graph, after: Graph, signature: Token) -> None:
+        self.before, self.after, self._signature = before, after, signature
         self.pairs = dict[str, str]()
         self.taken = set[str]()
         self._layers = {layer.name: layer for layer in after.layers}
@@ -102,11 +109,11 @@ class _Matching:
         if wanted[0] is None:
             return None
         names = sorted(tensor.name for tensor in wanted if tensor is not None)
-        own = left.signature()
+        own = self._signature(left)
         found = [
             right
             for right, source in self._consumers(wanted[0])
-            if right.signature() == own
+            if self._signature(right) == own
             and (len(names) == 1 or names == sorted(self._seen_through(tensor, source) for tensor in right.inputs))
         ]
         return next((right for right in found if right.name == left.name), found[0] if found else None)

@@ -24,7 +24,7 @@ class LayerDiff(Struct, frozen=True, kw_only=True):
         kind: "Conv", "Dense", ...; that of the second model if both have it.
         label: The kind and the settings that matter: "Conv 3×3 /2".
         changes: The settings that differ.
-        parameters: What it holds in the second model less what it holds in the first.
+        parameters: What it holds in the second model less what it holds in the first; None if unknown.
         macs: The same of MACs per sample; None if unknown.
     """
 
@@ -34,7 +34,7 @@ class LayerDiff(Struct, frozen=True, kw_only=True):
     kind: str
     label: str
     changes: tuple[Change, ...] = ()
-    parameters: int
+    parameters: int | None
     macs: int | None
 
 

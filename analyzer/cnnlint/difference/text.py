@@ -65,6 +65,10 @@ def _signed(number: float) -> str:
     return f"{'−' if number < 0 else '+'}{count(abs(number))}"
 
 
+def _grown(number: int | None) -> str:
+    return UNKNOWN if number is None else _signed(number)
+
+
 def _percent(growth: float, digits: int) -> str:
     written = share(abs(growth), digits)
     return f" ({'−' if growth < 0 else '+'}{written})"
@@ -91,7 +95,7 @@ def _layer(layer: LayerDiff, view: View) -> Iterator[str]:
     if layer.before and layer.after and layer.before != layer.after:
         name = f"{printable(layer.before)} → {name}"
     costs = [
-        f"{_signed(layer.parameters)} parameters" if layer.parameters else "",
+        "" if layer.parameters == 0 else f"{_grown(layer.parameters)} parameters",
         f"{'+' if layer.macs > 0 else ''}{brief(layer.macs)} MACs" if layer.macs else "",
     ]
     text = "  ".join(part for part in (f"{mark} {name}", printable(layer.label), *costs) if part)

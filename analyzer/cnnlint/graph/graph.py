@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 from msgspec import Struct
 
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.tensor import Dim, Tensor, Weight
+from cnnlint.graph.tensor import Dim, Tensor, Weight, weight_elements
 
 L = TypeVar("L", bound=Layer)
 
@@ -66,6 +66,7 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
         training: The compiled loss of each output, where the file has it.
         unused: Arrays in the file that the network does not need.
         ignores: What the model says should be ignored: rule code -> value of its metadata key.
+        unread: Why the weights were not read, so that nothing is known of them, as a clause; "" if they were.
     """
 
     layers: tuple[Layer, ...]
@@ -75,6 +76,7 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
     training: tuple[Training, ...] = ()
     unused: tuple[UnusedWeight, ...] = ()
     ignores: tuple[tuple[str, str], ...] = ()
+    unread: str = ""
 
     @cached_property
     def _producers(self) -> dict[str, Layer]:
@@ -149,9 +151,9 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
         return tuple({weight.key: weight for layer in self.layers for weight in layer.weights}.values())
 
     @cached_property
-    def parameters(self) -> int:
-        """The number of elements of all distinct weights."""
-        return sum(weight.size for weight in self.weights)
+    def parameters(self) -> int | None:
+        """The number of elements of all distinct weights; None if unknown."""
+        return None if self.unread else weight_elements(self.weights)
 
     @property
     def batch(self) -> Dim:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from cnnlint.graph.formula import Formula
-from cnnlint.graph.tensor import Shape, Tensor, Weight
+from cnnlint.graph.tensor import Shape, Tensor, Weight, weight_elements
 from cnnlint.graph.window import Span
 
 
@@ -79,9 +79,9 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
         return self.outputs[0]
 
     @property
-    def parameters(self) -> int:
-        """The number of weight elements that it holds, whether shared with other layers or not."""
-        return sum(weight.size for weight in self.weights)
+    def parameters(self) -> int | None:
+        """The number of weight elements that it holds, shared with other layers or not; None if unknown."""
+        return weight_elements(self.weights)
 
     def weight(self, role: str) -> Weight | None:
         """Return the weight that plays `role`, if there is one."""
@@ -139,14 +139,13 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
         return {name: getattr(self, name) for name in self.__struct_fields__ if name not in RECORD}
 
     def signature(self) -> Hashable:
-        """Return what it does, its name, its neighbors and the values of its weights aside.
+        """Return what it does, its name, its neighbors and its weights aside.
 
         It is the same on both sides of a conversion, which stores kernels and counts padding in ways of its own, gives
         a layer the bias of a norm that it folds, and rounds floating settings.
         """
         kept = ((name, value) for name, value in self.settings().items() if name != "use_bias")
-        kernel = (self.weights[0].size,) if self.weights else ()
-        return self.kind, *((name, value) for name, value in kept if not isinstance(value, float)), *kernel
+        return self.kind, *((name, value) for name, value in kept if not isinstance(value, float))
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return the shape of each output from those of the inputs; None where it is unknown."""
@@ -157,11 +156,12 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
         return ""
 
     def parameter_formula(self) -> Formula | None:
-        """Return how the parameters are counted; None for a layer that has none."""
-        if not self.weights:
+        """Return how the parameters are counted; None for a layer that has none, or whose weights are unknown."""
+        shapes = [weight.shape for weight in self.weights if weight.shape is not None]
+        if not shapes or len(shapes) < len(self.weights):
             return None
         return Formula(
-            terms=tuple(weight.shape or (1,) for weight in self.weights),
+            terms=tuple(shape or (1,) for shape in shapes),
             words=" + ".join(weight.role for weight in self.weights),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -116,29 +117,29 @@ class Weight(Struct, frozen=True):
 
     Attributes:
         key: What the file calls it; two layers that share a weight have the same key.
-        shape: As the file stores it.
-        dtype: Element type such as "float32".
+        shape: As the file stores it; None if it could not be read, and then the weight may stand for several.
+        dtype: Element type such as "float32"; "" if it could not be read.
         role: The part it plays: "kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance", ...
         trainable: None where the format does not say.
         storage: Where its values lie; None if the file does not hold them.
     """
 
     key: str
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] | None
     dtype: str
     role: str
     trainable: bool | None = None
     storage: Storage | None = None
 
     @property
-    def size(self) -> int:
-        """The number of elements."""
-        return prod(self.shape)
+    def size(self) -> int | None:
+        """The number of elements; None if unknown."""
+        return None if self.shape is None else prod(self.shape)
 
     @property
     def nbytes(self) -> int | None:
-        """The bytes the values take by their shape and type; None for types of no fixed size."""
-        return storage_bytes(self.dtype, self.size)
+        """The bytes the values take by their shape and type; None if unknown, and for types of no fixed size."""
+        return None if self.size is None else storage_bytes(self.dtype, self.size)
 
     def values(self) -> NDArray[np.generic]:
         """Read the values, shaped as the file stores them.
@@ -152,3 +153,13 @@ class Weight(Struct, frozen=True):
         if self.storage is None:
             raise ModelError(f"the values of {self.key} are not in the file")
         return self.storage.read()
+
+
+def weight_elements(weights: Iterable[Weight]) -> int | None:
+    """Return the number of elements of all `weights`; None if that of one is unknown."""
+    total = 0
+    for weight in weights:
+        if (size := weight.size) is None:
+            return None
+        total += size
+    return total

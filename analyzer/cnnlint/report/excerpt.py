@@ -35,7 +35,7 @@ def excerpt(layers: tuple[str, ...], sites: dict[str, Site], view: View) -> Iter
         if previous is not None and previous not in site.before:
             yield view.paint("   |   ", "accent") + view.paint("⋮", "faint")
         previous = row
-        held = f"  {count(site.parameters)} parameters" if site.parameters else ""
+        held = f"  {count(site.parameters)} parameters" if site.parameters != 0 else ""
         text = f"{names[row]:<{across}}  {site.label:<{labels}}  {extents(site.output_shape):<{shapes}}{held}".rstrip()
         mark = view.paint(ARROW, "strong") if row == meant else " "
         style = "strong" if row == meant else None if row in named else "faint"

@@ -98,7 +98,7 @@ def _cells(layer: LayerSummary, model: ModelSummary, *, bars: bool) -> Iterator[
     yield layer.kind
     yield extents(layer.output_shape)
     shared = layer.shared_with is not None
-    held = count(layer.parameters) if layer.parameters else "-"
+    held = "-" if layer.parameters == 0 else "?" if layer.parameters is None else count(layer.parameters)
     yield f"({held})" if shared else held
     if bars:
         yield "" if shared else _bar(layer.parameters, model.parameters)
@@ -143,10 +143,11 @@ def _total_rows(model: ModelSummary) -> Iterator[tuple[str, str]]:
     yield "peak activations", _exact(model.peak_activation_bytes, size(model.peak_activation_bytes), " bytes")
     if model.file_bytes is not None:
         yield "file", _exact(model.file_bytes, size(model.file_bytes), " bytes")
-    biggest = max(model.layers, key=lambda layer: layer.parameters, default=None)
+    biggest = max(model.layers, key=lambda layer: layer.parameters or 0, default=None)
     if biggest is not None and biggest.parameters and model.parameters:
         yield "largest layer", f"{biggest.name}, {share(ratio(biggest.parameters, model.parameters))} of the parameters"
     yield "pattern", model.pattern or UNKNOWN
+    yield from (("note", note) for note in model.notes)
     openings = [layer.name for layer in model.layers if layer.kind == "Input" and None in (layer.output_shape or ())]
     if openings:
         yield "open", f"the extents of {', '.join(openings)}; close them with --input NAME=1x224x224x3"

@@ -52,12 +52,16 @@ class DeepDenseHead(ModelRule, code="FC005", severity=Severity.WARNING, confiden
                 reason = f"{len(hidden)} hidden dense layers, of at most max-hidden = {self.max_hidden}"
                 yield self.skip(*hidden, reason=reason)
                 continue
-            parameters = sum(layer.parameters for layer in hidden)
-            share = parameters / context.parameters if context.parameters else 0.0
+            held, total = [layer.parameters for layer in hidden], context.parameters
+            if total is None:
+                yield self.skip(*hidden, reason=context.unknown_weights)
+                continue
+            parameters = sum(number or 0 for number in held)
+            share = parameters / total if total else 0.0
             yield self.finding(
                 *hidden,
                 message=f"{len(hidden)} hidden dense layers ahead of {head.scorer.name} hold {parameters:,} of"
-                f" {context.parameters:,} parameters ({share:.0%}); {self.max_hidden} are as many as a"
+                f" {total:,} parameters ({share:.0%}); {self.max_hidden} are as many as a"
                 " convolutional network needs.",
                 evidence={
                     "hidden_layers": len(hidden),

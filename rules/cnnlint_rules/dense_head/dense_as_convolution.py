@@ -12,6 +12,7 @@ from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Activation, BatchNorm, Conv, ConvTranspose, Dense, Dropout
 from cnnlint.graph.patterns import Many, Match, Op
+from cnnlint.graph.tensor import weight_elements
 from cnnlint.rewrite.dense_to_conv import dense_to_conv
 from cnnlint.rewrite.editor import Editor
 from cnnlint.rule import Bad, Good, PatternRule, Remark
@@ -65,7 +66,10 @@ class DenseAsConvolution(PatternRule, code="FC002", severity=Severity.INFO, conf
             yield self.skip(first, reason="the network has no convolution that it could join")
             return
         kernels = [head.extents, *((1,) * len(head.extents) for _ in head.dense[1:])]
-        parameters = sum(dense.parameters for dense in head.dense)
+        parameters = weight_elements(weight for dense in head.dense for weight in dense.weights)
+        if parameters is None:
+            yield self.skip(*head.dense, reason=context.unknown_weights)
+            return
         converted = sum(_as_convolution(dense, kernel) for dense, kernel in zip(head.dense, kernels, strict=True))
         channels = (first.in_features or 0) // prod(head.extents)
         positions, gain = _positions(head, graph)

@@ -71,11 +71,14 @@ class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNI
             kind = "a vector already" if positions else "it holds nothing"
             yield self.skip(dense, reason=f"the flattened map is {_by(extents)}: {kind}")
             return
-        kernel = dense.weight("kernel")
-        if kernel is None:
+        kernel, held, share = dense.weight("kernel"), dense.parameters, context.share(dense)
+        if held is None or share is None:
+            yield self.skip(dense, reason=context.unknown_weights)
+            return
+        size = None if kernel is None else kernel.size
+        if kernel is None or size is None:
             yield self.skip(dense, reason="its kernel is not in the file")
             return
-        share = context.share(dense)
         if share < self.min_share:
             reason = f"it holds {share:.1%} of the parameters, less than min-share = {self.min_share:.0%}"
             yield self.skip(dense, reason=reason)
@@ -84,15 +87,15 @@ class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNI
             yield self.skip(dense, reason="the network gives back maps, whose positions an average would lose")
             return
         regresses = any(head.training and is_regression(head.training) for head in context.heads)
-        saved = kernel.size - kernel.size // positions
+        saved = size - size // positions
         yield self.finding(
             dense,
-            message=f"A dense layer on a flattened {_by(extents)} map holds {dense.parameters:,} of"
+            message=f"A dense layer on a flattened {_by(extents)} map holds {held:,} of"
             f" {context.parameters:,} parameters ({share:.0%}); on the {channels:,} channel means it would hold"
-            f" {dense.parameters - saved:,}.",
+            f" {held - saved:,}.",
             evidence={
-                "parameters": dense.parameters,
-                "parameters_after": dense.parameters - saved,
+                "parameters": held,
+                "parameters_after": held - saved,
                 "share": share,
                 "channels": channels,
                 "positions": positions,

@@ -63,7 +63,11 @@ class LinearDenseStack(PatternRule, code="FC003", severity=Severity.WARNING, con
             )
             return
         biases = units if first.use_bias or second.use_bias else 0
-        now = first.parameters + second.parameters
+        held = first.parameters, second.parameters
+        if held[0] is None or held[1] is None:
+            yield self.skip(first, second, reason=context.unknown_weights)
+            return
+        now = held[0] + held[1]
         advice = Advice(
             text=f"Put an activation between {first.name} and {second.name}, or multiply their matrices",
             keras=f'keras.layers.Dense({middle}, activation="relu")',

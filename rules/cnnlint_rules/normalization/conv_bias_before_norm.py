@@ -48,23 +48,27 @@ class ConvBiasBeforeNorm(PatternRule, code="BN002", severity=Severity.INFO, conf
         if norm.channel_axis != layer.channel_axis:
             yield self.skip(layer, norm, reason=f"{norm.name} keeps another axis apart than the channels of the bias")
             return
-        bias = layer.weight("bias")
-        if bias is None:
+        bias, total = layer.weight("bias"), context.parameters
+        if total is None:
+            yield self.skip(layer, norm, reason=context.unknown_weights)
+            return
+        size = None if bias is None else bias.size
+        if bias is None or size is None:
             yield self.skip(layer, norm, reason="the bias is not in the file")
             return
         yield self.finding(
             layer,
             norm,
-            message=f"The {bias.size:,} biases of {layer.name} are cancelled by the mean that {norm.name} subtracts"
+            message=f"The {size:,} biases of {layer.name} are cancelled by the mean that {norm.name} subtracts"
             " right behind it.",
-            evidence={"parameters": bias.size, "share": bias.size / context.parameters},
+            evidence={"parameters": size, "share": size / total},
             advice=Advice(
                 text=f"Leave the bias of {layer.name} out; if it is trained, subtract it from the moving mean of"
                 f" {norm.name}",
                 keras="use_bias=False",
                 pytorch="bias=False",
             ),
-            savings=Savings(parameters=bias.size, bytes=bias.nbytes or 0),
+            savings=Savings(parameters=size, bytes=bias.nbytes or 0),
         )
 
     examples = (

@@ -50,8 +50,11 @@ class NormNotFolded(PatternRule, code="BN005", severity=Severity.INFO, confidenc
         if norm.channel_axis != layer.channel_axis:
             yield self.skip(norm, layer, reason=f"it keeps another axis apart than the channels of {layer.name}")
             return
-        channels = layer.out_channels
-        saved = norm.parameters - (0 if layer.use_bias else channels)
+        channels, held = layer.out_channels, norm.parameters
+        if held is None:
+            yield self.skip(norm, layer, reason=context.unknown_weights)
+            return
+        saved = held - (0 if layer.use_bias else channels)
         operations = 2 * (norm.output.sample_elements or 0)
         cost = f"{operations:,} operations per sample and " if operations else ""
         yield self.finding(

@@ -10,7 +10,7 @@ from cnnlint.errors import ModelError, UnsupportedModelError, WeightsOnlyError
 from cnnlint.frontends.keras import settings
 from cnnlint.frontends.keras.hdf5.headers import MAGIC
 from cnnlint.frontends.keras.hdf5.objects import Dataset, Node, opened
-from cnnlint.frontends.keras.members import FolderMembers, Members, ZipMembers
+from cnnlint.frontends.keras.members import FolderMembers, Members, TooLargeError, ZipMembers
 from cnnlint.frontends.keras.records import ArchiveRecord, Config, WeightRecord
 from cnnlint.frontends.keras.storage import Hdf5Storage
 from cnnlint.frontends.onnx.source import local_file
@@ -118,10 +118,12 @@ def _read_members(path: str, members: Members) -> ArchiveRecord:
     config = settings.model_config(members.text(CONFIG), name=CONFIG, path=path)
     metadata = settings.parse(members.text(METADATA), name=METADATA, path=path) if METADATA in members.names else {}
     compiled = config.get("compile_config")
-    weights = list[WeightRecord]()
-    names = dict[str, str]()
-    for file in _weight_files(path, members):
-        _read_weights(members.content(file), path, weights, names)
+    weights, names, unread = list[WeightRecord](), dict[str, str](), ""
+    try:
+        for file in _weight_files(path, members):
+            _read_weights(members.content(file), path, weights, names)
+    except TooLargeError as error:  # a part of the weights would give sums that look whole
+        weights, names, unread = [], {}, error.cause
     return ArchiveRecord(
         path=path,
         format="keras",
@@ -131,6 +133,7 @@ def _read_members(path: str, members: Members) -> ArchiveRecord:
         weights=tuple(weights),
         layer_names=names,
         file_bytes=members.size,
+        unread=unread,
     )
 
 

@@ -34,7 +34,11 @@ FAULTS = (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, EOF
 
 
 class TooLargeError(ModelError):
-    """A member unpacks to more than an archive of this size may."""
+    """A member unpacks to more than an archive of this size may, or takes more memory for it."""
+
+
+class _TooMuchMemoryError(Exception):
+    """Unpacking takes more memory than it may."""
 
 
 class Members(Protocol):
@@ -62,7 +66,7 @@ class Members(Protocol):
         """Return the content of a large file, which is only read as far as it is asked for.
 
         Raises:
-            TooLargeError: It unpacks to more than an archive of this size may.
+            TooLargeError: It unpacks to more than an archive of this size may, or takes more memory for it.
             ModelError: It is damaged, or cannot be unpacked.
         """
         ...
@@ -152,6 +156,8 @@ class ZipMembers:
             raise ModelError(
                 f"{info.filename} is damaged and cannot be unpacked", path=self._path, remedy=AGAIN
             ) from error
+        except _TooMuchMemoryError as error:
+            raise TooLargeError(f"{info.filename} is not unpacked: {error}", path=self._path) from error
         except NotImplementedError as error:
             raise ModelError(f"{info.filename} cannot be unpacked: {error}", path=self._path) from error
 
@@ -260,7 +266,9 @@ def _lzma(stored: Section) -> tuple[lzma.LZMADecompressor, int]:
     if length != 5 or packed >= 9 * 5 * 5:
         raise ValueError("no properties of LZMA")
     if dictionary > MAX_LZMA_DICTIONARY:
-        raise NotImplementedError(f"it takes {dictionary:,} bytes of memory, and {MAX_LZMA_DICTIONARY:,} are allowed")
+        raise _TooMuchMemoryError(
+            f"that takes {dictionary:,} bytes of memory, and {MAX_LZMA_DICTIONARY:,} are the limit"
+        )
     chain = {
         "id": lzma.FILTER_LZMA1,
         "dict_size": dictionary,

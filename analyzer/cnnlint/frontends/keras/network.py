@@ -14,7 +14,7 @@ from cnnlint.frontends.keras.definition import LayerDefinition, ModelDefinition,
 from cnnlint.frontends.keras.layer_record import LayerRecord, described, name_of
 from cnnlint.frontends.keras.nodes import CallRecord, TensorName
 from cnnlint.frontends.keras.records import ArchiveRecord
-from cnnlint.frontends.keras.weight_groups import groups_of
+from cnnlint.frontends.keras.weight_groups import UnreadGroups, groups_of
 from cnnlint.limits import MAX_CALLS, MAX_OUTPUTS, Allowance
 
 MERGE, SPLIT = "TimeDistributed.merge", "TimeDistributed.split"
@@ -113,7 +113,8 @@ class _Inliner:
     def run_unlisted(self, archive: ArchiveRecord) -> list[Ref]:
         """Add the one step that a subclassed model is."""
         name = name_of(archive.config)
-        layer = described(archive.config, path=name, weights=archive.weights)
+        weights = UnreadGroups().take(archive.config) if archive.unread else archive.weights
+        layer = described(archive.config, path=name, weights=weights)
         return [self.add(Step(layer, (self._add_input("input", layer.input_shape),)))]
 
     def add(self, step: Step) -> Ref:

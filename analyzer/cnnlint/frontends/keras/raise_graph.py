@@ -54,21 +54,25 @@ def _raised(archive: ArchiveRecord, inputs: Mapping[str, Shape]) -> Graph:
     canonicalize(draft)
     _check_weights(draft, archive.path)
     return draft.freeze(
-        _source(archive, network), training=read_losses(archive.training), unused=_unused(archive, draft)
+        _source(archive, network),
+        training=read_losses(archive.training),
+        unused=_unused(archive, draft),
+        unread=archive.unread,
     )
 
 
 def _check_weights(draft: Draft, path: str) -> None:
     """Refuse a file whose arrays are fewer than its configuration builds: its counts would be wrong."""
     for layer in draft:
-        if not isinstance(layer, Conv | ConvTranspose | Dense):
+        held = layer.parameters
+        if held is None or not isinstance(layer, Conv | ConvTranspose | Dense):
             continue
         formula = layer.parameter_formula()
         packed = any(not weight.dtype.startswith(("float", "bfloat")) for weight in layer.weights)
         if not layer.weights:
             cause = "has no weights in the file"
-        elif formula is not None and not packed and formula.value > layer.parameters:
-            cause = f"has {layer.parameters:,} weights in the file, and by its configuration {formula.value:,}"
+        elif formula is not None and not packed and formula.value > held:
+            cause = f"has {held:,} weights in the file, and by its configuration {formula.value:,}"
         else:
             continue
         raise ModelError(

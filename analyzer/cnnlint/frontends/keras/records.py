@@ -19,14 +19,14 @@ class WeightRecord(Struct, frozen=True, gc=False):
         key: Its path in the weights file: "layers/conv2d_1/vars/0".
         name: Its path below the layer: "0", "cell/0", "conv1/kernel".
         group: In a legacy `.h5`: the name of the layer whose group it is in.
-        shape: As the file stores it.
+        shape: As the file stores it; None for what stands for all weights of a layer where they were not read.
         dtype: Element type such as "float32".
         storage: Reads the values.
     """
 
     key: str
     name: str
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] | None
     dtype: str
     storage: Storage | None = None
     group: str = ""
@@ -44,6 +44,7 @@ class ArchiveRecord(Struct, frozen=True, gc=False):
         weights: All arrays of the model, those of the optimizer left out, in the file's order.
         layer_names: Group of the weights file -> name of the layer that wrote it, where the file says it.
         file_bytes: Of the file, and of the shards that lie beside it.
+        unread: Why no weights were read, as a clause; "" if they were.
     """
 
     path: str
@@ -54,3 +55,4 @@ class ArchiveRecord(Struct, frozen=True, gc=False):
     weights: tuple[WeightRecord, ...]
     layer_names: dict[str, str] = field(default_factory=dict[str, str])
     file_bytes: int = 0
+    unread: str = ""

@@ -207,6 +207,31 @@ class LegacyNestedGroups:
         return [self._pool[key] for key in self._keys if key in self._pool]
 
 
+class UnreadGroups:
+    """What layers get where no weights were read: each one weight of which nothing is known.
+
+    Args:
+        prefix: Put before the names of layers.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
+
+    def enter(self, record: Config) -> UnreadGroups:
+        """Return the groups of a nested model."""
+        return UnreadGroups(f"{self._prefix}{name_of(record)}/")
+
+    def take(self, record: Config) -> tuple[WeightRecord, ...]:
+        """Return what stands for the weights of a layer, if it has any."""
+        if is_operation(record.get("module"), config_of(record), record.get("class_name")):
+            return ()
+        return (WeightRecord(f"{self._prefix}{name_of(record)}", "", None, ""),)
+
+    def unwrap(self, record: Config) -> tuple[tuple[WeightRecord, ...], WeightGroups]:
+        """Return nothing, and the groups of what is wrapped."""
+        return (), self.enter(record)
+
+
 def _wrapped_legacy(weights: tuple[WeightRecord, ...]) -> WrappedGroups:
     pool = {weight.key: weight for weight in weights}
     return WrappedGroups(weights, LegacyNestedGroups(pool, list(pool)))
@@ -214,6 +239,8 @@ def _wrapped_legacy(weights: tuple[WeightRecord, ...]) -> WrappedGroups:
 
 def groups_of(archive: ArchiveRecord) -> WeightGroups:
     """Return the weights of the outermost model."""
+    if archive.unread:
+        return UnreadGroups()
     return LegacyGroups(archive) if archive.format == "h5" else ArchiveGroups(ArchiveIndex(archive))
 
 

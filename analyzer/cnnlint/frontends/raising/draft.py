@@ -237,6 +237,7 @@ class Draft:
         training: tuple[Training, ...] = (),
         unused: tuple[UnusedWeight, ...] = (),
         ignores: tuple[tuple[str, str], ...] = (),
+        unread: str = "",
     ) -> Graph:
         """Return the finished graph."""
         return Graph(
@@ -247,6 +248,7 @@ class Draft:
             training=training,
             unused=unused,
             ignores=ignores,
+            unread=unread,
         )
 
     def _put(self, slot: int, layer: Layer, *, grow: bool = False) -> None:

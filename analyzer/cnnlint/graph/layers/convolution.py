@@ -72,9 +72,10 @@ class _Convolution(Layer, frozen=True, kw_only=True, eq=False):
         """Input channels: from the input, or else from the kernel's size; None if neither says."""
         if isinstance(channels := self.input.channels, int):
             return channels
-        if not self.weights:
+        held = self.weights[0].size if self.weights else None
+        if held is None:
             return None
-        return self.weights[0].size * self.groups // (self.filters * prod(self.kernel_size))
+        return held * self.groups // (self.filters * prod(self.kernel_size))
 
     def contradiction(self) -> str:
         """Return what about window, groups and channels cannot be."""

@@ -144,16 +144,17 @@ class BatchNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
         return self.axis % self.input.rank if self.input.rank else self.axis
 
     def signature(self) -> Hashable:
-        """Return the axis and the channels: a conversion folds two of its vectors, and its epsilon, into the others."""
-        return self.kind, self.axis, self.weights[0].size if self.weights else 0
+        """Return the axis: a conversion folds two of its vectors, and its epsilon, into the others."""
+        return self.kind, self.axis
 
     def parameter_formula(self) -> Formula | None:
         """Return vectors × channels."""
         sizes = {weight.size for weight in self.weights}
-        if len(sizes) != 1:
+        size = sizes.pop() if len(sizes) == 1 else None
+        if size is None:
             return super().parameter_formula()
         roles = ", ".join(weight.role.replace("_", " ") for weight in self.weights)
-        return Formula(((len(self.weights), *sizes),), f"({roles}) × channels")
+        return Formula(((len(self.weights), size),), f"({roles}) × channels")
 
 
 class LayerNorm(_Pointwise, frozen=True, kw_only=True, eq=False):

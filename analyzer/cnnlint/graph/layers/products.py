@@ -67,7 +67,8 @@ class Dense(Layer, frozen=True, kw_only=True, eq=False):
         shape = self.input.shape
         if shape is not None and isinstance(features := shape[self.axis], int):
             return features
-        return self.weights[0].size // self.units if self.weights else None
+        held = self.weights[0].size if self.weights else None
+        return None if held is None else held // self.units
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return the input's shape with `units` along the feature axis."""

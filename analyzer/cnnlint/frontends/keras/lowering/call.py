@@ -181,6 +181,8 @@ def weights_of(records: tuple[WeightRecord, ...], roles: tuple[str, ...], *, tra
 
 
 def _weight(record: WeightRecord, role: str | None, *, trainable: bool) -> Weight:
+    if record.shape is None:
+        return Weight(record.key, None, record.dtype, "weights")
     scope, _, last = record.name.rpartition("/")
     if not last.isdigit() and not (role is not None and role.endswith(last)):
         role = last

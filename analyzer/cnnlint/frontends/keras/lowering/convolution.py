@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cnnlint.errors import ContradictionError
 from cnnlint.frontends.keras.lowering.activation import activate
 from cnnlint.frontends.keras.lowering.call import Call
 from cnnlint.frontends.raising.view import View
@@ -38,7 +39,10 @@ def _depthwise(call: Call, rank: int) -> View:
 
 def _separable(call: Call, rank: int) -> View:
     source = call.map()
-    depthwise, *others = call.weights("depthwise_kernel", "pointwise_kernel", "bias")
+    weights = call.weights("depthwise_kernel", "pointwise_kernel", "bias")
+    depthwise, others = weights[0], weights[1:]
+    if depthwise.shape is None:  # it stands for all of them
+        others = weights
     spread = call.draft.add(
         _depthwise_layer(call, source, rank, (depthwise,), use_bias=False, suffix="depthwise"), dtype=call.dtype
     )[0]
@@ -52,7 +56,7 @@ def _separable(call: Call, rank: int) -> View:
             padding=((0, 0),) * rank,
             dilation=ones,
             use_bias=_has_bias(call),
-            weights=tuple(others),
+            weights=others,
             **call.identity("pointwise"),
         )
     )
@@ -64,7 +68,10 @@ def _depthwise_layer(
 ) -> Conv:
     multiplier = call.whole("depth_multiplier", 1)
     # The kernel is taps × input channels × multiplier.
-    channels = source.channels if isinstance(source.channels, int) else weights[0].shape[-2]
+    held = weights[0].shape
+    channels = source.channels if isinstance(source.channels, int) else held[-2] if held is not None else None
+    if channels is None:
+        raise ContradictionError("neither its input nor a kernel says how many channels it has")
     return Conv(
         inputs=(source,),
         filters=channels * multiplier,

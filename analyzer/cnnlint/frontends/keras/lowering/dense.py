@@ -59,9 +59,10 @@ def _einsum_dense(call: Call) -> View:
     simple = (
         data.endswith("".join(summed)) and summed and result == kept + "".join(made) and not set(kept) & set(kernel)
     )
-    if shape is None or not weights or not simple or "." in data:
+    held = weights[0].shape if weights else None
+    if shape is None or held is None or not simple or "." in data:
         return add_opaque(call, f"the Einstein sum {call.config['equation']}")
-    extents = dict(zip(kernel, weights[0].shape, strict=False))
+    extents = dict(zip(kernel, held, strict=False))
     units = prod(extents[label] for label in made)
     if len(summed) > 1:
         joined: Shape = (*shape[: len(kept)], product(shape[len(kept) :]))

@@ -103,5 +103,5 @@ def _weights(region: list[Layer]) -> tuple[Weight, ...]:
         for layer in region
         if isinstance(layer, Elementwise)
         for weight in layer.weights
-        if weight.size > 1
+        if weight.size is None or weight.size > 1
     )
