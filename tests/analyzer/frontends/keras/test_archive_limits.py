@@ -14,7 +14,14 @@ import pytest
 
 from cnnlint.errors import ModelError
 from cnnlint.frontends.keras import load
-from cnnlint.limits import MAX_CALLS, MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_JSON_VALUES, UNPACKED_SPARE
+from cnnlint.limits import (
+    MAX_CALLS,
+    MAX_JSON_BYTES,
+    MAX_JSON_DEPTH,
+    MAX_JSON_VALUES,
+    MAX_LZMA_DICTIONARY,
+    UNPACKED_SPARE,
+)
 from keras_cases import by_hand
 
 DENSE = by_hand.layer("Dense", "fc", calls=[["image"]], units=2, use_bias=False)
@@ -36,6 +43,28 @@ def refused(path: str) -> str:
     return str(caught.value)
 
 
+def unread(path: str) -> str:
+    """Return why the weights of a file are unknown, having held that nothing is claimed of them, in little memory."""
+    tracemalloc.start()
+    try:
+        graph = load(path)
+        assert tracemalloc.get_traced_memory()[1] < 150_000_000
+    finally:
+        tracemalloc.stop()
+    assert graph.parameters is None
+    assert [layer.parameters for layer in graph.layers] == [None]
+    assert [tensor.shape for tensor in graph.outputs] == [("batch", 2)]
+    assert graph.unused == ()
+    return graph.unread
+
+
+def add(archive: Path, members: dict[str, bytes]) -> None:
+    """Put `members` into a zip archive."""
+    with zipfile.ZipFile(archive, "a") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, *METHODS])
 def test_a_sound_archive_is_read_however_it_is_packed(tmp_path: Path, method: int) -> None:
     graph = load(by_hand.write_zip(tmp_path / "m.keras", GOOD, method))
@@ -43,9 +72,9 @@ def test_a_sound_archive_is_read_however_it_is_packed(tmp_path: Path, method: in
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_weights_that_unpack_to_far_more_than_the_file_meet_a_limit(tmp_path: Path, method: int) -> None:
+def test_weights_that_unpack_to_far_more_than_the_file_are_unknown(tmp_path: Path, method: int) -> None:
     files = {**GOOD, "model.weights.h5": WEIGHTS + bytes(UNPACKED_SPARE * 4)}
-    assert "model.weights.h5 unpacks to more than" in refused(by_hand.write_zip(tmp_path / "m.keras", files, method))
+    assert "model.weights.h5 unpacks to more than" in unread(by_hand.write_zip(tmp_path / "m.keras", files, method))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -54,7 +83,18 @@ def test_a_member_that_hides_its_size_meets_the_same_limit(tmp_path: Path, metho
     path = Path(by_hand.write_zip(tmp_path / "m.keras", files, method))
     claimed = (len(WEIGHTS) + UNPACKED_SPARE * 4).to_bytes(4, "little")
     path.write_bytes(path.read_bytes().replace(claimed, len(WEIGHTS).to_bytes(4, "little")))
-    assert "model.weights.h5 unpacks to more than" in refused(str(path))
+    assert "model.weights.h5 unpacks to more than" in unread(str(path))
+
+
+def test_weights_that_take_too_much_memory_to_unpack_are_unknown(tmp_path: Path) -> None:
+    packed = Path(by_hand.write_zip(tmp_path / "packed.zip", {"model.weights.h5": WEIGHTS}, zipfile.ZIP_LZMA))
+    with zipfile.ZipFile(packed) as archive:
+        start = archive.getinfo("model.weights.h5").header_offset + 30 + len("model.weights.h5")
+    content = bytearray(packed.read_bytes())
+    content[start + 5 : start + 9] = (MAX_LZMA_DICTIONARY + 1).to_bytes(4, "little")
+    packed.write_bytes(content)
+    add(packed, {name: text for name, text in GOOD.items() if name != "model.weights.h5"})
+    assert f"{MAX_LZMA_DICTIONARY:,} are the limit" in unread(str(packed))
 
 
 def test_shards_share_one_limit(tmp_path: Path) -> None:
@@ -62,7 +102,7 @@ def test_shards_share_one_limit(tmp_path: Path) -> None:
     index = json.dumps({"weight_map": {"/layers/dense/vars": names}}).encode()
     shard = WEIGHTS + bytes(UNPACKED_SPARE // 4)
     files = {**by_hand.members(MODEL), "model.weights.json": index, **dict.fromkeys(names, shard)}
-    assert "unpacks to more than" in refused(by_hand.write_zip(tmp_path / "m.keras", files, zipfile.ZIP_DEFLATED))
+    assert "unpacks to more than" in unread(by_hand.write_zip(tmp_path / "m.keras", files, zipfile.ZIP_DEFLATED))
 
 
 @pytest.mark.parametrize("name", ["config.json", "metadata.json"])
