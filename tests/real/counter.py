@@ -34,7 +34,7 @@ class UncountableError(Exception):
 def macs_of_one_sample(path: Path, feeds: Mapping[str, np.ndarray[Any, Any]]) -> int:
     """Return the multiply-accumulates of a run of the model at `path` on `feeds`, a batch of one sample.
 
-    Products of constants alone are not counted: an optimizer makes them once for all runs.
+    Products of constants alone count too, as the run does them; no optimizer has made them beforehand.
 
     Raises:
         UncountableError: A function or a subgraph may multiply.
@@ -42,8 +42,7 @@ def macs_of_one_sample(path: Path, feeds: Mapping[str, np.ndarray[Any, Any]]) ->
     model = onnx.load(path)
     if hidden := sorted({node.op_type for node in model.graph.node if node.op_type in HIDES} | set(_local(model))):
         raise UncountableError(f"{', '.join(hidden)} may multiply inside")
-    fed = _fed(model.graph)
-    counted = [node for node in model.graph.node if node.op_type in MULTIPLIES and fed & set(node.input)]
+    counted = [node for node in model.graph.node if node.op_type in MULTIPLIES]
     shapes = _shapes(model, counted, feeds)
     return sum(macs(node, shapes) for node in counted)
 
@@ -86,15 +85,6 @@ def _einsum(equation: str, operands: list[Shape]) -> int:
     for labels, shape in zip(equation.replace(" ", "").split("->")[0].split(","), operands, strict=True):
         extents |= {label: max(size, extents.get(label, 1)) for label, size in zip(labels, shape, strict=True)}
     return prod(extents.values())
-
-
-def _fed(graph: onnx.GraphProto) -> set[str]:
-    """Return the tensors that an input has a part in."""
-    fed = {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
-    for node in graph.node:
-        if fed & set(node.input):
-            fed.update(name for name in node.output if name)
-    return fed
 
 
 def _local(model: onnx.ModelProto) -> list[str]:

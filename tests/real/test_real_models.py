@@ -64,23 +64,15 @@ PARAMETERS_OFF = {
 
 TOKENS = "given a batch of 1, the samples × patches of folded tokens are taken for positions"
 MACS_WRONG = {
-    "timm/maxvit_tiny_tf_224.dynamo": "a product of constants is counted as work on a sample",
     "timm/mobilevit_xxs.dynamo": TOKENS,
     "timm/mobilevit_xxs.script": TOKENS,
 }
 """Models whose multiply-accumulates are wrong, and why."""
 
-PADS = "the exporter's pad arithmetic does not fold while the batch is open"
-SHAPES_UNKNOWN = "the exporter's arithmetic on shapes does not fold while the batch is open"
+PRODUCTS = "a product of constants has no batch to divide by"
 MACS_UNKNOWN = {
-    "timm/edgenext_xx_small.script": SHAPES_UNKNOWN,
-    "timm/efficientvit_b0.script": PADS,
-    "timm/maxvit_tiny_tf_224.dynamo": "a product of constants has no batch to divide by",
-    "timm/maxvit_tiny_tf_224.script": PADS,
-    "timm/resnetv2_50x1_bit.script": PADS,
-    "timm/swin_tiny_patch4_window7_224.script": SHAPES_UNKNOWN,
-    "timm/tf_efficientnetv2_b0.script": PADS,
-    "timm/tresnet_m.script": PADS,
+    "timm/maxvit_tiny_tf_224.dynamo": PRODUCTS,
+    "timm/maxvit_tiny_tf_224.script": PRODUCTS,
 }
 """Exports with only the batch open whose multiply-accumulates are called unknown, and why."""
 

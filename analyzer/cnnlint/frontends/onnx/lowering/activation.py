@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
+from math import ceil, floor, inf, nan, sqrt
+from operator import neg, not_
 
+from cnnlint.frontends.onnx.lowering.folding import mapped
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows
 from cnnlint.frontends.raising.view import View
@@ -26,6 +28,13 @@ UNARY = {
     "Asin": "asin", "Acos": "acos", "Atan": "atan", "Sinh": "sinh", "Cosh": "cosh", "Not": "not", "IsNaN": "isnan",
     "Shrink": "shrink",
 }  # fmt: skip
+
+
+FOLDED: dict[str, Callable[[float], float]] = {
+    "abs": abs, "neg": neg, "floor": floor, "ceil": ceil, "round": round, "not": not_,
+    "sqrt": lambda number: sqrt(number) if number >= 0 else nan,
+}  # fmt: skip
+"""Functions that arithmetic on extents uses."""
 
 
 def lower_simple(state: Lowering) -> None:
@@ -50,7 +59,11 @@ def lower_clip(state: Lowering) -> None:
     least = (low.scalar if low is not None else state.attribute_float("min", -inf)) if not _moves(state, 1) else None
     most = (high.scalar if high is not None else state.attribute_float("max", inf)) if not _moves(state, 2) else None
     names = {(0.0, 6.0): "relu6", (-1.0, 1.0): "hard_tanh"}
-    if least == 0 and most is not None and most > 1e30:
+    value = state.value(0)
+    if isinstance(value, Constant):
+        known = None if least is None or most is None else mapped(value, lambda number: min(max(number, least), most))
+        state.give(Constant(value.shape, value.dtype, value.records, known))
+    elif least == 0 and most is not None and most > 1e30:
         _activation(state, "relu")
     elif (least, most) in names:
         _activation(state, names[least or 0.0, most or 0.0])
@@ -88,6 +101,11 @@ def _activation(state: Lowering, function: str, **fields: object) -> None:
 def lower_unary(state: Lowering, function: str = "") -> None:
     """Lower a function of each element that is no activation."""
     named = function or UNARY[state.node.op_type]
+    value = state.value(0)
+    if isinstance(value, Constant):
+        known = mapped(value, FOLDED[named]) if named in FOLDED else None
+        state.give(Constant(value.shape, value.dtype, value.records, known))
+        return
     _emit_pointwise(
         state,
         lambda view: Elementwise(name=state.label, inputs=(view.tensor,), function=named, origin=state.origin),

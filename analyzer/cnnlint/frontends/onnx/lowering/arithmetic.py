@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from cnnlint.errors import ContradictionError
+from cnnlint.frontends.onnx.lowering.folding import Element, Elements, as_single, joined, spread
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering, full_rank
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows, Value
 from cnnlint.frontends.onnx.records import TensorRecord
@@ -14,7 +15,7 @@ from cnnlint.frontends.raising.view import View, axis_within, is_row
 from cnnlint.graph.dims import product, quotient
 from cnnlint.graph.layers import Add, Concat, Elementwise, Multiply, Reshape
 from cnnlint.graph.layers.pointwise import broadcast
-from cnnlint.graph.tensor import Dim, Shape, Tensor
+from cnnlint.graph.tensor import Shape, Tensor, element_count
 
 FUNCTIONS = {
     "Add": "add", "Sum": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Pow": "pow", "Max": "maximum",
@@ -128,30 +129,34 @@ def _folded(state: Lowering, function: str, constants: list[Constant]) -> Consta
     shape = broadcast(*shapes) if len(shapes) == len(constants) else None
     records = state.records_of(constants)
     if function == "where":
-        return _chosen(constants, shape, records)
+        return _chosen(state, constants, shape, records)
     rule = _ARITHMETIC.get(function)
-    values: tuple[Dim | float, ...] | None = None
-    lists = [constant.values for constant in constants if constant.values is not None]
-    if rule is not None and len(constants) == len(lists) == 2:
-        left, right = lists
-        size = max(len(left), len(right))
-        if {len(left), len(right)} <= {1, size} and state.may_fold(size):
-            pairs = zip(left * (size // max(len(left), 1)), right * (size // max(len(right), 1)), strict=False)
-            values = tuple(rule(one, other) for one, other in pairs)
+    values: Elements | None = None
+    if rule is not None and len(constants) == 2 and (known := _alike(state, constants, shape)) is not None:
+        results = (rule(one, other) for one, other in zip(*known, strict=True))
+        values = tuple(as_single(item) for item in results) if constants[0].dtype == "float32" else tuple(results)
     dtype = "bool" if function in BOOLEAN else constants[0].dtype
     return Constant(shape, dtype, records, values)
 
 
-def _chosen(constants: list[Constant], shape: Shape | None, records: tuple[TensorRecord, ...]) -> Constant:
-    """Return Where of three constants; of vectors of one length it is known."""
-    lists = [constant.values for constant in constants if constant.values is not None]
+def _chosen(
+    state: Lowering, constants: list[Constant], shape: Shape | None, records: tuple[TensorRecord, ...]
+) -> Constant:
+    """Return Where of three constants."""
+    known = _alike(state, constants, shape)
     values = None
-    if len(lists) == 3 and len({len(items) for items in lists}) == 1 and None not in lists[0]:
-        values = tuple(one if condition else other for condition, one, other in zip(*lists, strict=True))
+    if known is not None and not any(condition is None or isinstance(condition, str) for condition in known[0]):
+        values = tuple(one if condition else other for condition, one, other in zip(*known, strict=True))
     return Constant(shape, constants[1].dtype, records, values)
 
 
-Element = Dim | float
+def _alike(state: Lowering, constants: list[Constant], shape: Shape | None) -> list[Elements] | None:
+    """Return the elements of each constant broadcast to `shape`; None if one's are unknown, or they are too many."""
+    size = element_count(shape)
+    if size is None or not state.may_fold(size):
+        return None
+    lists = [spread(constant, shape) for constant in constants]
+    return [items for items in lists if items is not None] if None not in lists else None
 
 
 def _numbers(rule: Callable[[float, float], float]) -> Callable[[Element, Element], Element]:
@@ -171,6 +176,22 @@ def _add(one: Element, other: Element) -> Element:
     return _numbers(lambda left, right: left + right)(one, other)
 
 
+def _sub(one: Element, other: Element) -> Element:
+    if isinstance(one, str) and one == other:
+        return 0
+    return one if other == 0 else _numbers(lambda left, right: left - right)(one, other)
+
+
+def _equal(one: Element, other: Element) -> Element:
+    """Return whether two elements are equal; a symbol stands for an extent, which is never negative."""
+    if isinstance(one, str) and isinstance(other, str):
+        return 1 if one == other else None
+    symbol, number = (one, other) if isinstance(one, str) else (other, one)
+    if isinstance(symbol, str) and isinstance(number, int | float):
+        return 0 if number < 0 else None
+    return _numbers(lambda left, right: int(left == right))(one, other)
+
+
 def _mul(one: Element, other: Element) -> Element:
     if isinstance(one, float) or isinstance(other, float):
         return _numbers(lambda left, right: left * right)(one, other)
@@ -188,13 +209,13 @@ def _div(one: Element, other: Element) -> Element:
 
 _ARITHMETIC: dict[str, Callable[[Element, Element], Element]] = {
     "add": _add,
-    "sub": _numbers(lambda left, right: left - right),
+    "sub": _sub,
     "mul": _mul,
     "div": _div,
     "maximum": _numbers(max),
     "minimum": _numbers(min),
     "mod": _numbers(lambda left, right: left % right if right else 0),
-    "equal": _numbers(lambda left, right: int(left == right)),
+    "equal": _equal,
     "greater": _numbers(lambda left, right: int(left > right)),
     "less": _numbers(lambda left, right: int(left < right)),
 }
@@ -208,11 +229,9 @@ def lower_concat(state: Lowering) -> None:
         raise ContradictionError("it has no inputs")
     if all(isinstance(operand, Constant) for operand in operands):
         constants = [operand for operand in operands if isinstance(operand, Constant)]
-        known = [constant.values for constant in constants]
-        vectors = None not in known and all(len(constant.shape or ()) <= 1 for constant in constants)
-        folds = vectors and state.may_fold(sum(len(items or ()) for items in known))
-        values = tuple(value for items in known for value in items or ()) if folds else None
-        shape = _concat_shape(constants, axis, values)
+        shape = _concat_shape(constants, axis)
+        folds = shape is not None and state.may_fold(sum(len(constant.values or ()) for constant in constants))
+        values = joined(constants, axis % len(shape)) if folds and shape else None
         state.give(Constant(shape, constants[0].dtype, state.records_of(constants), values))
         return
     views = [state.as_view(operand, name) for operand, name in zip(operands, state.node.inputs, strict=True)]
@@ -227,9 +246,7 @@ def lower_concat(state: Lowering) -> None:
     state.emit(Concat(name=state.label, inputs=tensors, axis=like.axis(axis), origin=state.origin), like=like)
 
 
-def _concat_shape(constants: list[Constant], axis: int, values: tuple[object, ...] | None) -> Shape | None:
-    if values is not None:
-        return (len(values),)
+def _concat_shape(constants: list[Constant], axis: int) -> Shape | None:
     shapes = [constant.shape for constant in constants]
     if any(shape is None for shape in shapes):
         return None

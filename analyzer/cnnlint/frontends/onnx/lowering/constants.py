@@ -5,14 +5,16 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from cnnlint import limits
+from cnnlint.frontends.onnx.datatypes import NAMES
+from cnnlint.frontends.onnx.lowering.folding import Elements, taken
 from cnnlint.frontends.onnx.lowering.operators import emit_operator
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
-from cnnlint.frontends.onnx.lowering.values import Constant, constant_of
+from cnnlint.frontends.onnx.lowering.values import WHOLE, Constant, constant_of
 from cnnlint.frontends.onnx.records import SMALL, TensorRecord
 from cnnlint.frontends.raising.view import axis_within
 from cnnlint.graph.dims import product
-from cnnlint.graph.dtype import storage_bytes
-from cnnlint.graph.tensor import Dim, Shape
+from cnnlint.graph.dtype import is_floating, storage_bytes
+from cnnlint.graph.tensor import Shape
 
 
 def lower_constant(state: Lowering) -> None:
@@ -36,7 +38,7 @@ def lower_constant(state: Lowering) -> None:
 
 
 def lower_constant_of_shape(state: Lowering) -> None:
-    """Lower ConstantOfShape; a floating one of known shape may be a weight without values."""
+    """Lower ConstantOfShape; a floating one of a shape that the file says may be a weight without values."""
     wanted = state.constant(0)
     fill = state.node.attributes.get("value")
     dtype = fill.dtype if isinstance(fill, TensorRecord) else "float32"
@@ -60,7 +62,10 @@ def lower_constant_of_shape(state: Lowering) -> None:
         return
     number = fill.values[0] if isinstance(fill, TensorRecord) and fill.values else 0
     values = (number,) * size if size <= SMALL else None
-    state.give(constant_of(TensorRecord(state.node.outputs[0], extents, dtype, None, values)))
+    if wanted.stored:
+        state.give(constant_of(TensorRecord(state.node.outputs[0], extents, dtype, None, values)))
+    else:  # zeros for a state, a mask: made for this size of the input, and of another size for another
+        state.give(Constant(extents, dtype, values=values))
 
 
 def lower_shape(state: Lowering) -> None:
@@ -109,29 +114,28 @@ def lower_cast(state: Lowering) -> None:
     """Lower Cast and CastLike: of an input it may change the type that the network works in."""
     value = state.value(0)
     if isinstance(value, Constant):
-        to = state.attribute_int("to", 0)
-        whole = to in (6, 7)  # INT32, INT64
+        dtype = NAMES.get(state.attribute_int("to", 0), value.dtype)
         values = value.values
-        if whole and values is not None:
+        if dtype in WHOLE and values is not None:
             values = tuple(limits.whole(item) if isinstance(item, float) else item for item in values)
-        elif to in (1, 10, 11) and values is not None:  # FLOAT, FLOAT16, DOUBLE
+        elif is_floating(dtype) and values is not None:
             values = tuple(float(item) if isinstance(item, int) else item for item in values)
-        state.give(replace(value, values=values, dtype="int64" if whole else value.dtype))
+        state.give(replace(value, values=values, dtype=dtype))
         return
     state.give(value)
 
 
 def gather_constant(data: Constant, indices: Constant, axis: int) -> Constant:
-    """Return the elements of a constant vector at `indices`, or a constant of the right shape."""
+    """Return the parts of a constant at `indices` of an axis, or a constant of the right shape."""
     places = indices.integers
     axis = axis_within(axis, data.shape)
     shape: Shape | None = None
     if data.shape is not None and indices.shape is not None:
         shape = (*data.shape[:axis], *indices.shape, *data.shape[axis + 1 :])
-    values: tuple[Dim | float, ...] | None = None
-    if data.values is not None and places is not None and len(data.shape or ()) <= 1:
-        size = len(data.values)
-        values = tuple(data.values[place] for place in places if -size <= place < size)
+    extent = data.shape[axis] if data.shape else None
+    values: Elements | None = None
+    if places is not None and isinstance(extent, int) and all(-extent <= place < extent for place in places):
+        values = taken(data, axis, [place % extent for place in places])
     return Constant(shape, data.dtype, data.records, values)
 
 

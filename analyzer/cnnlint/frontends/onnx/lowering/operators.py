@@ -33,9 +33,22 @@ PLAIN = frozenset(
 """ONNX operators outside the vocabulary that do no multiply-accumulates of a layer's kind."""
 
 
+SHAPED_AS_FIRST = frozenset(
+    {
+        "Acosh", "Asinh", "Atanh", "Bernoulli", "BitwiseNot", "CumProd", "CumSum", "Hardmax", "IsInf",
+        "LpNormalization", "MeanVarianceNormalization", "RandomNormalLike", "RandomUniformLike", "ReverseSequence",
+        "RotaryEmbedding", "Scatter", "ScatterElements", "ScatterND", "TensorScatter", "Trilu",
+    }
+)  # fmt: skip
+"""Those of them whose output has the shape of their first input."""
+
+
 def emit_operator(state: Lowering, shapes: tuple[Shape | None, ...] | None = None) -> None:
     """Keep a standard operator that does no multiply-accumulates, with the shapes that the file or onnx gives."""
     tensors, weights = _operands(state)
+    if shapes is None and state.node.op_type in SHAPED_AS_FIRST and state.has_input(0):
+        shape = state.value(0).shape
+        shapes = None if shape is None else (shape,)
     known = shapes or tuple(_declared_shape(state, name) for name in state.node.outputs)
     layer = Operator(
         name=state.label, inputs=tensors, op=state.node.op_type, shapes=known, weights=weights, origin=state.origin

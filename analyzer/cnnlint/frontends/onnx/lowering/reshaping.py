@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from cnnlint import limits
 from cnnlint.errors import ContradictionError
+from cnnlint.frontends.onnx.lowering.folding import transposed
 from cnnlint.frontends.onnx.lowering.operators import emit_operator
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows
@@ -250,8 +251,8 @@ def lower_transpose(state: Lowering) -> None:
     if isinstance(value, Constant):
         if sorted(permutation) != list(range(len(shape))):
             raise ContradictionError(f"{permutation} is no order of {len(shape)} axes")
-        values = value.values if len(shape) < 2 else None
-        state.give(replace(value, shape=tuple(shape[axis] for axis in permutation), values=values))
+        turned = tuple(shape[axis] for axis in permutation)
+        state.give(replace(value, shape=turned, values=transposed(value, permutation)))
         return
     state.give(state.view(0).transposed(permutation))
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from cnnlint import limits
 from cnnlint.errors import ContradictionError
 from cnnlint.frontends.onnx.lowering.constants import gather_constant
+from cnnlint.frontends.onnx.lowering.folding import taken
 from cnnlint.frontends.onnx.lowering.operators import emit_operator
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant
@@ -69,10 +72,10 @@ def lower_slice(state: Lowering) -> None:
         begins[place] = start + extent if start < 0 and isinstance(extent, int) else start
         apart[place] = step
     if isinstance(value, Constant):
-        values = value.values
-        if values is not None and len(shape) == 1 and starts:
-            values = values[slice(starts[0], _end(ends[0]), strides[0])]
-        state.give(Constant(tuple(dims), value.dtype, value.records, values))
+        part = value
+        for axis, start, end, step in zip(places, starts, ends, strides, strict=True):
+            part = _part_of_constant(part, axis_within(axis, shape), start, end, step)
+        state.give(replace(part, shape=tuple(dims), stored=False))
         return
     view = state.view(0)
     target = view.in_graph_order(tuple(dims))
@@ -89,6 +92,17 @@ def lower_slice(state: Lowering) -> None:
         origin=state.origin,
     )
     state.emit(layer, like=view)
+
+
+def _part_of_constant(value: Constant, axis: int, start: int, end: int, step: int) -> Constant:
+    """Return a constant cut along one axis; its elements are unknown where its extents are."""
+    shape = value.shape or ()
+    extent = shape[axis]
+    if not isinstance(extent, int):
+        return replace(value, values=None)
+    places = range(*slice(start, _end(end) if step < 0 else end, step).indices(extent))
+    values = taken(value, axis, places) if value.values is not None else None
+    return replace(value, shape=(*shape[:axis], len(places), *shape[axis + 1 :]), values=values)
 
 
 def _whole(extents: tuple[Dim, ...]) -> tuple[int, ...]:

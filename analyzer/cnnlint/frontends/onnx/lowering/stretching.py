@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from cnnlint import limits
 from cnnlint.errors import ContradictionError
+from cnnlint.frontends.onnx.lowering.folding import spread
 from cnnlint.frontends.onnx.lowering.operators import emit_operator
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant
@@ -30,8 +31,7 @@ def lower_expand(state: Lowering) -> None:
     if wanted is not None and wanted.dims is not None and value.shape is not None:
         target = broadcast(value.shape, wanted.dims)
     if isinstance(value, Constant):
-        same = value.values if value.values is not None and target == value.shape else None
-        state.give(replace(value, shape=target, values=same))
+        state.give(replace(value, shape=target, values=spread(value, target), stored=False))
     elif target is not None and target == value.shape:
         state.give(value)
     else:

@@ -26,12 +26,14 @@ class Constant(Struct, frozen=True):
         records: The tensors of the file that it is made of.
         values: The elements, row-major, where they are few and known; an extent of a dynamic shape is a
             symbol or None.
+        stored: Whether the file itself says what it is, and not the extents of other tensors.
     """
 
     shape: Shape | None
     dtype: str
     records: tuple[TensorRecord, ...] = ()
     values: tuple[Dim | float, ...] | None = None
+    stored: bool = False
 
     @property
     def is_scalar(self) -> bool:
@@ -86,4 +88,4 @@ def constant_of(record: TensorRecord) -> Constant:
         storage, size = record.storage, prod(record.shape)
         if size == 1 or (size <= SMALL and record.dtype in WHOLE):
             values = decode_raw(record.dtype, storage.source.read(storage.offset, storage.length), size)
-    return Constant(record.shape, record.dtype, (record,), values)
+    return Constant(record.shape, record.dtype, (record,), values, stored=True)
