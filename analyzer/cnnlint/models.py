@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 from msgspec.structs import replace
 
 from cnnlint import frontends
-from cnnlint.errors import CnnlintError, ConfigError, ModelError
+from cnnlint.errors import CnnlintError, ConfigError, ConversionError, ModelError
 from cnnlint.worker.workers import Workers
 
 if TYPE_CHECKING:
@@ -179,6 +179,7 @@ class KerasArchive(Model):
 
     @cached_property
     def _folder(self) -> Folder:
+        self._check_limits(self.graph())
         return _converted(self, "keras")
 
     @property
@@ -192,7 +193,17 @@ class KerasArchive(Model):
 
         tools = toolchain()
         graph = self.graph(inputs)
+        self._check_limits(graph)
         return KerasRunner(self.path, load_keras(self.path, tools), graph)
+
+    def _check_limits(self, graph: Graph) -> None:
+        """Hold what cnnlint does not unpack away from Keras, which unpacks whatever there is.
+
+        Raises:
+            ConversionError: The weights are beyond the limit.
+        """
+        if graph.unread:
+            raise ConversionError(f"it is not given to Keras: {graph.unread}", path=self.path)
 
 
 class LiveKeras(Model):

@@ -208,3 +208,19 @@ def test_a_model_in_a_model_and_one_without_listed_layers_are_unknown_as_a_whole
         graph = load(by_hand.write_zip(tmp_path / f"{name}.keras", files, zipfile.ZIP_DEFLATED))
         assert [layer.parameters for layer in graph.layers] == [None]
         assert graph.parameters is None
+
+
+def test_what_is_not_unpacked_is_not_given_to_keras_either(seed: Path) -> None:
+    done = cnnlint("--run", "--isolated", seed, COLUMNS="200")
+    assert done.returncode == 2
+    assert "RT006" in done.stdout
+    assert "it is not given to Keras: " + LIMIT in done.stdout
+
+
+@pytest.mark.tf
+def test_it_is_neither_converted_nor_compared(seed: Path, tmp_path: Path) -> None:
+    for arguments in (["convert", seed, "-o", tmp_path / "m.onnx"], ["compare", seed, MODELS / "seed_cnn.keras"]):
+        done = cnnlint(*arguments)
+        assert done.returncode == 2
+        assert "it is not given to Keras: " + LIMIT in done.stderr
+    assert not (tmp_path / "m.onnx").exists()
