@@ -211,10 +211,11 @@ def test_a_model_in_a_model_and_one_without_listed_layers_are_unknown_as_a_whole
 
 
 def test_what_is_not_unpacked_is_not_given_to_keras_either(seed: Path) -> None:
-    done = cnnlint("--run", "--isolated", seed, COLUMNS="200")
+    done = cnnlint("--run", "--isolated", seed, "--format", "json")
     assert done.returncode == 2
-    assert "RT006" in done.stdout
-    assert "it is not given to Keras: " + LIMIT in done.stdout
+    (model,) = json.loads(done.stdout)["models"]
+    (finding,) = [finding for finding in model["findings"] if finding["code"] == "RT006"]
+    assert "it is not given to Keras: " + LIMIT in finding["message"]
 
 
 @pytest.mark.tf
