@@ -146,7 +146,7 @@ def _macs_by_layer(context: Context) -> dict[str, int | float]:
 
 
 def _activations_by_layer(context: Context) -> dict[str, int | float]:
-    batch = context.graph.batch
+    batch = context.batch
     return {
         layer.name: sum(tensor_bytes(tensor, batch) or 0 for tensor in layer.outputs) for layer in context.graph.layers
     }
@@ -180,7 +180,7 @@ def _no_activations(context: Context) -> str:
     if inside is not None:  # its outputs may be known, what it keeps inside is not
         return f"{inside.name} {inside.unknown_because}"
     tensors = (*graph.inputs, *(tensor for layer in graph.layers for tensor in layer.outputs))
-    unknown = next((tensor for tensor in tensors if tensor_bytes(tensor, graph.batch) is None), None)
+    unknown = next((tensor for tensor in tensors if tensor_bytes(tensor, context.batch) is None), None)
     return f"the size of {unknown.name} is not known in numbers" if unknown else "64 bits do not hold the sum"
 
 

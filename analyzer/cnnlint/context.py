@@ -9,6 +9,7 @@ from cnnlint.analysis.cost import layer_macs, peak_activation_bytes, total_macs,
 from cnnlint.analysis.depth import kernel_depths
 from cnnlint.analysis.head import Head, heads
 from cnnlint.analysis.receptive_field import receptive_fields
+from cnnlint.analysis.samples import Batch, batch_of
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 
@@ -37,9 +38,14 @@ class Context:
         return f"the weights are unknown: {unread}" if unread else ""
 
     @cached_property
+    def batch(self) -> Batch:
+        """What one sample is."""
+        return batch_of(self.graph)
+
+    @cached_property
     def macs(self) -> int | None:
         """Multiply-accumulates per sample; None if a layer's are unknown."""
-        return total_macs(self.graph)
+        return total_macs(self.graph, self.batch)
 
     @cached_property
     def weight_bytes(self) -> int | None:
@@ -49,7 +55,7 @@ class Context:
     @cached_property
     def peak_activation_bytes(self) -> int | None:
         """The most bytes of activations alive at once, per sample; None if a shape is unknown."""
-        return peak_activation_bytes(self.graph)
+        return peak_activation_bytes(self.graph, self.batch)
 
     @cached_property
     def receptive_fields(self) -> dict[str, tuple[int, ...] | None]:
@@ -68,7 +74,7 @@ class Context:
 
     def layer_macs(self, layer: Layer) -> int | None:
         """Return the multiply-accumulates of `layer` per sample; None if unknown."""
-        return layer_macs(layer, self.graph.batch)
+        return layer_macs(layer, self.batch)
 
     def share(self, layer: Layer) -> float | None:
         """Return the share of the network's parameters that `layer` holds, 0 to 1; None if unknown."""

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from cnnlint.analysis.cost import layer_macs, sample_mac_formula, tensor_bytes
 from cnnlint.analysis.pattern import pattern
+from cnnlint.analysis.samples import Batch
 from cnnlint.context import Context
 from cnnlint.graph.formula import Formula
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer, Part
-from cnnlint.graph.tensor import Dim, Tensor, weight_elements
+from cnnlint.graph.tensor import Tensor, weight_elements
 from cnnlint.results import LayerSummary, ModelSummary
 
 KERAS_FORMATS = frozenset({"keras", "h5"})
@@ -31,8 +32,15 @@ def summarize(graph: Graph) -> ModelSummary:
         peak_activation_bytes=context.peak_activation_bytes,
         file_bytes=graph.source.file_bytes,
         layers=tuple(_rows(context)),
-        notes=(context.unknown_weights,) if context.unknown_weights else (),
+        notes=tuple(_notes(context)),
     )
+
+
+def _notes(context: Context) -> Iterator[str]:
+    if context.unknown_weights:
+        yield context.unknown_weights
+    if context.batch.run:
+        yield f"MACs and activations are those of a run as declared, not of a sample: {context.batch.run}"
 
 
 def _trainable(graph: Graph) -> int | None:
@@ -46,7 +54,7 @@ def _rows(context: Context) -> Iterator[LayerSummary]:
     named = {tensor.name for tensor in graph.inputs} | {layer.name for layer in graph.layers}
     holders = dict[str, str]()  # weight -> the layer that is counted for it
     for tensor in graph.inputs:
-        yield _input(tensor, graph.batch)
+        yield _input(tensor, context.batch)
     for layer in graph.layers:
         before, after = _merged(layer, named) if graph.source.format in KERAS_FORMATS else ([], [])
         yield from before
@@ -56,7 +64,7 @@ def _rows(context: Context) -> Iterator[LayerSummary]:
             holders.setdefault(weight.key, layer.name)
 
 
-def _input(tensor: Tensor, batch: Dim) -> LayerSummary:
+def _input(tensor: Tensor, batch: Batch) -> LayerSummary:
     return LayerSummary(
         name=tensor.name,
         kind="Input",
@@ -70,24 +78,24 @@ def _input(tensor: Tensor, batch: Dim) -> LayerSummary:
 
 def _row(layer: Layer, context: Context, shared_with: str | None) -> LayerSummary:
     formula = _parameter_formula(layer)
-    macs = _mac_formula(layer, context.graph.batch)
+    macs = _mac_formula(layer, context.batch)
     return LayerSummary(
         name=layer.name,
         kind=layer.kind,
         output_shape=layer.output.sample_extents if layer.outputs else None,
         parameters=layer.parameters,
-        macs=layer_macs(layer, context.graph.batch),
+        macs=layer_macs(layer, context.batch),
         receptive_field=context.receptive_fields.get(layer.name),
         formula=None if formula is None else str(formula),
         formula_words=None if formula is None else formula.words,
         mac_formula=None if macs is None else str(macs),
         output_formulas=layer.output_formulas(),
-        activation_bytes=_bytes(layer, context.graph.batch),
+        activation_bytes=_bytes(layer, context.batch),
         shared_with=shared_with,
     )
 
 
-def _bytes(layer: Layer, batch: Dim) -> int | None:
+def _bytes(layer: Layer, batch: Batch) -> int | None:
     total = 0
     for tensor in layer.outputs:
         if (nbytes := tensor_bytes(tensor, batch)) is None:
@@ -104,7 +112,7 @@ def _parameter_formula(layer: Layer) -> Formula | None:
     return formula if formula is not None and formula.value == layer.parameters else Layer.parameter_formula(layer)
 
 
-def _mac_formula(layer: Layer, batch: Dim) -> Formula | None:
+def _mac_formula(layer: Layer, batch: Batch) -> Formula | None:
     return sample_mac_formula(layer, batch) if layer.multiplies else None
 
 

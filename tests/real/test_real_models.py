@@ -62,20 +62,6 @@ PARAMETERS_OFF = {
 }
 """Exports whose parameters are not PyTorch's, and why."""
 
-TOKENS = "given a batch of 1, the samples × patches of folded tokens are taken for positions"
-MACS_WRONG = {
-    "timm/mobilevit_xxs.dynamo": TOKENS,
-    "timm/mobilevit_xxs.script": TOKENS,
-}
-"""Models whose multiply-accumulates are wrong, and why."""
-
-PRODUCTS = "a product of constants has no batch to divide by"
-MACS_UNKNOWN = {
-    "timm/maxvit_tiny_tf_224.dynamo": PRODUCTS,
-    "timm/maxvit_tiny_tf_224.script": PRODUCTS,
-}
-"""Exports with only the batch open whose multiply-accumulates are called unknown, and why."""
-
 
 def marked(models: tuple[str, ...], known: Mapping[str, str]) -> list[Any]:
     """Return `models` as parameters, those in `known` expected to fail."""
@@ -123,14 +109,14 @@ def statistics(path: Path, facts: Mapping[str, Any]) -> int:
     return added
 
 
-@pytest.mark.parametrize("model", marked((*SHAPES, *real.EXPORTS), MACS_WRONG))
+@pytest.mark.parametrize("model", [*SHAPES, *real.EXPORTS])
 def test_macs_are_those_of_a_run_or_unknown(model: str) -> None:
     path, shapes, truth = counted(model)
     told = {total_macs(load(str(path))), total_macs(load(str(path), inputs=shapes))}
     assert told <= {truth, None}
 
 
-@pytest.mark.parametrize("model", marked(real.EXPORTS, MACS_UNKNOWN))
+@pytest.mark.parametrize("model", real.EXPORTS)
 def test_macs_are_known_where_only_the_batch_is_open(model: str) -> None:
     path, _, truth = counted(model)
     assert total_macs(load(str(path))) == truth

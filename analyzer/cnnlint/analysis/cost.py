@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from cnnlint import limits
-from cnnlint.graph.dims import product, quotient
+from cnnlint.analysis.samples import Batch, batch_of, sample_elements
 from cnnlint.graph.dtype import storage_bytes
 from cnnlint.graph.formula import Formula
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.tensor import Dim, Tensor
+from cnnlint.graph.tensor import Tensor
 
 
-def entries_per_sample(tensor: Tensor, batch: Dim) -> int | None:
-    """Return how many entries of the first axis belong to one sample: 1, or more where windows are batched."""
-    if tensor.shape is None:
-        return None
-    if not tensor.shape or tensor.shape[0] in (batch, 1) or batch == 0:
-        return 1
-    ratio = quotient(tensor.shape[0], batch)
-    return ratio if isinstance(ratio, int) else None
-
-
-def sample_mac_formula(layer: Layer, batch: Dim) -> Formula | None:
+def sample_mac_formula(layer: Layer, batch: Batch) -> Formula | None:
     """Return how the multiply-accumulates of `layer` for one sample are counted; None if they are unknown."""
-    formula = layer.mac_formula()
+    layer = _in_numbers(layer, batch)
+    formula, entries = layer.mac_formula(), batch.bound(layer.mac_entries)
     if formula is None or not formula.terms:
         return formula
-    entries = 1 if layer.counts_sample else entries_per_sample(layer.output, batch)
-    if entries is None:
+    if not isinstance(entries, int) or limits.int64(entries * formula.value) is None:
         return None
-    if entries != 1:
-        words = f"entries of a sample × ({formula.words})"
-        formula = Formula(tuple((entries, *factors) for factors in formula.terms), words)
-    return None if limits.int64(formula.value) is None else formula
+    samples = batch.samples if any(tensor.name in batch.tensors for tensor in layer.inputs) else 1
+    if entries % samples == 0:
+        return formula.times(entries // samples, "entries of a sample")
+    # the samples lie behind another axis, such as the steps of a sequence
+    shared = formula.shared_by(samples)
+    return None if shared is None else shared.times(entries, "entries of a sample")
 
 
-def layer_macs(layer: Layer, batch: Dim) -> int | None:
+def _in_numbers(layer: Layer, batch: Batch) -> Layer:
+    """Return `layer` in a run of one sample, where the batch is open and more than its first axis hangs on that."""
+    inner = (tensor.shape[1:] for tensor in (*layer.inputs, *layer.outputs) if tensor.shape)
+    if all(batch.bound_shape(shape) == shape for shape in inner):
+        return layer
+    inputs, outputs = (
+        tuple(replace(tensor, shape=batch.bound_shape(tensor.shape)) for tensor in tensors)
+        for tensors in (layer.inputs, layer.outputs)
+    )
+    return replace(layer, inputs=inputs, outputs=outputs)
+
+
+def layer_macs(layer: Layer, batch: Batch) -> int | None:
     """Return the multiply-accumulates of `layer` for one sample, bias excluded; None if unknown."""
     if layer.multiplies is False:
         return 0
@@ -43,11 +49,17 @@ def layer_macs(layer: Layer, batch: Dim) -> int | None:
     return None if formula is None else formula.value
 
 
-def total_macs(graph: Graph) -> int | None:
-    """Return the multiply-accumulates of all layers for one sample; None if one is unknown."""
+def total_macs(graph: Graph, batch: Batch | None = None) -> int | None:
+    """Return the multiply-accumulates of all layers for one sample; None if one is unknown.
+
+    Args:
+        graph: The network.
+        batch: What `batch_of` says of it, where that is known already.
+    """
+    batch = batch or batch_of(graph)
     total = 0
     for layer in graph.layers:
-        if (macs := layer_macs(layer, graph.batch)) is None:
+        if (macs := layer_macs(layer, batch)) is None:
             return None
         total += macs
     return limits.int64(total)
@@ -65,18 +77,13 @@ def weight_bytes(graph: Graph) -> int | None:
     return limits.int64(total)
 
 
-def tensor_bytes(tensor: Tensor, batch: Dim) -> int | None:
+def tensor_bytes(tensor: Tensor, batch: Batch) -> int | None:
     """Return the bytes of `tensor` for one sample; None if unknown."""
-    entries, nbytes = entries_per_sample(tensor, batch), tensor.sample_bytes
-    if entries is not None and nbytes is not None:
-        return limits.int64(entries * nbytes)
-    # the batch may stand behind the steps of a sequence, or be absent from what no input has a part in
-    whole = None if tensor.shape is None else product(tensor.shape)
-    elements = whole if isinstance(whole, int) else quotient(whole, batch)
-    return storage_bytes(tensor.dtype, elements) if isinstance(elements, int) else None
+    elements = sample_elements(tensor, batch)
+    return None if elements is None else limits.int64(storage_bytes(tensor.dtype, elements))
 
 
-def peak_activation_bytes(graph: Graph) -> int | None:
+def peak_activation_bytes(graph: Graph, batch: Batch | None = None) -> int | None:
     """Return the most bytes of activations that are alive at once for one sample; None if a size is unknown.
 
     Layers run in topological order; a tensor is alive from the layer that makes it to the last that reads it,
@@ -85,7 +92,7 @@ def peak_activation_bytes(graph: Graph) -> int | None:
     """
     if any(layer.multiplies is None for layer in graph.layers):
         return None
-    batch = graph.batch
+    batch = batch or batch_of(graph)
     last_use = dict[str, int]()
     for index, layer in enumerate(graph.layers):
         for tensor in layer.inputs:

@@ -44,6 +44,14 @@ def quotient(dividend: Dim, divisor: Dim) -> Dim:
     return _dim(above // below, list(rest.elements()))
 
 
+def bound(dim: Dim, symbol: str) -> Dim:
+    """Return what `dim` comes to where `symbol` stands for 1."""
+    rest: Dim = dim
+    while isinstance(rest, str) and (less := quotient(rest, symbol)) is not None:
+        rest = less
+    return rest
+
+
 def _factors(dim: int | str) -> tuple[int, list[str]]:
     if isinstance(dim, int):
         return dim, []

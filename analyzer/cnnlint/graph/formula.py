@@ -20,6 +20,22 @@ class Formula(Struct, frozen=True):
     terms: tuple[tuple[int, ...], ...]
     words: str = ""
 
+    def times(self, entries: int, words: str) -> Formula:
+        """Return so many times the formula; itself for one."""
+        if entries == 1:
+            return self
+        return Formula(tuple((entries, *factors) for factors in self.terms), f"{words} × ({self.words})")
+
+    def shared_by(self, number: int) -> Formula | None:
+        """Return an equal share of `number`, one factor of each term being divided; None if some term has none such."""
+        terms = list[tuple[int, ...]]()
+        for factors in self.terms:
+            place = next((at for at, factor in enumerate(factors) if factor and factor % number == 0), None)
+            if place is None:
+                return None
+            terms.append((*factors[:place], factors[place] // number, *factors[place + 1 :]))
+        return Formula(tuple(terms), self.words)
+
     @property
     def value(self) -> int:
         """The number that the formula comes to."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from cnnlint.graph.formula import Formula
-from cnnlint.graph.tensor import Shape, Tensor, Weight, weight_elements
+from cnnlint.graph.tensor import Dim, Shape, Tensor, Weight, weight_elements
 from cnnlint.graph.window import Span
 
 
@@ -53,9 +53,6 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
 
     multiplies: ClassVar[bool | None] = None
     """Whether it does multiply-accumulates that count; None where nobody knows what goes on inside."""
-
-    counts_sample: ClassVar[bool] = False
-    """Whether `mac_formula` is of a whole sample, and not of one entry of the first axis."""
 
     infers_shape: ClassVar[bool] = False
     """Whether `output_shapes` follows from the inputs' shapes, and is not what the file says of these very extents."""
@@ -166,8 +163,17 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
         )
 
     def mac_formula(self) -> Formula | None:
-        """Return the multiply-accumulates for one entry of the batch axis, bias excluded; None if unknown."""
+        """Return the multiply-accumulates for one of its `mac_entries`, bias excluded; None if unknown."""
         return Formula(()) if self.multiplies is False else None
+
+    @property
+    def mac_entries(self) -> Dim:
+        """How many times `mac_formula` a run comes to: the extent of the output's first axis, unless overridden."""
+        return self.output.shape[0] if self.outputs and self.output.shape else None
+
+    def mixed_axes(self) -> tuple[int, ...]:
+        """Return the axes of the first input that it sums, slides or steps along: none of them is a batch."""
+        return ()
 
     def output_formulas(self) -> tuple[str, ...]:
         """Return the output-size formula of each spatial axis, for layers that slide a window."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from msgspec.structs import replace
@@ -114,8 +114,10 @@ def _check_domain(node: NodeRecord, model: ModelRecord) -> None:
         )
 
 
-def _add_inputs(state: Lowering, values: Iterable[ValueRecord], graph: GraphRecord, given: Mapping[str, Shape]) -> None:
+def _add_inputs(state: Lowering, values: Sequence[ValueRecord], graph: GraphRecord, given: Mapping[str, Shape]) -> None:
     names = [value.name for value in values if value.name not in graph.initializers]
+    named = {dim for value in (*values, *graph.value_infos.values(), *graph.outputs) for dim in value.shape or ()}
+    batch = next(name for name in ("batch", "N", "first_axis_of_inputs") if name not in named)
     for name in given:
         if name not in names:
             raise ModelError(
@@ -125,6 +127,8 @@ def _add_inputs(state: Lowering, values: Iterable[ValueRecord], graph: GraphReco
         if value.name in graph.initializers:
             continue
         shape = given.get(value.name, value.shape)
+        if shape and shape[0] is None:
+            shape = (batch, *shape[1:])
         if shape is not None and value.shape is not None and len(shape) != len(value.shape):
             raise ModelError(
                 f"input {value.name!r} has {len(value.shape)} axes, not {len(shape)}", path=state.model.path

@@ -57,6 +57,10 @@ class _Convolution(Layer, frozen=True, kw_only=True, eq=False):
         """Always."""
         return True
 
+    def mixed_axes(self) -> tuple[int, ...]:
+        """Return channels and space."""
+        return tuple(range(1, len(self.kernel_size) + 2))
+
     @property
     def channel_axis(self) -> int:
         """The axis of the output that a bias runs along."""

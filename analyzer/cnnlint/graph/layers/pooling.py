@@ -57,6 +57,10 @@ class _WindowPool(Layer, frozen=True, kw_only=True, eq=False):
         """Always."""
         return True
 
+    def mixed_axes(self) -> tuple[int, ...]:
+        """Return those of the map."""
+        return tuple(range(2, self.input.rank or 2))
+
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
         """Return the window's."""
         return spans(axes, self.pool_size, self.strides, self.dilation)
@@ -141,6 +145,10 @@ class GlobalPool(Layer, frozen=True, kw_only=True, eq=False):
         """Always."""
         return True
 
+    def mixed_axes(self) -> tuple[int, ...]:
+        """Return those of the map."""
+        return tuple(range(2, self.input.rank or 2))
+
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
         """Return the whole map's."""
         return whole_map(self, axes)
@@ -173,6 +181,10 @@ class Reduce(Layer, frozen=True, kw_only=True, eq=False):
         """Whether the batch is not among the axes."""
         rank = self.input.rank
         return rank is not None and all(axis % rank > 0 for axis in self.axes)
+
+    def mixed_axes(self) -> tuple[int, ...]:
+        """Return those that it reduces."""
+        return self.axes
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
         """Return points for a reduction of channels that leaves the map's axes where they are, else None."""

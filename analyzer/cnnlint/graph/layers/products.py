@@ -86,6 +86,15 @@ class Dense(Layer, frozen=True, kw_only=True, eq=False):
             return Formula(((self.units, features),), "units × input features")
         return Formula(((self.units, features), (self.units,)), "(units × input features) + biases")
 
+    @property
+    def mac_entries(self) -> Dim:
+        """The extent of the first axis, or 1 where the features lie along it."""
+        return 1 if self.output.rank and self.channel_axis == 0 else super().mac_entries
+
+    def mixed_axes(self) -> tuple[int, ...]:
+        """Return that of the features."""
+        return (self.axis,)
+
     def mac_formula(self) -> Formula | None:
         """Return positions × units × input features."""
         features, shape = self.in_features, self.output.shape
@@ -121,6 +130,10 @@ class MatMul(Layer, frozen=True, kw_only=True, eq=False):
         if left is None or right is None or min(len(left), len(right)) < 2:
             return (None,)
         return ((*broadcast(left[:-2], right[:-2]), left[-2], right[-1]),)
+
+    def mixed_axes(self) -> tuple[int, ...]:
+        """Return the last, which is summed along."""
+        return (-1,)
 
     def mac_formula(self) -> Formula | None:
         """Return the elements of the output (of one batch entry) × the length of the sum."""
@@ -165,6 +178,12 @@ class Einsum(Layer, frozen=True, kw_only=True, eq=False):
             return (None,)
         return (tuple(extents.get(label) for label in labels),)
 
+    def mixed_axes(self) -> tuple[int, ...]:
+        """Return those of the first operand that moves which the result does not have."""
+        operands, _, result = self.equation.partition("->")
+        moving = [labels for at, labels in enumerate(operands.split(",")) if at not in self.constant_operands]
+        return tuple(axis for axis, label in enumerate(moving[0] if moving else "") if label not in result)
+
     def mac_formula(self) -> Formula | None:
         """Return the product of all labels' extents but the batch's, for two operands."""
         extents = self._extents()
@@ -195,7 +214,6 @@ class Recurrent(Layer, frozen=True, kw_only=True, eq=False):
     shapes: tuple[Shape | None, ...]
 
     multiplies = True
-    counts_sample = True
     starts_block = True
 
     @property
@@ -210,6 +228,15 @@ class Recurrent(Layer, frozen=True, kw_only=True, eq=False):
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return what the source says."""
         return self.shapes
+
+    @property
+    def mac_entries(self) -> Dim:
+        """The sequences."""
+        return self.input.shape[0] if self.input.shape else None
+
+    def mixed_axes(self) -> tuple[int, ...]:
+        """Return steps and features."""
+        return (1, 2)
 
     def mac_formula(self) -> Formula | None:
         """Return directions × steps × gates × units × (input features + units)."""
@@ -254,6 +281,10 @@ class Attention(Layer, frozen=True, kw_only=True, eq=False):
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return `shape`, or the shape of the query."""
         return (self.shape or self.input.shape,)
+
+    def mixed_axes(self) -> tuple[int, ...]:
+        """Return all but the first."""
+        return tuple(range(1, self.input.rank or 1))
 
     def mac_formula(self) -> Formula | None:
         """Return projections, scores and weighted sums of all heads."""
