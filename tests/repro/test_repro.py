@@ -186,4 +186,4 @@ def test_a_configuration_beside_a_model_runs_no_code(tmp_path):
     code, out, err, _ = measured(["lint", "--static", "evil_folder/m.onnx"], tmp_path, 20)
     assert not list(tmp_path.rglob("RAN-CODE*"))
     assert code == 2, out + err
-    assert "m.onnx" in err
+    assert "cnnlint.toml" in err

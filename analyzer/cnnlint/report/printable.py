@@ -92,7 +92,7 @@ def printable_report(report: Report) -> Report:
     """
     try:
         written = msgspec.json.encode(report).decode()
-    except (UnicodeError, OverflowError):  # halves of surrogate pairs, numbers of any size
+    except (ValueError, OverflowError):  # halves of surrogate pairs, numbers of any size
         written = "\\"
     if "\\" not in written and not UNSAFE.search(written):
         return report

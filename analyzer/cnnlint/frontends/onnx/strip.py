@@ -119,8 +119,9 @@ def _reference(file: bytes, source: ByteSource, start: int, end: int) -> bytes:
             place = (begin, stop - begin)
         elif tag in _TYPED and stop - begin > STAYS:
             raise _NotRawError
-        elif tag == _DATA_LOCATION and varint(source.read(begin, stop - begin), 0)[0] == _EXTERNAL:
-            return source.read(start, end - start)
+        elif tag == _DATA_LOCATION:
+            if varint(source.read(begin, stop - begin), 0)[0] == _EXTERNAL:
+                return source.read(start, end - start)
         else:
             kept.append(source.read(field, stop - field))
         field = stop

@@ -13,7 +13,7 @@ from cnnlint.frontends.onnx.lowering.values import WHOLE, Constant, constant_of
 from cnnlint.frontends.onnx.records import SMALL, TensorRecord
 from cnnlint.frontends.raising.view import axis_within
 from cnnlint.graph.dims import product
-from cnnlint.graph.dtype import is_floating, storage_bytes
+from cnnlint.graph.dtype import is_floating
 from cnnlint.graph.tensor import Shape
 
 
@@ -57,7 +57,7 @@ def lower_constant_of_shape(state: Lowering) -> None:
         state.give(Constant(shape, dtype))
         return
     size = limits.product(extents)
-    if size is None or (storage_bytes(dtype, size) or size) > limits.MAX_CLAIM:
+    if size is None:
         state.give(Constant(shape, dtype))
         return
     number = fill.values[0] if isinstance(fill, TensorRecord) and fill.values else 0
