@@ -168,10 +168,7 @@ def _largest_share(context: Context) -> float | None:
 
 
 def _no_macs(context: Context) -> str:
-    layer = next(layer for layer in context.graph.layers if context.layer_macs(layer) is None)
-    if layer.multiplies is None:
-        return f"{layer.name} {layer.unknown_because}"
-    return f"shapes at {layer.name} are not known in numbers"
+    return context.unknown_macs
 
 
 def _no_activations(context: Context) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Literal
 
 from cnnlint.analysis.cost import layer_macs, peak_activation_bytes, total_macs, weight_bytes
 from cnnlint.analysis.depth import kernel_depths
 from cnnlint.analysis.head import Head, heads
+from cnnlint.analysis.open_inputs import closing_options
 from cnnlint.analysis.receptive_field import receptive_fields
 from cnnlint.analysis.samples import Batch, batch_of
 from cnnlint.graph.graph import Graph
@@ -46,6 +48,29 @@ class Context:
     def macs(self) -> int | None:
         """Multiply-accumulates per sample; None if a layer's are unknown."""
         return total_macs(self.graph, self.batch)
+
+    @property
+    def unknown_macs(self) -> str:
+        """Why the multiply-accumulates are unknown, as a clause; "" if they are known."""
+        if self.macs is not None:
+            return ""
+        layer = next((layer for layer in self.graph.layers if self.layer_macs(layer) is None), None)
+        if layer is None:
+            return "64 bits do not hold the sum"
+        if layer.multiplies is None:
+            return f"{layer.name} {layer.unknown_because}"
+        return f"shapes at {layer.name} are not known in numbers"
+
+    def notes_on_numbers(self) -> Iterator[str]:
+        """Yield why numbers of the network are unknown, or are those of a run, a sentence each."""
+        if self.batch.run:
+            yield f"MACs and activations are those of a run as declared, not of a sample: {self.batch.run}"
+        options = closing_options(self.graph, batch=bool(self.batch.run))
+        closed = f"; give the input a size: {options}" if options else ""
+        if self.unknown_macs:
+            yield f"MACs are unknown: {self.unknown_macs}{closed}"
+        elif options and self.peak_activation_bytes is None:
+            yield f"peak activations are unknown{closed}"
 
     @cached_property
     def weight_bytes(self) -> int | None:

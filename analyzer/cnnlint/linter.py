@@ -322,8 +322,7 @@ def _blind_spots(context: Context) -> Iterator[str]:
     graph = context.graph
     if context.unknown_weights:
         yield f"{context.unknown_weights}; budgets on them are over, and rules that count them stay silent"
-    if context.batch.run:
-        yield f"MACs and activations are those of a run as declared, not of a sample: {context.batch.run}"
+    yield from context.notes_on_numbers()
     opaque = list(graph.of_kind(Opaque))
     if opaque:
         named = ", ".join(f"{layer.name} ({layer.reason})" for layer in opaque[:3])

@@ -39,8 +39,7 @@ def summarize(graph: Graph) -> ModelSummary:
 def _notes(context: Context) -> Iterator[str]:
     if context.unknown_weights:
         yield context.unknown_weights
-    if context.batch.run:
-        yield f"MACs and activations are those of a run as declared, not of a sample: {context.batch.run}"
+    yield from context.notes_on_numbers()
 
 
 def _trainable(graph: Graph) -> int | None:

@@ -65,6 +65,7 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
         source: Where it comes from.
         training: The compiled loss of each output, where the file has it.
         unused: Arrays in the file that the network does not need.
+        input_orders: The source's axis at each axis of an input, by input; None for the source's own order.
         ignores: What the model says should be ignored: rule code -> value of its metadata key.
         unread: Why the weights were not read, so that nothing is known of them, as a clause; "" if they were.
     """
@@ -75,6 +76,7 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
     source: Source
     training: tuple[Training, ...] = ()
     unused: tuple[UnusedWeight, ...] = ()
+    input_orders: tuple[tuple[int, ...] | None, ...] = ()
     ignores: tuple[tuple[str, str], ...] = ()
     unread: str = ""
 

@@ -169,7 +169,8 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
     @property
     def mac_entries(self) -> Dim:
         """How many times `mac_formula` a run comes to: the extent of the output's first axis, unless overridden."""
-        return self.output.shape[0] if self.outputs and self.output.shape else None
+        shape = self.output.shape if self.outputs else None
+        return 1 if shape == () else shape[0] if shape else None
 
     def mixed_axes(self) -> tuple[int, ...]:
         """Return the axes of the first input that it sums, slides or steps along: none of them is a batch."""

@@ -148,9 +148,6 @@ def _total_rows(model: ModelSummary) -> Iterator[tuple[str, str]]:
         yield "largest layer", f"{biggest.name}, {share(ratio(biggest.parameters, model.parameters))} of the parameters"
     yield "pattern", model.pattern or UNKNOWN
     yield from (("note", note) for note in model.notes)
-    openings = [layer.name for layer in model.layers if layer.kind == "Input" and None in (layer.output_shape or ())]
-    if openings:
-        yield "open", f"the extents of {', '.join(openings)}; close them with --input NAME=1x224x224x3"
 
 
 def _exact(number: int | None, human: str, unit: str = "") -> str:

@@ -98,9 +98,10 @@ def test_what_is_unknown_is_said_to_be_unknown():
     assert "MACs per sample   unknown" in lines
 
 
-def test_an_open_input_is_named_with_the_option_that_closes_it():
-    lines = lines_of(row("image", kind="Input", output_shape=(3, None, None)), row("conv"), parameters=110)
-    assert any(line.startswith("open              the extents of image; close them with --input") for line in lines)
+def test_a_note_says_why_a_number_is_unknown():
+    note = "MACs are unknown: shapes at conv are not known in numbers; give the input a size: --input x=1x3x8x8"
+    text = " ".join(" ".join(lines_of(row("conv"), parameters=110, notes=(note,))).split())
+    assert f"note {note}" in text
 
 
 def test_trainable_parameters_are_told_where_the_format_says():

@@ -133,6 +133,16 @@ def _add_inputs(state: Lowering, values: Sequence[ValueRecord], graph: GraphReco
             raise ModelError(
                 f"input {value.name!r} has {len(value.shape)} axes, not {len(shape)}", path=state.model.path
             )
+        if shape is not None and any(
+            isinstance(said, int) and isinstance(mine, int) and said != mine
+            for said, mine in zip(value.shape or (), shape, strict=False)
+        ):
+            said = "×".join("?" if dim is None else str(dim) for dim in value.shape or ())
+            raise ModelError(
+                f"the shape {'×'.join(map(str, shape))} given to the input {value.name!r} contradicts the file",
+                path=state.model.path,
+                remedy=f"the file says {said}, and only what is no number there can be set",
+            )
         permutation = state.layout(value.name, shape)
         view = state.draft.add_input(value.name, shape, value.dtype or "float32", permutation=permutation)
         state.bind(value.name, view)

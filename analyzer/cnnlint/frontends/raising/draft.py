@@ -20,6 +20,7 @@ class Draft:
 
     def __init__(self) -> None:
         self.inputs: list[Tensor] = []
+        self.input_orders: list[Permutation | None] = []
         self.outputs: list[Tensor] = []
         self._slots: list[Layer | None] = []
         self._producer: dict[str, int] = {}
@@ -42,6 +43,7 @@ class Draft:
         """
         tensor, view = self._oriented(name, shape, dtype, permutation)
         self.inputs.append(tensor)
+        self.input_orders.append(None if shape is None else permutation)
         return view
 
     def add(
@@ -243,6 +245,7 @@ class Draft:
         return Graph(
             layers=tuple(self),
             inputs=tuple(self.inputs),
+            input_orders=tuple(self.input_orders),
             outputs=tuple(self.outputs),
             source=source,
             training=training,

@@ -127,8 +127,12 @@ class MatMul(Layer, frozen=True, kw_only=True, eq=False):
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return the broadcast leading axes, rows of the first and columns of the second."""
         left, right = self.inputs[0].shape, self.inputs[1].shape
-        if left is None or right is None or min(len(left), len(right)) < 2:
+        if not left or not right:
             return (None,)
+        if len(left) == 1:
+            return ((*right[:-2], right[-1]) if len(right) > 1 else (),)
+        if len(right) == 1:
+            return (left[:-1],)
         return ((*broadcast(left[:-2], right[:-2]), left[-2], right[-1]),)
 
     def mixed_axes(self) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ def lower_gemm(state: Lowering) -> None:
         turned = tuple(bool(state.attribute_int(name, 0)) for name in ("transA", "transB"))
         _product(state, 0, 1, turned=(turned[0], turned[1]))
         return
-    _dense(state, 0, kernel, _units(state, kernel.shape), bias=state.constant(2))
+    _dense(state, (0, 1), kernel, _units(state, kernel.shape), bias=state.constant(2))
 
 
 def lower_matmul(state: Lowering) -> None:
@@ -35,7 +35,7 @@ def lower_qgemm(state: Lowering) -> None:
     if kernel is None or kernel.shape is None:
         _product(state, 0, 3)
         return
-    _dense(state, 0, kernel, _units(state, kernel.shape), bias=state.constant(6))
+    _dense(state, (0, 3), kernel, _units(state, kernel.shape), bias=state.constant(6))
 
 
 def _units(state: Lowering, shape: Shape) -> Dim:
@@ -49,7 +49,7 @@ def lower_fused_matmul(state: Lowering) -> None:
     """Lower com.microsoft.FusedMatMul: A, B, transposed by attributes."""
     kernel = state.constant(1)
     if kernel is not None and kernel.shape is not None and len(kernel.shape) == 2:
-        _dense(state, 0, kernel, kernel.shape[0 if state.attribute_int("transB", 0) else 1])
+        _dense(state, (0, 1), kernel, kernel.shape[0 if state.attribute_int("transB", 0) else 1])
     else:
         turned = tuple(bool(state.attribute_int(name, 0)) for name in ("transA", "transB"))
         _product(state, 0, 1, turned=(turned[0], turned[1]))
@@ -58,29 +58,31 @@ def lower_fused_matmul(state: Lowering) -> None:
 def _matmul(state: Lowering, left: int, right: int) -> None:
     kernel = state.constant(right)
     if kernel is not None and kernel.shape is not None and len(kernel.shape) == 2:
-        _dense(state, left, kernel, kernel.shape[1])
+        _dense(state, (left, right), kernel, kernel.shape[1])
         return
     kernel = state.constant(left)
     if kernel is not None and kernel.shape is not None and len(kernel.shape) == 2:
-        _dense(state, right, kernel, kernel.shape[0], axis=-2)
+        _dense(state, (left, right), kernel, kernel.shape[0], axis=-2)
         return
     _product(state, left, right)
 
 
 def _dense(
     state: Lowering,
-    data: int,
+    factors: tuple[int, int],
     kernel: Constant,
     units: object,
     *,
     bias: Constant | None = None,
     axis: int = -1,
 ) -> None:
+    """Emit a dense layer; `factors` are the places of left and right, and the kernel is the left one for axis −2."""
+    data = factors[1 if axis == -2 else 0]
     source = state.value(data)
     rows = isinstance(source, Rows) and axis == -1
     view = source.view if isinstance(source, Rows) and rows else state.view(data)
     if not isinstance(units, int) or view.rank is None or view.rank < 2:
-        _product(state, data, 1 if data == 0 else 0)
+        _product(state, *factors)
         return
     biases = state.weights(bias, "bias")
     layer = Dense(

@@ -1,0 +1,88 @@
+"""Why numbers are unknown, and the `--input` of this very model that makes them known."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx.numpy_helper
+import onnx.parser
+import pytest
+
+from cnnlint.analysis.open_inputs import closing_options
+from cnnlint.context import Context
+from cnnlint.errors import ModelError
+from cnnlint.frontends import load_onnx_bytes
+
+HEADER = '<ir_version: 8, opset_import: ["" : 17]>\n'
+CONV = "g (float[{}, 3, {}, {}] image) => (float y) {{ y = Conv (image, k) }}"
+
+
+def content(text: str, **weights: tuple[int, ...]) -> bytes:
+    model = onnx.parser.parse_model(HEADER + text)
+    for name, shape in weights.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(shape, np.float32), name))
+    return model.SerializeToString()
+
+
+def shapes_of(options: str) -> dict[str, tuple[int, ...]]:
+    pairs = (option.split("=") for option in options.split()[1::2])
+    return {name: tuple(map(int, shape.split("x"))) for name, shape in pairs}
+
+
+MODELS = {
+    "image": (content(CONV.format("N", "H", 48), k=(4, 3, 3, 3)), "--input image=1x3x224x48"),
+    "of a fixed batch": (content(CONV.format(2, "H", "W"), k=(4, 3, 3, 3)), "--input image=2x3x224x224"),
+    "channels last": (
+        content(
+            "g (float[N, H, W, 3] image) => (float y) "
+            "{ t = Transpose <perm = [0, 3, 1, 2]> (image) y = Conv (t, k) }",
+            k=(4, 3, 3, 3),
+        ),
+        "--input image=1x224x224x3",
+    ),
+    "steps first": (
+        content("g (float[T, N, 8] sound) => (float y) { y, h = LSTM <hidden_size = 5> (sound, w, r) }",
+                w=(1, 20, 8), r=(1, 20, 5)),
+        "--input sound=224x1x8",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "options"), MODELS.values(), ids=MODELS.keys())
+def test_the_option_has_the_names_ranks_and_order_of_axes_of_the_file_and_closes_it(data: bytes, options: str) -> None:
+    context = Context(load_onnx_bytes(data))
+    assert context.macs is None
+    assert closing_options(context.graph) == options
+    assert any(options in note for note in context.notes_on_numbers())
+    closed = Context(load_onnx_bytes(data, inputs=shapes_of(options)))
+    assert closed.macs is not None
+    assert list(closed.notes_on_numbers()) == []
+
+
+def test_a_model_without_a_batch_is_closed_along_its_first_axis_too() -> None:
+    data = content(
+        "g (float[time, 8] x, float[2, 8] z) => (float y) "
+        "{ a = MatMul (x, w) b = MatMul (z, w) y = Concat <axis = 0> (a, b) }",
+        w=(8, 5),
+    )
+    told, unknown = Context(load_onnx_bytes(data)).notes_on_numbers()
+    assert "a run as declared" in told
+    assert "--input x=1x8" in unknown
+    assert Context(load_onnx_bytes(data, inputs={"x": (1, 8)})).macs == 3 * 8 * 5
+
+
+@pytest.mark.parametrize("given", [(1, 4, 32, 32), (2, 3, 32, 48)])
+def test_a_given_shape_that_contradicts_the_file_is_refused(given: tuple[int, ...]) -> None:
+    data = content(CONV.format(1, "H", 48), k=(4, 3, 3, 3))
+    with pytest.raises(ModelError, match="contradicts the file"):
+        load_onnx_bytes(data, inputs={"image": given})
+    assert load_onnx_bytes(data, inputs={"image": (1, 3, 32, 48)}).outputs[0].shape == (1, 4, 30, 46)
+
+
+def test_a_quantized_product_with_a_vector_is_one_with_its_matrix_and_not_with_its_scale() -> None:
+    text = """g (uint8[64] x) => (uint8 y)
+        <float s = {0.5}, uint8 z = {0}, uint8[64, 3] b = {%s}> { y = QLinearMatMul (x, s, z, b, s, z, s, z) }"""
+    context = Context(load_onnx_bytes(content(text % ", ".join(["1"] * 192))))
+    assert context.graph.outputs[0].shape == (3,)
+    assert context.parameters == 192
+    assert sum(context.layer_macs(layer) or 0 for layer in context.graph.layers) == 64 * 3
