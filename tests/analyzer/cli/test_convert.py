@@ -15,9 +15,9 @@ from click.testing import CliRunner, Result
 from onnx import numpy_helper
 
 from acceptance.command import MODELS, cnnlint
-from cnnlint import convert as conversion
 from cnnlint.cli.commands import commands
 from cnnlint.compare.conversion import ConversionReport
+from cnnlint.convert import keras_model as conversion
 from cnnlint.convert.toolchain import quiet, toolchain
 from cnnlint.report.schema import schema_of
 

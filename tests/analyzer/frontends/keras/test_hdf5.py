@@ -215,6 +215,7 @@ def test_what_keras_wrote_is_read(path: Path) -> None:
     assert any("model_config" in key for key in truth)
 
 
+@pytest.mark.tf
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of TensorFlow, within save
 @pytest.mark.parametrize("ending", ["h5", "keras"])
 def test_what_this_keras_writes_is_read(tmp_path: Path, ending: str) -> None:
