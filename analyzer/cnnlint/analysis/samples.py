@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -121,6 +122,11 @@ def _fed(graph: Graph, samples: int) -> frozenset[str]:
 
 def sample_elements(tensor: Tensor, batch: Batch) -> int | None:
     """Return the elements of `tensor` that are one sample's; None if unknown."""
-    shape = batch.bound_shape(tensor.shape)
-    elements = None if shape is None else product(shape)
-    return batch.of_a_sample(elements, tensor) if isinstance(elements, int) else None
+    elements = None if tensor.shape is None else _elements(tensor.shape, batch.symbol)
+    return None if elements is None else batch.of_a_sample(elements, tensor)
+
+
+@lru_cache(maxsize=1024)  # the many layers of a deep network share few shapes
+def _elements(shape: Shape, symbol: str) -> int | None:
+    elements = product(bound(dim, symbol) if symbol and isinstance(dim, str) else dim for dim in shape)
+    return elements if isinstance(elements, int) else None
