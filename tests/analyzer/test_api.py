@@ -87,7 +87,7 @@ def test_a_live_keras_model_gives_what_its_file_gives(folder):
         graph = cnnlint.load(model)
         kernel = next(weight for weight in graph.weights if weight.role == "kernel")
         assert (kernel.values() == model.get_layer("conv").get_weights()[0]).all()
-        kept = graph.__dict__["saved_in"].path
+        kept = graph.__dict__["held_in"].path
         assert os.path.isdir(kept)
         del graph, kernel
         assert not os.path.exists(kept)

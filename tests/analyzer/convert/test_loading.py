@@ -77,6 +77,7 @@ def test_a_config_that_names_a_python_module_imports_nothing(keras: Any, tmp_pat
         keras_to_onnx(path)
 
 
+@pytest.mark.tf
 def test_a_missing_file_is_a_model_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such file"):
         keras_to_onnx(tmp_path / "absent.keras")
@@ -85,6 +86,7 @@ def test_a_missing_file_is_a_model_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"\x00\x01random bytes" * 9, b"PK\x03\x04 truncated"], ids=["empty", "random", "zip"]
 )
+@pytest.mark.tf
 @pytest.mark.parametrize("ending", ["keras", "h5"])
 def test_a_file_that_is_no_model_gives_one_line(ending: str, content: bytes, tmp_path: Path) -> None:
     path = tmp_path / f"model.{ending}"
