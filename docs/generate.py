@@ -15,15 +15,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from cnnlint.compare.conversion import ConversionReport
-from cnnlint.compare.records import ComparisonReport
-from cnnlint.config.json_schema import config_schema
-from cnnlint.difference.records import DiffReport
+from cnnlint.comparison.conversion import ConversionReport
+from cnnlint.comparison.diff_records import DiffReport
+from cnnlint.comparison.records import ComparisonReport
+from cnnlint.engine.config.json_schema import config_schema
+from cnnlint.engine.registry import load_rules
+from cnnlint.engine.rule import Rule
 from cnnlint.fixing.records import FixReport
-from cnnlint.registry import load_rules
 from cnnlint.report.rule_page import index, page
 from cnnlint.report.schema import DOCUMENTS, schema_of
-from cnnlint.rule import Rule
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent

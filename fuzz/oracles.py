@@ -67,7 +67,7 @@ def warm() -> None:
 
 @cache
 def _linter() -> Any:
-    from cnnlint.config.settings import Flags
+    from cnnlint.engine.config.settings import Flags
     from cnnlint.linter import Linter
 
     return Linter(Flags(static=True, pedantic=True, select=("ALL",)), isolated=True, near_misses=True)

@@ -6,7 +6,7 @@ from collections import Counter
 
 from msgspec.structs import asdict
 
-from cnnlint.context import Context
+from cnnlint.analysis.context import Context
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import (

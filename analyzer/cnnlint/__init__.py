@@ -13,21 +13,30 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
+    from cnnlint.analysis.context import Context
     from cnnlint.api import Report, Summary, lint, load, summarize
-    from cnnlint.budget import Budget
-    from cnnlint.context import Context
-    from cnnlint.errors import CnnlintError, ConfigError, ModelError, RuleError
-    from cnnlint.finding import Advice, Confidence, Finding, NearMiss, Proof, Savings, Severity
+    from cnnlint.engine.budget import Budget
+    from cnnlint.engine.registry import RuleSet, load_rules
+    from cnnlint.engine.rule import Bad, Good, LayerRule, ModelRule, PatternRule, Rule, RuntimeRule
+    from cnnlint.engine.walker import walk
+    from cnnlint.errors import CnnlintError, ConfigError, ModelError, RuleError, __version__
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.layer import Layer
     from cnnlint.graph.patterns import Many, Match, Maybe, Op
-    from cnnlint.registry import RuleSet, load_rules
-    from cnnlint.results import LintReport, ModelReport, ModelSummary, SummaryReport
-    from cnnlint.rule import Bad, Good, LayerRule, ModelRule, PatternRule, Rule, RuntimeRule
-    from cnnlint.walker import walk
+    from cnnlint.results import (
+        Advice,
+        Confidence,
+        Finding,
+        LintReport,
+        ModelReport,
+        ModelSummary,
+        NearMiss,
+        Proof,
+        Savings,
+        Severity,
+        SummaryReport,
+    )
 
 __all__ = [
     "Advice", "Bad", "Budget", "CnnlintError", "Confidence", "ConfigError", "Context", "Finding", "Good", "Graph",
@@ -37,19 +46,21 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
+    "analysis.context": ("Context",),
     "api": ("Report", "Summary", "lint", "load", "summarize"),
-    "budget": ("Budget",),
-    "context": ("Context",),
-    "errors": ("CnnlintError", "ConfigError", "ModelError", "RuleError"),
-    "finding": ("Advice", "Confidence", "Finding", "NearMiss", "Proof", "Savings", "Severity"),
+    "engine.budget": ("Budget",),
+    "engine.registry": ("RuleSet", "load_rules"),
+    "engine.rule": ("Bad", "Good", "LayerRule", "ModelRule", "PatternRule", "Rule", "RuntimeRule"),
+    "engine.walker": ("walk",),
+    "errors": ("CnnlintError", "ConfigError", "ModelError", "RuleError", "__version__"),
     "graph.graph": ("Graph",),
     "graph.layer": ("Layer",),
     "graph.patterns": ("Many", "Match", "Maybe", "Op"),
-    "registry": ("RuleSet", "load_rules"),
-    "results": ("LintReport", "ModelReport", "ModelSummary", "SummaryReport"),
-    "rule": ("Bad", "Good", "LayerRule", "ModelRule", "PatternRule", "Rule", "RuntimeRule"),
-    "walker": ("walk",),
-}
+    "results": (
+        "Advice", "Confidence", "Finding", "LintReport", "ModelReport", "ModelSummary", "NearMiss", "Proof", "Savings",
+        "Severity", "SummaryReport",
+    ),
+}  # fmt: skip
 """The module that each public name lives in."""
 
 

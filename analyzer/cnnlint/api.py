@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
-from cnnlint import __version__
-from cnnlint.budget import Budget
-from cnnlint.config.settings import Flags
-from cnnlint.errors import CnnlintError, ConfigError
-from cnnlint.faults import boundary, guarded
-from cnnlint.finding import Severity
+from cnnlint.engine.budget import Budget
+from cnnlint.engine.config.settings import Flags
+from cnnlint.errors import CnnlintError, ConfigError, boundary, guarded
 from cnnlint.graph.graph import Graph
 from cnnlint.linter import Linter
 from cnnlint.models import open_model, path_of
-from cnnlint.results import FailOn, LintReport, ModelSummary, SummaryReport
+from cnnlint.results import FailOn, LintReport, ModelSummary, Severity, SummaryReport
 
 if TYPE_CHECKING:
     from cnnlint.models import Given
@@ -158,7 +155,7 @@ def lint(
         near_misses=near_misses,
     )
     try:
-        return Report(cnnlint=__version__, models=linter.settled([linter.lint(each) for each in models]))
+        return Report(models=linter.settled([linter.lint(each) for each in models]))
     finally:
         linter.close()
 
@@ -173,12 +170,12 @@ def summarize(model: Given | Iterable[Given], *, inputs: Mapping[str, Dims] | No
     Returns:
         A summary per model; one that cannot be read has its `error` set.
     """
-    return Summary(cnnlint=__version__, models=tuple(summary_of(each, inputs)[0] for each in _several(model)))
+    return Summary(models=tuple(summary_of(each, inputs)[0] for each in _several(model)))
 
 
 def summary_of(model: Given, inputs: Mapping[str, Dims] | None) -> tuple[ModelSummary, CnnlintError | None]:
     """Return the summary of one model, and what went wrong with it, which stands in its `error` too."""
-    from cnnlint.summary import summarize as summarize_graph
+    from cnnlint.engine.summary import summarize as summarize_graph
 
     path = path_of(model)
     outcome = guarded(path, lambda: summarize_graph(open_model(model).graph(inputs)))

@@ -11,33 +11,30 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cnnlint.analysis.context import Context
 from cnnlint.analysis.surroundings import sites
-from cnnlint.budget import BudgetRule, measure
-from cnnlint.checking import CheckResult, submit
-from cnnlint.collector import collector_paused
-from cnnlint.config.consent import check_allowed, left_out, may_run_code, without_code
-from cnnlint.config.load import Document, find_document, read_document
-from cnnlint.config.options import bind
-from cnnlint.config.settings import Flags, Settings, resolve
-from cnnlint.context import Context
-from cnnlint.errors import CnnlintError, ConfigError, ConversionError, UnfinishedRunError
-from cnnlint.faults import guarded
-from cnnlint.finding import Finding, Severity, with_fingerprint
-from cnnlint.graph.graph import Graph
+from cnnlint.engine.budget import BudgetRule, measure
+from cnnlint.engine.checking import CheckResult, submit
+from cnnlint.engine.config.consent import check_allowed, left_out, may_run_code, without_code
+from cnnlint.engine.config.load import Document, find_document, read_document
+from cnnlint.engine.config.options import bind
+from cnnlint.engine.config.settings import Flags, Settings, resolve
+from cnnlint.engine.housekeeping import RunNotFinished
+from cnnlint.engine.ignoring import obey, once_per_run
+from cnnlint.engine.registry import RuleSet, load_rules
+from cnnlint.engine.rule import Rule, RuntimeRule
+from cnnlint.engine.selection import Selection, choose, severities
+from cnnlint.engine.walker import walk
+from cnnlint.errors import CnnlintError, ConfigError, ConversionError, UnfinishedRunError, guarded
+from cnnlint.graph.graph import Graph, gc_paused
 from cnnlint.graph.layers import Conv, ConvTranspose, Opaque
-from cnnlint.housekeeping import RunNotFinished
-from cnnlint.ignoring import obey, once_per_run
 from cnnlint.models import Download, Model, RemoteModel, open_model, path_of
-from cnnlint.registry import RuleSet, load_rules
-from cnnlint.results import ModelReport
-from cnnlint.rule import Rule, RuntimeRule
-from cnnlint.selection import Selection, choose, severities
-from cnnlint.walker import walk
+from cnnlint.results import Finding, ModelReport, Severity, with_fingerprint
 from cnnlint.worker.limits import RunLimits
 from cnnlint.worker.workers import Pending, Workers
 
 if TYPE_CHECKING:
-    from cnnlint.cache import Slot
+    from cnnlint.engine.cache import Slot
     from cnnlint.models import Given
 
 
@@ -152,7 +149,7 @@ class Linter:
         slot = self._slot(model, path, plan)
         if slot is not None and (kept := slot.read()) is not None:
             return kept
-        with collector_paused(), self._opened(model, plan.settings) as here:
+        with gc_paused(), self._opened(model, plan.settings) as here:
             return self._lint(here, path, plan, rules, slot)
 
     def settled(self, reports: Sequence[ModelReport]) -> tuple[ModelReport, ...]:
@@ -163,7 +160,7 @@ class Linter:
         """Return where the result of a model is kept; None if it is not."""
         if plan.settings.cache is None or not isinstance(model, (str, os.PathLike)):
             return None
-        from cnnlint.cache import slot_of
+        from cnnlint.engine.cache import slot_of
 
         return slot_of(path, plan.settings, plan.known, near_misses=self.near_misses, today=self.today)
 

@@ -187,9 +187,9 @@ class KerasArchive(Model):
         return self._folder.file("model.onnx")
 
     def runner(self, inputs: Inputs = None) -> Runner:
-        from cnnlint.convert.keras_runner import KerasRunner
-        from cnnlint.convert.loading import load_keras
-        from cnnlint.convert.toolchain import toolchain
+        from cnnlint.conversion.keras_runner import KerasRunner
+        from cnnlint.conversion.loading import load_keras
+        from cnnlint.conversion.toolchain import toolchain
 
         tools = toolchain()
         graph = self.graph(inputs)
@@ -233,8 +233,8 @@ class LiveKeras(Model):
 
     @cached_property
     def _converted(self) -> str:
-        from cnnlint.convert import keras_to_onnx
-        from cnnlint.convert.writing import save
+        from cnnlint.conversion import keras_to_onnx
+        from cnnlint.conversion.writing import save
 
         file = self._saved.file("model.onnx")
         save(keras_to_onnx(self.live), file)
@@ -245,7 +245,7 @@ class LiveKeras(Model):
         return self._converted
 
     def runner(self, inputs: Inputs = None) -> Runner:
-        from cnnlint.convert.keras_runner import KerasRunner
+        from cnnlint.conversion.keras_runner import KerasRunner
 
         return KerasRunner(self.path, self.live, self.graph(inputs))
 
@@ -272,7 +272,7 @@ class SavedModel(Model):
         return self._folder.file("model.onnx")
 
     def runner(self, inputs: Inputs = None) -> Runner:
-        from cnnlint.convert.saved_model_runner import SavedModelRunner
+        from cnnlint.conversion.saved_model_runner import SavedModelRunner
         from cnnlint.runtime.program import Program
 
         return SavedModelRunner(self.path, Program.from_file(self.program), self.graph(inputs))
@@ -362,11 +362,11 @@ def path_of(given: Given) -> str:
 
 def _converted(model: Model, format_: Literal["keras", "savedmodel"]) -> Folder:
     """Return a folder in which model.onnx is what TensorFlow and tf2onnx make of `model`."""
-    from cnnlint.convert.jobs import Conversion, Converted
+    from cnnlint.conversion.jobs import Conversion, Converted
 
     folder = Folder()
     request = Conversion(path=model.path, format=format_, output=folder.file("model.onnx"))
-    model.workers.call("tensorflow", "cnnlint.convert.jobs:convert", request, Converted)
+    model.workers.call("tensorflow", "cnnlint.conversion.jobs:convert", request, Converted)
     return folder
 
 

@@ -18,14 +18,14 @@ import msgspec
 from msgspec import inspect as types
 from msgspec.structs import replace
 
-from cnnlint.config.options import make_rule
+from cnnlint.engine.config.options import make_rule
+from cnnlint.engine.rule import Example, Rule
+from cnnlint.engine.walker import Walk, walk
 from cnnlint.errors import ModelError
-from cnnlint.finding import Finding
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.frontends.notation import is_notation, to_onnx
 from cnnlint.graph.graph import Graph, Training
-from cnnlint.rule import Example, Rule
-from cnnlint.walker import Walk, walk
+from cnnlint.results import Finding
 
 if TYPE_CHECKING:
     import onnx
@@ -186,7 +186,7 @@ def _walk(rule: Rule, proto: onnx.ModelProto, graph: Graph, probe: Probe) -> Wal
 def _check_rewrites(rule: Rule, walked: Walk, probe: Probe, where: str) -> None:
     from onnx.checker import check_model  # pyright: ignore[reportUnknownVariableType]
 
-    from cnnlint.checking import attempt, settle
+    from cnnlint.engine.checking import attempt, settle
 
     attempts = attempt(probe, walked.places)
     verified, notes = settle(probe, attempts)

@@ -15,9 +15,9 @@ RULE = '''
 from collections.abc import Iterator
 
 from cnnlint import Bad, Confidence, Context, Good, LayerRule, NearMiss, Severity
-from cnnlint.finding import Advice
+from cnnlint.results import Advice
 from cnnlint.graph.layers import Conv
-from cnnlint.rule import Remark
+from cnnlint.engine.rule import Remark
 
 
 class OddWidth(LayerRule[Conv], code="{code}", severity=Severity.WARNING, confidence=Confidence.EXACT):

@@ -11,11 +11,11 @@ import pytest
 
 import cnnlint
 import zoo
-from cnnlint.context import Context
-from cnnlint.finding import Finding
+from cnnlint.analysis.context import Context
 from cnnlint.frontends import load
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Conv, Dense
+from cnnlint.results import Finding
 from distinct_layers import distinct_layers, representatives
 from intermediates import mismatches
 from keras_cases.agreement import disagreements

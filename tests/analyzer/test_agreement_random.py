@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from cnnlint.context import Context
-from cnnlint.convert import convert_keras
-from cnnlint.convert.toolchain import quiet, toolchain
+from cnnlint.analysis.context import Context
+from cnnlint.conversion import convert_keras
+from cnnlint.conversion.toolchain import quiet, toolchain
 from cnnlint.frontends import load
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Opaque

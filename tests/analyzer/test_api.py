@@ -15,7 +15,7 @@ import pytest
 
 import cnnlint
 import networks
-from cnnlint.config.settings import Flags
+from cnnlint.engine.config.settings import Flags
 from cnnlint.errors import ConfigError, ModelError, RuleError
 from cnnlint.frontends.notation import to_onnx
 from cnnlint.linter import Linter

@@ -9,7 +9,7 @@ import pytest
 
 import cnnlint
 import zoo
-from cnnlint.context import Context
+from cnnlint.analysis.context import Context
 from cnnlint.frontends import load
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Activation, BatchNorm, Dropout

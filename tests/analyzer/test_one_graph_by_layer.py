@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnlint.context import Context
-from cnnlint.convert import convert_keras
-from cnnlint.convert.toolchain import quiet, toolchain
+from cnnlint.analysis.context import Context
+from cnnlint.conversion import convert_keras
+from cnnlint.conversion.toolchain import quiet, toolchain
 from cnnlint.frontends import load
 from cnnlint.graph.graph import Graph
 from distinct_layers import distinct_layers

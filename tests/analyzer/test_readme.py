@@ -16,10 +16,10 @@ import pytest
 
 import cnnlint
 from cnnlint.cli.commands import Commands
-from cnnlint.config.load import read_document
-from cnnlint.config.settings import Flags, resolve
-from cnnlint.registry import load_rules
-from cnnlint.rule import Rule
+from cnnlint.engine.config.load import read_document
+from cnnlint.engine.config.settings import Flags, resolve
+from cnnlint.engine.registry import load_rules
+from cnnlint.engine.rule import Rule
 from cnnlint.testing import check_examples, check_page
 
 ROOT = Path(__file__).parents[2]

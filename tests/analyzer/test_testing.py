@@ -9,13 +9,13 @@ import onnx
 import pytest
 from msgspec import Meta
 
-from cnnlint.context import Context
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Example, Good, LayerRule, ModelRule, Remark
 from cnnlint.errors import ConfigError, ModelError
-from cnnlint.finding import NearMiss
 from cnnlint.graph.graph import Training
 from cnnlint.graph.layers import Conv
+from cnnlint.results import NearMiss
 from cnnlint.rewrite.editor import Editor
-from cnnlint.rule import Bad, Example, Good, LayerRule, ModelRule, Remark
 from cnnlint.testing import check_examples, check_page, findings, to_graph, to_model
 
 NET = "INPUT 3x8x8 -> CONV 4 3x3 -> RELU -> CONV 8 3x3 -> GAP"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import cnnlint
-from cnnlint.context import Context
+from cnnlint.analysis.context import Context
 from cnnlint.frontends import load
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Opaque, Operator

@@ -8,10 +8,10 @@ from typing import Literal
 import pytest
 from msgspec.structs import replace
 
+from cnnlint.engine.rule import Rule
+from cnnlint.engine.walker import Walk, walk
 from cnnlint.graph.graph import Graph, Training
-from cnnlint.rule import Rule
 from cnnlint.testing import to_graph
-from cnnlint.walker import Walk, walk
 
 Lint = Callable[..., Walk]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cnnlint.housekeeping import HousekeepingRule
-from cnnlint.registry import load_rules
-from cnnlint.rule import Example, Rule
+from cnnlint.engine.housekeeping import HousekeepingRule
+from cnnlint.engine.registry import load_rules
+from cnnlint.engine.rule import Example, Rule
 from cnnlint.testing import check_example, check_page
 
 RULES = load_rules().rules

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 import zoo
-from cnnlint.finding import Finding
+from cnnlint.engine.registry import load_rules
+from cnnlint.engine.rule import RuntimeRule
+from cnnlint.engine.walker import walk
 from cnnlint.frontends import load
-from cnnlint.registry import load_rules
-from cnnlint.rule import RuntimeRule
-from cnnlint.walker import walk
+from cnnlint.results import Finding
 
 FAMILIES = ("FC", "BN", "CV", "PL", "AC", "AR")
 ELSEWHERE = ("FC002",)

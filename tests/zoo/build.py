@@ -24,8 +24,8 @@ os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")
 import keras
 import numpy as np
 
-from cnnlint.convert import convert_keras
-from cnnlint.convert.leftover import leftover_operators
+from cnnlint.conversion import convert_keras
+from cnnlint.conversion.leftover import leftover_operators
 from zoo.architectures import SETTLED, make
 from zoo.proof import pixels, prove
 

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import parity
-from cnnlint.convert import convert_keras
+from cnnlint.conversion import convert_keras
 from cnnlint.errors import ConversionError
 
 if TYPE_CHECKING:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cnnlint.finding import Finding
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.results import Site
+from cnnlint.results import Finding, Site
 
 
 def sites(graph: Graph, findings: Iterable[Finding]) -> dict[str, Site]:

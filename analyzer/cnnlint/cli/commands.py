@@ -11,7 +11,7 @@ import click
 
 from cnnlint.cli.options import VERBOSE
 from cnnlint.cli.streams import complain, complain_of
-from cnnlint.faults import FAULTS, error_of
+from cnnlint.errors import FAULTS, error_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

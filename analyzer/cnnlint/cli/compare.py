@@ -49,8 +49,8 @@ def command(
     Each is a Keras model (run by Keras), an ONNX model (run by onnxruntime, graph optimisations off) or a SavedModel
     (run by TensorFlow). Exit codes: 0 they are equal within the tolerance, 1 they differ, 2 they cannot be compared.
     """
-    from cnnlint.compare.compare import Comparison
-    from cnnlint.compare.records import ComparisonReport
+    from cnnlint.comparison.compare import Comparison
+    from cnnlint.comparison.records import ComparisonReport
     from cnnlint.models import open_model
     from cnnlint.runtime.probe import SEED
 
@@ -65,14 +65,14 @@ def command(
         layers=not no_layers,
     )
     kind = "tensorflow" if needy else "onnxruntime"
-    report = workers.call(kind, "cnnlint.compare.compare:compare_paths", request, ComparisonReport)
+    report = workers.call(kind, "cnnlint.comparison.compare:compare_paths", request, ComparisonReport)
     view = view_of_stdout(color, quiet=quiet)
     if form == "json":
         from cnnlint.report.json import encode
 
         write(encode(report, view))
     else:
-        from cnnlint.compare.text import render
+        from cnnlint.comparison.text import render
 
         write(render(report, view, every=every))
     return 0 if report.equal else 1

@@ -54,9 +54,9 @@ def command(
     `fail-on`, 2 it could not be converted.
     """
     _refuse(model, output)
-    from cnnlint.compare.conversion import ConversionReport, ConvertRequest
-    from cnnlint.config.settings import Flags
-    from cnnlint.convert.writing import replacing
+    from cnnlint.comparison.conversion import ConversionReport, ConvertRequest
+    from cnnlint.conversion.writing import replacing
+    from cnnlint.engine.config.settings import Flags
     from cnnlint.linter import Linter
 
     flags = Flags(allow_config_code=allow_config_code, ignore_config_code=ignore_config_code)
@@ -65,7 +65,7 @@ def command(
     workers = Workers(run_limits(run_timeout, run_memory))
     with closing(linter), replacing(output) as place:
         request = ConvertRequest(path=model, output=output, fresh=place.fresh, opset=opset)
-        report = workers.call("tensorflow", "cnnlint.compare.conversion:convert", request, ConversionReport)
+        report = workers.call("tensorflow", "cnnlint.comparison.conversion:convert", request, ConversionReport)
         workers.close()
         if report.parity.equal or force:
             place.publish()
@@ -78,7 +78,7 @@ def command(
 
         write(encode(report, view))
     else:
-        from cnnlint.compare.conversion_text import render
+        from cnnlint.comparison.conversion_text import render
         from cnnlint.report.text import render as render_lint
         from cnnlint.results import LintReport
 

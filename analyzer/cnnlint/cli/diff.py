@@ -49,8 +49,8 @@ def command(
 
     Neither model is run. Exit codes: 0 done, 1 B grew by more than --max-growth allows, 2 a model cannot be read.
     """
-    from cnnlint.difference.diff import diff
-    from cnnlint.difference.growth import growth_limit
+    from cnnlint.comparison.diff import diff
+    from cnnlint.comparison.growth import growth_limit
 
     limits = tuple(growth_limit(written) for written in growth)
     report = diff(
@@ -69,7 +69,7 @@ def command(
 
         write(encode(report, view))
     else:
-        from cnnlint.difference.text import render
+        from cnnlint.comparison.diff_text import render
 
         write(render(report, view, every=every))
     return 0 if all(result.passed for result in report.growth) else 1

@@ -10,9 +10,9 @@ import click
 from cnnlint.cli.options import color_option, config_options, verbose_option
 from cnnlint.cli.rule_set import rules_here
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
+from cnnlint.engine.rule import Rule
 from cnnlint.report.rule_page import page
 from cnnlint.report.view import View
-from cnnlint.rule import Rule
 
 
 def _codes_and_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

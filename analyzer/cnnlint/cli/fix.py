@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from cnnlint.cli.flags import input_shapes, run_limits
 from cnnlint.cli.options import about, color_option, config_options, inputs_option, limit_options, verbose_option
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
-from cnnlint.convert.writing import replacing
+from cnnlint.conversion.writing import replacing
 from cnnlint.errors import ConfigError
 from cnnlint.worker.workers import Workers
 

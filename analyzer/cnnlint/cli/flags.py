@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cnnlint.budget import Budget
-from cnnlint.config.settings import Flags, resolve
+from cnnlint.engine.budget import Budget
+from cnnlint.engine.config.settings import Flags, resolve
 from cnnlint.errors import ConfigError
 from cnnlint.worker.limits import RunLimits
 

@@ -15,9 +15,8 @@ from cnnlint.cli.help_sections import Sectioned
 from cnnlint.cli.options import color_option, config_options, inputs_option, limit_options, verbose_option
 from cnnlint.cli.outputs import Output, OutputType
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
-from cnnlint.errors import ConfigError, ModelError
+from cnnlint.errors import ConfigError, ModelError, closest
 from cnnlint.report import FORMATS, render_each
-from cnnlint.spelling import closest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

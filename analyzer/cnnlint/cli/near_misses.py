@@ -9,13 +9,13 @@ from textwrap import wrap
 from cnnlint.cli.discovery import models
 from cnnlint.cli.run import run
 from cnnlint.cli.streams import complain, complain_of, write
-from cnnlint.config.settings import Flags
+from cnnlint.engine.config.settings import Flags
+from cnnlint.engine.rule import Rule, RuntimeRule
 from cnnlint.report import rendered
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.quantities import several
 from cnnlint.report.view import Style, View
 from cnnlint.results import LintReport, ModelReport
-from cnnlint.rule import Rule, RuntimeRule
 
 
 def explain_on(

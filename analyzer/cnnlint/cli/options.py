@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from cnnlint.faults import boundary
+from cnnlint.errors import boundary
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cnnlint.config.load import find_document, read_document
-from cnnlint.registry import RuleSet, load_rules
+from cnnlint.engine.config.load import find_document, read_document
+from cnnlint.engine.registry import RuleSet, load_rules
 
 
 def rules_here(config: Path | None, *, isolated: bool) -> RuleSet:

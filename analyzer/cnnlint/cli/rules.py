@@ -11,7 +11,7 @@ import click
 from cnnlint.cli.options import color_option, config_options, verbose_option
 from cnnlint.cli.rule_set import rules_here
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
-from cnnlint.registry import RuleSet
+from cnnlint.engine.registry import RuleSet
 from cnnlint.report.rule_page import index, options, summary
 from cnnlint.report.view import View
 

@@ -7,10 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from time import perf_counter
 
-from cnnlint import __version__
 from cnnlint.cli.progress import progress
 from cnnlint.cli.streams import complain, complain_of
-from cnnlint.config.settings import Flags
+from cnnlint.engine.config.settings import Flags
 from cnnlint.errors import CnnlintError, ModelError, WeightsOnlyError
 from cnnlint.frontends import load
 from cnnlint.linter import Linter
@@ -52,7 +51,7 @@ def run(
         complain(sentence)
     if timed:
         complain(f"{several(len(models), 'model')} in {perf_counter() - started:.2f} s", "note")
-    return LintReport(cnnlint=__version__, models=linter.settled(reports))
+    return LintReport(models=linter.settled(reports))
 
 
 def _passed_over(report: ModelReport) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnnlint.cli.streams import write
-from cnnlint.config.load import Document, find_document, read_document
-from cnnlint.config.settings import Flags, resolve
+from cnnlint.engine.config.load import Document, find_document, read_document
+from cnnlint.engine.config.settings import Flags, resolve
 from cnnlint.report.printable import printable
 
 

@@ -6,7 +6,6 @@ from typing import Literal
 
 import click
 
-from cnnlint import __version__
 from cnnlint.cli.discovery import models
 from cnnlint.cli.flags import input_dims
 from cnnlint.cli.options import color_option, inputs_option, verbose_option
@@ -40,7 +39,7 @@ def command(
         complain(str(error))
     dims = input_dims(inputs)
     outcomes = [summary_of(model, dims) for model in found]
-    report = SummaryReport(cnnlint=__version__, models=tuple(summary for summary, _ in outcomes))
+    report = SummaryReport(models=tuple(summary for summary, _ in outcomes))
     view = view_of_stdout(color)
     result = rendered(report, lambda part: _text(part, view, form, explain=explain))
     faults = [*(error for _, error in outcomes if error is not None), *result.faults]

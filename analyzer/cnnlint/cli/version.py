@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint import __version__
+from cnnlint.errors import __version__
 
 COMPANIONS = ("onnx", "onnxruntime", "numpy", "h5py", "keras", "tensorflow", "tf2onnx")
 

@@ -11,29 +11,28 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cnnlint import __version__
-from cnnlint.checking import rewrite
-from cnnlint.compare.compare import compare, size_up
-from cnnlint.config.options import bind
-from cnnlint.config.settings import Flags
-from cnnlint.context import Context
-from cnnlint.convert.writing import save
-from cnnlint.difference.diff import diff
+from cnnlint.analysis.context import Context
+from cnnlint.comparison.compare import compare, size_up
+from cnnlint.comparison.diff import diff
+from cnnlint.conversion.writing import save
+from cnnlint.engine.checking import rewrite
+from cnnlint.engine.config.options import bind
+from cnnlint.engine.config.settings import Flags
+from cnnlint.engine.ignoring import obey
+from cnnlint.engine.rule import Rule
+from cnnlint.engine.walker import walk
 from cnnlint.errors import CnnlintError, ConfigError
-from cnnlint.finding import Finding
 from cnnlint.fixing.records import AppliedFix, FixReport
 from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.graph.graph import Graph
-from cnnlint.ignoring import obey
 from cnnlint.linter import Linter, Plan
 from cnnlint.models import open_model
+from cnnlint.results import Finding
 from cnnlint.rewrite.materialize import materialize
 from cnnlint.rewrite.prove import prove
-from cnnlint.rule import Rule
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.program import Program
 from cnnlint.runtime.runner import OnnxRunner
-from cnnlint.walker import walk
 
 if TYPE_CHECKING:
     import onnx
@@ -115,7 +114,7 @@ def fix(request: FixRequest) -> FixReport:
     program = Program.from_file(given.program)
     size_up(graph)
     rewritten = _Job(rules, plan, linter.today).rewrite(program, graph)
-    report = FixReport(cnnlint=__version__, path=path, applied=rewritten.applied, obstacles=rewritten.obstacles)
+    report = FixReport(path=path, applied=rewritten.applied, obstacles=rewritten.obstacles)
     if not rewritten.applied:
         return report
     probe = Probe(program, graph, inputs=plan.settings.inputs)

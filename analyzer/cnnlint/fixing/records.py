@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from cnnlint.compare.records import ComparisonReport
-from cnnlint.difference.records import DiffReport
-from cnnlint.finding import Proof
-from cnnlint.results import SCHEMA
+from cnnlint.comparison.diff_records import DiffReport
+from cnnlint.comparison.records import ComparisonReport
+from cnnlint.errors import __version__
+from cnnlint.results import SCHEMA, Proof
 
 
 class AppliedFix(Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class FixReport(Struct, frozen=True, kw_only=True):
     """
 
     schema: int = SCHEMA
-    cnnlint: str = ""
+    cnnlint: str = __version__
     path: str
     output: str = ""
     written: bool = False

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.compare.text import table
-from cnnlint.difference.text import render as render_diff
+from cnnlint.comparison.diff_text import render as render_diff
+from cnnlint.comparison.text import table
 from cnnlint.fixing.records import FixReport
 from cnnlint.report.printable import printable, without_commands
 from cnnlint.report.quantities import several

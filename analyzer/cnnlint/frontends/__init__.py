@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from cnnlint.faults import boundary
+from cnnlint.errors import boundary
 
 if TYPE_CHECKING:
     from cnnlint.graph.graph import Graph
@@ -73,11 +73,11 @@ def _read(path: str, inputs: Mapping[str, Shape] | None) -> Graph:
 
             return keras.load(path, inputs=inputs)
         case _:
-            from cnnlint.collector import collector_paused
             from cnnlint.frontends.onnx.raise_graph import raise_model
             from cnnlint.frontends.onnx.skeleton import read
+            from cnnlint.graph.graph import gc_paused
 
-            with collector_paused():
+            with gc_paused():
                 return raise_model(read(path), inputs)
 
 

@@ -6,7 +6,7 @@ from math import prod
 
 from msgspec import Struct
 
-from cnnlint.quantity import count, extent
+from cnnlint.graph.quantity import count, extent
 
 
 class Formula(Struct, frozen=True):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Literal, TypeVar
 
@@ -162,3 +164,19 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
         """The extent of the batch axis of the first input."""
         shape = self.inputs[0].shape if self.inputs else None
         return shape[0] if shape else None
+
+
+@contextmanager
+def gc_paused() -> Generator[None]:
+    """Keep the cyclic garbage collector from running until the block ends.
+
+    A graph is many small records that stay and refer to no older ones in a circle. The collector finds nothing in
+    them and looks at all of them again and again: at 50,000 layers that was a third of the time of building it.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cnnlint.errors import CnnlintError
-from cnnlint.faults import FAULTS, guarded
+from cnnlint.errors import FAULTS, CnnlintError, guarded
 from cnnlint.results import LintReport, SummaryReport
 
 if TYPE_CHECKING:

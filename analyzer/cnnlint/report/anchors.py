@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import PurePath
 
-from cnnlint.finding import Finding
-from cnnlint.results import LintReport, ModelReport
+from cnnlint.results import Finding, LintReport, ModelReport
 
 
 class Anchors:

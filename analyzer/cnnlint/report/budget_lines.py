@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from cnnlint.quantity import UNKNOWN, count, ratio, share
+from cnnlint.graph.quantity import UNKNOWN, count, ratio, share
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult
 

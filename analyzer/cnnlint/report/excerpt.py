@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.quantity import count
+from cnnlint.graph.quantity import count
 from cnnlint.report.quantities import extents, shortened
 from cnnlint.report.view import View
 from cnnlint.results import Site

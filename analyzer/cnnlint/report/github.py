@@ -6,12 +6,11 @@ belongs beside them, in $GITHUB_STEP_SUMMARY.
 
 from __future__ import annotations
 
-from cnnlint.finding import Severity
 from cnnlint.report.anchors import findings, relative, sentence, shortcomings
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.tally import tally
 from cnnlint.report.view import View
-from cnnlint.results import LintReport
+from cnnlint.results import LintReport, Severity
 
 COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 

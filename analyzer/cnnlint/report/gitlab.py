@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from cnnlint.finding import Severity
 from cnnlint.report.anchors import Anchors, findings, relative, sentence, shortcomings
 from cnnlint.report.json import encode
 from cnnlint.report.view import View
-from cnnlint.results import LintReport
+from cnnlint.results import LintReport, Severity
 
 SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.INFO: "info"}
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from cnnlint.finding import Finding
-from cnnlint.quantity import brief, count, size
+from cnnlint.graph.quantity import brief, count, size
 from cnnlint.report.anchors import relative
 from cnnlint.report.budget_lines import NAMES, amount
 from cnnlint.report.excerpt import excerpt
 from cnnlint.report.printable import in_markup, printable_report, without_commands
 from cnnlint.report.tally import tally
 from cnnlint.report.view import View
-from cnnlint.results import BudgetResult, LintReport, ModelReport
+from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport
 
 STYLE = """
 :root { color-scheme: light dark; --error: #c62828; --warning: #a15c00; --info: #00708a; --good: #2e7d32;

@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cnnlint.finding import Finding, Severity
 from cnnlint.report.anchors import relative, sentence
 from cnnlint.report.budget_lines import NAMES, amount
 from cnnlint.report.printable import in_markup, visible, without_commands
 from cnnlint.report.view import View
-from cnnlint.results import BudgetResult, LintReport, ModelReport
+from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Severity
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -1,9 +1,9 @@
-"""Shapes, names and numbered nouns as reports print them; `cnnlint.quantity` writes the numbers."""
+"""Shapes, names and numbered nouns as reports print them; `cnnlint.graph.quantity` writes the numbers."""
 
 from __future__ import annotations
 
+from cnnlint.graph.quantity import count, extent
 from cnnlint.graph.tensor import Shape
-from cnnlint.quantity import count, extent
 
 
 def extents(shape: Shape | None) -> str:

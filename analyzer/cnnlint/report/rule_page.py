@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import inspect as types
 
-from cnnlint.rule import Example, Rule
+from cnnlint.engine.rule import Example, Rule
 
 
 def summary(rule: type[Rule]) -> str:

@@ -10,13 +10,12 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
-from cnnlint.finding import Confidence, Finding, Severity
+from cnnlint.engine.rule import Rule
 from cnnlint.report.anchors import Anchors, findings, relative, sentence, shortcomings
 from cnnlint.report.json import encode
 from cnnlint.report.rule_page import page, summary
 from cnnlint.report.view import View
-from cnnlint.results import LintReport, ModelReport
-from cnnlint.rule import Rule
+from cnnlint.results import Confidence, Finding, LintReport, ModelReport, Severity
 
 LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 PROBLEMS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "recommendation"}
@@ -72,7 +71,7 @@ def _location(model: ModelReport) -> dict[str, Any]:
 
 
 def _descriptors(found: Iterable[Finding]) -> list[dict[str, Any]]:
-    from cnnlint.registry import load_rules
+    from cnnlint.engine.registry import load_rules
 
     known = load_rules().by_code
     first = dict[str, Finding]()

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cnnlint.quantity import UNKNOWN, brief, count, extent, ratio, share, size
+from cnnlint.graph.quantity import UNKNOWN, brief, count, extent, ratio, share, size
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.quantities import extents, shortened
 from cnnlint.report.view import View

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from cnnlint.finding import Severity
-from cnnlint.quantity import count
+from cnnlint.graph.quantity import count
 from cnnlint.report.quantities import several
 from cnnlint.report.view import View
-from cnnlint.results import LintReport
+from cnnlint.results import LintReport, Severity
 
 NOUNS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
 

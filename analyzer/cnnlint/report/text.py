@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
-from cnnlint.finding import Finding, Proof, Savings
-from cnnlint.quantity import brief, count, size
+from cnnlint.graph.quantity import brief, count, size
 from cnnlint.report.budget_lines import budget_lines
 from cnnlint.report.excerpt import excerpt
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.quantities import several
 from cnnlint.report.tally import tally
 from cnnlint.report.view import View
-from cnnlint.results import LintReport, ModelReport
+from cnnlint.results import Finding, LintReport, ModelReport, Proof, Savings
 
 SHOWN = 3
 """Findings of one rule in one model that are shown in full."""

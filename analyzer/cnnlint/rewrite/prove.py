@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnlint.errors import RuntimeCheckError
-from cnnlint.finding import Proof
+from cnnlint.results import Proof
 from cnnlint.rewrite.region import changed_region
 from cnnlint.rewrite.trial_part import TrialPart
 

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from cnnlint.analysis.cost import peak_activation_bytes, total_macs
 from cnnlint.errors import RuntimeCheckError, UnfinishedRunError
+from cnnlint.graph.quantity import size
 from cnnlint.graph.queries import mixing_layers
-from cnnlint.quantity import size
 from cnnlint.runtime.inputs import BATCH, EXTENTS, Extents, choose_extents, distribution, fed_inputs, sample, worded
 from cnnlint.runtime.session import Session, SessionError
 from cnnlint.runtime.tails import Tail, find_tails

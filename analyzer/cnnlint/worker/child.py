@@ -13,8 +13,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from cnnlint.errors import CnnlintError, UnfinishedRunError
-from cnnlint.faults import FAULTS
+from cnnlint.errors import FAULTS, CnnlintError, UnfinishedRunError
 from cnnlint.worker import memory, protocol, steps
 from cnnlint.worker.protocol import Answer, Done, Job, Kind
 
@@ -63,7 +62,7 @@ def _prepare(kind: Kind) -> None:
             import_module("onnxruntime")
         else:
             steps.begin("importing TensorFlow", at_least=steps.CONVERSION)
-            import_module("cnnlint.convert.toolchain").toolchain()
+            import_module("cnnlint.conversion.toolchain").toolchain()
 
 
 def _do(job: Job) -> Answer:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from cnnlint.errors import CnnlintError, UnfinishedRunError
-from cnnlint.quantity import size
+from cnnlint.graph.quantity import size
 from cnnlint.worker import memory, protocol
 from cnnlint.worker.protocol import Done, Failed, Job, Kind, Step
 from cnnlint.worker.steps import SHORTEST

@@ -9,8 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from cnnlint import errors
-from cnnlint.errors import CnnlintError, InternalError
-from cnnlint.faults import error_of
+from cnnlint.errors import CnnlintError, InternalError, error_of
 
 if TYPE_CHECKING:
     from typing import BinaryIO

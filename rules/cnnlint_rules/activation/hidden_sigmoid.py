@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Good, LayerRule, Remark
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Activation, AvgPool, BatchNorm, Elementwise, GlobalPool, MaxPool, Pad
 from cnnlint.graph.queries import KERNEL_LAYERS, following, preceding
-from cnnlint.rule import Bad, Good, LayerRule, Remark
+from cnnlint.results import Advice, Confidence, NearMiss, Severity
 
 STEEPEST = {"sigmoid": 0.25, "hard_sigmoid": 0.2, "tanh": 1.0, "softsign": 1.0}
 """The largest slope of each function (Keras's and ONNX's hard_sigmoid have 1/6 or 0.2)."""

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Good, ModelRule, Remark
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Activation, Conv
-from cnnlint.rule import Bad, Good, ModelRule, Remark
+from cnnlint.results import Advice, Confidence, NearMiss, Severity
 
 FORM = "INPUT -> [[CONV -> RELU]*N -> POOL?]*M -> [FC -> RELU]*K -> FC"
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cnnlint.analysis.context import Context
 from cnnlint.analysis.open_inputs import closing_options
-from cnnlint.budget import QUANTITIES, BudgetRule, costliest, measure
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Severity
-from cnnlint.quantity import format_amount
-from cnnlint.results import BudgetResult
-from cnnlint.rule import Bad, Good, Remark
+from cnnlint.engine.budget import QUANTITIES, BudgetRule, costliest, measure
+from cnnlint.engine.rule import Bad, Good, Remark
+from cnnlint.graph.quantity import format_amount
+from cnnlint.results import Advice, BudgetResult, Confidence, NearMiss, Severity
 
 
 class OverBudget(BudgetRule, code="BG001", severity=Severity.ERROR, confidence=Confidence.EXACT):

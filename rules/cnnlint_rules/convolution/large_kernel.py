@@ -8,11 +8,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Good, LayerRule, Remark
 from cnnlint.graph.layers import Conv
-from cnnlint.quantity import brief
-from cnnlint.rule import Bad, Good, LayerRule, Remark
+from cnnlint.graph.quantity import brief
+from cnnlint.results import Advice, Confidence, NearMiss, Savings, Severity
 
 
 class LargeKernel(LayerRule[Conv], code="CV001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):

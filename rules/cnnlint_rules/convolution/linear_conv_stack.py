@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Good, PatternRule, Remark
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Conv
 from cnnlint.graph.patterns import Many, Match, Op
-from cnnlint.rule import Bad, Good, PatternRule, Remark
+from cnnlint.results import Advice, Confidence, NearMiss, Severity
 
 
 class LinearConvStack(PatternRule, code="CV002", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):

@@ -8,13 +8,13 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Good, ModelRule, Remark
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Activation, AvgPool, BatchNorm, Conv, MaxPool, Pad
+from cnnlint.graph.quantity import brief
 from cnnlint.graph.queries import preceding
-from cnnlint.quantity import brief
-from cnnlint.rule import Bad, Good, ModelRule, Remark
+from cnnlint.results import Advice, Confidence, NearMiss, Savings, Severity
 
 
 class Reducible(Struct, frozen=True):

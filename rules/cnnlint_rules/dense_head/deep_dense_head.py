@@ -7,11 +7,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from cnnlint.analysis.context import Context
 from cnnlint.analysis.head import hidden_dense
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.engine.rule import Bad, Good, ModelRule, Remark
 from cnnlint.graph.layers import Conv
-from cnnlint.rule import Bad, Good, ModelRule, Remark
+from cnnlint.results import Advice, Confidence, NearMiss, Severity
 
 
 class DeepDenseHead(ModelRule, code="FC005", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
+from cnnlint.analysis.context import Context
 from cnnlint.analysis.dense_head import DenseHead, dense_head
 from cnnlint.analysis.larger import larger_extents, spatial_on
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.engine.rule import Bad, Good, PatternRule, Remark
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Activation, BatchNorm, Conv, ConvTranspose, Dense, Dropout
 from cnnlint.graph.patterns import Many, Match, Op
 from cnnlint.graph.tensor import weight_elements
+from cnnlint.results import Advice, Confidence, NearMiss, Severity
 from cnnlint.rewrite.dense_to_conv import dense_to_conv
 from cnnlint.rewrite.editor import Editor
-from cnnlint.rule import Bad, Good, PatternRule, Remark
 
 INPUTS = {1: "signals", 2: "images", 3: "volumes"}
 """What networks over so many spatial axes are given."""

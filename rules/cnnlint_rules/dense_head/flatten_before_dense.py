@@ -8,14 +8,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from cnnlint.analysis.context import Context
 from cnnlint.analysis.feature_map import is_feature_map
 from cnnlint.analysis.losses import is_regression
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint.engine.rule import Bad, Good, LayerRule, Remark
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Activation, BatchNorm, Dense, Dropout, Flatten
 from cnnlint.graph.queries import preceding
-from cnnlint.rule import Bad, Good, LayerRule, Remark
+from cnnlint.results import Advice, Confidence, NearMiss, Savings, Severity
 
 
 class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):

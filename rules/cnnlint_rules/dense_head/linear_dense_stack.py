@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Good, PatternRule, Remark
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Dense
 from cnnlint.graph.patterns import Many, Match, Op
-from cnnlint.rule import Bad, Good, PatternRule, Remark
+from cnnlint.results import Advice, Confidence, NearMiss, Savings, Severity
 
 
 class LinearDenseStack(PatternRule, code="FC003", severity=Severity.WARNING, confidence=Confidence.EXACT):

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from math import e
 
 from cnnlint.analysis.attention import reads_axis_of, scored_by
+from cnnlint.analysis.context import Context
 from cnnlint.analysis.head import Head
 from cnnlint.analysis.losses import loss_mismatch, loss_name
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.engine.rule import Bad, Good, ModelRule, Remark
 from cnnlint.graph.graph import Training
 from cnnlint.graph.layers import Activation, Conv, Dense, GlobalPool
 from cnnlint.graph.queries import following
 from cnnlint.graph.tensor import Dim
-from cnnlint.rule import Bad, Good, ModelRule, Remark
+from cnnlint.results import Advice, Confidence, NearMiss, Severity
 
 PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid")
 

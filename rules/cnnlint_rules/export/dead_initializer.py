@@ -7,9 +7,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
-from cnnlint.rule import Bad, Good, ModelRule, Remark
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Good, ModelRule, Remark
+from cnnlint.results import Advice, Confidence, NearMiss, Savings, Severity
 
 SHOWN = 3
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Good, PatternRule, Remark
 from cnnlint.graph.layers import BatchNorm, Conv, ConvTranspose, Dense
 from cnnlint.graph.patterns import Match, Op
-from cnnlint.rule import Bad, Good, PatternRule, Remark
+from cnnlint.results import Advice, Confidence, NearMiss, Savings, Severity
 
 
 class ConvBiasBeforeNorm(PatternRule, code="BN002", severity=Severity.INFO, confidence=Confidence.EXACT):

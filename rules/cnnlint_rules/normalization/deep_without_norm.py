@@ -7,10 +7,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Good, ModelRule, Remark
 from cnnlint.graph.layers import Activation, BatchNorm, Conv, Dropout, GroupNorm, InstanceNorm, LayerNorm
-from cnnlint.rule import Bad, Good, ModelRule, Remark
+from cnnlint.results import Advice, Confidence, NearMiss, Severity
 
 NORMS = (BatchNorm, GroupNorm, InstanceNorm, LayerNorm)
 

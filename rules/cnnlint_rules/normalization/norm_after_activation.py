@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from cnnlint.analysis.context import Context
 from cnnlint.analysis.folding import folds_forward
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.engine.rule import Bad, Good, LayerRule, Remark
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Activation, Add, AvgPool, BatchNorm, Conv, ConvTranspose, Dense, MaxPool
 from cnnlint.graph.queries import KERNEL_LAYERS, is_nonlinear
-from cnnlint.rule import Bad, Good, LayerRule, Remark
+from cnnlint.results import Advice, Confidence, NearMiss, Severity
 
 Order = Literal["conv-bn-act", "conv-pool-bn-act", "bn-act-conv", "conv-act-bn", "conv-act-pool-bn", "conv-pool-act-bn"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Good, LayerRule, Remark
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import (
@@ -19,7 +19,7 @@ from cnnlint.graph.layers import (
     Pad,
     Transpose,
 )
-from cnnlint.rule import Bad, Good, LayerRule, Remark
+from cnnlint.results import Advice, Confidence, NearMiss, Severity
 
 AXES = {3: ("samples", "channels", "positions"), 4: ("samples", "channels", "rows", "columns")}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cnnlint.analysis.context import Context
 from cnnlint.analysis.fed import fed_tensors
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.engine.rule import Bad, Good, ModelRule, Remark
 from cnnlint.graph.layers import BatchNorm
-from cnnlint.rule import Bad, Good, ModelRule, Remark
+from cnnlint.results import Advice, Confidence, NearMiss, Severity
 
 
 class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confidence=Confidence.EXACT):

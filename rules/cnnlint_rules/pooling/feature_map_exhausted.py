@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from math import prod
 
 from cnnlint import limits
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Good, LayerRule, Remark
 from cnnlint.graph.layers import AvgPool, Conv, MaxPool
 from cnnlint.graph.window import Window
-from cnnlint.rule import Bad, Good, LayerRule, Remark
+from cnnlint.results import Advice, Confidence, NearMiss, Savings, Severity
 
 
 class FeatureMapExhausted(

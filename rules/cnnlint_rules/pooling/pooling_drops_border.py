@@ -8,12 +8,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cnnlint.context import Context
-from cnnlint.finding import Advice, Confidence, NearMiss, Severity
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Good, LayerRule, Remark
 from cnnlint.graph.layers import AvgPool, MaxPool, Pad
 from cnnlint.graph.queries import preceding
 from cnnlint.graph.window import Pads
-from cnnlint.rule import Bad, Good, LayerRule, Remark
+from cnnlint.results import Advice, Confidence, NearMiss, Severity
 
 AXES = {1: ("columns",), 2: ("rows", "columns"), 3: ("slices", "rows", "columns")}
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from cnnlint.context import Context
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Good, Remark, RuntimeRule
 from cnnlint.errors import RuntimeCheckError
-from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.graph.layers import Dropout
-from cnnlint.rule import Bad, Good, Remark, RuntimeRule
+from cnnlint.results import Advice, Confidence, NearMiss, Severity
 from cnnlint.runtime.company import sample_error, tolerance
 from cnnlint.runtime.origin import outcome, traced
 from cnnlint.runtime.probe import Probe

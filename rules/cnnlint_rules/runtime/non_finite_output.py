@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.context import Context
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Good, Remark, RuntimeRule
 from cnnlint.errors import RuntimeCheckError
-from cnnlint.finding import Advice, Confidence, NearMiss, Severity
-from cnnlint.rule import Bad, Good, Remark, RuntimeRule
+from cnnlint.results import Advice, Confidence, NearMiss, Severity
 from cnnlint.runtime.origin import first_layer, non_finite
 from cnnlint.runtime.probe import Probe
 

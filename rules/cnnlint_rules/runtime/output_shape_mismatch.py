@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from cnnlint.context import Context
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Good, Remark, RuntimeRule
 from cnnlint.errors import RuntimeCheckError
-from cnnlint.finding import Advice, Confidence, NearMiss, Severity
-from cnnlint.rule import Bad, Good, Remark, RuntimeRule
+from cnnlint.results import Advice, Confidence, NearMiss, Severity
 from cnnlint.runtime.inputs import worded
 from cnnlint.runtime.probe import Probe
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.context import Context
+from cnnlint.analysis.context import Context
+from cnnlint.engine.rule import Bad, Good, Remark, RuntimeRule
 from cnnlint.errors import RuntimeCheckError
-from cnnlint.finding import Advice, Confidence, NearMiss, Severity
 from cnnlint.graph.layers import Activation
-from cnnlint.rule import Bad, Good, Remark, RuntimeRule
+from cnnlint.results import Advice, Confidence, NearMiss, Severity
 from cnnlint.runtime.distribution import class_axis, worst_sum
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.tails import SOFTMAX

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper, parser
 
+from cnnlint.analysis.context import Context
 from cnnlint.analysis.cost import peak_activation_bytes
-from cnnlint.context import Context
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.graph.graph import Graph
 from networks import graph_of

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnnlint.analysis.losses import loss_mismatch, loss_name
-from cnnlint.convert.toolchain import quiet, toolchain
+from cnnlint.conversion.toolchain import quiet, toolchain
 from cnnlint.graph.graph import Training
 
 

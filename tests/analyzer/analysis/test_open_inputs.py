@@ -8,8 +8,8 @@ import onnx.numpy_helper
 import onnx.parser
 import pytest
 
+from cnnlint.analysis.context import Context
 from cnnlint.analysis.open_inputs import closing_options
-from cnnlint.context import Context
 from cnnlint.errors import ModelError
 from cnnlint.frontends import load_onnx_bytes
 

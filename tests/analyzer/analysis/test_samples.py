@@ -9,8 +9,8 @@ import onnx.numpy_helper
 import onnx.parser
 import pytest
 
+from cnnlint.analysis.context import Context
 from cnnlint.analysis.samples import batch_of
-from cnnlint.context import Context
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.graph.dims import bound
 

@@ -14,8 +14,8 @@ from onnx import numpy_helper
 
 from acceptance.command import MODELS, cnnlint
 from cnnlint.cli.commands import commands
-from cnnlint.compare.records import ComparisonReport
-from cnnlint.convert.toolchain import quiet, toolchain
+from cnnlint.comparison.records import ComparisonReport
+from cnnlint.conversion.toolchain import quiet, toolchain
 from cnnlint.report.schema import schema_of
 from networks import write
 

@@ -16,9 +16,9 @@ from onnx import numpy_helper
 
 from acceptance.command import MODELS, cnnlint
 from cnnlint.cli.commands import commands
-from cnnlint.compare.conversion import ConversionReport
-from cnnlint.convert import keras_model as conversion
-from cnnlint.convert.toolchain import quiet, toolchain
+from cnnlint.comparison.conversion import ConversionReport
+from cnnlint.conversion import keras_model as conversion
+from cnnlint.conversion.toolchain import quiet, toolchain
 from cnnlint.report.schema import schema_of
 
 pytestmark = pytest.mark.tf

@@ -15,10 +15,10 @@ from onnx import numpy_helper
 
 from acceptance.command import MODELS
 from cnnlint.cli.commands import commands
+from cnnlint.engine.walker import Place
 from cnnlint.fixing import fix as fixing
 from cnnlint.fixing.records import FixReport
 from cnnlint.report.schema import schema_of
-from cnnlint.walker import Place
 from networks import write
 
 VGG = MODELS / "vgg_style.onnx"

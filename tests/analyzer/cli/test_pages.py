@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from acceptance.command import MODELS, cnnlint
 from cnnlint.cli.commands import commands
-from cnnlint.registry import load_rules
+from cnnlint.engine.registry import load_rules
 from cnnlint.report.rule_page import page
 
 

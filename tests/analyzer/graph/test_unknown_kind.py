@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.analysis.nets import Net
+from cnnlint.analysis.context import Context
 from cnnlint.analysis.larger import spatial_on
-from cnnlint.budget import QUANTITIES
-from cnnlint.context import Context
+from cnnlint.engine.budget import QUANTITIES
 from cnnlint.graph import layers
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer

@@ -1,7 +1,6 @@
 """Reports to render, made by hand so that every part of them is known."""
 
-from cnnlint.finding import Confidence, Finding, Proof, Savings, Severity
-from cnnlint.results import BudgetResult, LintReport, ModelReport, Site
+from cnnlint.results import BudgetResult, Confidence, Finding, LintReport, ModelReport, Proof, Savings, Severity, Site
 
 
 def site(position, label, shape, parameters=0, before=(), after=(), op=""):

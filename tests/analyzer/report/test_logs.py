@@ -13,20 +13,30 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from cnnlint.cli.near_misses import _text as explained  # pyright: ignore[reportPrivateUsage]
-from cnnlint.compare.records import ComparisonReport, Origin, ValueRow
-from cnnlint.compare.text import render as render_comparison
-from cnnlint.difference.changes import Change
-from cnnlint.difference.records import DiffReport, LayerDiff
-from cnnlint.difference.text import render as render_diff
-from cnnlint.finding import Confidence, Finding, NearMiss, Severity
+from cnnlint.comparison.changes import Change
+from cnnlint.comparison.diff_records import DiffReport, LayerDiff
+from cnnlint.comparison.diff_text import render as render_diff
+from cnnlint.comparison.records import ComparisonReport, Origin, ValueRow
+from cnnlint.comparison.text import render as render_comparison
+from cnnlint.engine.registry import load_rules
 from cnnlint.fixing.records import AppliedFix, FixReport
 from cnnlint.fixing.text import render as render_fix
-from cnnlint.registry import load_rules
 from cnnlint.report import FORMATS, render
 from cnnlint.report.json import encode
 from cnnlint.report.summary_text import render as render_summary
 from cnnlint.report.view import View
-from cnnlint.results import LayerSummary, LintReport, ModelReport, ModelSummary, Site, SummaryReport
+from cnnlint.results import (
+    Confidence,
+    Finding,
+    LayerSummary,
+    LintReport,
+    ModelReport,
+    ModelSummary,
+    NearMiss,
+    Severity,
+    Site,
+    SummaryReport,
+)
 
 COMMANDS = (
     "::error::x", "::set-env name=A::b", "##[group]x", "##[add-mask]x", "##vso[task.setvariable variable=a]b",

@@ -1,6 +1,6 @@
 import pytest
 
-from cnnlint.quantity import brief, size
+from cnnlint.graph.quantity import brief, size
 from cnnlint.report.quantities import count, extents, several
 
 

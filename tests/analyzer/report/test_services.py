@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 import pytest
 
 from analyzer.report.reports import BUDGETS, FLATTENED, finding, model, report
-from cnnlint.finding import Severity
 from cnnlint.report import FORMATS, render
 from cnnlint.report.view import View
+from cnnlint.results import Severity
 
 ERROR = finding("FC004", ("out",), name="output-activation", severity=Severity.ERROR, fingerprint="00e2")
 INFO = finding("PL001", (), name="pooling-drops-border", severity=Severity.INFO, fingerprint="00f3")

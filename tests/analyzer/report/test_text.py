@@ -4,9 +4,9 @@ from dataclasses import dataclass
 import pytest
 
 from analyzer.report.reports import BUDGETS, FLATTENED, SITES, finding, model, report, site
-from cnnlint.finding import Proof, Savings, Severity
 from cnnlint.report import render
 from cnnlint.report.view import View
+from cnnlint.results import Proof, Savings, Severity
 
 PLAIN = View()
 

@@ -15,7 +15,7 @@ import onnx.parser
 import pytest
 
 import cnnlint
-from cnnlint.checking import CheckRequest, CheckResult
+from cnnlint.engine.checking import CheckRequest, CheckResult
 from cnnlint.errors import ConfigError, InternalError, ModelError, UnfinishedRunError
 from cnnlint.worker import memory, protocol, steps
 from cnnlint.worker.limits import RunLimits
@@ -150,7 +150,7 @@ def test_a_step_that_takes_too_long_is_ended_and_named(monkeypatch: pytest.Monke
 
 def test_a_timeout_of_zero_is_none() -> None:
     workers = Workers(RunLimits(timeout=0))
-    assert workers.call("onnxruntime", "cnnlint.checking:check", request_for(SEED), CheckResult).finished
+    assert workers.call("onnxruntime", "cnnlint.engine.checking:check", request_for(SEED), CheckResult).finished
     workers.close()
 
 
@@ -164,7 +164,7 @@ def test_where_the_system_sets_no_limit_memory_is_watched(monkeypatch: pytest.Mo
     monkeypatch.setattr("cnnlint.worker.child.memory.limit_this_process", lambda _: False)
     worker = Worker("onnxruntime", RunLimits(memory=1))
     worker._polled = True
-    worker.submit(Job("cnnlint.checking:check", msgspec.to_builtins(request_for(SEED))))
+    worker.submit(Job("cnnlint.engine.checking:check", msgspec.to_builtins(request_for(SEED))))
     with pytest.raises(UnfinishedRunError, match="took more memory than 1 B"):
         worker.result(CheckResult)
     worker.end()
@@ -172,7 +172,7 @@ def test_where_the_system_sets_no_limit_memory_is_watched(monkeypatch: pytest.Mo
 
 
 def request_for(path: Path) -> CheckRequest:
-    from cnnlint.checking import RuleReference
+    from cnnlint.engine.checking import RuleReference
 
     rules = (rule() for rule in cnnlint.load_rules() if rule.code in {"RT001", "RT003"})
     return CheckRequest(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import zoo
-from cnnlint.convert.toolchain import quiet, toolchain
+from cnnlint.conversion.toolchain import quiet, toolchain
 from cnnlint.frontends import load
 from cnnlint_rules.activation.hidden_sigmoid import STEEPEST, HiddenSigmoid
 

@@ -6,10 +6,10 @@ import pytest
 from onnx import TensorProto, helper
 
 import networks
-from cnnlint.budget import Budget
+from cnnlint.engine.budget import Budget
+from cnnlint.engine.walker import walk
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.testing import findings
-from cnnlint.walker import walk
 from cnnlint_rules.budget.over_budget import OverBudget
 
 NET = "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 import zoo
-from cnnlint.context import Context
+from cnnlint.analysis.context import Context
 from cnnlint.frontends import load
 from cnnlint.testing import to_graph
 from cnnlint_rules.convolution.large_kernel import LargeKernel

@@ -11,12 +11,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import zoo
-from cnnlint.checking import look
+from cnnlint.engine.checking import look
+from cnnlint.engine.walker import walk
 from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.rewrite.editor import Editor
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.program import Program
-from cnnlint.walker import walk
 from cnnlint_rules.dense_head.dense_as_convolution import DenseAsConvolution
 
 MODELS = Path(__file__).parents[3] / "fixtures" / "models"

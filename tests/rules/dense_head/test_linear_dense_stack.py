@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from cnnlint.context import Context
+from cnnlint.analysis.context import Context
 from cnnlint.frontends.notation import to_onnx
 from cnnlint.testing import to_graph
 from cnnlint_rules.dense_head.linear_dense_stack import LinearDenseStack

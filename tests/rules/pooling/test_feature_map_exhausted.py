@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from cnnlint.engine.walker import walk
 from cnnlint.graph.graph import Graph, Source
 from cnnlint.graph.layers import Conv
 from cnnlint.graph.tensor import Tensor
-from cnnlint.walker import walk
 from cnnlint_rules.pooling.feature_map_exhausted import FeatureMapExhausted
 
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from cnnlint.engine.walker import walk
 from cnnlint.graph.graph import Graph, Source
 from cnnlint.graph.layers import AvgPool, MaxPool
 from cnnlint.graph.tensor import Tensor
-from cnnlint.walker import walk
 from cnnlint_rules.pooling.pooling_drops_border import PoolingDropsBorder
 
 

@@ -10,14 +10,14 @@ import pytest
 from onnx import helper, numpy_helper, parser
 
 import zoo
-from cnnlint.finding import Finding, Severity
+from cnnlint.engine.rule import RuntimeRule
+from cnnlint.engine.walker import walk
 from cnnlint.frontends import load, load_onnx_bytes
-from cnnlint.rule import RuntimeRule
+from cnnlint.results import Finding, Severity
 from cnnlint.runtime import probe as module
 from cnnlint.runtime.company import sample_error, tolerance
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.program import Program
-from cnnlint.walker import walk
 from cnnlint_rules.runtime.batch_dependence import BatchDependence
 from cnnlint_rules.runtime.does_not_run import DoesNotRun
 from cnnlint_rules.runtime.non_finite_output import NonFiniteOutput

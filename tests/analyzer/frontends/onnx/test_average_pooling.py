@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from acceptance.nets import model, node
-from cnnlint.convert.toolchain import toolchain
+from cnnlint.conversion.toolchain import toolchain
 from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.graph.layers import AvgPool
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import zoo
-from cnnlint.context import Context
+from cnnlint.analysis.context import Context
 from cnnlint.frontends import load
 
 PUBLISHED_PARAMETERS = {

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper, parser
 
-from cnnlint.context import Context
+from cnnlint.analysis.context import Context
 from cnnlint.errors import ModelError
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.graph.graph import Graph

@@ -9,7 +9,7 @@ import pytest
 from onnx.backend.test.case.node import collect_testcases
 
 import zoo
-from cnnlint.context import Context
+from cnnlint.analysis.context import Context
 from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.graph.graph import Graph
 from intermediates import mismatches

@@ -1,0 +1,139 @@
+"""A conversion to ONNX with its proof: Keras and onnxruntime on the same inputs, and what the converter left behind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from cnnlint import frontends
+from cnnlint.comparison.compare import compare, size_up
+from cnnlint.comparison.records import ComparisonReport
+from cnnlint.errors import ConversionError, RuntimeCheckError, __version__
+from cnnlint.graph.layers import BatchNorm, Conv, ConvTranspose, Dense, Opaque
+from cnnlint.models import open_model
+from cnnlint.results import SCHEMA, ModelReport
+from cnnlint.runtime.program import Program
+from cnnlint.runtime.runner import OnnxRunner
+
+if TYPE_CHECKING:
+    from cnnlint.graph.graph import Graph
+
+
+class ConversionReport(Struct, frozen=True, kw_only=True):
+    """A conversion.
+
+    Attributes:
+        source: Path of what was converted.
+        output: Path of the ONNX model.
+        written: Whether it was written.
+        way: "weightless" where kernels bypassed tf2onnx, "ordinary" where it handled all, "signature" for a SavedModel.
+        seconds: What converting took, without loading, proving and linting.
+        opset: Of the result.
+        nodes: Of the result.
+        transposes: Transpose nodes among them.
+        norms_folded: Norms that became part of the layer before them; None where it was not counted.
+        norms_left: Names of BatchNorms that could have been folded into the layer before them.
+        leftover: Nodes that belong to no layer of the network, Transposes aside, by operator.
+        opaque: Layers that cnnlint cannot look into, with the reason.
+        parity: How the result compares with the source.
+        lint: What the linter says of the result; None if it was not written.
+    """
+
+    schema: int = SCHEMA
+    cnnlint: str = __version__
+    source: str
+    output: str
+    written: bool = False
+    way: Literal["weightless", "ordinary", "signature"]
+    seconds: float
+    opset: int | None
+    nodes: int
+    transposes: int
+    norms_folded: int | None
+    norms_left: tuple[str, ...]
+    leftover: dict[str, int]
+    opaque: tuple[str, ...]
+    parity: ComparisonReport
+    lint: ModelReport | None = None
+
+
+class ConvertRequest(Struct, frozen=True, kw_only=True):
+    """A conversion to do and to compare.
+
+    Attributes:
+        path: A `.keras` or `.h5` file, or a SavedModel.
+        output: Where the result is to go in the end, for the report.
+        fresh: The ONNX file to write.
+        opset: Version of the default operator set; tf2onnx's own choice if None.
+    """
+
+    path: str
+    output: str
+    fresh: str
+    opset: int | None = None
+
+
+def convert(request: ConvertRequest) -> ConversionReport:
+    """Convert a Keras model or SavedModel and compare the result with it.
+
+    Raises:
+        MissingExtraError: TensorFlow or tf2onnx is not installed.
+        ModelError: The model cannot be read.
+        ConversionError: It is an ONNX model already, cannot be converted, or the result does not run.
+        RuntimeCheckError: Keras or TensorFlow cannot run it.
+    """
+    from cnnlint.conversion.jobs import Conversion
+    from cnnlint.conversion.jobs import convert as write_onnx
+    from cnnlint.conversion.toolchain import toolchain
+
+    toolchain()  # says what is missing before anything is read
+    path, output = request.path, request.output
+    source = open_model(path)
+    if source.convertible is None:
+        raise ConversionError("this is an ONNX model already", path=path)
+    before = source.runner()
+    done = write_onnx(Conversion(path=path, format=source.convertible, output=request.fresh, opset=request.opset))
+    graph = frontends.load(request.fresh)
+    program = Program.from_file(request.fresh)
+    after = OnnxRunner(output, program, graph)
+    size_up(before.graph, graph)
+    try:
+        parity = compare(before, after, layers=False)
+    except RuntimeCheckError as error:
+        if error.path != output:
+            raise
+        raise ConversionError(f"what tf2onnx made of it does not run: {error.cause}", path=path) from error
+    if not parity.equal:
+        parity = compare(before, after)
+    nodes = program.record.graph.nodes
+    kinds = Counter(node.op_type for node in nodes)
+    made = {part.output for layer in graph.layers for part in layer.origin}
+    idle = Counter(node.op_type for node in nodes if not made.intersection(node.outputs))
+    del idle["Transpose"]
+    return ConversionReport(
+        source=path,
+        output=output,
+        opset=graph.source.opset,
+        nodes=kinds.total(),
+        transposes=kinds["Transpose"],
+        norms_left=tuple(_foldable(graph)),
+        leftover=dict(sorted(idle.items())),
+        opaque=tuple(f"{layer.name} ({layer.reason})" for layer in graph.of_kind(Opaque)),
+        parity=parity,
+        way=done.way,
+        seconds=done.seconds,
+        norms_folded=done.norms_folded,
+    )
+
+
+def _foldable(graph: Graph) -> list[str]:
+    """Return the norms right behind a kernel that could take them up."""
+    norms = (norm for norm in graph.of_kind(BatchNorm) if not norm.training)
+    found = list[str]()
+    for norm in norms:
+        layer = graph.producer(norm.input)
+        if isinstance(layer, Conv | ConvTranspose | Dense) and graph.sole_successor(layer) is norm:
+            found.append(norm.name)
+    return found

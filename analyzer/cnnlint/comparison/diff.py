@@ -1,0 +1,179 @@
+"""Two models side by side: layers, costs and findings, without running either."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from cnnlint.analysis.context import Context
+from cnnlint.comparison.changes import changes
+from cnnlint.comparison.diff_records import DiffReport, LayerDiff, Measure, Status
+from cnnlint.comparison.growth import GROWING, GrowthLimit, hold
+from cnnlint.comparison.matching import match_layers
+from cnnlint.engine.budget import QUANTITIES
+from cnnlint.engine.config.settings import Flags
+from cnnlint.errors import ModelError
+from cnnlint.graph.layer import Layer
+from cnnlint.linter import Linter
+from cnnlint.models import open_model, path_of
+from cnnlint.results import Finding, ModelReport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cnnlint.models import Given
+
+
+def diff(
+    before: Given,
+    after: Given,
+    *,
+    limits: Iterable[GrowthLimit] = (),
+    inputs: Mapping[str, str] | None = None,
+    config: Path | None = None,
+    isolated: bool = False,
+    allow_config_code: Iterable[Path] = (),
+    ignore_config_code: bool = False,
+) -> DiffReport:
+    """Compare two models by their graphs, in time linear in their layers.
+
+    Args:
+        before: A path, or a model in memory.
+        after: The other.
+        limits: Budgets of growth.
+        inputs: Shapes by input name, as "1x3x224x224", for dims that a model leaves open.
+        config: The configuration whose rules give the findings; the one nearest to each model if None.
+        isolated: Take no configuration.
+        allow_config_code: Configurations beside models, or their folders, whose rule-files may be run.
+        ignore_config_code: Do without the rule-files of others, where that is an error otherwise.
+
+    Raises:
+        ModelError: A model cannot be read.
+        ConfigError: The configuration is wrong.
+    """
+    linter = Linter(
+        Flags(
+            static=True,
+            inputs=dict(inputs or {}),
+            allow_config_code=tuple(allow_config_code),
+            ignore_config_code=ignore_config_code,
+        ),
+        config=config,
+        isolated=isolated,
+    )
+    paths = path_of(before), path_of(after)
+    contexts = tuple(
+        Context(open_model(model).graph(linter.complete_plan(path).settings.inputs))
+        for model, path in zip((before, after), paths, strict=True)
+    )
+    lints = _linted(linter, before), _linted(linter, after)
+    left, right = contexts
+    pairs = match_layers(left.graph, right.graph)
+    measures = tuple(_measure(name, left, right) for name in GROWING)
+    layers = tuple(_layers(left, right, pairs))
+    fixed, new, kept = _findings(lints[0], lints[1], pairs)
+    return DiffReport(
+        before=paths[0],
+        after=paths[1],
+        measures=measures,
+        layers=layers,
+        unchanged=len(pairs) - sum(layer.status in ("changed", "renamed") for layer in layers),
+        fixed=fixed,
+        new=new,
+        kept=kept,
+        growth=tuple(hold(limits, measures)),
+    )
+
+
+def _linted(linter: Linter, model: Given) -> ModelReport:
+    report = linter.lint(model)
+    if report.error is not None:
+        raise linter.errors.get(report.path) or ModelError(report.error)
+    return report
+
+
+def _measure(quantity: str, before: Context, after: Context) -> Measure:
+    about = QUANTITIES[quantity]
+    amounts = about.measure(before), about.measure(after)
+    unknown = next((context for context, n in zip((before, after), amounts, strict=True) if n is None), None)
+    return Measure(
+        quantity=quantity,
+        name=about.name,
+        unit=about.unit,
+        before=amounts[0],
+        after=amounts[1],
+        reason="" if unknown is None else about.unknown(unknown),
+    )
+
+
+def _layers(before: Context, after: Context, pairs: dict[str, str]) -> Iterator[LayerDiff]:
+    old = {layer.name: layer for layer in before.graph.layers}
+    sources = {right: old[left] for left, right in pairs.items()}
+    for layer in after.graph.layers:
+        counterpart = sources.get(layer.name)
+        if counterpart is None:
+            yield _entry("added", None, layer, before, after)
+        elif found := changes(counterpart, layer):
+            yield replace(_entry("changed", counterpart, layer, before, after), changes=found)
+        elif counterpart.name != layer.name:
+            yield _entry("renamed", counterpart, layer, before, after)
+    for layer in before.graph.layers:
+        if layer.name not in pairs:
+            yield _entry("removed", layer, None, before, after)
+
+
+def _entry(status: Status, left: Layer | None, right: Layer | None, before: Context, after: Context) -> LayerDiff:
+    shown = right or left
+    held = left.parameters if left else 0, right.parameters if right else 0
+    macs = before.layer_macs(left) if left else 0, after.layer_macs(right) if right else 0
+    return LayerDiff(
+        status=status,
+        before=left.name if left else "",
+        after=right.name if right else "",
+        kind=shown.kind if shown else "",
+        label=shown.label if shown else "",
+        parameters=None if held[0] is None or held[1] is None else held[1] - held[0],
+        macs=None if macs[0] is None or macs[1] is None else macs[1] - macs[0],
+    )
+
+
+Findings = tuple[Finding, ...]
+
+
+def _findings(before: ModelReport, after: ModelReport, pairs: dict[str, str]) -> tuple[Findings, Findings, Findings]:
+    """Return which findings are gone, which are new, and which both models have.
+
+    A finding is the same if its fingerprint is, or if its rule says it of the counterparts of the same layers.
+    """
+    prints = Counter(finding.fingerprint for finding in before.findings)
+    new, kept = list[Finding](), list[Finding]()
+    for finding in after.findings:
+        same = prints[finding.fingerprint] > 0
+        prints[finding.fingerprint] -= same
+        (kept if same else new).append(finding)
+    gone = [finding for finding in before.findings if _taken(prints, finding)]
+    moved = Counter((finding.code, tuple(pairs.get(name, name) for name in finding.layers)) for finding in gone)
+    still_new = list[Finding]()
+    for finding in new:
+        place = finding.code, finding.layers
+        same = moved[place] > 0
+        moved[place] -= same
+        (kept if same else still_new).append(finding)
+    fixed = list[Finding]()
+    for finding in gone:
+        place = finding.code, tuple(pairs.get(name, name) for name in finding.layers)
+        if moved[place] > 0:
+            moved[place] -= 1
+            fixed.append(finding)
+    return tuple(fixed), tuple(still_new), tuple(kept)
+
+
+def _taken(prints: Counter[str], finding: Finding) -> bool:
+    """Return whether a finding of this fingerprint is left over, and take it."""
+    left = prints[finding.fingerprint] > 0
+    prints[finding.fingerprint] -= left
+    return left

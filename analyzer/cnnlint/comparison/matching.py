@@ -1,0 +1,178 @@
+"""Which layer of one network is which layer of another: by name, by what feeds it, and by its place in the order."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Iterator
+from functools import partial
+from itertools import pairwise
+
+from cnnlint.analysis.identity import is_generated
+from cnnlint.comparison.alignment import align
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.tensor import Tensor
+
+Token = Callable[[Layer], Hashable]
+
+
+def match_layers(before: Graph, after: Graph) -> dict[str, str]:
+    """Return the name in `after` of each layer of `before` that it also has, changed or not; in linear time.
+
+    Layers that hold weights, have the same name and do the same come first. Then whatever the counterparts of a
+    layer's inputs feed, if it does the same, and layers that do the same in the same order between layers that are
+    matched. A name alone comes later: numbered ones move when a layer is inserted. What is left is matched by how much
+    it holds, and by its kind. Where one network's weights are unknown, how much a layer holds is left aside.
+    """
+    sized = before.parameters is not None and after.parameters is not None
+    signature, weight = (partial(of, sized=sized) for of in (_signature, _weight))
+    matching = _Matching(before, after, signature)
+    matching.by_name(lambda left, right: bool(left.weights) and _is_own(left) and signature(left) == signature(right))
+    matching.by_flow()
+    matching.by_order(signature)
+    matching.by_flow()
+    matching.by_name(lambda left, right: left.kind == right.kind and _is_own(left))
+    for token in (weight, _kind):
+        matching.by_order(token)
+        matching.by_flow()
+    matching.by_name(lambda _left, _right: True)
+    return matching.pairs
+
+
+def _is_own(layer: Layer) -> bool:
+    """Return whether the name is the user's, so that it means the same layer in another model."""
+    return not is_generated(layer.name)
+
+
+def _signature(layer: Layer, *, sized: bool) -> Hashable:
+    return layer.signature(), _kernel(layer, sized=sized)
+
+
+def _weight(layer: Layer, *, sized: bool) -> Hashable:
+    return layer.kind, _kernel(layer, sized=sized)
+
+
+def _kind(layer: Layer) -> Hashable:
+    return layer.kind
+
+
+def _kernel(layer: Layer, *, sized: bool) -> int | None:
+    return layer.weights[0].size if layer.weights and sized else None
+
+
+class _Matching:
+    """Pairs found so far; every step adds pairs of layers that have none."""
+
+    def __init__(self, before: Graph, after: Graph, signature: Token) -> None:
+        self.before, self.after, self._signature = before, after, signature
+        self.pairs = dict[str, str]()
+        self.taken = set[str]()
+        self._layers = {layer.name: layer for layer in after.layers}
+        self._inputs = dict(_matched_inputs(before, after))
+
+    def add(self, left: Layer, right: Layer) -> None:
+        self.pairs[left.name] = right.name
+        self.taken.add(right.name)
+
+    def by_name(self, agree: Callable[[Layer, Layer], bool]) -> None:
+        """Pair layers of one name about which `agree` holds."""
+        for left in self.before.layers:
+            right = self._layers.get(left.name)
+            if (
+                right is not None
+                and left.name not in self.pairs
+                and right.name not in self.taken
+                and agree(left, right)
+            ):
+                self.add(left, right)
+
+    def by_flow(self) -> None:
+        """Pair layers that do the same with the same inputs.
+
+        A layer without a counterpart that only scales channels or hands on what it gets is looked through: norms
+        are folded and dropout is dropped by conversions.
+        """
+        images = dict(self._inputs)
+        for left in self.before.layers:
+            wanted = [images.get(tensor.name) for tensor in left.inputs]
+            if left.name not in self.pairs and wanted and None not in wanted:
+                right = self._successor(left, wanted)
+                if right is not None:
+                    self.add(left, right)
+            if left.name in self.pairs:
+                right = self._layers[self.pairs[left.name]]
+                images |= {a.name: b for a, b in zip(left.outputs, right.outputs, strict=False)}
+            elif left.is_affine_per_channel and (image := images.get(left.input.name)) is not None:
+                images[left.output.name] = image
+
+    def _successor(self, left: Layer, wanted: list[Tensor | None]) -> Layer | None:
+        if wanted[0] is None:
+            return None
+        names = sorted(tensor.name for tensor in wanted if tensor is not None)
+        own = self._signature(left)
+        found = [
+            right
+            for right, source in self._consumers(wanted[0])
+            if self._signature(right) == own
+            and (len(names) == 1 or names == sorted(self._seen_through(tensor, source) for tensor in right.inputs))
+        ]
+        return next((right for right in found if right.name == left.name), found[0] if found else None)
+
+    def _consumers(self, tensor: Tensor) -> Iterator[tuple[Layer, Tensor]]:
+        """Yield layers that get `tensor`, at once or behind layers that are looked through, and have no counterpart."""
+        waiting = [tensor]
+        while waiting:
+            source = waiting.pop()
+            for layer in self.after.consumers(source):
+                if layer.name not in self.taken:
+                    yield layer, tensor
+                    if layer.is_affine_per_channel:
+                        waiting.append(layer.output)
+
+    def _seen_through(self, tensor: Tensor, wanted: Tensor) -> str:
+        """Return what `tensor` is a scaled form of, as far back as an unmatched chain leads."""
+        while tensor.name != wanted.name:
+            layer = self.after.producer(tensor)
+            if layer is None or layer.name in self.taken or not layer.is_affine_per_channel:
+                break
+            tensor = layer.input
+        return tensor.name
+
+    def by_order(self, token: Token) -> None:
+        """Pair layers of equal tokens in the same order, between the pairs that stand in the same order already."""
+        left, right = self.before.layers, self.after.layers
+        places = self.after.position
+        known = [(self.before.position[a], places[b]) for a, b in self.pairs.items()]
+        borders = [(-1, -1), *_rising(sorted(known)), (len(left), len(right))]
+        for (a, b), (c, d) in pairwise(borders):
+            first = [layer for layer in left[a + 1 : c] if layer.name not in self.pairs]
+            second = [layer for layer in right[b + 1 : d] if layer.name not in self.taken]
+            for i, j in align([token(layer) for layer in first], [token(layer) for layer in second]):
+                self.add(first[i], second[j])
+
+
+def _matched_inputs(before: Graph, after: Graph) -> Iterator[tuple[str, Tensor]]:
+    named = {tensor.name: tensor for tensor in after.inputs}
+    if all(tensor.name in named for tensor in before.inputs):
+        yield from ((tensor.name, named[tensor.name]) for tensor in before.inputs)
+    elif len(before.inputs) == len(after.inputs):
+        yield from ((left.name, right) for left, right in zip(before.inputs, after.inputs, strict=True))
+
+
+def _rising(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the longest choice of `pairs`, which rise on the left, that rises on the right too."""
+    ends, index, back = list[int](), list[int](), list[int]()
+    for place, (_, right) in enumerate(pairs):
+        length = bisect_left(ends, right)
+        back.append(index[length - 1] if length else -1)
+        if length == len(ends):
+            ends.append(right)
+            index.append(place)
+        else:
+            ends[length], index[length] = right, place
+    chosen = list[tuple[int, int]]()
+    place = index[-1] if index else -1
+    while place >= 0:
+        chosen.append(pairs[place])
+        place = back[place]
+    return chosen[::-1]

@@ -1,0 +1,81 @@
+"""What a comparison gives: plain records, the same for every format."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from cnnlint.errors import __version__
+from cnnlint.results import SCHEMA
+
+Verdict = Literal["equal", "differs", "unmatched", "view", "unseen"]
+
+
+class ValueRow(Struct, frozen=True, kw_only=True):
+    """A tensor of one model beside the tensor of the other that should be equal to it.
+
+    Attributes:
+        before: Its layer or output in the first model.
+        after: The same in the second; "" if it has none.
+        kind: The layer's kind; "Output" for an output.
+        shape: Channels first, with the batch; () where nothing was compared.
+        max_abs_error: None where nothing was compared, or values are not finite on one side only or differ in shape.
+        max_rel_error: Relative to the largest magnitude in the first model; None as above.
+        verdict: "unmatched" where only one model has it, "view" for a layer that only hands on what it gets,
+            "unseen" where the value cannot be had.
+        note: What else there is to say.
+    """
+
+    before: str
+    after: str
+    kind: str
+    shape: tuple[int, ...] = ()
+    max_abs_error: float | None = None
+    max_rel_error: float | None = None
+    verdict: Verdict
+    note: str = ""
+
+
+class Origin(Struct, frozen=True, kw_only=True):
+    """A layer that differs although all that it gets is equal.
+
+    Attributes:
+        before: The layer in the first model.
+        after: The layer in the second.
+        max_rel_error: Of its output.
+        causes: What the files say differs about it, a clause each.
+    """
+
+    before: str
+    after: str
+    max_rel_error: float | None
+    causes: tuple[str, ...] = ()
+
+
+class ComparisonReport(Struct, frozen=True, kw_only=True):
+    """Two models compared on the same inputs.
+
+    Attributes:
+        before: Path of the first model.
+        after: Path of the second.
+        equal: Whether all outputs are, and the values before a last activation.
+        tolerance: What `max_rel_error` may be.
+        conditions: How the inputs were made.
+        interface: How inputs and outputs differ, a sentence each; if the models cannot be fed alike, all there is.
+        outputs: The outputs, and the values before their activation.
+        layers: In the order of the first model, then what only the second has.
+        origins: Where differences begin.
+    """
+
+    schema: int = SCHEMA
+    cnnlint: str = __version__
+    before: str
+    after: str
+    equal: bool
+    tolerance: float
+    conditions: tuple[str, ...] = ()
+    interface: tuple[str, ...] = ()
+    outputs: tuple[ValueRow, ...] = ()
+    layers: tuple[ValueRow, ...] = ()
+    origins: tuple[Origin, ...] = ()

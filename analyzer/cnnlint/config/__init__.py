@@ -1,7 +1,0 @@
-"""Configuration: where it is found, what may stand in it, and what it comes to for one model."""
-
-from cnnlint.config.load import Document, find_document, read_document
-from cnnlint.config.schema import Configuration
-from cnnlint.config.settings import Flags, Settings, resolve
-
-__all__ = ["Configuration", "Document", "Flags", "Settings", "find_document", "read_document", "resolve"]

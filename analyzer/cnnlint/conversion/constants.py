@@ -1,0 +1,133 @@
+"""The constants of a converted graph: attach weights to it, and compute what depends on nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, cast
+
+from cnnlint.conversion.arithmetic import EVALUATE, MOVES
+
+if TYPE_CHECKING:
+    import onnx
+
+    from cnnlint.conversion.arithmetic import Array
+
+
+class Constants:
+    """The values of a graph's constant tensors, as views wherever numpy can give one.
+
+    They are taken out of the graph when this is made and put back by `write`.
+
+    Attributes:
+        graph: The graph, edited in place.
+        values: Array by tensor name.
+        labels: What to call a tensor in the finished file, where that is not its present name.
+        inner: Names that a subgraph refers to; they stay as they are.
+    """
+
+    def __init__(self, graph: onnx.GraphProto, held: Mapping[str, Array], labels: Mapping[str, str]) -> None:
+        """Take over the initializers of `graph`, and its inputs that `held` has values for."""
+        from onnx import numpy_helper
+
+        self.graph = graph
+        self.values: dict[str, Array] = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        del graph.initializer[:]
+        self.labels = dict(labels)
+        self.values |= held
+        self.inner = {name for node in graph.node for name in _subgraph_names(node)}
+        kept = [value for value in graph.input if value.name not in self.values]
+        del graph.input[:]
+        graph.input.extend(kept)
+
+    def fold(self) -> None:
+        """Evaluate nodes whose inputs are all constant; equal nodes give one tensor, so that shared weights stay so."""
+        fixed = self.inner | {value.name for value in self.graph.output}
+        seen: dict[tuple[object, ...], str] = {}
+        aliases: dict[str, str] = {}
+        kept: list[onnx.NodeProto] = []
+        for node in self.graph.node:
+            rename_inputs(node, aliases)
+            name = node.output[0]
+            value = None if name in fixed else self._evaluate(node)
+            if value is None:
+                kept.append(node)
+                continue
+            identity = (node.op_type, *node.input, *(part.SerializeToString() for part in node.attribute))
+            if identity in seen:
+                aliases[name] = seen[identity]
+                continue
+            seen[identity] = name
+            self.values[name] = value
+            if node.op_type in MOVES and node.input[0] in self.labels:
+                self.labels[name] = self.labels[node.input[0]]
+        replace_nodes(self.graph, kept)
+
+    def write(self) -> None:
+        """Put the constants that are used back into the graph as initializers, under their labels."""
+        from onnx import numpy_helper
+
+        # In the order of their first use, whatever order the converter's sets had.
+        used = dict.fromkeys(self.used())
+        taken = set(used) | {name for node in self.graph.node for name in node.output}
+        taken |= {value.name for value in self.graph.input}
+        names: dict[str, str] = {}
+        for name, label in self.labels.items():
+            if name in used and name not in self.inner and name != label:
+                names[name] = unique_name(label, taken)
+                taken.add(names[name])
+        for node in self.graph.node:
+            rename_inputs(node, names)
+        for name in [name for name in used if name in self.values]:
+            # Popped, so that of each array only one is held twice.
+            self.graph.initializer.append(numpy_helper.from_array(self.values.pop(name), names.get(name, name)))
+
+    def used(self) -> Iterator[str]:
+        """Yield every name that a node, a subgraph or the graph's outputs read, once for each reading."""
+        for node in self.graph.node:
+            yield from node.input
+            yield from _subgraph_names(node)
+        yield from (value.name for value in self.graph.output)
+
+    def _evaluate(self, node: onnx.NodeProto) -> Array | None:
+        from onnx import helper
+
+        evaluate = EVALUATE.get(node.op_type) if node.domain in {"", "ai.onnx"} else None
+        names = [name for name in node.input if name]
+        if evaluate is None or len(node.output) != 1 or any(name not in self.values for name in names):
+            return None
+        arrays = [self.values[name] for name in names]
+        value = evaluate(arrays, {item.name: helper.get_attribute_value(item) for item in node.attribute})
+        # A broadcast that would put a larger tensor in the file than those it is made from stays a node.
+        return value if value.nbytes <= sum(array.nbytes for array in arrays) else None
+
+
+def unique_name(wanted: str, taken: set[str]) -> str:
+    """Return `wanted`, with a number behind it if it is one of `taken`."""
+    name, number = wanted, 0
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    return name
+
+
+def rename_inputs(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
+    """Let `node` read `names[x]` wherever it reads x."""
+    for index, name in enumerate(node.input):
+        if name in names:
+            node.input[index] = names[name]
+
+
+def replace_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> None:
+    """Let `graph` hold `nodes`, some of which may be its own, and no others."""
+    copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def _subgraph_names(node: onnx.NodeProto) -> Iterator[str]:
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            yield from (value.name for value in graph.output)
+            for inner in graph.node:
+                yield from cast("Iterable[str]", inner.input)
+                yield from _subgraph_names(inner)

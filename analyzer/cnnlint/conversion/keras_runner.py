@@ -1,0 +1,142 @@
+"""A Keras model, run by Keras itself, layer by layer under watch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from cnnlint.conversion.loading import first_line
+from cnnlint.conversion.toolchain import quiet, toolchain
+from cnnlint.errors import ConversionError, RuntimeCheckError
+from cnnlint.graph.layers import Activation
+from cnnlint.runtime.runner import Port, Values
+from cnnlint.worker import steps
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from numpy.typing import NDArray
+
+    from cnnlint.graph.graph import Graph
+    from cnnlint.graph.layer import Layer
+
+    Array = NDArray[Any]
+
+
+class KerasRunner:
+    """A live Keras model and the graph of the file that it comes from.
+
+    Args:
+        path: As the user wrote it.
+        model: The `keras.Model`.
+        graph: Its network.
+
+    Raises:
+        MissingExtraError: TensorFlow is not installed.
+        ConversionError: The model has no declared inputs.
+    """
+
+    def __init__(self, path: str, model: Any, graph: Graph) -> None:
+        self._keras = toolchain().keras
+        self.path = path
+        self.graph = graph
+        self._model = model
+        tensors: list[Any] = list(getattr(model, "inputs", None) or ())
+        if not tensors:
+            raise ConversionError(f"the model {model.name} has no declared inputs", path=path)
+        alike = len(tensors) == len(graph.inputs)
+        self.inputs = tuple(
+            Port(tensor.name, tuple(tensor.shape), graph.inputs[i].shape if alike else None, tensor.dtype)
+            for i, tensor in enumerate(tensors)
+        )
+        made: list[Any] = list(model.outputs)
+        names: list[str] = list(getattr(model, "output_names", None) or [model.layers[-1].name])
+        alike, named = len(made) == len(graph.outputs), len(made) == len(names)
+        self.outputs = tuple(
+            Port(
+                names[i] if named else f"output_{i}",
+                tuple(tensor.shape),
+                graph.outputs[i].shape if alike else None,
+                tensor.dtype,
+            )
+            for i, tensor in enumerate(made)
+        )
+
+    def run(self, feeds: Mapping[str, Array], watched: Collection[str]) -> Values:
+        """Call the model in inference mode."""
+        import numpy as np
+
+        tree = self._keras.tree
+        steps.begin("running it under Keras", at_least=steps.CONVERSION)
+        wanted = dict(_places(self.graph, watched))
+        seen: dict[tuple[str, bool], list[Array]] = {place: [] for place in wanted.values()}
+        structure = self._model.input if hasattr(self._model, "input") else self._model.inputs
+        arguments = tree.pack_sequence_as(structure, [feeds[port.name] for port in self.inputs])
+        with quiet(), ExitStack() as watching:
+            for path, layer in layers_by_path(self._model):
+                watching.enter_context(_watched(path, layer, seen))
+            try:
+                outputs = tree.flatten(self._model(arguments, training=False))
+            except Exception as error:
+                raise RuntimeCheckError(f"Keras cannot run it: {first_line(error)}", path=self.path) from error
+        return Values([np.asarray(value) for value in outputs], {layer: seen[place] for layer, place in wanted.items()})
+
+
+def layers_by_path(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every layer of a Keras model with its path, models inside the model included."""
+    for layer in model.layers:
+        yield f"{prefix}{layer.name}", layer
+        if hasattr(layer, "layers"):
+            yield from layers_by_path(layer, f"{prefix}{layer.name}/")
+
+
+def _places(graph: Graph, watched: Collection[str]) -> Iterator[tuple[str, tuple[str, bool]]]:
+    """Yield for each of `watched` the path of its Keras layer, and whether to look ahead of the layer's activation.
+
+    A Conv2D with an activation is two layers of the graph; what a SeparableConv2D makes half way cannot be seen.
+    """
+    for layer in graph.layers:
+        if layer.name not in watched or not layer.origin:
+            continue
+        inner = [behind for behind in graph.successors(layer) if _path(behind) == _path(layer)]
+        if not inner:
+            yield layer.name, (_path(layer), False)
+        elif isinstance(inner[0], Activation) and not any(
+            _path(last) == _path(layer) for last in graph.successors(inner[0])
+        ):
+            yield layer.name, (_path(layer), True)
+
+
+def _path(layer: Layer) -> str:
+    return layer.origin[-1].name if layer.origin else ""
+
+
+@contextmanager
+def _watched(path: str, layer: Any, seen: dict[tuple[str, bool], list[Array]]) -> Generator[None]:
+    """Keep in `seen` what `layer` makes, and what its activation is given, while the block runs."""
+    import numpy as np
+
+    fields = cast("dict[str, Any]", vars(layer))  # Keras keeps track of what is assigned to a layer in the usual way
+    with ExitStack() as undo:
+        if (path, False) in seen:
+            call: Callable[..., Any] = layer.call
+
+            def watched_call(*args: Any, **kwargs: Any) -> Any:
+                made = call(*args, **kwargs)
+                if hasattr(made, "shape"):
+                    seen[path, False].append(np.asarray(made))
+                return made
+
+            fields["call"] = watched_call
+            undo.callback(fields.pop, "call")
+        activation: Callable[..., Any] | None = fields.get("activation")
+        if (path, True) in seen and activation is not None:
+
+            def watched_activation(value: Any, *args: Any, **kwargs: Any) -> Any:
+                seen[path, True].append(np.asarray(value))
+                return activation(value, *args, **kwargs)
+
+            fields["activation"] = watched_activation
+            undo.callback(fields.__setitem__, "activation", activation)
+        yield

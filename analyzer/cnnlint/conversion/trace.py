@@ -1,0 +1,186 @@
+"""Trace a Keras model as a TensorFlow function whose kernels are inputs and not constants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cnnlint.conversion.naming import weight_paths
+from cnnlint.errors import ConversionError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cnnlint.conversion.toolchain import Toolchain
+
+INPUT, WEIGHT = "cnnlint_input_", "cnnlint_weight_"
+
+
+class Trace(NamedTuple):
+    """A traced model, ready for tf2onnx.
+
+    Attributes:
+        function: The `tf.function`.
+        signature: Its arguments: the list of the weights that are apart, then the model's inputs.
+        names: What the traced function calls each input, and what the user calls it.
+        outputs: What the user calls the outputs, in order.
+        apart: Values that are inputs of the trace and initializers of the finished model, by the name of the input.
+        labels: What the user calls a weight, by what the traced function calls it.
+    """
+
+    function: Any
+    signature: list[Any]
+    names: dict[str, str]
+    outputs: list[str]
+    apart: dict[str, NDArray[np.generic]]
+    labels: dict[str, str]
+
+
+def trace(model: Any, tools: Toolchain, *, weightless: bool) -> Trace:
+    """Trace `model` in inference mode; its kernels become inputs if `weightless`.
+
+    What is left inside as constants, TensorFlow and tf2onnx fold: a BatchNorm's four vectors become two. Vectors
+    always are: beside a vector that it does not know, tf2onnx leaves a pair of Transposes.
+
+    Raises:
+        ConversionError: The model is not built, so that it has no inputs yet.
+    """
+    tf, keras = tools.tensorflow, tools.keras
+    inputs: list[Any] = list(getattr(model, "inputs", None) or ())
+    if not model.built or not inputs:
+        raise ConversionError(
+            f"the model {model.name} has no declared inputs",
+            remedy="build it as a Sequential with an Input, or as a functional model",
+        )
+    variables: list[Any] = [*model.trainable_variables, *model.non_trainable_variables]
+    trainable = len(model.trainable_variables)
+    apart = [index for index, variable in enumerate(variables) if weightless and len(variable.shape) > 1]
+    inside = {index: variable.numpy() for index, variable in enumerate(variables) if index not in set(apart)}
+    structure = model.input if hasattr(model, "input") else inputs
+
+    def call(weights: list[Any], *tensors: Any) -> list[Any]:
+        with plain_scopes(tf.compat.v1.get_default_graph()):
+            given = dict(zip(apart, weights, strict=True))
+            values = [
+                given[index] if index in given else tf.constant(inside[index], name=f"{WEIGHT}{index}")
+                for index in range(len(variables))
+            ]
+            outputs, _ = model.stateless_call(
+                values[:trainable],
+                values[trainable:],
+                keras.tree.pack_sequence_as(structure, list(tensors)),
+                training=False,
+            )
+            return keras.tree.flatten(outputs)
+
+    signature = [
+        [_spec(tf, variables[index], f"{WEIGHT}{index}") for index in apart],
+        *(_spec(tf, tensor, f"{INPUT}{index}") for index, tensor in enumerate(inputs)),
+    ]
+    function = tf.function(call, autograph=False)
+    concrete = _concrete(tf, function, signature)
+    paths = weight_paths(model)
+    labels: dict[str, str] = {}
+    for index, variable in enumerate(variables):
+        path: str = paths.get(id(variable)) or variable.path
+        # An argument of the trace keeps its name; a constant in it is an operation's first output.
+        labels[f"{WEIGHT}{index}"] = labels[f"{WEIGHT}{index}:0"] = path
+    held = {f"{WEIGHT}{index}": variables[index].numpy() for index in apart}
+    held |= held_captures(concrete, tools)
+    return Trace(
+        function,
+        signature,
+        {f"{INPUT}{index}": _input_name(tensor) for index, tensor in enumerate(inputs)},
+        _output_names(model, len(concrete.outputs)),
+        held,
+        labels,
+    )
+
+
+def held_captures(concrete: Any, tools: Toolchain) -> dict[str, NDArray[np.generic]]:
+    """Return the constants that a traced function captured, by the name of the ONNX input that tf2onnx makes of each.
+
+    They are what a layer computed when it was built, such as the reshaped mean of a Normalization.
+    """
+    return {
+        inner.name: outer.numpy()
+        for outer, inner in concrete.graph.captures
+        if outer.dtype != tools.tensorflow.resource
+    }
+
+
+@contextmanager
+def plain_scopes(graph: Any) -> Generator[None]:
+    """Let operations carry their layer's own name while `graph` is traced.
+
+    Keras opens a layer's name scope twice, once to build it and once to call it; TensorFlow would call the
+    second one `conv2d_1`, which is another layer's name. An empty scope is therefore entered again.
+    """
+    original: Callable[[str, bool], str] = graph.unique_name
+    scopes: set[str] = set()
+    filled: set[str] = set()
+
+    def unique_name(name: str, mark_as_used: bool = True) -> str:
+        parent: str = graph.get_name_scope()
+        wanted = f"{parent}/{name}" if parent else name
+        if wanted in scopes and wanted not in filled and not _has_operation(graph, wanted):
+            return wanted
+        unique = original(name, mark_as_used)
+        if mark_as_used:
+            scopes.add(unique)
+            parts = unique.split("/")
+            filled.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
+        return unique
+
+    graph.unique_name = unique_name
+    try:
+        yield
+    finally:
+        del graph.unique_name
+
+
+def _has_operation(graph: Any, name: str) -> bool:
+    try:
+        graph.get_operation_by_name(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _concrete(tf: Any, function: Any, signature: list[Any]) -> Any:
+    # Keras compiles a grouped convolution by XLA, which tf2onnx sees as a call that it cannot look into; run
+    # eagerly, that function's body becomes part of the trace.
+    eagerly: bool = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        return function.get_concrete_function(*signature)
+    finally:
+        tf.config.run_functions_eagerly(eagerly)
+
+
+def _spec(tf: Any, tensor: Any, name: str) -> Any:
+    return tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
+
+
+def _input_name(tensor: Any) -> str:
+    # An Input that was given no name has one for its layer, which is what a saved model keeps; its tensor is but
+    # numbered in the order of their making.
+    name: str = tensor.name
+    history: Any = getattr(tensor, "_keras_history", None)
+    return history.operation.name if name.startswith("keras_tensor") and history is not None else name
+
+
+def _output_names(model: Any, count: int) -> list[str]:
+    # A functional model names its outputs by the layers that they come from; a Sequential does not.
+    given: list[str] = list(getattr(model, "output_names", None) or [model.layers[-1].name])
+    given = given if len(given) == count else [f"output_{index}" for index in range(count)]
+    names: list[str] = []
+    for name in given:
+        unique, number = name, 0
+        while unique in names:
+            number += 1
+            unique = f"{name}_{number}"
+        names.append(unique)
+    return names

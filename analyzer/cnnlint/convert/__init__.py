@@ -1,9 +1,0 @@
-"""Convert Keras models and SavedModels to ONNX; the only package that imports TensorFlow and tf2onnx.
-
-Importing it is cheap: TensorFlow is imported by the first conversion.
-"""
-
-from cnnlint.convert.keras_model import Conversion, convert_keras, keras_to_onnx
-from cnnlint.convert.saved_model import savedmodel_to_onnx
-
-__all__ = ["Conversion", "convert_keras", "keras_to_onnx", "savedmodel_to_onnx"]

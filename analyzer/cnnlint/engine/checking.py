@@ -1,0 +1,299 @@
+"""What running a model shows: run time rules, and rewrites tried on the user's own model; a worker does both.
+
+The job reads the file itself, so it is under way while whoever asked for it reads the graph and runs the other rules.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cnnlint.analysis.context import Context
+from cnnlint.analysis.cost import total_macs
+from cnnlint.engine.housekeeping import CrashedRule
+from cnnlint.engine.registry import LOCAL, run_file
+from cnnlint.engine.rule import LayerRule, PatternRule, Rule, RuntimeRule
+from cnnlint.engine.walker import Place, Walk, walk
+from cnnlint.errors import CnnlintError, UnfinishedRunError
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.patterns import Match
+from cnnlint.results import Finding, NearMiss, Proof
+from cnnlint.worker import steps
+from cnnlint.worker.workers import Pending, Workers
+
+if TYPE_CHECKING:
+    import onnx
+
+    from cnnlint.runtime.probe import Probe
+
+Dims = tuple[int, ...]
+
+
+class RuleReference(Struct, frozen=True, kw_only=True):
+    """A rule with its options, for another process.
+
+    Attributes:
+        module: Where its class is, unless it is in a file.
+        file: The local file that its class is in; "" if it is in an installed module.
+        name: The class.
+        options: In kebab case.
+    """
+
+    module: str
+    file: str
+    name: str
+    options: dict[str, Any]
+
+    @classmethod
+    def to(cls, rule: Rule) -> RuleReference:
+        """Return the reference to a rule that this process has loaded."""
+        module = type(rule).__module__
+        return cls(
+            module=module,
+            file=str(sys.modules[module].__file__) if module.startswith(LOCAL) else "",
+            name=type(rule).__qualname__,
+            options=msgspec.to_builtins(rule),
+        )
+
+    def load(self) -> Rule:
+        """Return the rule; the file that it is in is run if it has not been."""
+        loaded = sys.modules.get(self.module)
+        if loaded is None:
+            loaded = run_file(Path(self.file)) if self.file else import_module(self.module)
+        return msgspec.convert(self.options, cast("type[Rule]", getattr(loaded, self.name)))
+
+
+class CheckRequest(Struct, frozen=True, kw_only=True):
+    """A model to run.
+
+    Attributes:
+        program: The path of its ONNX file.
+        path: What the user calls the model.
+        inputs: Shapes by input name.
+        rules: Those about run time, and those that can rewrite.
+        near_misses: Whether to keep why rules stayed silent.
+    """
+
+    program: str
+    path: str
+    inputs: dict[str, Dims]
+    rules: tuple[RuleReference, ...]
+    near_misses: bool = False
+
+
+class Verified(Struct, frozen=True, kw_only=True):
+    """What became of the rewrite of a finding."""
+
+    code: str
+    layers: tuple[str, ...]
+    proof: Proof
+
+
+class CheckResult(Struct, frozen=True, kw_only=True):
+    """What running a model showed.
+
+    Attributes:
+        findings: Of the run time rules.
+        near_misses: Why they stayed silent, by code.
+        finished: Codes of the rules that looked at all they had to look at.
+        verified: The proofs of rewrites that fit.
+        notes: What was left out and why, a sentence each.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    near_misses: dict[str, tuple[NearMiss, ...]] = {}
+    finished: frozenset[str] = frozenset()
+    verified: tuple[Verified, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def join(self, walked: Walk, rules: Iterable[Rule]) -> Walk:
+        """Return what the rules said of the same network without running it, and what this adds.
+
+        Args:
+            walked: What was said so far.
+            rules: Those that were run here.
+        """
+        proofs = {(each.code, each.layers): each.proof for each in self.verified}
+        places = [
+            replace(place, finding=replace(place.finding, proof=proofs.get((place.finding.code, place.finding.layers))))
+            for place in walked.places
+        ]
+        by_code = {rule.code: rule for rule in rules}
+        places += [Place(by_code.get(finding.code, CrashedRule()), None, finding) for finding in self.findings]
+        return Walk(tuple(places), {**walked.near_misses, **self.near_misses}, walked.finished | self.finished)
+
+
+def submit(
+    workers: Workers,
+    program: str,
+    path: str,
+    rules: Iterable[Rule],
+    *,
+    inputs: Mapping[str, Dims],
+    near_misses: bool,
+) -> Pending:
+    """Have a model run; the answer's `result(CheckResult)` waits for what that shows.
+
+    Args:
+        workers: Whose onnxruntime runs it.
+        program: The path of its ONNX file.
+        path: What the user calls the model.
+        rules: Those about run time, and those that can rewrite.
+        inputs: Shapes by input name.
+        near_misses: Whether to keep why rules stayed silent.
+    """
+    request = CheckRequest(
+        program=os.path.abspath(program),
+        path=path,
+        inputs=dict(inputs),
+        rules=tuple(RuleReference.to(rule) for rule in rules),
+        near_misses=near_misses,
+    )
+    return workers.submit("onnxruntime", f"{__name__}:check", request)
+
+
+def check(request: CheckRequest) -> CheckResult:
+    """Run a model.
+
+    Raises:
+        ModelError: It cannot be read.
+        UnfinishedRunError: There is not enough memory.
+    """
+    from cnnlint.frontends import load
+    from cnnlint.runtime.inputs import BATCH
+    from cnnlint.runtime.probe import Probe
+    from cnnlint.runtime.program import Program
+
+    steps.begin("reading it")
+    rules = [reference.load() for reference in request.rules]
+    try:
+        graph = load(request.program, inputs=request.inputs)
+        program = Program.from_file(request.program)
+    except CnnlintError as error:
+        if error.path == request.program:
+            error.path = request.path
+        raise
+    macs = total_macs(graph)
+    steps.sized(weight_bytes=graph.source.file_bytes or 0, macs=None if macs is None else macs * BATCH)
+    probe = Probe(program, graph, inputs=request.inputs)
+    return look(probe, rules, near_misses=request.near_misses)
+
+
+def look(probe: Probe, rules: Sequence[Rule], *, near_misses: bool = False) -> CheckResult:
+    """Return what the run time rules among `rules` say of the runs of `probe`, and how the rewrites of the others fare.
+
+    Raises:
+        UnfinishedRunError: There is not enough memory.
+    """
+    context = Context(probe.graph)
+    attempts = attempt(probe, walk(context, [rule for rule in rules if rule.is_fixable()]).places)
+    checks = [rule for rule in rules if isinstance(rule, RuntimeRule)]
+    walked = walk(context, checks, probe=probe, near_misses=near_misses)
+    verified, notes = settle(probe, attempts)
+    if probe.untried:
+        notes = (*notes, f"run time checks were left out: {probe.untried}")
+    return CheckResult(
+        findings=walked.findings,
+        near_misses=walked.near_misses,
+        finished=walked.finished,
+        verified=verified,
+        notes=notes,
+    )
+
+
+class Attempt(Struct, frozen=True, eq=False):
+    """A finding and the model without it.
+
+    Attributes:
+        finding: The finding.
+        rewritten: None if its rule has no rewrite, or the rewrite does not fit.
+        obstacle: Why it does not fit, as a clause; "" if it does, or if there is none.
+    """
+
+    finding: Finding
+    rewritten: onnx.ModelProto | None = None
+    obstacle: str = ""
+
+
+def attempt(probe: Probe, places: Iterable[Place]) -> tuple[Attempt, ...]:
+    """Rewrite the model at each of `places` whose rule can, and have the first run watch what that changes.
+
+    Done before the run time checks, so that one run of the model serves these and all proofs.
+    """
+    attempts = tuple(_attempt(probe, place) for place in places)
+    rewritten = [tried.rewritten for tried in attempts if tried.rewritten is not None]
+    if rewritten:
+        from cnnlint.rewrite.region import changed_region
+
+        original = probe.program.proto()
+        logits = [tail.logits for tail in probe.tails]
+        for model in rewritten:
+            region = changed_region(original, model, logits)
+            probe.watch((*region.border, *region.compared))
+    return attempts
+
+
+def settle(probe: Probe, attempts: Iterable[Attempt]) -> tuple[tuple[Verified, ...], tuple[str, ...]]:
+    """Compare each rewritten model with the original under onnxruntime; return the proofs, and why some are missing.
+
+    Raises:
+        UnfinishedRunError: There is not enough memory.
+    """
+    verified, notes = list[Verified](), list[str]()
+    for tried in attempts:
+        finding, obstacle = tried.finding, tried.obstacle
+        if tried.rewritten is not None:
+            from cnnlint.rewrite.prove import prove
+
+            try:
+                proof = prove(probe, tried.rewritten)
+                verified.append(Verified(code=finding.code, layers=finding.layers, proof=proof))
+            except (UnfinishedRunError, MemoryError):
+                raise
+            except Exception as error:  # a finding stands without its proof
+                obstacle = _cause(error)
+        if obstacle:
+            where = f" at {finding.layers[0]}" if finding.layers else ""
+            notes.append(f"the rewrite of {finding.code}{where} is not proved: {obstacle}")
+    return tuple(verified), tuple(notes)
+
+
+def rewrite(place: Place, program: onnx.ModelProto) -> onnx.ModelProto | None:
+    """Return the model after the rewrite of a finding; None if its rule has none.
+
+    Raises:
+        CnnlintError: The rewrite does not fit.
+    """
+    from cnnlint.rewrite.editor import Editor
+
+    match place.rule, place.where:
+        case PatternRule() as rule, Match() as where:
+            editor = Editor(program)
+            rule.rewrite(where, editor)
+        case LayerRule() as rule, Layer() as where:
+            editor = Editor(program)
+            rule.rewrite(where, editor)
+        case _:
+            return None
+    return editor.finish()
+
+
+def _attempt(probe: Probe, place: Place) -> Attempt:
+    if not place.rule.is_fixable():
+        return Attempt(place.finding)
+    try:
+        return Attempt(place.finding, rewrite(place, probe.program.proto()))
+    except Exception as error:  # a finding stands without its proof
+        return Attempt(place.finding, obstacle=_cause(error))
+
+
+def _cause(error: Exception) -> str:
+    return error.cause if isinstance(error, CnnlintError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,201 @@
+"""Finding a configuration file and reading it: every mistake in it is named with its place.
+
+The nearest file counts: the first folder from the model's own upwards that holds a cnnlint.toml, or a
+pyproject.toml with a `[tool.cnnlint]` table. A model outside every such folder takes the one found from the
+working directory, as with ruff.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import msgspec
+from msgspec import Struct
+
+from cnnlint.engine.config.lines import KeyPath, key_lines, line_of
+from cnnlint.engine.config.schema import BudgetTable, Configuration
+from cnnlint.errors import ConfigError, did_you_mean
+from cnnlint.limits import MAX_KEY_PARTS
+from cnnlint.results import FailOn, Severity
+
+TABLE = ("tool", "cnnlint")
+
+_LONG_KEY = re.compile(rf"(?:[\w-]+[ \t]*\.[ \t]*){{{MAX_KEY_PARTS}}}")
+"""Python's TOML reader takes time quadratic in the parts of a dotted key."""
+
+CHOICES: dict[KeyPath, tuple[str, ...]] = {("fail-on",): get_args(FailOn), ("severity",): tuple(Severity)}
+"""Keys whose value is one of a few words."""
+
+TYPES = {
+    "array": "a list", "bool": "true or false", "float": "a number", "int": "a whole number", "object": "a table",
+    "str": "a string",
+}  # fmt: skip
+"""msgspec's words for the types of TOML, and those of its users."""
+
+
+class Document(Struct, frozen=True):
+    """A configuration file that has been read.
+
+    Attributes:
+        path: Of the file.
+        configuration: What stands in it.
+        prefix: The table that it stands in: ("tool", "cnnlint"), or () in cnnlint.toml.
+        lines: Where its keys stand.
+    """
+
+    path: Path
+    configuration: Configuration
+    prefix: tuple[str, ...]
+    lines: dict[KeyPath, int]
+
+    @property
+    def root(self) -> Path:
+        """The folder that its globs and files are relative to."""
+        return self.path.parent
+
+    def place(self, *key: str | int) -> str:
+        """Return the file and line of a key: "cnnlint.toml:12"."""
+        line = line_of((*self.prefix, *key), self.lines)
+        return str(self.path) if line is None else f"{self.path}:{line}"
+
+    def error(self, cause: str, *key: str | int, remedy: str | None = None) -> ConfigError:
+        """Return the error that `cause` is wrong at `key`."""
+        return ConfigError(f"{_dotted(key)}: {cause}", path=self.place(*key), remedy=remedy)
+
+
+def find_document(folder: Path) -> Document | None:
+    """Return the configuration nearest to `folder`, itself included; None if there is none.
+
+    Raises:
+        ConfigError: The nearest file is wrong.
+    """
+    for candidate in (folder, *folder.parents):
+        if (document := _document_in(candidate)) is not None:
+            return document
+    return None
+
+
+def _document_in(folder: Path) -> Document | None:
+    for name in ("cnnlint.toml", "pyproject.toml"):
+        path = folder / name
+        if path.is_file() and (document := read_document(path, required=name == "cnnlint.toml")) is not None:
+            return document
+    return None
+
+
+def read_document(path: Path, *, required: bool = True) -> Document | None:
+    """Read a configuration file: pyproject.toml by its `[tool.cnnlint]`, any other as a whole.
+
+    Returns:
+        None for a pyproject.toml without that table, if it is not `required`.
+
+    Raises:
+        ConfigError: The file is missing, is no TOML, or holds what cnnlint does not know.
+    """
+    text = _read(path)
+    prefix = TABLE if path.name == "pyproject.toml" else ()
+    if prefix and not required and "cnnlint" not in text:
+        return None
+    table: object = _parse(text, path)
+    for name in prefix:
+        table = cast("dict[str, object]", table).get(name) if isinstance(table, dict) else None
+    if table is None:
+        if required:
+            raise ConfigError("has no [tool.cnnlint] table", path=str(path))
+        return None
+    lines = key_lines(text)
+    document = Document(path, Configuration(), prefix, lines)
+    if not isinstance(table, dict):
+        raise ConfigError("tool.cnnlint is not a table", path=document.place())
+    return Document(path, _convert(cast("dict[str, Any]", table), document), prefix, lines)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError("there is no such configuration file", path=str(path)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot be read: {error}", path=str(path)) from error
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    import tomllib
+
+    if _LONG_KEY.search(text):
+        raise ConfigError(f"has a key of more than {MAX_KEY_PARTS} parts", path=str(path))
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:  # TOMLDecodeError is one; so is a number of more digits than Python reads
+        raise ConfigError(f"is no valid TOML: {error}", path=str(path)) from error
+    except RecursionError as error:
+        raise ConfigError("is no valid TOML: values are nested too deeply", path=str(path)) from error
+
+
+def _convert(table: dict[str, Any], document: Document) -> Configuration:
+    _check_keys(table, Configuration, (), document)
+    budgets = table.get("budgets")
+    if isinstance(budgets, list):
+        for index, budget in enumerate(cast("list[object]", budgets)):
+            if isinstance(budget, dict):
+                _check_keys(cast("dict[str, Any]", budget), BudgetTable, ("budgets", index), document)
+    try:
+        configuration = msgspec.convert(table, Configuration)
+    except msgspec.ValidationError as error:
+        cause, key = parse_validation_error(error)
+        key, remedy = _choice(table, key)
+        raise document.error(cause, *key, remedy=remedy) from error
+    for index, budget in enumerate(configuration.budgets):
+        try:
+            limits = budget.limits()
+        except ConfigError as error:
+            raise document.error(error.cause, "budgets", index, remedy=error.remedy) from error
+        if not limits:
+            raise document.error("a budget limits nothing", "budgets", index, remedy='add one such as params = "5 M"')
+    return configuration
+
+
+def _check_keys(table: Mapping[str, Any], kind: type[Struct], where: KeyPath, document: Document) -> None:
+    known = [found.encode_name for found in msgspec.structs.fields(kind)]
+    for key in table:
+        if key not in known:
+            remedy = did_you_mean(key, known) or f"known are {', '.join(known)}"
+            raise document.error("unknown key", *where, key, remedy=remedy)
+
+
+def _choice(table: Mapping[str, Any], key: KeyPath) -> tuple[KeyPath, str | None]:
+    """Return the place of a word that is none of a few, to the entry of its table, and the words to choose from."""
+    if key not in CHOICES:
+        return key, None
+    value, words = table.get(str(key[0])), CHOICES[key]
+    if isinstance(value, dict):
+        entries = cast("dict[str, object]", value)
+        wrong = next((name for name, entry in entries.items() if entry not in words), None)
+        key, value = (key, None) if wrong is None else ((*key, wrong), entries[wrong])
+    near = did_you_mean(value, words) if isinstance(value, str) else None
+    return key, near or f"one of {', '.join(words)}"
+
+
+def parse_validation_error(error: msgspec.ValidationError) -> tuple[str, KeyPath]:
+    """Return what is wrong as a clause, and the path of the key that it is about."""
+    cause, _, place = str(error).partition(" - at `")
+    steps = re.findall(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]", place)
+    key: KeyPath = tuple(int(index) if index else name for name, index in steps)
+    # An entry of a table is shown by msgspec as [...], whichever it is: the message keeps the table's own name.
+    cause = f"{cause[0].lower()}{cause[1:]}".replace("`", "").replace(" | null", "")
+    mistaken = re.fullmatch(r"expected ([\w |]+), got (\w+)", cause)
+    if mistaken is not None:
+        wanted = " or ".join(TYPES.get(kind, kind) for kind in mistaken[1].split(" | "))
+        cause = f"expected {wanted}, got {TYPES.get(mistaken[2], mistaken[2])}"
+    return cause.replace("invalid enum value", "there is no"), key
+
+
+def _dotted(key: KeyPath) -> str:
+    text = ""
+    for step in key:
+        quoted = step if isinstance(step, int) or re.fullmatch(r"[\w-]+", step) else f'"{step}"'
+        text += f"[{step + 1}]" if isinstance(step, int) else f".{quoted}" if text else f"{quoted}"
+    return text or "the table"

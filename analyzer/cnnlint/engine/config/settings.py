@@ -1,0 +1,265 @@
+"""What the configuration file and the command line together come to, each value with its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+from msgspec import Struct, field
+
+from cnnlint.engine.budget import Budget
+from cnnlint.engine.config.globs import files, is_plain, matches
+from cnnlint.engine.config.load import Document
+from cnnlint.engine.config.schema import BudgetTable, Configuration
+from cnnlint.engine.ignoring import Ignore, parse_reason
+from cnnlint.engine.selection import Request
+from cnnlint.errors import ConfigError
+from cnnlint.graph.quantity import parse_amount
+from cnnlint.results import FailOn, Severity
+from cnnlint.worker.limits import RunLimits
+
+Dims = tuple[int, ...]
+
+CACHE = ".cnnlint_cache"
+"""The folder that `cache = true` keeps results in, beside the configuration file."""
+
+LEAST_MEMORY = 200_000_000
+"""Bytes below which importing onnxruntime itself may fail."""
+
+SPELLING = {"inputs": "--input", "model-ignores": "--no-model-ignores"}
+"""Flags that are not called as the key."""
+
+
+class Flags(Struct, frozen=True, kw_only=True):
+    """What the command line, or the caller from Python, says; None or empty where silent.
+
+    It outweighs the file: `select` replaces its selection (its ignores included), as with ruff; tables are
+    merged key by key; budgets add up.
+    """
+
+    select: tuple[str, ...] | None = None
+    extend_select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    severity: dict[str, Severity] = field(default_factory=dict[str, Severity])
+    fail_on: FailOn | None = None
+    pedantic: bool | None = None
+    static: bool | None = None
+    run_timeout: float | None = None
+    run_memory: str | int | None = None
+    cache_dir: Path | None = None
+    model_ignores: bool | None = None
+    inputs: dict[str, str] = field(default_factory=dict[str, str])
+    budget: Budget = Budget()
+    rule_files: tuple[Path, ...] = ()
+    allow_config_code: tuple[Path, ...] = ()
+    ignore_config_code: bool = False
+    rules: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+
+
+class Setting(Struct, frozen=True):
+    """A value and where it comes from.
+
+    Attributes:
+        key: As the file spells it: "fail-on", "rules.FC001.min-share".
+        value: Ready for JSON.
+        origin: "cnnlint.toml:12", "--fail-on" or "default".
+    """
+
+    key: str
+    value: object
+    origin: str
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The settings for the models under one configuration file."""
+
+    document: Document | None
+    root: Path
+    requests: tuple[Request, ...]
+    severity: dict[str, Severity]
+    fail_on: FailOn
+    pedantic: bool
+    static: bool | None
+    limits: RunLimits
+    cache: Path | None
+    model_ignores: bool
+    inputs: dict[str, Dims]
+    per_model_ignores: tuple[tuple[str, Ignore], ...]
+    budgets: tuple[BudgetTable, ...]
+    rule_files: tuple[Path, ...]
+    rules: dict[str, dict[str, Any]]
+    listing: tuple[Setting, ...]
+
+    def budgets_for(self, model: str) -> tuple[Budget, ...]:
+        """Return the budgets that the model at the path `model` must keep."""
+        return tuple(budget for budget in self.budgets if any(matches(glob, model, self.root) for glob in budget.globs))
+
+    def ignores_for(self, model: str) -> tuple[Ignore, ...]:
+        """Return the ignores that are meant for the model at the path `model`."""
+        return tuple(ignore for glob, ignore in self.per_model_ignores if matches(glob, model, self.root))
+
+    def for_run(self, run: frozenset[Path]) -> Settings:
+        """Return the settings for a run over the models `run` (resolved paths).
+
+        An ignore whose glob fits files that the run leaves out may be of use there, so it is not to be called unused.
+        """
+        settled = list[tuple[str, Ignore]]()
+        for glob, ignore in self.per_model_ignores:
+            whole = is_plain(glob) or all(path.resolve() in run for path in files(glob, self.root))
+            settled.append((glob, ignore if whole else msgspec.structs.replace(ignore, reportable=False)))
+        return msgspec.structs.replace(self, per_model_ignores=tuple(settled))
+
+    def check_budgets(self, models: tuple[str, ...]) -> None:
+        """Make sure that every budget of the file is meant for a model of the run, or for one that it left out.
+
+        Raises:
+            ConfigError: A budget fits no model and no file, so it limits nothing: its glob is mistyped, or the
+                model has moved.
+        """
+        if self.document is None or not models:
+            return
+        for index, budget in enumerate(self.document.configuration.budgets):
+            met = any(matches(glob, model, self.root) for glob in budget.globs for model in models)
+            if not met and not any(files(glob, self.root, most=1) for glob in budget.globs):
+                globs = ", ".join(budget.globs)
+                raise self.document.error(
+                    f"the budget for {globs} matches no model",
+                    "budgets",
+                    index,
+                    remedy="correct the glob, or delete it",
+                )
+
+
+def resolve(document: Document | None, flags: Flags, *, folder: Path | None = None) -> Settings:
+    """Return what `document` (or the defaults) and `flags` come to.
+
+    Args:
+        document: The configuration file; None if there is none.
+        flags: What outweighs it.
+        folder: What globs are relative to without a file; the working directory if None.
+
+    Raises:
+        ConfigError: A value of either cannot be read.
+    """
+    file = Configuration() if document is None else document.configuration
+    root = (folder or Path.cwd()) if document is None else document.root
+    flag_budget = flags.budget.limits()
+    budgets = (*file.budgets, *([_for_all(flags.budget)] if flag_budget else []))
+    requests = [
+        Request(select=file.select, extend_select=file.extend_select, ignore=file.ignore, where=_where(document)),
+        Request(select=flags.select, extend_select=flags.extend_select, ignore=flags.ignore, where="command line"),
+    ]
+    rules = {name: {**file.rules.get(name, {}), **flags.rules.get(name, {})} for name in {**file.rules, **flags.rules}}
+    return Settings(
+        document=document,
+        root=root,
+        requests=tuple(requests),
+        severity={**file.severity, **flags.severity},
+        fail_on=file.fail_on if flags.fail_on is None else flags.fail_on,
+        pedantic=file.pedantic if flags.pedantic is None else flags.pedantic,
+        static=file.static if flags.static is None else flags.static,
+        limits=_limits(document, file, flags),
+        cache=flags.cache_dir or (root / CACHE if file.cache else None),
+        model_ignores=file.model_ignores if flags.model_ignores is None else flags.model_ignores,
+        inputs={
+            **{name: _dims(name, dims, document) for name, dims in file.inputs.items()},
+            **{name: _dims(name, dims, None) for name, dims in flags.inputs.items()},
+        },
+        per_model_ignores=tuple(_ignores(document)) if document is not None else (),
+        budgets=budgets,
+        rule_files=(*(root / name for name in file.rule_files), *flags.rule_files),
+        rules=rules,
+        listing=tuple(_listing(document, file, flags)),
+    )
+
+
+def _limits(document: Document | None, file: Configuration, flags: Flags) -> RunLimits:
+    timeout = file.run_timeout if flags.run_timeout is None else flags.run_timeout
+    written = file.run_memory if flags.run_memory is None else flags.run_memory
+    if written is None:
+        return RunLimits(timeout=timeout)
+    try:
+        memory = int(parse_amount(written, "bytes"))
+        if memory < LEAST_MEMORY:
+            raise ConfigError(f"{written} is too little to start onnxruntime", remedy="write 500MB or more")
+    except ConfigError as error:
+        if flags.run_memory is None and document is not None:
+            raise document.error(error.cause, "run-memory", remedy=error.remedy) from error
+        raise ConfigError(f"--run-memory {written}: {error.cause}", remedy=error.remedy) from error
+    return RunLimits(timeout=timeout, memory=memory)
+
+
+def _for_all(budget: Budget) -> BudgetTable:
+    return BudgetTable(**{name: getattr(budget, name) for name in budget.__struct_fields__})
+
+
+def _where(document: Document | None) -> str | None:
+    return None if document is None else str(document.path)
+
+
+def _dims(name: str, written: str, document: Document | None) -> Dims:
+    extents = written.lower().replace("×", "x").replace(",", "x").split("x")
+    if all(extent.strip().isdecimal() and int(extent) > 0 for extent in extents):
+        return tuple(int(extent) for extent in extents)
+    cause, remedy = f"{written!r} is no shape", "write every extent as a number: 1x3x224x224"
+    if document is not None:
+        raise document.error(cause, "inputs", name, remedy=remedy)
+    raise ConfigError(f"the input {name}: {cause}", remedy=remedy)
+
+
+def _ignores(document: Document) -> list[tuple[str, Ignore]]:
+    found = list[tuple[str, Ignore]]()
+    for key, entries in document.configuration.per_model_ignores.items():
+        glob, _, layers = key.partition("#")
+        for entry in entries:
+            selector, _, rest = entry.partition(":")
+            try:
+                reason, until = parse_reason(rest)
+            except ValueError as error:
+                raise document.error(str(error), "per-model-ignores", key) from error
+            ignore = Ignore(
+                selector=selector.strip(),
+                layers=(layers,) if layers else (),
+                reason=reason,
+                until=until,
+                origin=document.place("per-model-ignores", key),
+            )
+            found.append((glob, ignore))
+    return found
+
+
+def _listing(document: Document | None, file: Configuration, flags: Flags) -> list[Setting]:
+    """Return every setting, tables by their entries, with the flag, line or default that it comes from."""
+    said: dict[str, Any] = _plain(flags)
+    listing = list[Setting]()
+    for known, value in zip(msgspec.structs.fields(Configuration), msgspec.structs.astuple(file), strict=True):
+        key, plain = known.encode_name, _plain(value)
+        written = document is not None and plain != _plain(getattr(Configuration(), known.name))
+        flag, flag_name = said.get(known.name), SPELLING.get(key, f"--{key}")
+        if isinstance(plain, dict):
+            for path, entry in _leaves({**plain, **(flag or {})}):
+                given = flag is not None and path[0] in flag
+                origin = flag_name if given else document.place(key, *path) if document else "default"
+                listing.append(Setting(".".join((key, *path)), entry, origin))
+        elif flag not in (None, [], ()):
+            listing.append(Setting(key, flag, flag_name))
+        else:
+            listing.append(Setting(key, plain, document.place(key) if written and document else "default"))
+    return listing
+
+
+def _leaves(table: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield the path and value of each entry of a table and of the tables in it."""
+    for name, entry in table.items():
+        if isinstance(entry, dict):
+            for path, leaf in _leaves(cast("dict[str, Any]", entry)):
+                yield (name, *path), leaf
+        else:
+            yield (name,), entry
+
+
+def _plain(value: object) -> Any:
+    """Return `value` as JSON has it."""
+    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=str))

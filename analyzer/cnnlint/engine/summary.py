@@ -1,0 +1,148 @@
+"""The summary of a graph: a row for each input and layer, and what the network comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cnnlint.analysis.context import Context
+from cnnlint.analysis.cost import layer_macs, sample_mac_formula, tensor_bytes
+from cnnlint.analysis.pattern import pattern
+from cnnlint.analysis.samples import Batch
+from cnnlint.graph.formula import Formula
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layer import Layer, Part
+from cnnlint.graph.tensor import Tensor, weight_elements
+from cnnlint.results import LayerSummary, ModelSummary
+
+KERAS_FORMATS = frozenset({"keras", "h5"})
+"""Formats whose layers have names that the user gave, so that one merged into another deserves a row."""
+
+
+def summarize(graph: Graph) -> ModelSummary:
+    """Return the rows in topological order, inputs first, and the totals; what is unknown is None."""
+    context = Context(graph)
+    return ModelSummary(
+        path=graph.source.path,
+        format=graph.source.format,
+        pattern=pattern(graph),
+        parameters=context.parameters,
+        trainable_parameters=_trainable(graph),
+        macs=context.macs,
+        weight_bytes=context.weight_bytes,
+        peak_activation_bytes=context.peak_activation_bytes,
+        file_bytes=graph.source.file_bytes,
+        layers=tuple(_rows(context)),
+        notes=tuple(_notes(context)),
+    )
+
+
+def _notes(context: Context) -> Iterator[str]:
+    if context.unknown_weights:
+        yield context.unknown_weights
+    yield from context.notes_on_numbers()
+
+
+def _trainable(graph: Graph) -> int | None:
+    if graph.unread or any(weight.trainable is None for weight in graph.weights):
+        return None
+    return weight_elements(weight for weight in graph.weights if weight.trainable)
+
+
+def _rows(context: Context) -> Iterator[LayerSummary]:
+    graph = context.graph
+    named = {tensor.name for tensor in graph.inputs} | {layer.name for layer in graph.layers}
+    holders = dict[str, str]()  # weight -> the layer that is counted for it
+    for tensor in graph.inputs:
+        yield _input(tensor, context.batch)
+    for layer in graph.layers:
+        before, after = _merged(layer, named) if graph.source.format in KERAS_FORMATS else ([], [])
+        yield from before
+        yield _row(layer, context, _shared_with(layer, holders))
+        yield from after
+        for weight in layer.weights:
+            holders.setdefault(weight.key, layer.name)
+
+
+def _input(tensor: Tensor, batch: Batch) -> LayerSummary:
+    return LayerSummary(
+        name=tensor.name,
+        kind="Input",
+        output_shape=tensor.sample_extents,
+        parameters=0,
+        macs=0,
+        receptive_field=(1,) * len(tensor.spatial) if tensor.spatial else None,
+        activation_bytes=tensor_bytes(tensor, batch),
+    )
+
+
+def _row(layer: Layer, context: Context, shared_with: str | None) -> LayerSummary:
+    formula = _parameter_formula(layer)
+    macs = _mac_formula(layer, context.batch)
+    return LayerSummary(
+        name=layer.name,
+        kind=layer.kind,
+        output_shape=layer.output.sample_extents if layer.outputs else None,
+        parameters=layer.parameters,
+        macs=layer_macs(layer, context.batch),
+        receptive_field=context.receptive_fields.get(layer.name),
+        formula=None if formula is None else str(formula),
+        formula_words=None if formula is None else formula.words,
+        mac_formula=None if macs is None else str(macs),
+        output_formulas=layer.output_formulas(),
+        activation_bytes=_bytes(layer, context.batch),
+        shared_with=shared_with,
+    )
+
+
+def _bytes(layer: Layer, batch: Batch) -> int | None:
+    total = 0
+    for tensor in layer.outputs:
+        if (nbytes := tensor_bytes(tensor, batch)) is None:
+            return None
+        total += nbytes
+    return total
+
+
+def _parameter_formula(layer: Layer) -> Formula | None:
+    """Return a formula that comes to what the layer holds: its own, or else the sizes of its weights."""
+    if not layer.weights:
+        return None
+    formula = layer.parameter_formula()
+    return formula if formula is not None and formula.value == layer.parameters else Layer.parameter_formula(layer)
+
+
+def _mac_formula(layer: Layer, batch: Batch) -> Formula | None:
+    return sample_mac_formula(layer, batch) if layer.multiplies else None
+
+
+def _shared_with(layer: Layer, holders: dict[str, str]) -> str | None:
+    """Return the layer that is counted for all of this layer's weights; None if one is its own."""
+    found = [holders.get(weight.key) for weight in layer.weights]
+    return found[0] if found and None not in found else None
+
+
+def _merged(layer: Layer, named: set[str]) -> tuple[list[LayerSummary], list[LayerSummary]]:
+    """Return rows of the source's layers that are part of `layer`, those before and those behind it.
+
+    A source's layer that `layer` is itself a part of (a SeparableConv2D of its depthwise half) has none.
+    """
+    before, after = list[LayerSummary](), list[LayerSummary]()
+    own = [index for index, part in enumerate(layer.origin) if part.name == layer.name]
+    place = own[0] if own else len(layer.origin)
+    for index, part in enumerate(layer.origin):
+        if part.shape is not None and part.name not in named and not layer.name.startswith(f"{part.name}/"):
+            named.add(part.name)
+            (before if index < place else after).append(_part(part, layer))
+    return before, after
+
+
+def _part(part: Part, layer: Layer) -> LayerSummary:
+    return LayerSummary(
+        name=part.name,
+        kind=part.op,
+        output_shape=Tensor(part.name, part.shape).sample_extents,
+        parameters=0,
+        macs=0,
+        receptive_field=None,
+        merged_into=layer.name,
+    )
