@@ -11,7 +11,8 @@ from onnx import TensorProto, helper
 
 import cnnlint
 import zoo
-from cnnlint.frontends.onnx import source, storage
+from cnnlint.frontends import sources
+from cnnlint.frontends.onnx import storage
 from cnnlint.graph.tensor import Weight
 from cnnlint.runtime.session import Session
 
@@ -38,8 +39,8 @@ def read(monkeypatch):
     def refused(self, offset, length):
         raise AssertionError(f"{length:,} bytes at {offset:,} of {self.path} are mapped")
 
-    monkeypatch.setattr(source.os, "read", counted)
-    monkeypatch.setattr(source.LocalFile, "view", refused)
+    monkeypatch.setattr(sources.os, "read", counted)
+    monkeypatch.setattr(sources.LocalFile, "view", refused)
     return counts
 
 
@@ -137,7 +138,7 @@ def test_external_data_is_not_opened(tmp_path, read, monkeypatch):
         opened.append(os.path.basename(os.fspath(name)))
         return plain(name, *arguments, **more)
 
-    monkeypatch.setattr(source.os, "open", noted)
+    monkeypatch.setattr(sources.os, "open", noted)
     assert lint(path).parameters == LAYERS * CHANNELS * CHANNELS * 9
     assert "model.onnx" in opened
     assert "weights.bin" not in opened

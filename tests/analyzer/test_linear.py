@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import cnnlint
-from cnnlint.frontends.onnx.source import Memory
+from cnnlint.frontends.sources import Memory
 
 FEW = 60
 """Blocks in the smallest network; the others have two and four times as many."""

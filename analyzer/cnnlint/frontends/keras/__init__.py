@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cnnlint.frontends.onnx.source import ByteSource
+    from cnnlint.frontends.sources import ByteSource
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.tensor import Shape
 

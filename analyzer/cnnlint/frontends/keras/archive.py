@@ -13,10 +13,10 @@ from cnnlint.frontends.keras.hdf5.objects import Dataset, Node, opened
 from cnnlint.frontends.keras.members import FolderMembers, Members, TooLargeError, ZipMembers
 from cnnlint.frontends.keras.records import ArchiveRecord, Config, WeightRecord
 from cnnlint.frontends.keras.storage import Hdf5Storage
-from cnnlint.frontends.onnx.source import local_file
+from cnnlint.frontends.sources import local_file
 
 if TYPE_CHECKING:
-    from cnnlint.frontends.onnx.source import ByteSource
+    from cnnlint.frontends.sources import ByteSource
 
 LOOK = 512
 """Bytes from the start of a file that are enough to recognise it."""

@@ -14,12 +14,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from cnnlint.errors import ModelError
-from cnnlint.frontends.keras.section import Section, SourceFile
-from cnnlint.frontends.onnx.source import Memory, local_file
+from cnnlint.frontends.sources import Memory, Section, SourceFile, local_file
 from cnnlint.limits import MAX_JSON_BYTES, MAX_LZMA_DICTIONARY, UNPACKED_A_BYTE, UNPACKED_SPARE
 
 if TYPE_CHECKING:
-    from cnnlint.frontends.onnx.source import ByteSource
+    from cnnlint.frontends.sources import ByteSource
 
 LOCAL_HEADER = 30
 """Bytes of a zip local file header before the name and the extra field."""

@@ -13,14 +13,14 @@ from msgspec import Struct
 
 from cnnlint.errors import ModelError
 from cnnlint.frontends.keras.hdf5.objects import Dataset
-from cnnlint.frontends.keras.section import SourceFile
+from cnnlint.frontends.sources import SourceFile
 from cnnlint.graph.dtype import storage_bytes
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cnnlint.frontends.onnx.source import ByteSource
+    from cnnlint.frontends.sources import ByteSource
 
 MAX_UNPACKED = 1 << 32
 """An array larger than this is read only if it does not claim to be much larger than what is stored."""

@@ -7,12 +7,12 @@ import stat
 from typing import TYPE_CHECKING, Protocol
 
 from cnnlint.errors import ModelError
-from cnnlint.frontends.onnx.source import LocalFile
+from cnnlint.frontends.sources import LocalFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cnnlint.frontends.onnx.source import ByteSource
+    from cnnlint.frontends.sources import ByteSource
 
 
 class Folder(Protocol):

@@ -1,21 +1,169 @@
-"""NodeProto, GraphProto and FunctionProto -> records."""
+"""NodeProto with its attributes, GraphProto and FunctionProto -> records."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import struct
+from typing import TYPE_CHECKING, cast
 
-from cnnlint.frontends.onnx.attributes import INLINE, attribute, decode_attribute
-from cnnlint.frontends.onnx.context import MAX_SUBGRAPHS
-from cnnlint.frontends.onnx.records import FunctionRecord, GraphRecord, NodeRecord
+from cnnlint.frontends.onnx.records import FunctionRecord, GraphRecord, NodeRecord, TensorRecord, ValueRecord
 from cnnlint.frontends.onnx.tensors import sparse_tensor, tensor
-from cnnlint.frontends.onnx.values import value_info
-from cnnlint.frontends.onnx.wire import closed, content, entry, fields, signed, text, varint
+from cnnlint.frontends.onnx.values import MAX_SUBGRAPHS, value_info, value_type
+from cnnlint.frontends.onnx.wire import (
+    WireError,
+    closed,
+    content,
+    entry,
+    fields,
+    int32,
+    members,
+    once,
+    signed,
+    text,
+    varint,
+    varints,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    from cnnlint.frontends.onnx.context import Context
     from cnnlint.frontends.onnx.records import AttributeValue, TensorRecord, ValueRecord
+    from cnnlint.frontends.onnx.values import Reading
+
+INLINE = 1024
+"""Messages up to this many bytes are read whole; of larger ones, fields that hold payloads stay in the file."""
+
+# Kinds are the codes of AttributeProto.AttributeType. Those that hold one value are the ones with a default.
+_DEFAULTS: dict[int, AttributeValue] = {
+    1: 0.0,
+    2: 0,
+    3: b"",
+    4: TensorRecord("", (), "", None),
+    5: GraphRecord("", (), {}, (), (), {}),
+    11: TensorRecord("", (), "", None),
+    13: ValueRecord("", None, ""),
+}
+_LISTS = frozenset({6, 7, 8, 9, 10, 12, 14})
+_MESSAGES = frozenset({4, 5, 11, 13})
+"""Kinds of one value that is a message: protobuf would merge two of them."""
+_KINDS = _LISTS | _DEFAULTS.keys()
+
+
+def attribute(reading: Reading, start: int, end: int, depth: int) -> tuple[str, AttributeValue | None, str]:
+    """Read the AttributeProto at [start, end): its name, its value, and the attribute that it refers to.
+
+    The value is None for a reference and for types that are not known.
+
+    Raises:
+        WireError: It is malformed.
+        ModelError: A tensor in it is wrong, or its subgraphs are nested too deep.
+    """
+    source = reading.source
+    if end - start <= INLINE:
+        return decode_attribute(reading, source.read(start, end - start), start, depth)
+    light: list[bytes] = []
+    found: dict[int, list[AttributeValue]] = {}
+    field = start
+    for tag, begin, stop in fields(source, start, end):
+        if tag in _HEAVY:
+            kind, read = _HEAVY[tag]
+            once(kind in _MESSAGES and kind in found, "the value of an attribute")
+            found.setdefault(kind, []).append(read(reading, begin, stop, depth))
+        elif tag != 0x6A:  # doc_string
+            light.append(source.read(field, stop - field))
+        field = stop
+    return decode_attribute(reading, b"".join(light), start, depth, found)
+
+
+def decode_attribute(
+    reading: Reading,
+    data: bytes,
+    base: int,
+    depth: int,
+    found: dict[int, list[AttributeValue]] | None = None,
+) -> tuple[str, AttributeValue | None, str]:
+    """Decode the AttributeProto that lies at `base`; `found` are values, by kind, that `data` leaves out."""
+    name = reference = ""
+    declared = 0
+    found = {} if found is None else found
+    pos, end = 0, len(data)
+    while pos < end:
+        tag, start, pos = content(data, pos)
+        if tag == 0x0A:
+            name = text(data[start:pos])
+        elif tag == 0xA0:
+            declared = int32(varint(data, start)[0])
+        elif tag == 0xAA:
+            reference = text(data[start:pos])
+        elif tag in _PLAIN:
+            kind, decode = _PLAIN[tag]
+            once(kind in _MESSAGES and kind in found, "the value of an attribute")
+            found.setdefault(kind, []).extend(decode(data[start:pos]))
+        elif tag in _HEAVY:
+            kind, read = _HEAVY[tag]
+            once(kind in _MESSAGES and kind in found, "the value of an attribute")
+            found.setdefault(kind, []).append(read(reading, base + start, base + pos, depth))
+    closed(pos, end)
+    # Files of IR version 1 do not declare the type: it is that of the field in use.
+    kind = declared if declared in _KINDS else next(iter(found), 0)
+    values = found.get(kind, ())
+    if kind in _LISTS:
+        return name, cast("AttributeValue", tuple(values)), reference
+    return name, values[-1] if values else _DEFAULTS.get(kind), reference
+
+
+def _floats(data: bytes) -> Sequence[float]:
+    if len(data) % 4:
+        raise WireError("a list of floats ends within one")
+    return struct.unpack(f"<{len(data) // 4}f", data)
+
+
+def _integers(data: bytes) -> Sequence[int]:
+    return [signed(value) for value in varints(data)]
+
+
+def _string(data: bytes) -> Sequence[bytes]:
+    return (data,)
+
+
+def _type(data: bytes) -> Sequence[ValueRecord]:
+    return (value_type(data),)
+
+
+def _tensor(reading: Reading, start: int, stop: int, _depth: int) -> TensorRecord:
+    return tensor(reading, start, stop)
+
+
+def _sparse_tensor(reading: Reading, start: int, stop: int, _depth: int) -> TensorRecord:
+    return sparse_tensor(reading, start, stop)
+
+
+def _graph(reading: Reading, start: int, stop: int, depth: int) -> GraphRecord:
+    return graph(reading, start, stop, depth + 1)
+
+
+# By tag: the kind of attribute that the field belongs to, and how its content is decoded.
+_PLAIN: dict[int, tuple[int, Callable[[bytes], Sequence[AttributeValue]]]] = {
+    0x15: (1, _floats),
+    0x18: (2, _integers),
+    0x22: (3, _string),
+    0x3A: (6, _floats),
+    0x3D: (6, _floats),
+    0x40: (7, _integers),
+    0x42: (7, _integers),
+    0x4A: (8, _string),
+    0x72: (13, _type),
+    0x7A: (14, _type),
+}
+# The same for fields that may hold payloads, which are read in place.
+_HEAVY: dict[int, tuple[int, Callable[[Reading, int, int, int], AttributeValue]]] = {
+    0x2A: (4, _tensor),
+    0x32: (5, _graph),
+    0x52: (9, _tensor),
+    0x5A: (10, _graph),
+    0xB2: (11, _sparse_tensor),
+    0xBA: (12, _sparse_tensor),
+}
+
 
 _MEMO = 96
 """Attributes up to this many bytes are worth remembering."""
@@ -29,16 +177,16 @@ _SCOPES = b"pkg.torch.onnx.name_scopes"
 _NONE: dict[str, str] = {}
 
 
-def node(context: Context, start: int, end: int, depth: int = 0) -> NodeRecord:
+def node(reading: Reading, start: int, end: int, depth: int = 0) -> NodeRecord:
     """Read the NodeProto at [start, end).
 
     Raises:
         WireError: It is malformed.
         ModelError: A tensor in it is wrong, or its subgraphs are nested too deep.
     """
-    source = context.source
+    source = reading.source
     if end - start <= INLINE:
-        return _node(context, source.read(start, end - start), start, depth, ())
+        return _node(reading, source.read(start, end - start), start, depth, ())
     light: list[bytes] = []
     attributes: list[tuple[int, int]] = []
     field = start
@@ -48,10 +196,10 @@ def node(context: Context, start: int, end: int, depth: int = 0) -> NodeRecord:
         elif tag != 0x32 and (tag != 0x4A or stop - begin <= _NOTE):  # a stack trace may stand there
             light.append(source.read(field, stop - field))
         field = stop
-    return _node(context, b"".join(light), start, depth, attributes)
+    return _node(reading, b"".join(light), start, depth, attributes)
 
 
-def _node(context: Context, data: bytes, base: int, depth: int, ranges: Iterable[tuple[int, int]]) -> NodeRecord:
+def _node(reading: Reading, data: bytes, base: int, depth: int, ranges: Iterable[tuple[int, int]]) -> NodeRecord:
     """Decode a NodeProto that lies at `base`, and the attributes that lie at `ranges` and are not in `data`."""
     inputs: list[str] = []
     outputs: list[str] = []
@@ -59,7 +207,7 @@ def _node(context: Context, data: bytes, base: int, depth: int, ranges: Iterable
     references = _NONE
     found: list[tuple[str, AttributeValue | None, str]] = []
     name = op_type = domain = overload = module = ""
-    memo = context.attributes
+    memo = reading.attributes
     pos, end = 0, len(data)
     while pos < end:
         tag, size = data[pos], data[pos + 1]
@@ -76,7 +224,7 @@ def _node(context: Context, data: bytes, base: int, depth: int, ranges: Iterable
             key = data[start:pos]
             known = memo.get(key)
             if known is None:
-                known = decode_attribute(context, key, base + start, depth)
+                known = decode_attribute(reading, key, base + start, depth)
                 if pos - start <= _MEMO:
                     memo[key] = known
             found.append(known)
@@ -92,7 +240,7 @@ def _node(context: Context, data: bytes, base: int, depth: int, ranges: Iterable
             module = _innermost(entry(data[start:pos])[1])
     closed(pos, end)
     for start, stop in ranges:
-        found.append(attribute(context, start, stop, depth))
+        found.append(attribute(reading, start, stop, depth))
     for key, value, reference in found:
         if reference:
             references = {**references, key: reference}
@@ -113,7 +261,7 @@ def opset_domain(data: bytes) -> str:
     return "" if domain == "ai.onnx" else domain
 
 
-def graph(context: Context, start: int, end: int, depth: int = 0) -> GraphRecord:
+def graph(reading: Reading, start: int, end: int, depth: int = 0) -> GraphRecord:
     """Read the GraphProto at [start, end).
 
     Raises:
@@ -121,8 +269,8 @@ def graph(context: Context, start: int, end: int, depth: int = 0) -> GraphRecord
         ModelError: A tensor in it is wrong, or its subgraphs are nested too deep.
     """
     if depth > MAX_SUBGRAPHS:
-        raise context.error(f"its subgraphs are nested more than {MAX_SUBGRAPHS} deep")
-    read = context.source.read
+        raise reading.error(f"its subgraphs are nested more than {MAX_SUBGRAPHS} deep")
+    read = reading.source.read
     name = ""
     nodes: list[NodeRecord] = []
     initializers: list[TensorRecord] = []
@@ -130,21 +278,21 @@ def graph(context: Context, start: int, end: int, depth: int = 0) -> GraphRecord
     outputs: list[ValueRecord] = []
     infos: list[ValueRecord] = []
     quantized: list[str] = []
-    for tag, begin, stop in fields(context.source, start, end):
+    for tag, begin, stop in fields(reading.source, start, end):
         if tag == 0x0A:
-            nodes.append(node(context, begin, stop, depth))
+            nodes.append(node(reading, begin, stop, depth))
         elif tag == 0x2A:
-            initializers.append(tensor(context, begin, stop))
+            initializers.append(tensor(reading, begin, stop))
         elif tag == 0x6A:
-            infos.append(value_info(context, read(begin, stop - begin)))
+            infos.append(value_info(reading, read(begin, stop - begin)))
         elif tag == 0x5A:
-            inputs.append(value_info(context, read(begin, stop - begin)))
+            inputs.append(value_info(reading, read(begin, stop - begin)))
         elif tag == 0x62:
-            outputs.append(value_info(context, read(begin, stop - begin)))
+            outputs.append(value_info(reading, read(begin, stop - begin)))
         elif tag == 0x12:
-            name = context.text(begin, stop)
+            name = reading.text(begin, stop)
         elif tag == 0x7A:
-            initializers.append(sparse_tensor(context, begin, stop))
+            initializers.append(sparse_tensor(reading, begin, stop))
         elif tag == 0x72:
             # tensor_name is field 1 of TensorAnnotation as key is of StringStringEntryProto.
             quantized.append(entry(read(begin, stop - begin))[0])
@@ -159,14 +307,14 @@ def graph(context: Context, start: int, end: int, depth: int = 0) -> GraphRecord
     )
 
 
-def function(context: Context, start: int, end: int) -> FunctionRecord:
+def function(reading: Reading, start: int, end: int) -> FunctionRecord:
     """Read the FunctionProto at [start, end).
 
     Raises:
         WireError: It is malformed.
         ModelError: A tensor in it is wrong, or its subgraphs are nested too deep.
     """
-    read = context.source.read
+    read = reading.source.read
     name = domain = overload = ""
     inputs: list[str] = []
     outputs: list[str] = []
@@ -174,27 +322,27 @@ def function(context: Context, start: int, end: int) -> FunctionRecord:
     required: list[str] = []
     defaults: dict[str, AttributeValue] = {}
     opsets: dict[str, int] = {}
-    for tag, begin, stop in fields(context.source, start, end):
+    for tag, begin, stop in fields(reading.source, start, end):
         if tag == 0x3A:
-            nodes.append(node(context, begin, stop))
+            nodes.append(node(reading, begin, stop))
         elif tag == 0x0A:
-            name = context.text(begin, stop)
+            name = reading.text(begin, stop)
         elif tag == 0x22:
-            inputs.append(context.text(begin, stop))
+            inputs.append(reading.text(begin, stop))
         elif tag == 0x2A:
-            outputs.append(context.text(begin, stop))
+            outputs.append(reading.text(begin, stop))
         elif tag == 0x32:
-            required.append(context.text(begin, stop))
+            required.append(reading.text(begin, stop))
         elif tag == 0x4A:
             opsets.update((opset(read(begin, stop - begin)),))
         elif tag == 0x52:
             domain = opset_domain(read(begin, stop - begin))
         elif tag == 0x5A:
-            key, value, _ = attribute(context, begin, stop, 0)
+            key, value, _ = attribute(reading, begin, stop, 0)
             if value is not None:
                 defaults[key] = value
         elif tag == 0x6A:
-            overload = context.text(begin, stop)
+            overload = reading.text(begin, stop)
     return FunctionRecord(
         name,
         domain,
@@ -211,12 +359,9 @@ def function(context: Context, start: int, end: int) -> FunctionRecord:
 def opset(data: bytes) -> tuple[str, int]:
     """Decode an OperatorSetIdProto: domain and version."""
     domain, version = "", 0
-    pos, end = 0, len(data)
-    while pos < end:
-        tag, start, pos = content(data, pos)
+    for tag, value in members(data):
         if tag == 0x0A:
-            domain = opset_domain(data[start:pos])
+            domain = opset_domain(value)
         elif tag == 0x10:
-            version = signed(varint(data, start)[0])
-    closed(pos, end)
+            version = signed(varint(value, 0)[0])
     return domain, version

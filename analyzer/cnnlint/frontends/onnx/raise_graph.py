@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from cnnlint.errors import ContradictionError, ModelError
 from cnnlint.frontends.onnx import lowering
-from cnnlint.frontends.onnx.functions import inlined
+from cnnlint.frontends.onnx.inlining import in_order, inlined
 from cnnlint.frontends.onnx.lowering.operators import (
     CONTROL_FLOW,
     PLAIN,
@@ -22,7 +22,6 @@ from cnnlint.frontends.onnx.lowering.operators import (
 )
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.names import rename
-from cnnlint.frontends.onnx.order import in_order
 from cnnlint.frontends.onnx.records import GraphRecord, ModelRecord, NodeRecord, ValueRecord
 from cnnlint.frontends.raising.canonical import canonicalize
 from cnnlint.frontends.raising.draft import Draft

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from cnnlint.frontends.onnx.source import ByteSource
+    from cnnlint.frontends.sources import ByteSource
     from cnnlint.graph.tensor import Dim, Storage
 
 SMALL = 64

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cnnlint.errors import ModelError
-from cnnlint.frontends.onnx.context import Context
-from cnnlint.frontends.onnx.diagnosis import LOOK, diagnose
+from cnnlint.errors import ModelError, UnsupportedModelError
 from cnnlint.frontends.onnx.external import LocalFolder
 from cnnlint.frontends.onnx.nodes import function, graph, opset
 from cnnlint.frontends.onnx.records import ModelRecord
-from cnnlint.frontends.onnx.source import Memory, local_file
+from cnnlint.frontends.onnx.values import Reading
 from cnnlint.frontends.onnx.wire import TruncatedError, WireError, entry, fields, signed, varint
+from cnnlint.frontends.sources import Memory, local_file
 
 if TYPE_CHECKING:
     from cnnlint.frontends.onnx.external import Folder
     from cnnlint.frontends.onnx.records import FunctionRecord, GraphRecord
-    from cnnlint.frontends.onnx.source import ByteSource
+    from cnnlint.frontends.sources import ByteSource
 
 _GRAPH = 0x3A
 
@@ -64,17 +63,17 @@ def read_source(source: ByteSource, folder: Folder | None, path: str) -> ModelRe
     """
     if source.size == 0:
         raise ModelError("the file is empty", path=path or None)
-    context = Context(source, folder, graph)
+    reading = Reading(source, folder)
     begun: list[int] = []
     try:
-        return _model(context, path, begun)
+        return _model(reading, path, begun)
     except (WireError, IndexError) as error:
         raise _unreadable(source, path, begun, error) from error
 
 
-def _model(context: Context, path: str, begun: list[int]) -> ModelRecord:
+def _model(reading: Reading, path: str, begun: list[int]) -> ModelRecord:
     """Read the ModelProto; `begun` takes the tags that were met, for the error's wording."""
-    source = context.source
+    source = reading.source
     ir_version = 0
     producer = producer_version = ""
     opsets: dict[str, int] = {}
@@ -85,26 +84,26 @@ def _model(context: Context, path: str, begun: list[int]) -> ModelRecord:
         begun.append(tag)
         if tag == _GRAPH:
             if main is not None:
-                raise context.error("holds two graphs")
-            main = graph(context, begin, stop)
+                raise reading.error("holds two graphs")
+            main = graph(reading, begin, stop)
         elif tag == 0x08:
             ir_version = signed(varint(source.read(begin, stop - begin), 0)[0])
         elif tag == 0x12:
-            producer = context.text(begin, stop)
+            producer = reading.text(begin, stop)
         elif tag == 0x1A:
-            producer_version = context.text(begin, stop)
+            producer_version = reading.text(begin, stop)
         elif tag == 0x42:
             opsets.update((opset(source.read(begin, stop - begin)),))
         elif tag == 0x72:
             metadata.update((entry(source.read(begin, stop - begin)),))
         elif tag == 0xCA:
-            record = function(context, begin, stop)
+            record = function(reading, begin, stop)
             functions[record.domain, record.name, record.overload] = record
     if main is None:
         raise WireError("it holds no graph")
     if not opsets and ir_version >= 3:
-        raise context.error("names no opset version, without which operators have no meaning; is it truncated?")
-    data = list(context.folder.files()) if context.folder else []
+        raise reading.error("names no opset version, without which operators have no meaning; is it truncated?")
+    data = list(reading.folder.files()) if reading.folder else []
     return ModelRecord(
         path,
         ir_version,
@@ -132,3 +131,55 @@ def _unreadable(source: ByteSource, path: str, begun: list[int], error: Exceptio
     if begun[:1] == [0x08] and isinstance(error, TruncatedError) and (len(begun) > 1 or error.tag == _GRAPH):
         return ModelError(f"is a truncated ONNX model: {error}", path=where)
     return ModelError("is not an ONNX model", path=where)
+
+
+LOOK = 4096
+"""Bytes from the start of a file that are enough to recognise it."""
+
+_MAGIC: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file, perhaps a Keras .h5 model"),
+    (0, b"\x1f\x8b", "compressed with gzip"),
+    (0, b"\x28\xb5\x2f\xfd", "compressed with zstd"),
+    (0, b"\xfd7zXZ", "compressed with xz"),
+    (0, b"GGUF", "a GGUF model"),
+    (0, b"\x80\x02", "a pickle, perhaps an old PyTorch checkpoint"),
+    (0, b"\x93NUMPY", "a NumPy array"),
+    (4, b"TFL3", "a TensorFlow Lite model"),
+    (4, b"ORTM", "a model in onnxruntime's own ORT format"),
+)
+
+
+def diagnose(head: bytes, path: str | None) -> ModelError | None:
+    """Return the error for a file that starts with `head` if it is recognised as something else than ONNX."""
+    if head.startswith(b"version https://git-lfs.github.com/spec/"):
+        return UnsupportedModelError(
+            "is a Git LFS pointer: the model itself was not downloaded", path=path, remedy="git lfs pull"
+        )
+    kind = _kind(head)
+    return None if kind is None else ModelError(f"is not an ONNX model but {kind}", path=path)
+
+
+def _kind(head: bytes) -> str | None:
+    for offset, magic, kind in _MAGIC:
+        if head.startswith(magic, offset):
+            return kind
+    if head.startswith(b"PK\x03\x04"):
+        if b"data.pkl" in head or b"/byteorder" in head:
+            return "a PyTorch checkpoint (a zip archive)"
+        if b"metadata.json" in head or b"config.json" in head:
+            return "a zip archive, perhaps a Keras .keras model"
+        return "a zip archive"
+    start = head.lstrip()[:200]
+    if start[:1] == b"<":
+        if b"ir_version" in start:
+            return "ONNX in its text form; onnx.parser and onnx.save make a binary of it"
+        return "an HTML or XML page, as a failed download leaves it"
+    if start.startswith((b"ir_version:", b"producer_name:", b"graph {")):
+        return "ONNX as protobuf text"
+    if start.startswith((b"{", b"[")):
+        return "JSON text"
+    if head.startswith(b"\x08\x01\x12"):  # saved_model_schema_version and meta_graphs
+        return "perhaps the saved_model.pb of a TensorFlow SavedModel"
+    if head.startswith(b"\x0a") and (b"\x12\x0bPlaceholder" in head or b"\x12\x05Const" in head):
+        return "a frozen TensorFlow graph"
+    return None

@@ -11,31 +11,24 @@ from cnnlint.frontends.onnx import datatypes, external
 from cnnlint.frontends.onnx.records import SMALL, TensorRecord
 from cnnlint.frontends.onnx.storage import RawStorage, SparseStorage, TypedStorage, mismatch
 from cnnlint.frontends.onnx.wire import (
-    TruncatedError,
     WireError,
-    content,
     entry,
     fields,
     int32,
+    members,
     once,
     signed,
-    text,
     varint,
     varints,
 )
 from cnnlint.graph.dtype import storage_bytes
 
 if TYPE_CHECKING:
-    from cnnlint.frontends.onnx.context import Context
-
-_HEAD = 256
-"""Bytes read at a time: name, dims and type come before the payload in what every writer writes."""
-
-_LONGEST_HEADER = 20
+    from cnnlint.frontends.onnx.values import Reading
 
 _TYPED = frozenset(datatypes.FIELD_NAMES)
 _SETTINGS = frozenset({0x6A, 0x70, 0x10})
-"""Tags of external_data, data_location and a data_type of more than a byte."""
+"""Tags of external_data, data_location and data_type."""
 
 
 class _Parts:
@@ -53,101 +46,72 @@ class _Parts:
         self.is_external: bool | None = None
 
 
-def tensor(context: Context, start: int, end: int) -> TensorRecord:
+def tensor(reading: Reading, start: int, end: int) -> TensorRecord:
     """Read the TensorProto at [start, end).
 
     Raises:
         WireError: It is malformed.
         ModelError: Its dims, type and payload do not agree, or its external data cannot be had.
     """
-    parts = _scan(context, start, end)
+    parts = _scan(reading, start, end)
     shape = tuple(parts.dims)
     if len(shape) > limits.MAX_RANK:
-        raise context.error(f"tensor {parts.name!r} claims {len(shape):,} dims")
+        raise reading.error(f"tensor {parts.name!r} claims {len(shape):,} dims")
     if shape and min(shape) < 0:
-        raise context.error(f"tensor {parts.name!r} has a negative dim: {list(shape)}")
+        raise reading.error(f"tensor {parts.name!r} has a negative dim: {list(shape)}")
     dtype = datatypes.NAMES.get(parts.code, "")
     elements = limits.product(shape)
     if elements is None:
-        raise context.error(mismatch(parts.name, shape, 0))
+        raise reading.error(mismatch(parts.name, shape, 0))
     if parts.is_external:
-        return TensorRecord(parts.name, shape, dtype, _external(context, parts, shape, dtype))
+        return TensorRecord(parts.name, shape, dtype, _external(reading, parts, shape, dtype))
     if parts.raw is not None and (parts.raw[1] or not elements):
-        return _raw(context, parts.name, shape, dtype, parts.raw)
+        return _raw(reading, parts.name, shape, dtype, parts.raw)
     if datatypes.typed_field(dtype) in parts.payloads or not elements:
-        return _typed(context, parts, shape, dtype, (start, end))
+        return _typed(reading, parts, shape, dtype, (start, end))
     if parts.payloads or (storage_bytes(dtype, elements) or elements) > limits.MAX_CLAIM:
-        raise context.error(mismatch(parts.name, shape, 0))
+        raise reading.error(mismatch(parts.name, shape, 0))
     return TensorRecord(parts.name, shape, dtype, None)
 
 
-def sparse_tensor(context: Context, start: int, end: int) -> TensorRecord:
+def sparse_tensor(reading: Reading, start: int, end: int) -> TensorRecord:
     """Read the SparseTensorProto at [start, end); its name is that of its values."""
     values = indices = absent = TensorRecord("", (0,), "", None)
     dims: list[int] = []
-    for tag, begin, stop in fields(context.source, start, end):
+    for tag, begin, stop in fields(reading.source, start, end):
         if tag == 0x0A:
             once(values is not absent, "the values of a sparse tensor")
-            values = tensor(context, begin, stop)
+            values = tensor(reading, begin, stop)
         elif tag == 0x12:
             once(indices is not absent, "the indices of a sparse tensor")
-            indices = tensor(context, begin, stop)
+            indices = tensor(reading, begin, stop)
         elif tag in {0x18, 0x1A}:
-            dims.extend(map(signed, varints(context.source.read(begin, stop - begin))))
+            dims.extend(map(signed, varints(reading.source.read(begin, stop - begin))))
     if len(dims) > limits.MAX_RANK or min(dims, default=0) < 0 or limits.product(dims) is None:
-        raise context.error(f"sparse tensor {values.name!r} has impossible dims")
+        raise reading.error(f"sparse tensor {values.name!r} has impossible dims")
     shape = tuple(dims)
     return TensorRecord(values.name, shape, values.dtype, SparseStorage(values, indices, values.name, shape))
 
 
-def _scan(context: Context, start: int, end: int) -> _Parts:
+def _scan(reading: Reading, start: int, end: int) -> _Parts:
     """Walk the fields of a TensorProto, stepping over what is large."""
-    read = context.source.read
+    read = reading.source.read
     parts = _Parts()
     dims = parts.dims
-    base, pos = start, start
-    head = b""
-    limit = start
-    while pos < end:
-        if pos + _LONGEST_HEADER > limit and limit < end:
-            head, base = read(pos, min(_HEAD, end - pos)), pos
-            limit = base + len(head)
-        at = pos - base
-        try:
-            tag, size = head[at], head[at + 1]
-        except IndexError:
-            raise TruncatedError("it ends in the middle of a tensor") from None
-        if tag in {0x08, 0x10} and size < 0x80:
-            pos += 2
-            if tag == 0x08:
-                dims.append(size)
-            else:
-                once(bool(parts.code), "the type of a tensor")
-                parts.code = size
-            continue
-        if size < 0x80 and tag & 0x87 == 2:
-            begin = pos + 2
-            pos = begin + size
-        else:
-            tag, begin, stop = content(head, at)
-            begin += base
-            pos = stop + base
-        if pos > end:
-            raise TruncatedError(f"a tensor of {pos - begin:,} bytes is cut off after {end - begin:,}")
-        number = tag >> 3
-        if tag == 0x4A:
-            once(parts.raw is not None, "the raw_data of a tensor")
-            parts.raw = (begin, pos - begin)
+    for tag, begin, stop in fields(reading.source, start, end):
+        if tag == 0x08:
+            dims.append(signed(varint(read(begin, stop - begin), 0)[0]))
         elif tag == 0x42:
-            parts.name = text(head[begin - base : pos - base]) if pos <= limit else context.text(begin, pos)
-        elif tag == 0x08:
-            dims.append(signed(varint(head, begin - base)[0]))
-        elif number in _TYPED:
-            parts.payloads.setdefault(number, []).append((begin, pos))
+            parts.name = reading.text(begin, stop)
+        elif tag == 0x4A:
+            once(parts.raw is not None, "the raw_data of a tensor")
+            parts.raw = (begin, stop - begin)
         elif tag in _SETTINGS:
-            _note(parts, tag, read(begin, pos - begin))
+            _note(parts, tag, read(begin, stop - begin))
+        elif tag >> 3 in _TYPED:
+            parts.payloads.setdefault(tag >> 3, []).append((begin, stop))
         elif tag == 0x0A:
-            dims.extend(map(signed, varints(read(begin, pos - begin))))
+            dims.extend(map(signed, varints(read(begin, stop - begin))))
     return parts
 
 
@@ -190,32 +154,29 @@ def _external_entry(data: bytes) -> tuple[str, str]:
 
 
 def _is_text(data: bytes) -> bool:
-    # field headers are ASCII unless a length is over 127
-    pos = 0
-    while pos < len(data):
-        _, start, pos = content(data, pos)
-        try:
-            data[start:pos].decode("utf-8")
-        except UnicodeDecodeError:
-            return False
+    try:
+        for _, value in members(data):
+            value.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
     return True
 
 
-def _raw(context: Context, name: str, shape: tuple[int, ...], dtype: str, place: tuple[int, int]) -> TensorRecord:
+def _raw(reading: Reading, name: str, shape: tuple[int, ...], dtype: str, place: tuple[int, int]) -> TensorRecord:
     offset, length = place
     elements = prod(shape)
     needed = storage_bytes(dtype, elements)
     if needed is not None and needed != length:
-        raise context.error(mismatch(name, shape, length))
+        raise reading.error(mismatch(name, shape, length))
     values = None
     if elements <= SMALL and needed is not None:
-        values = datatypes.decode_raw(dtype, context.source.read(offset, length), elements)
-    storage = RawStorage(context.source, offset, length, name, shape, dtype)
+        values = datatypes.decode_raw(dtype, reading.source.read(offset, length), elements)
+    storage = RawStorage(reading.source, offset, length, name, shape, dtype)
     return TensorRecord(name, shape, dtype, storage, values)
 
 
 def _typed(
-    context: Context, parts: _Parts, shape: tuple[int, ...], dtype: str, message: tuple[int, int]
+    reading: Reading, parts: _Parts, shape: tuple[int, ...], dtype: str, message: tuple[int, int]
 ) -> TensorRecord:
     name, (start, end) = parts.name, message
     ranges = parts.payloads.get(datatypes.typed_field(dtype), [])
@@ -225,27 +186,27 @@ def _typed(
     entry_bytes = {datatypes.FLOAT_DATA: 4, datatypes.DOUBLE_DATA: 8}.get(datatypes.typed_field(dtype))
     if dtype == "string":
         if len(ranges) != elements:
-            raise context.error(mismatch(name, shape, len(ranges), "values"))
+            raise reading.error(mismatch(name, shape, len(ranges), "values"))
     elif (held != entries * entry_bytes) if entry_bytes else (held < entries):
-        raise context.error(mismatch(name, shape, held))
+        raise reading.error(mismatch(name, shape, held))
     values = None
     if elements <= SMALL and held <= 10 * SMALL:
-        data = b"".join(context.source.read(begin, stop - begin) for begin, stop in ranges)
+        data = b"".join(reading.source.read(begin, stop - begin) for begin, stop in ranges)
         try:
             values = datatypes.decode_typed(dtype, data, elements)
         except ValueError as error:
-            raise context.error(f"tensor {name!r} claims {elements} elements but holds {error}") from error
-    storage = TypedStorage(context.source, start, end - start, held, name, shape, dtype)
+            raise reading.error(f"tensor {name!r} claims {elements} elements but holds {error}") from error
+    storage = TypedStorage(reading.source, start, end - start, held, name, shape, dtype)
     return TensorRecord(name, shape, dtype, storage, values)
 
 
-def _external(context: Context, parts: _Parts, shape: tuple[int, ...], dtype: str) -> RawStorage | None:
-    if context.folder is None:
+def _external(reading: Reading, parts: _Parts, shape: tuple[int, ...], dtype: str) -> RawStorage | None:
+    if reading.folder is None:
         return None
     needed = storage_bytes(dtype, prod(shape))
-    source = context.folder.file(parts.entries.get("location", ""), parts.name)
+    source = reading.folder.file(parts.entries.get("location", ""), parts.name)
     try:
         offset, length = external.span(parts.entries, parts.name, needed, source.size)
     except ModelError as error:
-        raise context.error(error.cause) from None
+        raise reading.error(error.cause) from None
     return RawStorage(source, offset, length, parts.name, shape, dtype, "external_data")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cnnlint.frontends.onnx.source import ByteSource
+    from cnnlint.frontends.sources import ByteSource
 
 MAX_VARINT = 10
 """Bytes of the longest varint: 64 bits, 7 a byte."""
@@ -171,18 +171,29 @@ def fields(source: ByteSource, start: int, end: int) -> Iterator[tuple[int, int,
         pos = stop
 
 
-def entry(data: bytes) -> tuple[str, str]:
-    """Decode a StringStringEntryProto: its key and value."""
-    key = value = ""
+def members(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Walk a small message that is held whole: each field's tag and content.
+
+    Raises:
+        WireError: The message is malformed.
+        TruncatedError: It is cut off.
+    """
     pos, end = 0, len(data)
     while pos < end:
         tag, start, pos = content(data, pos)
-        if tag == 0x0A:
-            key = text(data[start:pos])
-        elif tag == 0x12:
-            value = text(data[start:pos])
+        yield tag, data[start:pos]
     closed(pos, end)
-    return key, value
+
+
+def entry(data: bytes) -> tuple[str, str]:
+    """Decode a StringStringEntryProto: its key and value."""
+    key = found = ""
+    for tag, value in members(data):
+        if tag == 0x0A:
+            key = text(value)
+        elif tag == 0x12:
+            found = text(value)
+    return key, found
 
 
 def text(data: bytes) -> str:

@@ -63,8 +63,8 @@ def _external_data(url: str, path: str) -> tuple[str, ...]:
     if path.lower().endswith(KERAS_SUFFIXES):
         return ()
     from cnnlint.frontends.onnx.skeleton import read_source
-    from cnnlint.frontends.onnx.source import local_file
     from cnnlint.frontends.remote.folder import RemoteFolder
+    from cnnlint.frontends.sources import local_file
 
     folder = RemoteFolder(url)
     try:

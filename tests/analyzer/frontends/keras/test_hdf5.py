@@ -18,7 +18,7 @@ import pytest
 from cnnlint.errors import ModelError
 from cnnlint.frontends.keras.hdf5.objects import Node, opened
 from cnnlint.frontends.keras.storage import Hdf5Storage
-from cnnlint.frontends.onnx.source import Memory
+from cnnlint.frontends.sources import Memory
 from cnnlint.limits import HDF5_BYTES_A_PART, HDF5_SPARE_PARTS
 
 DATA = Path(__file__).with_name("data")

@@ -14,8 +14,8 @@ from cnnlint import limits
 from cnnlint.api import lint, summarize
 from cnnlint.errors import ModelError
 from cnnlint.frontends import load_onnx_bytes
-from cnnlint.frontends.onnx import inference
-from cnnlint.frontends.onnx.functions import expansion
+from cnnlint.frontends.onnx import strip
+from cnnlint.frontends.onnx.inlining import expansion
 from cnnlint.frontends.onnx.skeleton import read_bytes
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Opaque
@@ -147,9 +147,9 @@ def test_shape_arithmetic_is_spelled_out_up_to_the_limit() -> None:
 
 def test_onnx_is_told_not_to_follow_shapes_that_grow_beyond_the_limit() -> None:
     small = read_bytes(model(doubling("Concat", 5, axis=0), c=ints(1, 1)).SerializeToString())
-    assert inference.elements_followed(small.graph.nodes, small.graph) < 1000
+    assert strip.elements_followed(small.graph.nodes, small.graph) < 1000
     large = read_bytes(model(doubling("Concat", 40, axis=0), c=ints(1, 1)).SerializeToString())
-    assert inference.elements_followed(large.graph.nodes, large.graph) > limits.MAX_FOLDED_IN_ALL
+    assert strip.elements_followed(large.graph.nodes, large.graph) > limits.MAX_FOLDED_IN_ALL
 
 
 def test_products_of_constants_beyond_64_bits_are_unknown() -> None:
@@ -202,7 +202,7 @@ def test_calls_in_a_subgraph_that_come_to_more_than_the_limit_are_left_to_nobody
     assert {attribute.type for attribute in node.attribute} == {AttributeProto.GRAPH}
     proto = model([node], functions=laughs(40), c=np.array(True))
     record = read_bytes(proto.SerializeToString())
-    assert inference.infer(record, record.graph.nodes) == {}
+    assert strip.infer(record, record.graph.nodes) == {}
     assert isinstance(raised(proto).layers[0], Opaque)
 
 

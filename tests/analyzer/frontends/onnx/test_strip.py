@@ -13,8 +13,8 @@ from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 import zoo
 from cnnlint.errors import ModelError
-from cnnlint.frontends.onnx.source import Memory
 from cnnlint.frontends.onnx.strip import shapes_only, without_weights
+from cnnlint.frontends.sources import Memory
 
 
 def cnn(*, raw: bool = True) -> onnx.ModelProto:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import AttributeProto
 
-from cnnlint.frontends.onnx.source import Memory
 from cnnlint.frontends.onnx.wire import TruncatedError, WireError, fields, signed, text, varint, varints
+from cnnlint.frontends.sources import Memory
 
 
 def encoded(value: int) -> bytes:

@@ -11,7 +11,7 @@ from cnnlint.errors import ModelError
 from cnnlint.limits import HDF5_BYTES_A_PART, HDF5_SPARE_PARTS, MAX_HDF5_PARTS, MAX_HDF5_PIECE
 
 if TYPE_CHECKING:
-    from cnnlint.frontends.onnx.source import ByteSource
+    from cnnlint.frontends.sources import ByteSource
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 

@@ -16,7 +16,7 @@ from cnnlint.frontends.keras.hdf5.headers import FAULTS, UNDEFINED, Contents, Me
 from cnnlint.frontends.keras.hdf5.indexes import FractalHeap, GlobalHeap, records, symbols
 
 if TYPE_CHECKING:
-    from cnnlint.frontends.onnx.source import ByteSource
+    from cnnlint.frontends.sources import ByteSource
 
 from cnnlint.errors import ModelError
 

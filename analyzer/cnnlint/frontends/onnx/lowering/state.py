@@ -288,7 +288,7 @@ class Lowering:
         if found is not None and found.shape is not None:
             return found
         if self._inferred is None:
-            from cnnlint.frontends.onnx.inference import infer
+            from cnnlint.frontends.onnx.strip import infer
 
             self._inferred = infer(self.model, self._nodes)
         return self._inferred.get(name, found)
