@@ -11,7 +11,8 @@ from cnnlint.frontends.keras import settings
 from cnnlint.frontends.keras.hdf5.headers import MAGIC
 from cnnlint.frontends.keras.hdf5.objects import Dataset, Node, opened
 from cnnlint.frontends.keras.members import FolderMembers, Members, TooLargeError, ZipMembers
-from cnnlint.frontends.keras.records import ArchiveRecord, Config, WeightRecord
+from cnnlint.frontends.keras.records import ArchiveRecord, WeightRecord
+from cnnlint.frontends.keras.settings import Config
 from cnnlint.frontends.keras.storage import Hdf5Storage
 from cnnlint.frontends.sources import local_file
 

@@ -1,18 +1,150 @@
-"""A Keras model as the file defines it: its layers with their weights and calls, nested models within."""
+"""A Keras model as the file defines it: layers with their weights and calls, in the dialects of Keras 2 and 3."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint.errors import ModelError
-from cnnlint.frontends.keras import nodes, settings
-from cnnlint.frontends.keras.layer_record import LayerRecord, config_of, described, name_of
-from cnnlint.frontends.keras.nodes import CallRecord, TensorName
-from cnnlint.frontends.keras.records import Config
+from cnnlint.frontends.keras import settings
+from cnnlint.frontends.keras.records import LayerRecord, config_of, described, name_of
+from cnnlint.frontends.keras.settings import Config
 from cnnlint.frontends.keras.weight_groups import WeightGroups
+
+
+class TensorName(Struct, frozen=True, gc=False):
+    """A tensor as a Functional model names it: output `index` of call `node` of a layer.
+
+    Attributes:
+        layer: The layer's name.
+        node: Which of its calls.
+        index: Which of the call's outputs.
+        shape: In Keras' order of axes; None if the file does not say.
+        dtype: "" if the file does not say.
+    """
+
+    layer: str
+    node: int
+    index: int
+    shape: tuple[int | None, ...] | None = None
+    dtype: str = ""
+
+
+class CallRecord(Struct, frozen=True, gc=False):
+    """One call of a layer.
+
+    Attributes:
+        args: Constants and `TensorName`s, in lists and dicts as they were given.
+        kwargs: The same by name.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+def read_calls(nodes: object) -> list[CallRecord]:
+    """Return the calls in a layer's `inbound_nodes`.
+
+    Raises:
+        ValueError: They are in no known dialect.
+    """
+    calls = list[CallRecord]()
+    for node in settings.items(nodes) or []:
+        record = settings.mapping(node)
+        if record is not None and "args" in record:
+            args = settings.items(_modern(record["args"])) or []
+            kwargs = _modern(record.get("kwargs") or {})
+            calls.append(CallRecord(tuple(args), cast("dict[str, Any]", kwargs)))
+        else:
+            calls.append(_legacy_call(node))
+    return calls
+
+
+def is_legacy(nodes: object) -> bool:
+    """Return whether `inbound_nodes` are in the dialect of Keras 2, which counts the calls of models from 1."""
+    return any(not (isinstance(node, dict) and "args" in node) for node in settings.items(nodes) or [])
+
+
+def read_tensor_names(structure: object) -> list[TensorName]:
+    """Return the tensors in a model's `input_layers` or `output_layers`, in the order that Keras flattens them."""
+    return collect(_legacy(structure, {}), TensorName)
+
+
+def collect(structure: object, kind: type[Any]) -> list[Any]:
+    """Return the values of `kind` in nested lists and dicts, those of a dict in the order of its keys."""
+    if isinstance(structure, kind):
+        return [structure]
+    if isinstance(structure, dict):
+        record = cast("dict[str, Any]", structure)
+        return [found for key in sorted(record) for found in collect(record[key], kind)]
+    if isinstance(structure, list | tuple):
+        return [found for item in cast("list[Any]", structure) for found in collect(item, kind)]
+    return []
+
+
+def replace_tensors(structure: Any, replacement: Callable[[TensorName], Any]) -> Any:
+    """Return `structure` with every `TensorName` in it replaced."""
+    if isinstance(structure, TensorName):
+        return replacement(structure)
+    if isinstance(structure, dict):
+        return {key: replace_tensors(value, replacement) for key, value in cast("dict[str, Any]", structure).items()}
+    if isinstance(structure, list | tuple):
+        return [replace_tensors(item, replacement) for item in cast("list[Any]", structure)]
+    return structure
+
+
+def _modern(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_modern(item) for item in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    record = cast("Config", value)
+    if record.get("class_name") == "__keras_tensor__":
+        config = cast("Config", record["config"])
+        history = settings.items(config.get("keras_history"))
+        if history is None or len(history) != 3:
+            raise ValueError("a tensor without history")
+        shape = settings.shape_of(config.get("shape"))
+        return TensorName(str(history[0]), int(history[1]), int(history[2]), shape, str(config.get("dtype") or ""))
+    if "class_name" in record:
+        return record
+    return {key: _modern(item) for key, item in record.items()}
+
+
+def _legacy_call(node: object) -> CallRecord:
+    kwargs = dict[str, Any]()
+    found = _legacy(node, kwargs)
+    listed = settings.items(found)
+    return CallRecord((listed[0] if listed is not None and len(listed) == 1 else found,), kwargs)
+
+
+def _legacy(value: object, kwargs: dict[str, Any]) -> Any:
+    """Return a structure with its tensors named; arguments that are noted beside a tensor go into `kwargs`."""
+    listed = settings.items(value)
+    if listed is not None:
+        if len(listed) in (3, 4) and isinstance(listed[0], str) and isinstance(listed[1], int):
+            if len(listed) == 4 and isinstance(listed[3], dict):
+                for name, argument in cast("Config", listed[3]).items():
+                    kwargs[name] = _legacy(argument, {}) if _names_tensor(argument) else argument
+            if listed[0] == "_CONSTANT_VALUE":
+                return listed[2]
+            return TensorName(listed[0], listed[1], int(listed[2]))
+        return [_legacy(item, kwargs) for item in listed]
+    if isinstance(value, dict):
+        return {key: _legacy(item, kwargs) for key, item in cast("Config", value).items()}
+    return value
+
+
+def _names_tensor(value: object) -> bool:
+    listed = settings.items(value) or []
+    if len(listed) in (3, 4) and isinstance(listed[0], str) and isinstance(listed[1], int):
+        return True
+    inner = [item for item in listed if settings.items(item) is not None]
+    return bool(inner) and all(_names_tensor(item) for item in inner)
+
 
 WRAPPERS = frozenset({"TimeDistributed", "SpectralNormalization"})
 """Layers that apply another layer, and are raised as that."""
@@ -123,8 +255,8 @@ def define(record: Config, around: Surroundings) -> ModelDefinition:
     if "output_layers" in config:
         return ModelDefinition(
             tuple(layers),
-            tuple(nodes.read_tensor_names(config.get("input_layers"))),
-            tuple(nodes.read_tensor_names(config["output_layers"])),
+            tuple(read_tensor_names(config.get("input_layers"))),
+            tuple(read_tensor_names(config["output_layers"])),
         )
     return ModelDefinition(tuple(layers), input_shape=_built_shape(record, layers))
 
@@ -133,7 +265,7 @@ def _define_layer(record: Config, around: Surroundings) -> LayerDefinition:
     full = f"{around.prefix}{name_of(record)}"
     inbound = record.get("inbound_nodes")
     try:
-        calls = tuple(nodes.read_calls(inbound))
+        calls = tuple(read_calls(inbound))
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError(f"the calls of layer {full!r} cannot be read: {error}", path=around.path) from error
     inner = settings.mapping(config_of(record).get("layer"))
@@ -146,7 +278,7 @@ def _define_layer(record: Config, around: Surroundings) -> LayerDefinition:
     inside = define(record, around.inside(around.groups.enter(record), full, trainable=layer.trainable))
     # Models have a call of their own before all others. Keras 2 counts it; Keras 3 counts it for Functional models,
     # and there only where the outputs of the model around them are named.
-    legacy = nodes.is_legacy(inbound)
+    legacy = is_legacy(inbound)
     functional = inside.outputs is not None
     return LayerDefinition(
         layer,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cnnlint.frontends.keras.layer_record import LayerRecord
 from cnnlint.frontends.keras.lowering import activation, functions, merge, normalization, regularization
 from cnnlint.frontends.keras.network import MERGE, Network, Ref
+from cnnlint.frontends.keras.records import LayerRecord
 from cnnlint.frontends.raising.view import Permutation, to_channels_first
 
 AGNOSTIC = frozenset(

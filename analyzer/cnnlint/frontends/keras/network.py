@@ -9,11 +9,18 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cnnlint.errors import ModelError
-from cnnlint.frontends.keras import nodes
-from cnnlint.frontends.keras.definition import LayerDefinition, ModelDefinition, Surroundings, define, lists_layers
-from cnnlint.frontends.keras.layer_record import LayerRecord, described, name_of
-from cnnlint.frontends.keras.nodes import CallRecord, TensorName
-from cnnlint.frontends.keras.records import ArchiveRecord
+from cnnlint.frontends.keras.definition import (
+    CallRecord,
+    LayerDefinition,
+    ModelDefinition,
+    Surroundings,
+    TensorName,
+    collect,
+    define,
+    lists_layers,
+    replace_tensors,
+)
+from cnnlint.frontends.keras.records import ArchiveRecord, LayerRecord, described, name_of
 from cnnlint.frontends.keras.weight_groups import UnreadGroups, groups_of
 from cnnlint.limits import MAX_CALLS, MAX_OUTPUTS, Allowance
 
@@ -44,7 +51,7 @@ class Step(Struct, frozen=True, gc=False):
     @property
     def inputs(self) -> list[Ref]:
         """The tensors that it is called with."""
-        return nodes.flatten([list(self.args), self.kwargs], Ref)
+        return collect([list(self.args), self.kwargs], Ref)
 
 
 Declared = tuple["tuple[int | None, ...] | None", str]
@@ -96,7 +103,7 @@ class _Inliner:
     def run_layer(self, definition: LayerDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Ref]:
         """Add the step of a layer's call, or those of a model's, and return the outputs."""
         if definition.model is not None:
-            return self.run(definition.model, nodes.flatten([list(args), kwargs.get("inputs")], Ref))
+            return self.run(definition.model, collect([list(args), kwargs.get("inputs")], Ref))
         if definition.wrapped is not None:
             return self._run_distributed(definition, definition.wrapped, args, kwargs)
         return [self.add(Step(definition.layer, args, kwargs))]
@@ -105,7 +112,7 @@ class _Inliner:
         self, definition: LayerDefinition, wrapped: LayerDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[Ref]:
         """Add what TimeDistributed does: the steps of the sequence become entries of the batch, and back."""
-        sequences = nodes.flatten([list(args), kwargs.get("inputs")], Ref)
+        sequences = collect([list(args), kwargs.get("inputs")], Ref)
         merged = [self.add(Step(replace(definition.layer, class_name=MERGE), (sequence,))) for sequence in sequences]
         made = self.run_layer(wrapped, (merged[0] if len(merged) == 1 else merged,), {})
         return [self.add(Step(replace(definition.layer, class_name=SPLIT), (ref, sequences[0]))) for ref in made]
@@ -211,7 +218,7 @@ class _FunctionalCall:
             )
 
     def _places(self, call: CallRecord) -> dict[TensorName, tuple[str, int]]:
-        needed = nodes.flatten([list(call.args), call.kwargs], TensorName)
+        needed = collect([list(call.args), call.kwargs], TensorName)
         return {name: (name.layer, name.node - self._definition(name).first_input_node) for name in needed}
 
     def _make(
@@ -223,8 +230,8 @@ class _FunctionalCall:
                 self._inliner.declared.setdefault(ref, (name.shape, name.dtype))
             return ref
 
-        args = tuple(nodes.replace_tensors(argument, resolve) for argument in call.args)
-        kwargs = cast("dict[str, Any]", nodes.replace_tensors(call.kwargs, resolve))
+        args = tuple(replace_tensors(argument, resolve) for argument in call.args)
+        kwargs = cast("dict[str, Any]", replace_tensors(call.kwargs, resolve))
         self._made[definition.layer.name, index] = self._inliner.run_layer(definition, args, kwargs)
 
     def _definition(self, name: TensorName) -> LayerDefinition:

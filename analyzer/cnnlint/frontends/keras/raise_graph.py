@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from cnnlint.errors import ContradictionError, ModelError
-from cnnlint.frontends.keras import nodes, settings
-from cnnlint.frontends.keras.layer_record import LayerRecord
+from cnnlint.frontends.keras import settings
+from cnnlint.frontends.keras.definition import collect
 from cnnlint.frontends.keras.layout import Layouts
-from cnnlint.frontends.keras.losses import read_losses
 from cnnlint.frontends.keras.lowering import lower
 from cnnlint.frontends.keras.lowering.call import Call
 from cnnlint.frontends.keras.lowering.operators import add_opaques
 from cnnlint.frontends.keras.network import Network, Ref, Step, flatten_model
-from cnnlint.frontends.keras.records import ArchiveRecord
+from cnnlint.frontends.keras.records import ArchiveRecord, LayerRecord
+from cnnlint.frontends.keras.settings import read_losses
 from cnnlint.frontends.keras.weight_groups import NOT_COUNTED
 from cnnlint.frontends.raising.canonical import canonicalize
 from cnnlint.frontends.raising.draft import Draft
@@ -179,7 +179,7 @@ class _Raiser:
 
         args = [resolve(argument) for argument in step.args]
         kwargs = {name: resolve(argument) for name, argument in step.kwargs.items()}
-        batch: Dim = next((view.shape[0] for view in nodes.flatten([args, kwargs], View) if view.shape), "batch")
+        batch: Dim = next((view.shape[0] for view in collect([args, kwargs], View) if view.shape), "batch")
         call = Call(
             step.layer,
             args,

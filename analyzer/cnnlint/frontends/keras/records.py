@@ -1,15 +1,14 @@
-"""Light records of a Keras archive: its configuration, and its weights without their values."""
+"""Light records of a Keras archive: its layers and their configurations, and its weights without their values."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from msgspec import Struct, field
 
+from cnnlint.frontends.keras import settings
+from cnnlint.frontends.keras.settings import Config
 from cnnlint.graph.tensor import Storage
-
-Config = dict[str, Any]
-"""A JSON object as Keras writes it; what it holds is checked where it is used."""
 
 
 class WeightRecord(Struct, frozen=True, gc=False):
@@ -56,3 +55,96 @@ class ArchiveRecord(Struct, frozen=True, gc=False):
     layer_names: dict[str, str] = field(default_factory=dict[str, str])
     file_bytes: int = 0
     unread: str = ""
+
+
+TF_FUNCTIONS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
+"""Layers that Keras 2 made of TensorFlow's functions."""
+
+CASTS = ("Cast", "SaturateCast")
+"""Functions of `keras.ops` with a type in their configuration."""
+
+KERAS_PACKAGES = ("keras", "tf_keras", "tensorflow", "keras_hub", "keras_cv", "keras_nlp")
+
+
+class LayerRecord(Struct, frozen=True, gc=False):
+    """A layer of Keras.
+
+    Attributes:
+        name: As Keras has it.
+        path: With the names of the models that it is nested in: "encoder/conv1".
+        class_name: "Conv2D".
+        module: Where the class comes from; "" in files of Keras 2.
+        config: The layer's own configuration.
+        input_shape: That it was built for, the batch first; None if the file does not say.
+        weights: Its arrays, their names below the layer.
+        trainable: Whether it and all models around it are.
+    """
+
+    name: str
+    path: str
+    class_name: str
+    module: str
+    config: Config
+    input_shape: tuple[int | None, ...] | None = None
+    weights: tuple[WeightRecord, ...] = ()
+    trainable: bool = True
+
+    @property
+    def is_operation(self) -> bool:
+        """Whether it is a function of `keras.ops` and no layer."""
+        return is_operation(self.module, self.config, self.class_name)
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether the class is the user's own."""
+        return bool(self.module) and self.module.partition(".")[0] not in KERAS_PACKAGES
+
+    @property
+    def dtype(self) -> str:
+        """The type that it computes in."""
+        return settings.compute_dtype(self.config.get("dtype"))
+
+
+def described(
+    record: Config, *, path: str, weights: tuple[WeightRecord, ...] = (), trainable: bool = True
+) -> LayerRecord:
+    """Return the record of a serialised layer."""
+    config = config_of(record)
+    built = record.get("build_config")
+    shape = cast("Config", built).get("input_shape") if isinstance(built, dict) else None
+    if shape is None:
+        shape = config.get("batch_input_shape") or config.get("batch_shape")
+    return LayerRecord(
+        name=name_of(record),
+        path=path,
+        class_name=str(record.get("class_name") or "Layer").rpartition(">")[2],
+        module=str(record.get("module") or ""),
+        config=config,
+        input_shape=settings.shape_of(shape),
+        weights=weights,
+        trainable=trainable and config.get("trainable", True) is not False,
+    )
+
+
+def is_operation(module: object, config: Config, class_name: object) -> bool:
+    """Return whether a serialised object is a function of `keras.ops`.
+
+    A legacy `.h5` file names no modules; there, all layers say of which type they are or whether they are trainable.
+    """
+    if isinstance(module, str) and module:
+        return ".ops" in module
+    silent = "name" in config and "trainable" not in config and "dtype" not in config
+    return (silent and class_name != "InputLayer" and class_name not in TF_FUNCTIONS) or class_name in CASTS
+
+
+def config_of(record: Config) -> Config:
+    """Return the configuration in a serialised object; Sequential models of old had a bare list of layers."""
+    config: Any = record.get("config")
+    if isinstance(config, list):
+        return {"layers": config}
+    return cast("Config", config) if isinstance(config, dict) else {}
+
+
+def name_of(record: Config) -> str:
+    """Return a serialised layer's name."""
+    return str(record.get("name") or config_of(record).get("name") or record.get("class_name") or "layer")

@@ -1,18 +1,21 @@
-"""The configurations of Keras: JSON within bounds, and its values in every spelling that Keras 2 and 3 use."""
+"""The configurations of Keras: JSON within bounds, its values in every spelling of Keras 2 and 3, and the losses."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from cnnlint.errors import ModelError
-from cnnlint.frontends.keras.records import Config
+from cnnlint.graph.graph import Training
 from cnnlint.limits import MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_JSON_VALUES
 
-FLOATS = {"float16", "float32", "float64", "bfloat16"}
+Config = dict[str, Any]
+"""A JSON object as Keras writes it; what it holds is checked where it is used."""
 
 SYNONYMS = {"silu": "swish", "hard_silu": "hard_swish", "exp": "exponential"}
 """Keras' other names of a function -> the one that the vocabulary uses."""
@@ -172,6 +175,13 @@ def function_name(value: object) -> str | None:
     return SYNONYMS.get(name, name)
 
 
+def snake_case(name: str) -> str:
+    """Return a class name as Keras spells it in the weights file: "DepthwiseConv2D" is "depthwise_conv2d"."""
+    name = re.sub(r"\W+", "", name.rpartition(">")[2])
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
 def is_custom(value: object) -> bool:
     """Return whether a serialised function or object comes from outside Keras."""
     if not isinstance(value, dict):
@@ -181,3 +191,47 @@ def is_custom(value: object) -> bool:
     return (isinstance(module, str) and module.partition(".")[0] not in ("keras", "builtins")) or (
         record.get("class_name") == "__lambda__"
     )
+
+
+SHORT = {
+    "mse": "mean_squared_error", "mae": "mean_absolute_error", "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error", "bce": "binary_crossentropy", "kld": "kl_divergence",
+}  # fmt: skip
+"""Keras' short names of losses."""
+
+TAKES_LOGITS = frozenset(
+    ["binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy", "binary_focal_crossentropy",
+     "categorical_focal_crossentropy"]
+)  # fmt: skip
+"""Losses that have the option `from_logits`, which is off unless it is given."""
+
+
+def read_losses(training: Config | None) -> tuple[Training, ...]:
+    """Return the loss of each output, in the order in which the file has them; () for a model not compiled."""
+    if not training:
+        return ()
+    loss = training.get("loss")
+    if loss is None and (inner := mapping(training.get("config"))) is not None:
+        # What the user's own `get_compile_config` wrote.
+        loss = inner.get("loss")
+    if loss is None:
+        return ()
+    by_output = mapping(loss)
+    if by_output is not None and "class_name" not in by_output:
+        return tuple(replace(_read(item), output=name) for name, item in by_output.items())
+    listed = items(loss)
+    return (_read(loss),) if listed is None else tuple(_read(item) for item in listed)
+
+
+def _read(loss: object) -> Training:
+    if loss is None:
+        return Training("")
+    config = mapping((mapping(loss) or {}).get("config")) or {}
+    name = "" if is_custom(loss) else snake_case(function_name(loss) or "")
+    if name.endswith("loss_function_wrapper"):
+        name = str(config.get("name") or "")
+    name = SHORT.get(name, name)
+    logits = config.get("from_logits")
+    if logits is None and name in TAKES_LOGITS:
+        logits = False
+    return Training(name, logits if isinstance(logits, bool) else None)

@@ -7,8 +7,8 @@ from typing import Any, Protocol, cast
 
 from msgspec.structs import replace
 
-from cnnlint.frontends.keras.layer_record import config_of, is_operation, name_of
-from cnnlint.frontends.keras.records import ArchiveRecord, Config, WeightRecord
+from cnnlint.frontends.keras.records import ArchiveRecord, WeightRecord, config_of, is_operation, name_of
+from cnnlint.frontends.keras.settings import Config, snake_case
 
 OLD_LAYERS = "_layer_checkpoint_dependencies"
 """What the first `.keras` archives, of Keras 2.12 and 2.13, called the group "layers"."""
@@ -258,10 +258,3 @@ def inner_layers(record: Config) -> list[Config]:
 def plain(name: str) -> str:
     """Return a variable's path without the output number that TensorFlow gives it: "conv/kernel:0"."""
     return re.sub(r":\d+$", "", name)
-
-
-def snake_case(name: str) -> str:
-    """Return a class name as Keras spells it in the weights file: "DepthwiseConv2D" is "depthwise_conv2d"."""
-    name = re.sub(r"\W+", "", name.rpartition(">")[2])
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -23,6 +23,6 @@ def to_onnx(text: str, *, seed: int = 0) -> onnx.ModelProto:
         NotationError: The text is malformed, or a step does not fit the shape that it is given.
     """
     from cnnlint.frontends.notation.network import build
-    from cnnlint.frontends.notation.parser import parse
+    from cnnlint.frontends.notation.syntax import parse
 
     return build(parse(text), seed=seed)

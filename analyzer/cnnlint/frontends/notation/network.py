@@ -10,9 +10,8 @@ from onnx import TensorProto, helper
 from cnnlint.frontends.notation import pointwise, windows
 from cnnlint.frontends.notation.arguments import LARGEST, Arguments
 from cnnlint.frontends.notation.emitter import IR_VERSION, OPSET, Emitter, Value, known
-from cnnlint.frontends.notation.parser import JOINS, parse
 from cnnlint.frontends.notation.pointwise import Emit
-from cnnlint.frontends.notation.syntax import Item, Join, Network, NotationError, Repeat, Step
+from cnnlint.frontends.notation.syntax import JOINS, Item, Join, Network, NotationError, Repeat, Step, parse
 from cnnlint.graph.tensor import Dim, Shape
 
 STEPS: dict[str, tuple[str, Emit]] = {

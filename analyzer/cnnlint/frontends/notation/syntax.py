@@ -1,4 +1,4 @@
-"""What a text in the notation is made of: words with their places, steps, repeats and joins."""
+"""Text in the notation to its syntax: words with their places, steps, repeats, joins; see docs/notation.md."""
 
 from __future__ import annotations
 
@@ -107,3 +107,152 @@ class Network(Struct, frozen=True):
 def is_notation(text: str) -> bool:
     """Return whether `text` is meant as notation and not as a path or as ONNX text."""
     return _START.match(text) is not None
+
+
+JOINS = frozenset({"RES", "ADD", "CAT", "GATE"})
+
+DEEPEST = 64
+"""Brackets inside one another; real networks need five or so."""
+
+MOST_DIGITS = 5
+"""Digits of how often something is repeated."""
+
+_TOKEN = re.compile(
+    r"(?P<space>\s+)|(?P<arrow>->|→)|(?P<mark>[\[\]|*])|(?P<name>@[\w./]+)|(?P<word>[^\W_][\w.×,]*)|(?P<other>.)"
+)
+
+
+def parse(text: str) -> Network:
+    """Return the syntax of `text`.
+
+    Raises:
+        NotationError: It does not follow the grammar.
+    """
+    parser = _Parser(text)
+    first = parser.step()
+    if first.kind != "INPUT":
+        raise parser.error("a network starts with its input", first.at, "INPUT 3x32x32 -> ...")
+    body = parser.sequence() if parser.take("->") else ()
+    if not parser.ended:
+        raise parser.error(f"expected -> and not {parser.seen!r}", parser.at)
+    return Network(text, first, body)
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.index = 0
+        self.depth = 0
+        self.tokens = list[tuple[str, Word]]()
+        for match in _TOKEN.finditer(text):
+            group = match.lastgroup or "other"
+            if group == "other":
+                raise self.error(f"{match.group()!r} means nothing here", match.start())
+            if group != "space":
+                value = "->" if group == "arrow" else match.group()
+                self.tokens.append((group, Word(value, match.start())))
+
+    def error(self, cause: str, at: int, remedy: str | None = None) -> NotationError:
+        return NotationError(cause, text=self.text, at=at, remedy=remedy)
+
+    @property
+    def ended(self) -> bool:
+        return self.index == len(self.tokens)
+
+    @property
+    def group(self) -> str:
+        return "end" if self.ended else self.tokens[self.index][0]
+
+    @property
+    def seen(self) -> str:
+        return "the end" if self.ended else self.tokens[self.index][1].text
+
+    @property
+    def at(self) -> int:
+        return len(self.text.rstrip()) if self.ended else self.tokens[self.index][1].at
+
+    def take(self, mark: str) -> bool:
+        found = self.group in ("arrow", "mark") and self.seen == mark
+        self.index += found
+        return found
+
+    def word(self) -> Word:
+        word = self.tokens[self.index][1]
+        self.index += 1
+        return word
+
+    def sequence(self) -> tuple[Item, ...]:
+        items = [self.item()]
+        while self.take("->"):
+            items.append(self.item())
+        return tuple(items)
+
+    def item(self) -> Item:
+        at = self.at
+        if self.take("["):
+            body, *others = self.nested(at)
+            if others:
+                raise self.error(
+                    "branches need to know how they are joined", at, "RES[...], ADD[...], CAT[...] or GATE[...]"
+                )
+            if not body:
+                raise self.error("nothing stands between the brackets", at)
+            return Repeat(body, self.times())
+        step = self.step()
+        if step.kind not in JOINS:
+            if self.take("*"):
+                raise self.error("only brackets are repeated", step.at, f"[{step.kind} ...]*N")
+            return step
+        if step.words or step.name or not self.take("["):
+            raise self.error(f"{step.kind} joins branches", step.at, f"{step.kind}[... | ...]")
+        branches = self.nested(step.at)
+        times = self.times()
+        join = Join(step.kind, step.at, branches, self.name())
+        return join if times == 1 else Repeat((join,), times)
+
+    def nested(self, at: int) -> tuple[tuple[Item, ...], ...]:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self.error(f"brackets are nested deeper than {DEEPEST}", at)
+        branches = [self.branch()]
+        while self.take("|"):
+            branches.append(self.branch())
+        if self.ended:
+            raise self.error("the bracket is never closed", at)
+        if not self.take("]"):
+            raise self.error(f"expected ] and not {self.seen!r}", self.at)
+        self.depth -= 1
+        return tuple(branches)
+
+    def branch(self) -> tuple[Item, ...]:
+        if self.seen in ("|", "]"):
+            return ()
+        if self.group == "word" and self.seen.upper() == "ID":
+            self.index += 1
+            return ()
+        return self.sequence()
+
+    def times(self) -> int:
+        if not self.take("*"):
+            return 1
+        if not self.seen.isdecimal() or self.group != "word" or not self.seen.strip("0"):
+            raise self.error(f"expected how many times and not {self.seen!r}", self.at, "[...]*2")
+        word = self.word()
+        if len(word.text) > MOST_DIGITS:
+            raise self.error(f"no network repeats anything {word.text} times", word.at)
+        return int(word.text)
+
+    def step(self) -> Step:
+        if self.group != "word":
+            raise self.error(f"expected a step such as CONV and not {self.seen!r}", self.at)
+        kind = self.word()
+        words = list[Word]()
+        while self.group == "word":
+            words.append(self.word())
+        return Step(kind.text.upper(), kind.at, tuple(words), self.name())
+
+    def name(self) -> Word | None:
+        if self.group != "name":
+            return None
+        word = self.word()
+        return Word(word.text[1:], word.at)

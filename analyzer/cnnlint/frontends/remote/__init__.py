@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cnnlint.frontends.remote.remote_file import RemoteFile
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.tensor import Shape
 
 
 def load(url: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
-    """Read the model at `url` as far as its graph goes.
+    """Read the model at `url` as far as its graph goes: Keras by the end of its name, everything else as ONNX.
 
     Args:
         url: Of an `.onnx`, `.keras` or `.h5` file: https://, s3://, hf:// or any other protocol of fsspec.
@@ -22,6 +24,37 @@ def load(url: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
         ModelError: The server does not answer, refuses, or cannot send ranges; or the file is no model.
         MissingExtraError: The protocol needs a package that is not installed.
     """
-    from cnnlint.frontends.remote.reader import read
+    from cnnlint.errors import ModelError
+    from cnnlint.frontends import KERAS_SUFFIXES
+    from cnnlint.frontends.remote.address import name_of, shown
+    from cnnlint.frontends.remote.remote_file import RemoteFile, saved_model
 
-    return read(url, inputs)
+    name = name_of(url).lower()
+    if name.endswith(("/", "saved_model.pb")):
+        raise saved_model(url)
+    remote = RemoteFile(url)
+    try:
+        return (_keras if name.endswith(KERAS_SUFFIXES) else _onnx)(remote, inputs)
+    except ModelError as error:
+        error.path = error.path or shown(url)
+        raise
+
+
+def _onnx(remote: RemoteFile, inputs: Mapping[str, Shape] | None) -> Graph:
+    from cnnlint.frontends.onnx.raise_graph import raise_model
+    from cnnlint.frontends.onnx.skeleton import read_source
+    from cnnlint.frontends.remote.address import shown
+    from cnnlint.frontends.remote.ranges import Ranges
+    from cnnlint.frontends.remote.remote_file import RemoteFolder
+
+    source = Ranges(remote.fetch, remote.size)
+    return raise_model(read_source(source, RemoteFolder(remote.url), shown(remote.url)), inputs)
+
+
+def _keras(remote: RemoteFile, inputs: Mapping[str, Shape] | None) -> Graph:
+    from cnnlint.frontends.keras import load_source
+    from cnnlint.frontends.remote.address import shown
+    from cnnlint.frontends.remote.ranges import Pointers, Ranges
+
+    source = Ranges(remote.fetch, remote.size, fetch_all=remote.fetch_all, pointers=Pointers())
+    return load_source(source, shown(remote.url), inputs=inputs)

@@ -1,4 +1,4 @@
-"""URLs: told from paths, shown without their secrets, and taken apart."""
+"""URLs: shown without their secrets, and taken apart."""
 
 from __future__ import annotations
 
@@ -16,11 +16,6 @@ SECRET_VALUE = re.compile(r"[A-Za-z0-9+/=_.~-]{24,}")
 """As long and as unreadable as a signature."""
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>)\]]+", re.IGNORECASE)
-
-
-def is_url(path: str) -> bool:
-    """Return whether `path` is a URL, which no path of a file looks like."""
-    return "://" in path
 
 
 def shown(url: str) -> str:

@@ -63,7 +63,7 @@ def _external_data(url: str, path: str) -> tuple[str, ...]:
     if path.lower().endswith(KERAS_SUFFIXES):
         return ()
     from cnnlint.frontends.onnx.skeleton import read_source
-    from cnnlint.frontends.remote.folder import RemoteFolder
+    from cnnlint.frontends.remote.remote_file import RemoteFolder
     from cnnlint.frontends.sources import local_file
 
     folder = RemoteFolder(url)

@@ -1,4 +1,4 @@
-"""A place behind a URL that can be asked; the only module that imports fsspec."""
+"""A place behind a URL that can be asked, each question within a time; the only module that imports fsspec."""
 
 # fsspec, s3fs and aiohttp have no types, and none of them need be installed.
 # pyright: reportMissingTypeStubs=false, reportMissingImports=false, reportUnknownMemberType=false
@@ -6,15 +6,114 @@
 
 from __future__ import annotations
 
+import os
+import re
+import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
-from cnnlint.errors import ModelError
+from cnnlint.errors import ConfigError, ModelError
 from cnnlint.frontends.remote.address import protocols, shown
-from cnnlint.frontends.remote.deadline import timeout, within
-from cnnlint.frontends.remote.failure import failure, missing_package
+from cnnlint.frontends.remote.failure import DOWNLOAD, NO_RANGES, failure, missing_package
 
 Answer = TypeVar("Answer")
+
+TIMEOUT = 30.0
+"""Seconds that one request may take."""
+
+VARIABLE = "CNNLINT_REMOTE_TIMEOUT"
+"""The environment variable that sets another number of seconds."""
+
+
+def timeout() -> float:
+    """Return the seconds that one request may take.
+
+    Raises:
+        ConfigError: The environment variable is no positive number.
+    """
+    written = os.environ.get(VARIABLE, "")
+    if not written:
+        return TIMEOUT
+    try:
+        seconds = float(written)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < threading.TIMEOUT_MAX:
+        raise ConfigError(f"{VARIABLE}={written} is no number of seconds", remedy=f"write {VARIABLE}=60")
+    return seconds
+
+
+def within(seconds: float, call: Callable[[], Answer]) -> Answer:
+    """Return what `call` returns.
+
+    File systems retry on their own, each in its own way and some for minutes. The thread is a daemon, so that one
+    that still waits for an answer does not keep the program from ending.
+
+    Raises:
+        TimeoutError: It takes more than `seconds`.
+    """
+    answers = list[Answer]()
+    failures = list[BaseException]()
+
+    def run() -> None:
+        try:
+            answers.append(call())
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failures:
+        raise failures[0]
+    if not answers:
+        raise TimeoutError
+    return answers[0]
+
+
+RANGE = re.compile(r"bytes=(\d+)-(\d+)")
+
+OK = 200
+"""The status of an answer that is the whole file."""
+
+
+@cache
+def bounded_response() -> type[Any]:
+    """Return the class of responses that aiohttp makes for us.
+
+    The libraries above read an answer to its end, which a server need not come to, and aiohttp unpacks a compressed
+    one, of which a range is no range of the file.
+    """
+    from aiohttp import ClientResponse
+
+    class BoundedResponse(ClientResponse):
+        async def start(self, connection: Any) -> Any:
+            await super().start(connection)
+            packed = self.headers.get("Content-Encoding", "identity")
+            if self.method != "HEAD" and self.ok and packed.lower() not in ("identity", ""):
+                raise ModelError(
+                    f"the server compresses its answer ({packed}), which it was asked not to do", remedy=DOWNLOAD
+                )
+            return self
+
+        async def read(self) -> bytes:
+            asked = RANGE.fullmatch(self.request_info.headers.get("Range", ""))
+            if asked is None:
+                return await super().read()
+            most = int(asked[2]) - int(asked[1]) + 1
+            data = bytearray()
+            while piece := await self.content.readany():
+                data += piece
+                if len(data) > most:
+                    self.close()
+                    if self.status == OK:
+                        raise ModelError(NO_RANGES, remedy=DOWNLOAD)
+                    raise ModelError(f"the server sends more than the {most:,} bytes that were asked for")
+            return bytes(data)
+
+    return BoundedResponse
+
 
 WEB = ("http", "https")
 
@@ -128,8 +227,6 @@ def _web_options(protocol: str, seconds: float) -> dict[str, Any]:
     """Return how HTTP is spoken: with the user's own settings of fsspec, proxies and .netrc, and no compression."""
     from aiohttp import ClientTimeout
     from fsspec.config import conf
-
-    from cnnlint.frontends.remote.answer import bounded_response
 
     chosen: dict[str, Any] = conf.get(protocol, {})
     limit = ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)

@@ -1,14 +1,17 @@
-"""A file behind a URL that is read by ranges."""
+"""A file behind a URL that is read by ranges, and the external data beside it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from cnnlint.errors import ModelError, UnsupportedModelError
-from cnnlint.frontends.remote.address import shown
+from cnnlint.frontends.onnx.external import leaves
+from cnnlint.frontends.remote.address import shown, sibling
 from cnnlint.frontends.remote.failure import DOWNLOAD, NO_RANGES
 from cnnlint.frontends.remote.place import Place
+from cnnlint.frontends.remote.ranges import Ranges
 
 WHATEVER = 1 << 16
 """fsspec takes a block size although it is told to keep no blocks."""
@@ -92,3 +95,49 @@ def saved_model(url: str) -> UnsupportedModelError:
     return UnsupportedModelError(
         "is a TensorFlow SavedModel, a folder that is only read from disk", path=shown(url), remedy=DOWNLOAD
     )
+
+
+class RemoteFolder:
+    """The folder of a model behind a URL; each data file is asked for its size, once.
+
+    Args:
+        url: Of the model.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._files = dict[str, Ranges]()
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """The data files that were asked for, as the model calls them."""
+        return tuple(self._files)
+
+    def files(self) -> Iterable[Ranges]:
+        """Return the files that were asked for, each once."""
+        return self._files.values()
+
+    def file(self, location: str, tensor: str) -> Ranges:
+        """Return the data file at `location`.
+
+        Raises:
+            ModelError: There is none, it lies outside the model's folder, or the server fails.
+        """
+        known = self._files.get(location)
+        if known is not None:
+            return known
+        if leaves(location) or "::" in location:  # fsspec would follow a second URL behind it
+            raise ModelError(
+                f"tensor {tensor!r} refers to external data outside the model's folder: {location!r}",
+                path=shown(self._url),
+                remedy="cnnlint reads only files beside the model",
+            )
+        try:
+            remote = RemoteFile(sibling(self._url, location))
+        except ModelError as error:
+            raise ModelError(
+                f"the external data file {location!r}, which holds tensor {tensor!r}, cannot be had: {error}",
+                path=shown(self._url),
+            ) from error
+        file = self._files[location] = Ranges(remote.fetch, remote.size)
+        return file

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cnnlint.frontends.notation import NotationError, to_onnx
 from cnnlint.frontends.notation.network import STEPS
-from cnnlint.frontends.notation.parser import JOINS
+from cnnlint.frontends.notation.syntax import JOINS
 
 PAGE = Path(__file__).parents[4] / "docs" / "notation.md"
 

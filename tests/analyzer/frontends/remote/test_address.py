@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cnnlint.frontends.remote.address import is_url, name_of, shown, sibling, without_secrets
+from cnnlint.frontends import is_remote
+from cnnlint.frontends.remote.address import name_of, shown, sibling, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -64,4 +65,4 @@ def test_the_name_is_what_stands_before_the_query() -> None:
 
 @pytest.mark.parametrize(("path", "expected"), [("https://h/m", True), ("a/b.onnx", False), (r"C:\m.onnx", False)])
 def test_a_path_is_no_url(path: str, expected: bool) -> None:
-    assert is_url(path) is expected
+    assert is_remote(path) is expected

@@ -12,7 +12,7 @@ import pytest
 
 from cnnlint import frontends
 from cnnlint.errors import ConfigError, MissingExtraError
-from cnnlint.frontends.remote.deadline import timeout
+from cnnlint.frontends.remote.place import timeout
 from remote_models.networks import chain
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cnnlint.frontends.keras.hdf5 import headers, types
+from cnnlint.frontends.keras.hdf5 import headers
 from cnnlint.frontends.keras.hdf5.headers import FAULTS, UNDEFINED, Contents, Message, read_header
 from cnnlint.frontends.keras.hdf5.indexes import FractalHeap, GlobalHeap, records, symbols
 
@@ -150,11 +150,11 @@ class Node:
         attribute = self._attributes.get(name)
         if attribute is None:
             return None
-        kind = types.element_type(self._contents, attribute.kind)
+        kind = headers.element_type(self._contents, attribute.kind)
         if not kind.text:
             return None
-        shape = types.shape_of(self._contents, attribute.space)
-        found = types.texts(self._contents, kind, shape, attribute.data)
+        shape = headers.shape_of(self._contents, attribute.space)
+        found = headers.decoded_texts(self._contents, kind, shape, attribute.data)
         return [item if isinstance(item, str) else self._variable(*item) for item in found]
 
     def dataset(self) -> Dataset:
@@ -163,13 +163,13 @@ class Node:
         Raises:
             ModelError: Its values do not fit its shape and type, or are cut off.
         """
-        kind = types.element_type(self._contents, self._content(headers.DATATYPE))
-        shape = types.shape_of(self._contents, self._content(headers.DATASPACE))
+        kind = headers.element_type(self._contents, self._content(headers.DATATYPE))
+        shape = headers.shape_of(self._contents, self._content(headers.DATASPACE))
         name = kind.name
         if name.startswith("void"):
             name = self.text("dtype") or name
         message = self._message(headers.LAYOUT)
-        layout = types.Layout("none") if message is None else types.layout_of(message.data, message.address)
+        layout = headers.Layout("none") if message is None else headers.layout_of(message.data, message.address)
         if layout.kind != "plain" or self._message(headers.EXTERNAL) is not None:
             return Dataset(self.path, shape, name)
         length = prod(shape) * kind.size

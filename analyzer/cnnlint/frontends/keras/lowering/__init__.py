@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from cnnlint.frontends.keras.layer_record import TF_FUNCTIONS
 from cnnlint.frontends.keras.lowering import (
     activation,
     applications,
@@ -25,6 +24,7 @@ from cnnlint.frontends.keras.lowering import (
 )
 from cnnlint.frontends.keras.lowering.call import Call
 from cnnlint.frontends.keras.lowering.operators import add_declared, add_opaques
+from cnnlint.frontends.keras.records import TF_FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cnnlint.frontends.keras import nodes, settings
-from cnnlint.frontends.keras.layer_record import LayerRecord
-from cnnlint.frontends.keras.records import Config, WeightRecord
+from cnnlint.frontends.keras import settings
+from cnnlint.frontends.keras.definition import collect
+from cnnlint.frontends.keras.records import LayerRecord, WeightRecord
+from cnnlint.frontends.keras.settings import Config
 from cnnlint.frontends.raising.draft import Draft
 from cnnlint.frontends.raising.view import Permutation, View, to_channels_first, to_channels_last
 from cnnlint.graph.dtype import is_floating
@@ -65,7 +66,7 @@ class Call:
     @property
     def views(self) -> list[View]:
         """All tensors that it is called with."""
-        return nodes.flatten([self.args, self.kwargs], View)
+        return collect([self.args, self.kwargs], View)
 
     @property
     def view(self) -> View:

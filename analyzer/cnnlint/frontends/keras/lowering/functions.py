@@ -7,13 +7,14 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from cnnlint.frontends.keras import nodes, settings
+from cnnlint.frontends.keras import settings
+from cnnlint.frontends.keras.definition import collect
 from cnnlint.frontends.keras.lowering import pooling, shaping
 from cnnlint.frontends.keras.lowering.activation import activate
 from cnnlint.frontends.keras.lowering.call import Call
 from cnnlint.frontends.keras.lowering.merge import concatenate, elementwise
 from cnnlint.frontends.keras.lowering.operators import add_declared, add_opaques, add_operator
-from cnnlint.frontends.keras.weight_groups import snake_case
+from cnnlint.frontends.keras.settings import snake_case
 from cnnlint.frontends.raising.view import View
 from cnnlint.graph.layers import Einsum, GlobalPool, MatMul
 from cnnlint.graph.tensor import Dim, Shape
@@ -89,7 +90,7 @@ def _setting(call: Call, name: str, default: Any = None) -> Any:
 
 def _binary(call: Call, function: str) -> View:
     operands = [*call.args, *(call.kwargs[name] for name in ("x1", "x2", "y") if name in call.kwargs)]
-    constants = [(index, value) for index, value in enumerate(operands) if not nodes.flatten(value, View)]
+    constants = [(index, value) for index, value in enumerate(operands) if not collect(value, View)]
     dtype = "bool" if function in BOOLEAN else None
     if not constants or len(operands) > 2:
         return elementwise(call, function, call.views, dtype)

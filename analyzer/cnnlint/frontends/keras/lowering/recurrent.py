@@ -9,11 +9,10 @@ from typing import Literal
 from msgspec.structs import replace
 
 from cnnlint.frontends.keras import settings
-from cnnlint.frontends.keras.layer_record import LayerRecord, described
 from cnnlint.frontends.keras.lowering.call import Call, weights_of
 from cnnlint.frontends.keras.lowering.convolution import padding_of
 from cnnlint.frontends.keras.lowering.operators import add_opaques
-from cnnlint.frontends.keras.records import WeightRecord
+from cnnlint.frontends.keras.records import LayerRecord, WeightRecord, described
 from cnnlint.frontends.raising.view import View
 from cnnlint.graph.layers import Recurrent
 from cnnlint.graph.tensor import Dim, Shape, Weight
