@@ -18,12 +18,12 @@ from pathlib import Path
 from cnnlint.comparison.conversion import ConversionReport
 from cnnlint.comparison.diff_records import DiffReport
 from cnnlint.comparison.records import ComparisonReport
-from cnnlint.engine.config.json_schema import config_schema
+from cnnlint.engine.config.schema import config_schema
 from cnnlint.engine.registry import load_rules
 from cnnlint.engine.rule import Rule
 from cnnlint.fixing.records import FixReport
+from cnnlint.report.json import DOCUMENTS, schema_of
 from cnnlint.report.rule_page import index, page
-from cnnlint.report.schema import DOCUMENTS, schema_of
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent

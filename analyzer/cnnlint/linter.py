@@ -15,9 +15,8 @@ from cnnlint.analysis.context import Context
 from cnnlint.analysis.surroundings import sites
 from cnnlint.engine.budget import BudgetRule, measure
 from cnnlint.engine.checking import CheckResult, submit
-from cnnlint.engine.config.consent import check_allowed, left_out, may_run_code, without_code
+from cnnlint.engine.config.binding import bind, check_allowed, left_out, may_run_code, without_code
 from cnnlint.engine.config.load import Document, find_document, read_document
-from cnnlint.engine.config.options import bind
 from cnnlint.engine.config.settings import Flags, Settings, resolve
 from cnnlint.engine.housekeeping import RunNotFinished
 from cnnlint.engine.ignoring import obey, once_per_run

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import inspect as types
 from msgspec.structs import replace
 
-from cnnlint.engine.config.options import make_rule
+from cnnlint.engine.config.binding import make_rule
 from cnnlint.engine.rule import Example, Rule
 from cnnlint.engine.walker import Walk, walk
 from cnnlint.errors import ModelError

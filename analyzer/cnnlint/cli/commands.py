@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
-from cnnlint.cli.options import VERBOSE
-from cnnlint.cli.streams import complain, complain_of
-from cnnlint.errors import FAULTS, error_of
+from cnnlint.cli.streams import VERBOSE, complain, complain_of
+from cnnlint.errors import FAULTS, __version__, error_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -107,8 +106,6 @@ class Commands(click.Group):
 
 def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        from cnnlint.cli.version import versions
-
         click.echo("\n".join(versions(verbose=bool(ctx.params.get("verbose")))))
         ctx.exit()
 
@@ -128,3 +125,22 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
 )  # fmt: skip
 def commands(verbose: bool) -> None:
     """The linter for convolutional networks: Keras (.keras, .h5, SavedModel) and ONNX models."""
+
+
+COMPANIONS = ("onnx", "onnxruntime", "numpy", "h5py", "keras", "tensorflow", "tf2onnx")
+
+
+def versions(*, verbose: bool) -> Iterator[str]:
+    """Yield "cnnlint 0.1.0" and, if `verbose`, a line for Python and each installed companion."""
+    yield f"cnnlint {__version__}"
+    if not verbose:
+        return
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    yield f"  python       {platform.python_version()} ({platform.system()} {platform.machine()})"
+    for package in COMPANIONS:
+        try:
+            yield f"  {package:<12} {version(package)}"
+        except PackageNotFoundError:
+            yield f"  {package:<12} not installed"

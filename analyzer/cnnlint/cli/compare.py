@@ -6,8 +6,15 @@ from typing import Literal
 
 import click
 
-from cnnlint.cli.flags import input_dims, run_limits
-from cnnlint.cli.options import about, color_option, inputs_option, limit_options, verbose_option
+from cnnlint.cli.options import (
+    about,
+    color_option,
+    input_dims,
+    inputs_option,
+    limit_options,
+    run_limits,
+    verbose_option,
+)
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
 from cnnlint.worker.workers import Workers
 

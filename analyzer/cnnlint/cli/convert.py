@@ -9,8 +9,7 @@ from typing import Literal
 import click
 from msgspec.structs import replace
 
-from cnnlint.cli.flags import run_limits
-from cnnlint.cli.options import about, color_option, config_options, limit_options, verbose_option
+from cnnlint.cli.options import about, color_option, config_options, limit_options, run_limits, verbose_option
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
 from cnnlint.errors import ConfigError
 from cnnlint.frontends import KERAS_SUFFIXES

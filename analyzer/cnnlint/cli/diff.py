@@ -7,8 +7,7 @@ from typing import Literal
 
 import click
 
-from cnnlint.cli.flags import input_shapes
-from cnnlint.cli.options import about, color_option, config_options, inputs_option, verbose_option
+from cnnlint.cli.options import about, color_option, config_options, input_shapes, inputs_option, verbose_option
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
 
 

@@ -9,8 +9,16 @@ from typing import Literal
 import click
 from msgspec.structs import replace
 
-from cnnlint.cli.flags import input_shapes, run_limits
-from cnnlint.cli.options import about, color_option, config_options, inputs_option, limit_options, verbose_option
+from cnnlint.cli.options import (
+    about,
+    color_option,
+    config_options,
+    input_shapes,
+    inputs_option,
+    limit_options,
+    run_limits,
+    verbose_option,
+)
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
 from cnnlint.conversion.writing import replacing
 from cnnlint.errors import ConfigError

@@ -1,22 +1,34 @@
-"""`cnnlint lint`, which is also what `cnnlint MODEL` does."""
+"""`cnnlint lint`, which is also what `cnnlint MODEL` does: reports on standard output and in files, or the settings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
-from cnnlint.cli.discovery import models
-from cnnlint.cli.flags import flags_of
-from cnnlint.cli.help_sections import Sectioned
-from cnnlint.cli.options import color_option, config_options, inputs_option, limit_options, verbose_option
-from cnnlint.cli.outputs import Output, OutputType
+from cnnlint.cli.options import (
+    Sectioned,
+    color_option,
+    config_options,
+    flags_of,
+    inputs_option,
+    limit_options,
+    verbose_option,
+)
+from cnnlint.cli.run import models, run
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
+from cnnlint.engine.config.load import Document, find_document, read_document
+from cnnlint.engine.config.settings import Flags, resolve
 from cnnlint.errors import ConfigError, ModelError, closest
-from cnnlint.report import FORMATS, render_each
+from cnnlint.report import FORMATS, Rendered, render_each
+from cnnlint.report.printable import printable
+from cnnlint.report.view import View
+from cnnlint.results import LintReport
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -57,6 +69,48 @@ def selection_options(command: Command) -> Command:
     )[::-1]:
         command = option(command)
     return command
+
+
+class Output(Struct, frozen=True):
+    """A report to be written.
+
+    Attributes:
+        form: One of the formats.
+        path: Where it goes; what is there is replaced.
+    """
+
+    form: str
+    path: Path
+
+    def write(self, report: LintReport, view: View) -> Rendered[LintReport]:
+        """Write `report`, without colours, and return what was written.
+
+        Raises:
+            ConfigError: The file cannot be written.
+        """
+        plain = replace(view, color=False, terminal=False, width=100)
+        result = render_each(report, self.form, plain)
+        try:
+            self.path.write_text(result.text, encoding="utf-8", errors="backslashreplace", newline="\n")
+        except OSError as error:
+            cause = error.strerror or str(error)
+            raise ConfigError(f"the report cannot be written: {cause}", path=str(self.path)) from error
+        return result
+
+
+class OutputType(click.ParamType[Output]):
+    """FORMAT=PATH on the command line."""
+
+    name = "FORMAT=PATH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Output:
+        """Split the format from the path."""
+        if isinstance(value, Output):
+            return value
+        form, separator, path = str(value).partition("=")
+        if not separator or not path or form not in FORMATS:
+            self.fail(f"{value!r} is not FORMAT=PATH with one of the formats {', '.join(FORMATS)}.", param, ctx)
+        return Output(form, Path(path))
 
 
 @click.command("lint", cls=Sectioned)
@@ -107,11 +161,7 @@ def command(
         raise ConfigError("--config and --isolated contradict each other", remedy="give one of them")
     flags = flags_of(said)
     if show_settings:
-        from cnnlint.cli.settings import show
-
-        return show(paths, flags, config=config, isolated=isolated)
-    from cnnlint.cli.run import run
-
+        return _show(paths, flags, config=config, isolated=isolated)
     found, missing = models(paths)
     for error in missing:
         complain(f"{error}{_meant_command(error)}")
@@ -143,3 +193,33 @@ def _meant_command(error: ModelError) -> str:
     word = error.path or ""
     meant = closest(word, Commands.MODULES) if word.isalpha() else None
     return f" (did you mean the command {meant}?)" if meant else ""
+
+
+def _show(paths: Sequence[str], flags: Flags, *, config: Path | None, isolated: bool) -> int:
+    """Print the settings that hold for the first of `paths`, as TOML with their origins behind them."""
+    document = _document(Path(paths[0]), config, isolated=isolated)
+    listing = resolve(document, flags).listing
+    lines = [(f"{setting.key} = {_toml(setting.value)}", setting.origin) for setting in listing]
+    lines += [
+        (f"--max-{limit.quantity.replace('_', '-')} {limit.most:,}", "command line") for limit in flags.budget.limits()
+    ]
+    across = min(60, max(len(text) for text, _ in lines))
+    head = f"# {document.path}" if document else "# no configuration file"
+    lines = [(printable(text), printable(origin)) for text, origin in lines]
+    write("".join(f"{line}\n" for line in [head, *(f"{text:<{across}}  # {origin}" for text, origin in lines)]))
+    return 0
+
+
+def _document(model: Path, config: Path | None, *, isolated: bool) -> Document | None:
+    if isolated:
+        return None
+    if config is not None:
+        return read_document(config)
+    folder = model.absolute() if model.is_dir() else model.absolute().parent
+    return find_document(folder) or find_document(Path.cwd())
+
+
+def _toml(value: object) -> str:
+    import msgspec
+
+    return "(not set)" if value is None else msgspec.json.encode(value).decode()

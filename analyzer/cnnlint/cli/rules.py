@@ -9,11 +9,26 @@ from typing import Literal
 import click
 
 from cnnlint.cli.options import color_option, config_options, verbose_option
-from cnnlint.cli.rule_set import rules_here
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
-from cnnlint.engine.registry import RuleSet
+from cnnlint.engine.config.load import find_document, read_document
+from cnnlint.engine.registry import RuleSet, load_rules
 from cnnlint.report.rule_page import index, options, summary
 from cnnlint.report.view import View
+
+
+def rules_here(config: Path | None, *, isolated: bool) -> RuleSet:
+    """Return the rules; local files of rules are those of `config`, or of the nearest configuration.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+        RuleError: A plugin or a local file is.
+    """
+    if isolated:
+        return load_rules()
+    document = read_document(config) if config is not None else find_document(Path.cwd())
+    if document is None:
+        return load_rules()
+    return load_rules(document.root / file for file in document.configuration.rule_files)
 
 
 @click.command("rules")

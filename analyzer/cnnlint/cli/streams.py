@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 ColorChoice = Literal["auto", "always", "never"]
 
+VERBOSE = "cnnlint.verbose"
+"""Where the context of a command line keeps whether `-v` was given, for those who report what went wrong."""
+
 WIDEST = 100
 """Columns that a report takes at most."""
 

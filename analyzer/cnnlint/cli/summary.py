@@ -6,9 +6,8 @@ from typing import Literal
 
 import click
 
-from cnnlint.cli.discovery import models
-from cnnlint.cli.flags import input_dims
-from cnnlint.cli.options import color_option, inputs_option, verbose_option
+from cnnlint.cli.options import color_option, input_dims, inputs_option, verbose_option
+from cnnlint.cli.run import models
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
 from cnnlint.report import rendered
 from cnnlint.report.view import View

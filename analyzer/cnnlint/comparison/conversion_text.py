@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from cnnlint.comparison.conversion import ConversionReport
 from cnnlint.comparison.text import origin_lines, table
 from cnnlint.report.printable import printable, without_commands
-from cnnlint.report.quantities import several
-from cnnlint.report.view import View
+from cnnlint.report.view import View, several
 
 NAMED = 3
 """Layers that are named in one line."""

@@ -7,10 +7,8 @@ from textwrap import wrap
 
 from cnnlint.comparison.diff_records import DiffReport, GrowthResult, LayerDiff, Measure, Status
 from cnnlint.graph.quantity import UNKNOWN, brief, count, format_amount, ratio, share
-from cnnlint.report.columns import columns
 from cnnlint.report.printable import printable, without_commands
-from cnnlint.report.quantities import several
-from cnnlint.report.view import Style, View
+from cnnlint.report.view import Style, View, columns, several
 from cnnlint.results import Finding
 
 SHOWN = 40

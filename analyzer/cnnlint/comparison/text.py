@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from textwrap import wrap
 
 from cnnlint.comparison.records import ComparisonReport, Origin, ValueRow
-from cnnlint.report.columns import columns
 from cnnlint.report.printable import printable, without_commands
-from cnnlint.report.quantities import several
-from cnnlint.report.view import View
+from cnnlint.report.view import View, columns, several
 
 SHOWN_BEHIND = 3
 """Layers that are shown behind the first one that differs; all that follows from it does too."""

@@ -16,7 +16,7 @@ from cnnlint.comparison.compare import compare, size_up
 from cnnlint.comparison.diff import diff
 from cnnlint.conversion.writing import save
 from cnnlint.engine.checking import rewrite
-from cnnlint.engine.config.options import bind
+from cnnlint.engine.config.binding import bind
 from cnnlint.engine.config.settings import Flags
 from cnnlint.engine.ignoring import obey
 from cnnlint.engine.rule import Rule

@@ -8,8 +8,7 @@ from cnnlint.comparison.diff_text import render as render_diff
 from cnnlint.comparison.text import table
 from cnnlint.fixing.records import FixReport
 from cnnlint.report.printable import printable, without_commands
-from cnnlint.report.quantities import several
-from cnnlint.report.view import View
+from cnnlint.report.view import View, several
 
 
 def render(report: FixReport, view: View, *, difference: bool) -> str:

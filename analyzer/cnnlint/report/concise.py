@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cnnlint.report.parts import tally
 from cnnlint.report.printable import printable_report, without_commands
-from cnnlint.report.tally import tally
 from cnnlint.report.view import View
 from cnnlint.results import LintReport
 

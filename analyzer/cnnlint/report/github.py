@@ -6,9 +6,8 @@ belongs beside them, in $GITHUB_STEP_SUMMARY.
 
 from __future__ import annotations
 
-from cnnlint.report.anchors import findings, relative, sentence, shortcomings
+from cnnlint.report.parts import findings, relative, sentence, shortcomings, tally
 from cnnlint.report.printable import printable_report, without_commands
-from cnnlint.report.tally import tally
 from cnnlint.report.view import View
 from cnnlint.results import LintReport, Severity
 

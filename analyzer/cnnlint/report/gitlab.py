@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from cnnlint.report.anchors import Anchors, findings, relative, sentence, shortcomings
 from cnnlint.report.json import encode
+from cnnlint.report.parts import Anchors, findings, relative, sentence, shortcomings
 from cnnlint.report.view import View
 from cnnlint.results import LintReport, Severity
 

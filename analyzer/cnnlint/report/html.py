@@ -6,11 +6,8 @@ from collections.abc import Iterator
 from html import escape
 
 from cnnlint.graph.quantity import brief, count, size
-from cnnlint.report.anchors import relative
-from cnnlint.report.budget_lines import NAMES, amount
-from cnnlint.report.excerpt import excerpt
+from cnnlint.report.parts import NAMES, amount, excerpt, relative, tally
 from cnnlint.report.printable import in_markup, printable_report, without_commands
-from cnnlint.report.tally import tally
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from cnnlint.report.anchors import findings
 from cnnlint.report.json import encode
+from cnnlint.report.parts import findings
 from cnnlint.report.view import View
 from cnnlint.results import LintReport
 

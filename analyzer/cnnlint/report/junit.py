@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cnnlint.report.anchors import relative, sentence
-from cnnlint.report.budget_lines import NAMES, amount
+from cnnlint.report.parts import NAMES, amount, relative, sentence
 from cnnlint.report.printable import in_markup, visible, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Severity

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cnnlint.graph.quantity import brief, count, size
-from cnnlint.report.anchors import relative
-from cnnlint.report.budget_lines import NAMES, amount
+from cnnlint.report.parts import NAMES, amount, relative, tally
 from cnnlint.report.printable import printable_report, without_commands
-from cnnlint.report.tally import tally
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Severity
 

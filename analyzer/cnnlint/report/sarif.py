@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 from cnnlint.engine.rule import Rule
-from cnnlint.report.anchors import Anchors, findings, relative, sentence, shortcomings
 from cnnlint.report.json import encode
+from cnnlint.report.parts import Anchors, findings, relative, sentence, shortcomings
 from cnnlint.report.rule_page import page, summary
 from cnnlint.report.view import View
 from cnnlint.results import Confidence, Finding, LintReport, ModelReport, Severity

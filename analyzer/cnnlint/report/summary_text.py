@@ -12,8 +12,7 @@ from rich.text import Text
 
 from cnnlint.graph.quantity import UNKNOWN, brief, count, extent, ratio, share, size
 from cnnlint.report.printable import printable_report, without_commands
-from cnnlint.report.quantities import extents, shortened
-from cnnlint.report.view import View
+from cnnlint.report.view import View, extents, shortened
 from cnnlint.results import LayerSummary, ModelSummary, SummaryReport
 
 BAR = 6

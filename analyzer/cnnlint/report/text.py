@@ -6,12 +6,9 @@ from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
 from cnnlint.graph.quantity import brief, count, size
-from cnnlint.report.budget_lines import budget_lines
-from cnnlint.report.excerpt import excerpt
+from cnnlint.report.parts import budget_lines, excerpt, tally
 from cnnlint.report.printable import printable_report, without_commands
-from cnnlint.report.quantities import several
-from cnnlint.report.tally import tally
-from cnnlint.report.view import View
+from cnnlint.report.view import View, several
 from cnnlint.results import Finding, LintReport, ModelReport, Proof, Savings
 
 SHOWN = 3

@@ -1,10 +1,14 @@
-"""How a report is looked at: its width, its colours, and how much of it is shown."""
+"""How a report is laid out: its width and colors; names, shapes and nouns as it prints them; columns."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 from msgspec import Struct
+
+from cnnlint.graph.quantity import count, extent
+from cnnlint.graph.tensor import Shape
 
 Style = Literal["error", "warning", "info", "good", "accent", "strong", "faint"]
 
@@ -39,3 +43,48 @@ class View(Struct, frozen=True, kw_only=True):
     def paint(self, text: str, style: Style) -> str:
         """Return `text` in a style, or as it is without colour."""
         return f"\x1b[{_SEQUENCES[style]}m{text}\x1b[0m" if self.color and text else text
+
+
+def extents(shape: Shape | None) -> str:
+    """Return a shape such as "64×112×112"; unknown extents are "?", a single number has none."""
+    if shape is None:
+        return "?"
+    return "×".join("?" if dim is None else extent(dim) if isinstance(dim, int) else dim for dim in shape)
+
+
+def shortened(name: str, most: int) -> str:
+    """Return `name` in at most `most` columns; a scope loses its middle, for its ends tell it from others."""
+    if len(name) <= most:
+        return name
+    head = (most - 1) // 3
+    return f"{name[:head]}…{name[head + 1 - most :]}"
+
+
+def several(number: int, noun: str) -> str:
+    """Return "1 error" or "3 errors"."""
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
+GAP = 2
+NARROWEST = 12
+
+
+def columns(rows: Sequence[Sequence[str]], *, right: Collection[int], width: int, shrink: int) -> Iterator[str]:
+    """Yield a line for each of `rows`, their cells below one another.
+
+    Args:
+        rows: Cells; every row has as many.
+        right: Columns that are set to the right.
+        width: Of the lines, if that can be had by shortening the column `shrink`; the last column may be wider.
+        shrink: The column of names.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    others = sum(widths[:-1]) - widths[shrink] + GAP * (len(widths) - 1) + min(widths[-1], 10)
+    widths[shrink] = min(widths[shrink], max(NARROWEST, width - others))
+    for row in rows:
+        cells = [shortened(cell, widths[shrink]) if index == shrink else cell for index, cell in enumerate(row)]
+        padded = [
+            cell.rjust(widths[index]) if index in right else cell.ljust(widths[index])
+            for index, cell in enumerate(cells)
+        ]
+        yield (" " * GAP).join(padded).rstrip()

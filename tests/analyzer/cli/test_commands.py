@@ -88,7 +88,7 @@ def test_an_interruption_is_quiet_and_has_its_own_exit_code(monkeypatch):
     def interrupted(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cnnlint.cli.run.run", interrupted)
+    monkeypatch.setattr("cnnlint.cli.lint.run", interrupted)
     done = run(MODELS / "seed_cnn.onnx")
     assert done.exit_code == 130
     assert done.output.strip() == ""

@@ -16,7 +16,7 @@ from acceptance.command import MODELS, cnnlint
 from cnnlint.cli.commands import commands
 from cnnlint.comparison.records import ComparisonReport
 from cnnlint.conversion.toolchain import quiet, toolchain
-from cnnlint.report.schema import schema_of
+from cnnlint.report.json import schema_of
 from networks import write
 
 SEED = MODELS / "seed_cnn.onnx"

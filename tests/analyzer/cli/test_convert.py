@@ -19,7 +19,7 @@ from cnnlint.cli.commands import commands
 from cnnlint.comparison.conversion import ConversionReport
 from cnnlint.conversion import keras_model as conversion
 from cnnlint.conversion.toolchain import quiet, toolchain
-from cnnlint.report.schema import schema_of
+from cnnlint.report.json import schema_of
 
 pytestmark = pytest.mark.tf
 

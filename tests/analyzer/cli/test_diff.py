@@ -12,7 +12,7 @@ from acceptance.command import MODELS
 from analyzer.cli.commandline import modules_loaded_by
 from cnnlint.cli.commands import commands
 from cnnlint.comparison.diff_records import DiffReport
-from cnnlint.report.schema import schema_of
+from cnnlint.report.json import schema_of
 from networks import write
 
 SMALL = "INPUT 3x16x16 -> CONV 4 3x3 -> RELU -> GAP -> FC 10"

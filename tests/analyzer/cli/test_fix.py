@@ -18,7 +18,7 @@ from cnnlint.cli.commands import commands
 from cnnlint.engine.walker import Place
 from cnnlint.fixing import fix as fixing
 from cnnlint.fixing.records import FixReport
-from cnnlint.report.schema import schema_of
+from cnnlint.report.json import schema_of
 from networks import write
 
 VGG = MODELS / "vgg_style.onnx"

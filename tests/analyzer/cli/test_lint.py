@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from acceptance.command import MODELS, cnnlint, cnnlint_process
 from cnnlint.cli.commands import commands
-from cnnlint.report.schema import json_schema
+from cnnlint.report.json import json_schema
 
 SEED, SMELLY = MODELS / "seed_cnn.onnx", MODELS / "smelly.onnx"
 

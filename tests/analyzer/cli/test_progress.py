@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-from cnnlint.cli import progress as progress_module
-from cnnlint.cli.progress import progress
+from cnnlint.cli import run as progress_module
+from cnnlint.cli.run import progress
 
 
 class Terminal(io.StringIO):

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from acceptance.command import MODELS, cnnlint
 from cnnlint.cli.commands import commands
-from cnnlint.report.schema import json_schema
+from cnnlint.report.json import json_schema
 from cnnlint.report.summary_text import render
 from cnnlint.report.view import View
 from cnnlint.results import LayerSummary, ModelSummary, SummaryReport

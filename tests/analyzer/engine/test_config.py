@@ -12,10 +12,10 @@ import pytest
 
 from cnnlint.engine.budget import Budget
 from cnnlint.engine.config import Flags, find_document, read_document, resolve
-from cnnlint.engine.config.globs import matches
-from cnnlint.engine.config.json_schema import config_schema
-from cnnlint.engine.config.lines import key_lines
-from cnnlint.engine.config.options import bind, make_rule
+from cnnlint.engine.config.binding import bind, make_rule
+from cnnlint.engine.config.load import key_lines
+from cnnlint.engine.config.schema import config_schema
+from cnnlint.engine.config.settings import matches
 from cnnlint.engine.registry import load_rules
 from cnnlint.errors import ConfigError
 from cnnlint.results import Severity
@@ -345,7 +345,7 @@ def test_a_configuration_that_no_reader_takes_is_named_at_once(text, tmp_path):
 
 
 def test_a_wildcard_within_a_name_crosses_folders_in_globs_of_budgets_too(tmp_path):
-    from cnnlint.engine.config.globs import files
+    from cnnlint.engine.config.settings import files
 
     (tmp_path / "a" / "b").mkdir(parents=True)
     for name in ("a/x.onnx", "a/b/y.onnx", "z.onnx"):

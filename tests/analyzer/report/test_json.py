@@ -6,8 +6,8 @@ import pytest
 
 from analyzer.report.reports import BUDGETS, FLATTENED, finding, model, report
 from cnnlint.report import render
+from cnnlint.report.json import json_schema
 from cnnlint.report.json import render as render_json
-from cnnlint.report.schema import json_schema
 from cnnlint.report.view import View
 from cnnlint.results import LayerSummary, ModelSummary, SummaryReport
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from cnnlint.cli.near_misses import _text as explained  # pyright: ignore[reportPrivateUsage]
+from cnnlint.cli.explain import _text as explained  # pyright: ignore[reportPrivateUsage]
 from cnnlint.comparison.changes import Change
 from cnnlint.comparison.diff_records import DiffReport, LayerDiff
 from cnnlint.comparison.diff_text import render as render_diff

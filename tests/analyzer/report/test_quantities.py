@@ -1,7 +1,7 @@
 import pytest
 
 from cnnlint.graph.quantity import brief, size
-from cnnlint.report.quantities import count, extents, several
+from cnnlint.report.view import count, extents, several
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,197 @@
+"""What reports are made of: the summary line, budgets, an excerpt of the network, and how a finding is addressed."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+from textwrap import wrap
+
+from cnnlint.graph.quantity import UNKNOWN, count, ratio, share
+from cnnlint.report.view import View, extents, several, shortened
+from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Severity, Site, blake2b
+
+NOUNS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
+
+
+def tally(report: LintReport, view: View) -> str:
+    """Return "2 models: 1 error, 3 warnings, 1 info (2 suppressed)"."""
+    read = [model for model in report.models if model.error is None]
+    unread = len(report.models) - len(read)
+    counts = Counter(finding.severity for model in read for finding in model.findings)
+    parts = [
+        view.paint(
+            f"{count(number)} info" if severity is Severity.INFO else several(number, NOUNS[severity]), severity.value
+        )
+        for severity in (Severity.ERROR, Severity.WARNING, Severity.INFO)
+        if (number := counts[severity])
+    ]
+    lost = view.paint(f"{several(unread, 'model')} could not be read", "error")
+    if not read:
+        return lost if unread else "no models"
+    text = f"{several(len(read), 'model')}: " + (", ".join(parts) if parts else view.paint("no findings", "good"))
+    broken = sum(not budget.passed for model in read for budget in model.budgets)
+    kept = sum(budget.passed for model in read for budget in model.budgets)
+    if kept or broken:
+        held = f"{kept} of {several(kept + broken, 'budget')} kept"
+        text += f"; {view.paint(held, 'error') if broken else held}"
+    if suppressed := sum(model.suppressed for model in read):
+        text += view.paint(f" ({count(suppressed)} suppressed)", "faint")
+    if incomplete := sum(bool(model.incomplete) for model in read):
+        partly = f"{several(incomplete, 'model')} not linted in full"
+        text += f"; {view.paint(partly, 'error')}"
+    if unread:
+        text += f"; {lost}"
+    return text
+
+
+NAMES = {
+    "params": "parameters",
+    "macs": "MACs per sample",
+    "weight_bytes": "weight bytes",
+    "file_bytes": "file bytes",
+    "peak_activation_bytes": "peak activation bytes",
+    "layers": "layers",
+    "layer_share": "share of one layer",
+}
+
+
+def budget_lines(budgets: Sequence[BudgetResult], view: View) -> Iterator[str]:
+    """Yield a heading and a line for each of `budgets`, in columns, every number in full."""
+    rows = [_row(budget) for budget in budgets]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    yield view.paint("budgets", "strong")
+    for budget, (name, measured, limit, left) in zip(budgets, rows, strict=True):
+        verdict = "kept" if budget.passed else "OVER" if budget.measured is not None else "FAIL"
+        painted = view.paint(verdict, "good" if budget.passed else "error")
+        line = f"{name:<{widths[0]}}  {measured:>{widths[1]}} of {limit:>{widths[2]}}"
+        if budget.measured is None and len(line) + len(left) + 10 > view.width:
+            yield f"  {painted}  {line}"
+            yield from (f"        {part}" for part in wrap(left, view.width - 8))
+        else:
+            yield f"  {painted}  {line}  {left}".rstrip()
+        if budget.message and not budget.passed:
+            yield from (f"        {part}" for part in wrap(budget.message, view.width - 8))
+
+
+def _row(budget: BudgetResult) -> tuple[str, str, str, str]:
+    name = NAMES.get(budget.quantity, budget.quantity)
+    limit = amount(budget.quantity, budget.limit)
+    if budget.measured is None or budget.margin is None:
+        return name, UNKNOWN, limit, budget.reason
+    side = "left" if budget.margin >= 0 else "over"
+    left = f"{amount(budget.quantity, abs(budget.margin))} {side}"
+    if budget.quantity != "layer_share" and budget.limit:
+        left += f" ({_relative(budget.measured, budget.limit)})"
+    return name, amount(budget.quantity, budget.measured), limit, left
+
+
+def _relative(measured: float, limit: float) -> str:
+    if measured > 2 * limit:
+        return f"{count(round(ratio(measured, limit), 1))} × the limit"
+    return share(ratio(abs(limit - measured), limit))
+
+
+def amount(quantity: str, number: float) -> str:
+    """Return an amount of what a budget limits: "1,234", or "43.5%" of a share."""
+    return share(number) if quantity == "layer_share" else count(number)
+
+
+ARROW = "→"
+MOST = 7
+"""Lines of an excerpt before the middle of a long one is left out."""
+
+
+def excerpt(layers: tuple[str, ...], sites: dict[str, Site], view: View) -> Iterator[str]:
+    """Yield a line for each of `layers` (the one meant first), those just before and the one after.
+
+    Names, kinds and shapes stand in columns; "⋮" stands where layers are left out.
+    """
+    named = sorted({name for name in layers if name in sites}, key=lambda name: sites[name].position)
+    if not named:
+        return
+    meant = next(name for name in layers if name in sites)
+    rows = _with_neighbours(named, sites)
+    rows = _shortened(rows, meant)
+    names = {row: shortened(row, max(16, view.width - 64)) for row in rows}
+    across = max(len(name) for name in names.values())
+    labels = max(len(sites[row].label) for row in rows)
+    shapes = max(len(extents(sites[row].output_shape)) for row in rows)
+    previous: str | None = None
+    for row in rows:
+        site = sites[row]
+        if previous is not None and previous not in site.before:
+            yield view.paint("   |   ", "accent") + view.paint("⋮", "faint")
+        previous = row
+        held = f"  {count(site.parameters)} parameters" if site.parameters != 0 else ""
+        text = f"{names[row]:<{across}}  {site.label:<{labels}}  {extents(site.output_shape):<{shapes}}{held}".rstrip()
+        mark = view.paint(ARROW, "strong") if row == meant else " "
+        style = "strong" if row == meant else None if row in named else "faint"
+        gutter = view.paint("   | ", "accent")
+        yield f"{gutter}{mark} {view.paint(text, style) if style else text}"
+
+
+def _with_neighbours(named: list[str], sites: dict[str, Site]) -> list[str]:
+    rows = dict.fromkeys(named)
+    first, last = sites[named[0]], sites[named[-1]]
+    reach = 2 if len(named) == 1 else 1
+    for _ in range(reach):
+        if not first.before or first.before[0] not in sites:
+            break
+        rows[first.before[0]] = None
+        first = sites[first.before[0]]
+    if last.after and last.after[0] in sites:
+        rows[last.after[0]] = None
+    return sorted(rows, key=lambda name: sites[name].position)
+
+
+def _shortened(rows: list[str], meant: str) -> list[str]:
+    if len(rows) <= MOST:
+        return rows
+    kept = {*rows[: MOST // 2], *rows[-(MOST // 2) :], meant}
+    return [row for row in rows if row in kept]
+
+
+class Anchors:
+    """Gives every finding of a report a hash of its model's path, its rule and its layers, and of nothing else.
+
+    Findings that agree in all of these are told apart by their order.
+    """
+
+    def __init__(self) -> None:
+        self._seen = Counter[str]()
+
+    def hash_of(self, model: ModelReport, finding: Finding) -> str:
+        """Return the hash of `finding`; the same twice for the same finding counts as a second one."""
+        identity = finding.fingerprint or "\0".join([finding.code, *finding.layers])
+        key = f"{relative(model.path)}\0{finding.code}\0{identity}"
+        self._seen[key] += 1
+        return blake2b(f"{key}\0{self._seen[key]}".encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
+
+
+def relative(path: str) -> str:
+    """Return `path` with forward slashes, relative to the working directory if it lies below it."""
+    if path.startswith("<") or "://" in path:
+        return path
+    below = os.path.relpath(path) if os.path.isabs(path) else os.path.normpath(path)
+    return PurePath(path if below.startswith("..") else below).as_posix()
+
+
+def findings(report: LintReport) -> Iterator[tuple[ModelReport, Finding]]:
+    """Yield every finding with its model."""
+    for model in report.models:
+        for finding in model.findings:
+            yield model, finding
+
+
+def shortcomings(model: ModelReport) -> Iterator[str]:
+    """Yield why the model could not be linted, or not in full."""
+    if model.error is not None:
+        yield model.error
+    yield from model.incomplete
+
+
+def sentence(finding: Finding) -> str:
+    """Return the message with the layer's name in front, for services that show a message and no layer."""
+    return f"{finding.layers[0]}: {finding.message}" if finding.layers else finding.message
