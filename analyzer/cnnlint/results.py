@@ -131,7 +131,12 @@ def with_fingerprint(finding: Finding, identities: dict[str, str], subject: str 
     """Return `finding` with a fingerprint of its code, its layers' identities and `subject`, never of its numbers."""
     parts = [finding.code, *(identities.get(name, name) for name in finding.layers)]
     identity = "\0".join([*parts, f"\0{subject}"] if subject else parts)
-    return replace(finding, fingerprint=blake2b(identity.encode(), digest_size=8).hexdigest())
+    return replace(finding, fingerprint=digest(identity, size=8))
+
+
+def digest(text: str, *, size: int) -> str:
+    """Return `size` bytes, in hexadecimal, that stand for `text`, which may come from a path and be no Unicode."""
+    return blake2b(text.encode("utf-8", "backslashreplace"), digest_size=size).hexdigest()
 
 
 SCHEMA = 1

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
 from cnnlint.report.json import encode
 from cnnlint.report.parts import Anchors, findings, relative, sentence, shortcomings
 from cnnlint.report.view import View
-from cnnlint.results import LintReport, Severity
+from cnnlint.results import LintReport, Severity, digest
 
 SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.INFO: "info"}
 
@@ -31,7 +29,7 @@ def render(report: LintReport, view: View) -> str:
             shortcoming,
             "blocker",
             model.path,
-            blake2b(f"{relative(model.path)}{number or ''}".encode("utf-8", "backslashreplace")).hexdigest()[:32],
+            digest(f"{relative(model.path)}{number or ''}", size=64)[:32],
         )
         for model in report.models
         for number, shortcoming in enumerate(shortcomings(model))

@@ -10,7 +10,7 @@ from textwrap import wrap
 
 from cnnlint.graph.quantity import UNKNOWN, count, ratio, share
 from cnnlint.report.view import View, extents, several, shortened
-from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Severity, Site, blake2b
+from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Severity, Site, digest
 
 NOUNS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
 
@@ -167,7 +167,7 @@ class Anchors:
         identity = finding.fingerprint or "\0".join([finding.code, *finding.layers])
         key = f"{relative(model.path)}\0{finding.code}\0{identity}"
         self._seen[key] += 1
-        return blake2b(f"{key}\0{self._seen[key]}".encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
+        return digest(f"{key}\0{self._seen[key]}", size=16)
 
 
 def relative(path: str) -> str:
