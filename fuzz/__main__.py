@@ -35,6 +35,7 @@ def main() -> int:
         workers += [Worker(kind, options.seed, folder, numbers) for kind, numbers in waiting]
     drawn = {kind: Source(kind, options.seed, folder) for kind in kinds}
     found = dict[str, tuple[str, int, Fault]]()
+    unseen = 0
     told = started
     try:
         while time.monotonic() < ends and not all(worker.finished for worker in workers):
@@ -44,7 +45,7 @@ def main() -> int:
                 for number, faults in worker.poll():
                     for fault in faults:
                         if fault.signature not in found:
-                            _note(found, fault, worker.kind, number, drawn[worker.kind])
+                            unseen += not _note(found, fault, worker.kind, number, drawn[worker.kind])
             time.sleep(0.05)
             if time.monotonic() - told > 60:
                 told = time.monotonic()
@@ -59,7 +60,8 @@ def main() -> int:
     checked = {kind: sum(worker.checked for worker in workers if worker.kind == kind) for kind in kinds}
     seconds = time.monotonic() - started
     counts = ", ".join(f"{count:,} {kind}" for kind, count in checked.items())
-    print(f"seed {options.seed}: {sum(checked.values()):,} inputs ({counts}) in {seconds:.0f} s, {len(found)} faults")
+    told_of = f"{len(found)} faults" + (f", {unseen} not seen again" if unseen else "")
+    print(f"seed {options.seed}: {sum(checked.values()):,} inputs ({counts}) in {seconds:.0f} s, {told_of}")
     return 1 if found else 0
 
 
@@ -82,15 +84,21 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _note(found: dict[str, tuple[str, int, Fault]], fault: Fault, kind: str, number: int, source: Source) -> None:
-    """Remember a fault if a fresh process sees it too: what only a busy machine or a worn worker shows is none."""
+def _note(found: dict[str, tuple[str, int, Fault]], fault: Fault, kind: str, number: int, source: Source) -> bool:
+    """Remember what a fresh process sees of an input with a fault, and return whether it sees any.
+
+    Whatever it sees counts, the same fault or another: an input that made a worker slow may hang where nothing is warm.
+    What only a busy machine or a worn worker shows is no fault of the input.
+    """
     again = fresh(kind, source.draw(number))
-    if fault.signature in {each.signature for each in again}:
-        found[fault.signature] = (kind, number, fault)
-        _say(f"{kind} {number}: {fault.signature}: {fault.detail[:300]}")
-    else:
+    for each in again:
+        if each.signature not in found:
+            found[each.signature] = (kind, number, each)
+            _say(f"{kind} {number}: {each.signature}: {each.detail[:300]}")
+    if fault.signature not in {each.signature for each in again}:
         seen = ", ".join(each.signature for each in again) or "nothing"
         _say(f"{kind} {number}: {fault.signature} is not seen again; a fresh process sees {seen}")
+    return bool(again)
 
 
 def _keep(kind: str, content: bytes, fault: Fault, options: argparse.Namespace) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from msgspec.structs import replace
 
 from cnnlint import limits
-from cnnlint.analysis.samples import Batch, batch_of, sample_elements
+from cnnlint.analysis.samples import Batch, batch_of, elements_of_a_sample
 from cnnlint.graph.dtype import storage_bytes
 from cnnlint.graph.formula import Formula
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.tensor import Tensor
+from cnnlint.graph.tensor import Shape, Tensor
 
 
 def sample_mac_formula(layer: Layer, batch: Batch) -> Formula | None:
@@ -79,8 +81,13 @@ def weight_bytes(graph: Graph) -> int | None:
 
 def tensor_bytes(tensor: Tensor, batch: Batch) -> int | None:
     """Return the bytes of `tensor` for one sample; None if unknown."""
-    elements = sample_elements(tensor, batch)
-    return None if elements is None else limits.int64(storage_bytes(tensor.dtype, elements))
+    return None if tensor.shape is None else _bytes(tensor.shape, tensor.dtype, batch.symbol, batch.sharers(tensor))
+
+
+@lru_cache(maxsize=1024)  # the many layers of a deep network share few shapes
+def _bytes(shape: Shape, dtype: str, symbol: str, sharers: int) -> int | None:
+    elements = elements_of_a_sample(shape, symbol, sharers)
+    return None if elements is None else limits.int64(storage_bytes(dtype, elements))
 
 
 def peak_activation_bytes(graph: Graph, batch: Batch | None = None) -> int | None:
@@ -98,6 +105,7 @@ def peak_activation_bytes(graph: Graph, batch: Batch | None = None) -> int | Non
         for tensor in layer.inputs:
             last_use[tensor.name] = index
     kept = {tensor.name for tensor in (*graph.inputs, *graph.outputs)}
+    freed = [0] * len(graph.layers)
     alive = 0
     for tensor in graph.inputs:
         if (nbytes := tensor_bytes(tensor, batch)) is None:
@@ -109,9 +117,9 @@ def peak_activation_bytes(graph: Graph, batch: Batch | None = None) -> int | Non
             if (nbytes := tensor_bytes(tensor, batch)) is None:
                 return None
             alive += nbytes
-        peak = max(peak, alive)
-        dying = {tensor.name: tensor for tensor in (*layer.inputs, *layer.outputs)}
-        for name, tensor in dying.items():
-            if last_use.get(name, index) == index and name not in kept:
-                alive -= tensor_bytes(tensor, batch) or 0
+            if tensor.name not in kept:
+                freed[last_use.get(tensor.name, index)] += nbytes
+        if alive > peak:
+            peak = alive
+        alive -= freed[index]
     return limits.int64(peak)

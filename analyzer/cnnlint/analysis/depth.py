@@ -14,11 +14,12 @@ def kernel_depths(graph: Graph) -> dict[str, int | None]:
     of_tensor = dict[str, int | None]()
     of_layer = dict[str, int | None]()
     for layer in graph.layers:
-        ahead = [of_tensor.get(tensor.name, 0) for tensor in layer.inputs]
-        known = [depth for depth in ahead if depth is not None]
-        depth = None
-        if layer.multiplies is not None and len(known) == len(ahead):
-            depth = max(known, default=0) + isinstance(layer, KERNEL_LAYERS)
+        depth = None if layer.multiplies is None else 0
+        for tensor in layer.inputs:
+            ahead = of_tensor.get(tensor.name, 0)
+            depth = None if ahead is None or depth is None else max(depth, ahead)
+        if depth is not None and isinstance(layer, KERNEL_LAYERS):
+            depth += 1
         of_layer[layer.name] = depth
         for tensor in layer.outputs:
             of_tensor[tensor.name] = depth

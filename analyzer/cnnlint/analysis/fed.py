@@ -12,6 +12,8 @@ def fed_tensors(graph: Graph) -> frozenset[str]:
     """
     fed = {tensor.name for tensor in graph.inputs}
     for layer in graph.layers:
-        if any(tensor.name in fed for tensor in layer.inputs):
-            fed.update(tensor.name for tensor in layer.outputs)
+        for tensor in layer.inputs:
+            if tensor.name in fed:
+                fed.update([made.name for made in layer.outputs])
+                break
     return frozenset(fed)

@@ -77,13 +77,17 @@ def receptive_fields(graph: Graph) -> dict[str, tuple[int, ...] | None]:
         spatial = tensor.spatial
         fields[tensor.name] = ((Field(),),) * len(spatial or ())
     result = dict[str, tuple[int, ...] | None]()
+    latest: Fields | None = None
+    sizes: tuple[int, ...] | None = None
     for layer in graph.layers:
         found = _behind(layer, fields)
-        if found and any(max(field.size, field.jump) > limits.MAX_INT64 for axis in found for field in axis):
-            found = None
+        if found is not latest:  # what works at each position hands on the very fields that it was given
+            if found and any(max(field.size, field.jump) > limits.MAX_INT64 for axis in found for field in axis):
+                found = None
+            latest, sizes = found, tuple(axis[0].size for axis in found) if found else None
         for tensor in layer.outputs:
             fields[tensor.name] = found
-        result[layer.name] = tuple(axis[0].size for axis in found) if found else None
+        result[layer.name] = sizes
     return result
 
 
@@ -92,11 +96,11 @@ def _behind(layer: Layer, fields: dict[str, Fields | None]) -> Fields | None:
     before = _joined(layer, fields)
     if not before:
         return before
-    axes = len(before) if any(field.jump for axis in before for field in axis) else 0
+    axes = len(before) if before[0][0].jump or any(field.jump for axis in before for field in axis) else 0
     spans = layer.receptive_spans(axes)
     if spans is None:
         return None
-    if axes == 0:
+    if axes == 0 or spans.count(POINT) == axes:
         return before
     return tuple(
         axis if span == POINT else _largest(field.through(span) for field in axis)
@@ -105,6 +109,8 @@ def _behind(layer: Layer, fields: dict[str, Fields | None]) -> Fields | None:
 
 
 def _joined(layer: Layer, fields: dict[str, Fields | None]) -> Fields | None:
+    if len(layer.inputs) == 1:
+        return fields.get(layer.inputs[0].name, ())
     tensors = _without_gates(layer.inputs) if isinstance(layer, Multiply) else layer.inputs
     found = [fields.get(tensor.name, ()) for tensor in tensors]
     if None in found:

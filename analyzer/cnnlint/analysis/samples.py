@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 from msgspec import Struct
 
@@ -38,11 +37,9 @@ class Batch(Struct, frozen=True):
         """Return `shape` with each extent bound."""
         return None if shape is None else tuple(map(self.bound, shape))
 
-    def of_a_sample(self, number: int, tensor: Tensor) -> int | None:
-        """Return the share of a sample in what a run comes to at `tensor`; None if samples have no equal ones."""
-        if self.samples == 1 or tensor.name not in self.tensors:
-            return number
-        return None if number % self.samples else number // self.samples
+    def sharers(self, tensor: Tensor) -> int:
+        """Return how many samples share what a run comes to at `tensor`."""
+        return self.samples if self.samples > 1 and tensor.name in self.tensors else 1
 
 
 def batch_of(graph: Graph) -> Batch:
@@ -120,13 +117,9 @@ def _fed(graph: Graph, samples: int) -> frozenset[str]:
     return frozenset(fed)
 
 
-def sample_elements(tensor: Tensor, batch: Batch) -> int | None:
-    """Return the elements of `tensor` that are one sample's; None if unknown."""
-    elements = None if tensor.shape is None else _elements(tensor.shape, batch.symbol)
-    return None if elements is None else batch.of_a_sample(elements, tensor)
-
-
-@lru_cache(maxsize=1024)  # the many layers of a deep network share few shapes
-def _elements(shape: Shape, symbol: str) -> int | None:
+def elements_of_a_sample(shape: Shape, symbol: str, sharers: int) -> int | None:
+    """Return the elements of a tensor that are one sample's, where `symbol` is 1 and `sharers` share it; None if unknown."""
     elements = product(bound(dim, symbol) if symbol and isinstance(dim, str) else dim for dim in shape)
-    return elements if isinstance(elements, int) else None
+    if not isinstance(elements, int) or elements % sharers:
+        return None
+    return elements // sharers

@@ -90,8 +90,10 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
     def _consumers(self) -> dict[str, list[Layer]]:
         consumers = dict[str, list[Layer]]()
         for layer in self.layers:
-            for name in {tensor.name for tensor in layer.inputs}:
-                consumers.setdefault(name, []).append(layer)
+            for tensor in layer.inputs:
+                readers = consumers.setdefault(tensor.name, [])
+                if not readers or readers[-1] is not layer:  # it may read a tensor twice
+                    readers.append(layer)
         return consumers
 
     @cached_property

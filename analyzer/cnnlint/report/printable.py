@@ -80,8 +80,10 @@ def visible(text: str, spelling: Spelling) -> str:
 
 def without_commands(text: str, spelling: Spelling = spelled, *, own: bool = False) -> str:
     """Return lines for a log in which a CI service finds no commands, but those that are our `own` start lines."""
-    for command in (ANYWHERE,) if own else (ANYWHERE, AT_START):
-        text = command.sub(lambda found: found[1] + spelling(found[2]), text)
+    if "##" in text:
+        text = ANYWHERE.sub(lambda found: found[1] + spelling(found[2]), text)
+    if not own and ("::" in text or "section_" in text or "\x1b" in text):
+        text = AT_START.sub(lambda found: found[1] + spelling(found[2]), text)
     return text
 
 
@@ -94,7 +96,8 @@ def printable_report(report: Report) -> Report:
         written = msgspec.json.encode(report).decode()
     except (ValueError, OverflowError):  # halves of surrogate pairs, numbers of any size
         written = "\\"
-    if "\\" not in written and not UNSAFE.search(written):
+    # JSON escapes what ASCII holds that is not safe, but for the last of it
+    if "\\" not in written and ("\x7f" not in written if written.isascii() else not UNSAFE.search(written)):
         return report
     plain: Any = msgspec.to_builtins(report)
     cleaned: Any = _cleaned(plain)

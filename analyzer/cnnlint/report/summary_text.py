@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
@@ -63,34 +63,51 @@ def _table(model: ModelSummary, view: View) -> Iterator[str]:
     """Yield the lines of the table.
 
     On a narrow terminal bars are left out, then names cut, then the last columns left out. The lines are written here
-    and not by rich, which takes half a millisecond for a row: twenty seconds for 38,000 layers.
+    and not by rich, which takes half a millisecond for a row: twenty seconds for 38,000 layers. What stands behind the
+    name is written once for all layers of which the same is to be said.
     """
-    rows = [list(_cells(layer, model, bars=view.width >= BARS_FROM)) for layer in model.layers]
+    bars = view.width >= BARS_FROM
+    same = [(_said(layer), layer.merged_into is not None) for layer in model.layers]
+    first = {key: layer for key, layer in zip(reversed(same), reversed(model.layers), strict=True)}
+    cells = {key: list(_cells(layer, model, bars=bars)) for key, layer in first.items()}
     titles = ["kind", "output", "parameters", "", "MACs", "", "memory", "field"]
-    if view.width < BARS_FROM:
+    if not bars:
         titles = [title for title in titles if title]
-    widths = [max([len(title), *(len(row[index]) for row in rows)]) for index, title in enumerate(titles)]
+    widths = [max([len(title), *(len(row[index]) for row in cells.values())]) for index, title in enumerate(titles)]
     while (room := view.width - sum(width + GAP for width in widths)) < NARROWEST_NAME and len(widths) > 3:
         del widths[-1], titles[-1]
-    rows = [row[: len(titles)] for row in rows]
+    left = [title in {"kind", "output", ""} for title in titles]
+    styles = [BAR_STYLES.get(index, "") if bars else "" for index in range(1, len(titles) + 1)]
+    tails = {
+        key: _line(row, widths, left, ["2"] * len(widths) if key[1] else styles, view) for key, row in cells.items()
+    }
     names = [shortened(f"  {layer.name}" if layer.merged_into else layer.name, max(8, room)) for layer in model.layers]
-    widths = [max([len("layer"), *map(cell_len, names)]), *widths[: len(titles)]]
-    left = [True, *(title in {"kind", "output", ""} for title in titles)]
-    yield _line(("layer", *titles), widths, left, ["1"] * len(widths), view)
-    styles = ["", *(BAR_STYLES.get(index, "") if view.width >= BARS_FROM else "" for index in range(len(titles)))]
-    for name, row, layer in zip(names, rows, model.layers, strict=True):
-        faint = ["2"] * len(widths) if layer.merged_into else styles
-        yield _line((name, *row), widths, left, faint, view)
+    lengths = [len(name) if name.isascii() else cell_len(name) for name in names]
+    widest = max([len("layer"), *lengths])
+    bold = ["1"] * len(titles)
+    yield f"{_styled('layer', '1', view)}{' ' * (widest - 5)}{_line(titles, widths, left, bold, view)}"
+    for name, length, key in zip(names, lengths, same, strict=True):
+        shown = _styled(name, "2", view) if key[1] else name
+        yield f"{shown}{' ' * (widest - length)}{tails[key]}"
+
+
+def _said(layer: LayerSummary) -> Hashable:
+    """Return what a line says of `layer` besides its name."""
+    shared = layer.shared_with is not None
+    return (layer.kind, layer.output_shape, layer.parameters, shared, layer.macs, layer.activation_bytes, layer.receptive_field)
 
 
 def _line(cells: Iterable[str], widths: list[int], left: list[bool], styles: list[str], view: View) -> str:
-    """Return one line: each cell filled up to its width, in its ANSI style where colors are shown."""
-    filled = list[str]()
-    for cell, width, is_left, style in zip(cells, widths, left, styles, strict=True):
-        room = " " * (width - cell_len(cell))
-        shown = f"\x1b[{style}m{cell}\x1b[0m" if view.color and style and cell else cell
-        filled.append(shown + room if is_left else room + shown)
-    return (" " * GAP).join(filled).rstrip() + "\n"
+    """Return a line without the name: each cell filled up to its width, in its ANSI style where colors are shown."""
+    line = ""
+    for cell, width, is_left, style in zip(cells, widths, left, styles, strict=False):
+        room, shown = " " * (width - cell_len(cell)), _styled(cell, style, view)
+        line += " " * GAP + (shown + room if is_left else room + shown)
+    return line.rstrip() + "\n"
+
+
+def _styled(text: str, style: str, view: View) -> str:
+    return f"\x1b[{style}m{text}\x1b[0m" if view.color and style and text else text
 
 
 def _cells(layer: LayerSummary, model: ModelSummary, *, bars: bool) -> Iterator[str]:

@@ -8,7 +8,6 @@ again. A piece that has neither is a tangle. Every level of nesting is one sweep
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -120,28 +119,31 @@ class _Flow:
         self.steps, self.layers, self.before = list[Step](), list[Layer | None](), list[list[int]]()
         omitted, wanted = left_out(graph), {tensor.name for tensor in graph.outputs}
         for layer in reversed(graph.layers):
-            if any(tensor.name in wanted for tensor in layer.outputs):
-                wanted |= {tensor.name for tensor in layer.inputs}
+            for tensor in layer.outputs:
+                if tensor.name in wanted:
+                    wanted.update([read.name for read in layer.inputs])
+                    break
         maker, joined = dict[str, int](), dict[tuple[int, ...], int]()
         for tensor in graph.inputs:
             if tensor.name in wanted:
                 maker[tensor.name] = self._add(Step("INPUT", layer=tensor.name), None, [START])
         for layer in graph.layers:
-            feeding = _distinct(maker[tensor.name] for tensor in layer.inputs if tensor.name in maker)
-            if not feeding or not any(tensor.name in wanted for tensor in layer.outputs):
+            feeding = _distinct([maker[tensor.name] for tensor in layer.inputs if tensor.name in maker])
+            if not feeding or wanted.isdisjoint([tensor.name for tensor in layer.outputs]):
                 continue  # made from constants alone, or for nobody
             number = feeding[0]
             if layer.name not in omitted:
-                whole = tuple(feeding)
-                if isinstance(layer, Concat) and len(whole) > 1:
+                if isinstance(layer, Concat) and len(feeding) > 1:
+                    whole = tuple(feeding)
                     # PyTorch's DenseNet joins all earlier maps anew for each layer; Keras's the last join and one map
                     if (shorter := joined.get(whole[:-1])) is not None:
                         feeding = [shorter, whole[-1]]
                     joined.setdefault(whole, len(self.steps))
                 step = Step(layer.term or layer.kind.upper(), weighted=layer.starts_block, layer=layer.name)
                 number = self._add(step, layer, feeding)
-            maker |= {tensor.name: number for tensor in layer.outputs}
-        self.ends = _distinct(maker[tensor.name] for tensor in graph.outputs if tensor.name in maker)
+            for tensor in layer.outputs:
+                maker[tensor.name] = number
+        self.ends = _distinct([maker[tensor.name] for tensor in graph.outputs if tensor.name in maker])
 
     def _add(self, step: Step, layer: Layer | None, feeding: list[int]) -> int:
         self.steps.append(step)
@@ -175,7 +177,9 @@ class _Flow:
         for step in reversed(steps):
             if earliest >= step:
                 passed.add(step)
-            earliest = min(earliest, *self.before[step])
+            for feeding in self.before[step]:
+                if feeding < earliest:
+                    earliest = feeding
         return passed
 
     def _side_by_side(
@@ -222,8 +226,8 @@ class _Flow:
         return Tangle(tuple(Counter(self.steps[step].name for step in steps).items()))
 
 
-def _distinct(numbers: Iterable[int]) -> list[int]:
-    return list(dict.fromkeys(numbers))
+def _distinct(numbers: list[int]) -> list[int]:
+    return numbers if len(numbers) < 2 else list(dict.fromkeys(numbers))
 
 
 def _join(layer: Layer, term: str, branches: list[Sequence], name: str) -> Join:

@@ -207,10 +207,10 @@ def in_order(nodes: Sequence[NodeRecord], graph: GraphRecord, path: str) -> list
             if name and (name in maker or name in known):
                 raise ModelError(f"two nodes produce the tensor {name!r}", path=path)
             maker[name] = node
-    made = set(known)
+    made = {"", *known}  # "" stands for an input that is left out
     ordered, waiting = list[NodeRecord](), list[NodeRecord]()
     for node in nodes:
-        if all(name in made for name in _reads(node, maker)):
+        if made.issuperset(_reads(node, maker)):
             ordered.append(node)
             made.update(node.outputs)
         else:
@@ -218,11 +218,11 @@ def in_order(nodes: Sequence[NodeRecord], graph: GraphRecord, path: str) -> list
     return ordered if not waiting else _sorted(ordered, waiting, made, maker, path)
 
 
-def _reads(node: NodeRecord, maker: dict[str, NodeRecord]) -> list[str]:
-    names = [name for name in node.inputs if name]
-    for body in subgraphs(node):
-        names += [name for name in names_read(body) if name in maker]
-    return names
+def _reads(node: NodeRecord, maker: dict[str, NodeRecord]) -> Sequence[str]:
+    if not node.attributes:
+        return node.inputs
+    inner = (name for body in subgraphs(node) for name in names_read(body) if name in maker)
+    return (*node.inputs, *inner)
 
 
 def _sorted(

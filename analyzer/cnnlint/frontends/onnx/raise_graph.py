@@ -71,14 +71,14 @@ def raise_model(model: ModelRecord, inputs: Mapping[str, Shape] | None = None) -
 def _lower(state: Lowering, nodes: Iterable[NodeRecord]) -> None:
     for node in nodes:
         _check_domain(node, state.model)
-        state.node = node
+        state.turn_to(node)
         try:
             _handler(node)(state)
         except ContradictionError as error:
-            state.node = node
+            state.turn_to(node)
             emit_contradiction(state, error.cause)
         for name in node.outputs:
-            if state.get(name) is None and name and (state.readers(name) or state.is_result(name)):
+            if name and state.get(name) is None and (state.readers(name) or state.is_result(name)):
                 emit_aside(state, [other for other in node.outputs if other and state.get(other) is None])
                 break
 
@@ -161,6 +161,8 @@ def _source(model: ModelRecord, state: Lowering) -> Source:
 
 
 def _unused(graph: GraphRecord, nodes: Iterable[NodeRecord]) -> tuple[UnusedWeight, ...]:
+    if not graph.initializers:
+        return ()
     read = {value.name for value in graph.outputs}
     for node in nodes:
         read.update(node.inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -14,6 +15,8 @@ from cnnlint.graph.layer import Layer, Part
 from cnnlint.graph.layers import Reshape, Transpose
 from cnnlint.graph.tensor import Shape, Tensor
 
+L = TypeVar("L", bound=Layer)
+
 
 class Draft:
     """Layers in topological order, each in a slot, with an index of who makes and who reads each tensor."""
@@ -23,8 +26,9 @@ class Draft:
         self.input_orders: list[Permutation | None] = []
         self.outputs: list[Tensor] = []
         self._slots: list[Layer | None] = []
+        self._kinds: set[type[Layer]] = set()
         self._producer: dict[str, int] = {}
-        self._readers: dict[str, dict[int, None]] = {}
+        self._readers: dict[str, dict[int, None]] | None = None  # made when a pass first asks who reads what
         self._tensor_names: dict[str, int] = {}
         self._layer_names: dict[str, int] = {}
         self._transposed: dict[tuple[str, Permutation], Tensor] = {}
@@ -65,19 +69,28 @@ class Draft:
         """
         if wrong := layer.contradiction():
             raise ContradictionError(wrong)
-        layer = replace(layer, name=self._unique_layer_name(layer.name))
-        shapes = tuple(map(limits.extents, layer.output_shapes()))
-        wanted = list(names or (layer.name,))
-        short = layer.name[: limits.LONGEST_NAME]
-        wanted += [f"{short}:{index}" for index in range(len(wanted), len(shapes))]
-        kind = dtype or (layer.inputs[0].dtype if layer.inputs else "float32")
+        layer_name = _unique(layer.name, self._layer_names)
+        shapes = layer.output_shapes()
+        wanted = list(names or (layer_name,))
+        if len(wanted) < len(shapes):
+            short = layer_name[: limits.LONGEST_NAME]
+            wanted += [f"{short}:{index}" for index in range(len(wanted), len(shapes))]
+        given = layer.inputs[0] if layer.inputs else None
+        kind = dtype or (given.dtype if given is not None else "float32")
         outputs = tuple(
-            Tensor(self._unique_tensor_name(name), shape, kind) for name, shape in zip(wanted, shapes, strict=False)
+            Tensor(
+                self._unique_tensor_name(name),
+                shape if given is not None and shape is given.shape else limits.extents(shape),
+                kind,
+            )
+            for name, shape in zip(wanted, shapes, strict=False)
         )
         origin = layer.origin
         if origin and origin[-1].shape is None and outputs:
-            origin = (*origin[:-1], replace(origin[-1], shape=outputs[0].shape))
-        self._put(len(self._slots), replace(layer, outputs=outputs, origin=origin), grow=True)
+            last = origin[-1]
+            origin = (*origin[:-1], Part(last.name, last.op, outputs[0].shape, last.output, last.scope))
+        made = replace(layer, name=layer_name, outputs=outputs, origin=origin)
+        self._put(len(self._slots), made, grow=True)
         return outputs
 
     def add_oriented(self, layer: Layer, name: str, permutation: Permutation | None) -> View:
@@ -129,6 +142,16 @@ class Draft:
             if layer is not None:
                 yield layer
 
+    def of_kind(self, *kinds: type[L]) -> Iterator[L]:
+        """Yield the layers of the given kinds (and kinds derived from them) in order, as iterating over all does.
+
+        A draft that never held one is not walked: most passes look for what few networks have.
+        """
+        if any(issubclass(kind, kinds) for kind in self._kinds):
+            for layer in self._slots:
+                if isinstance(layer, kinds):
+                    yield layer
+
     def producer(self, tensor: Tensor) -> Layer | None:
         """Return the layer that makes `tensor`; None for an input."""
         slot = self._producer.get(tensor.name)
@@ -136,6 +159,10 @@ class Draft:
 
     def consumers(self, tensor: Tensor) -> list[Layer]:
         """Return the layers that read `tensor`, each once."""
+        if self._readers is None:
+            self._readers = {}
+            for slot, layer in enumerate(self._slots):
+                self._note_reader(layer, slot)
         found = (self._slots[slot] for slot in self._readers.get(tensor.name, ()))
         return [layer for layer in found if layer is not None]
 
@@ -255,14 +282,19 @@ class Draft:
         )
 
     def _put(self, slot: int, layer: Layer, *, grow: bool = False) -> None:
+        self._kinds.add(type(layer))
         if grow:
             self._slots.append(layer)
         else:
             self._slots[slot] = layer
         for tensor in layer.outputs:
             self._producer[tensor.name] = slot
-        for tensor in layer.inputs:
-            self._readers.setdefault(tensor.name, {})[slot] = None
+        self._note_reader(layer, slot)
+
+    def _note_reader(self, layer: Layer | None, slot: int) -> None:
+        if self._readers is not None and layer is not None:
+            for tensor in layer.inputs:
+                self._readers.setdefault(tensor.name, {})[slot] = None
 
     def _take(self, slot: int) -> None:
         layer = self._slots[slot]
@@ -271,11 +303,9 @@ class Draft:
         self._slots[slot] = None
         for tensor in layer.outputs:
             self._producer.pop(tensor.name, None)
-        for tensor in layer.inputs:
-            self._readers.get(tensor.name, {}).pop(slot, None)
-
-    def _unique_layer_name(self, name: str) -> str:
-        return _unique(name, self._layer_names)
+        if self._readers is not None:
+            for tensor in layer.inputs:
+                self._readers.get(tensor.name, {}).pop(slot, None)
 
     def _unique_tensor_name(self, name: str) -> str:
         if name in self._tensor_names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import cache
 
 from cnnlint.graph.formula import Formula
 from cnnlint.graph.layer import Layer
@@ -40,6 +41,7 @@ SATURATING = frozenset({"sigmoid", "tanh", "hard_sigmoid", "softsign"})
 _TERMS = {"hard_sigmoid": "HSIGMOID", "hard_swish": "HSWISH", "exponential": "EXP"}
 
 
+@cache
 def spelled(function: str) -> str:
     """Return a function's name as patterns write it: LEAKYRELU."""
     return function.upper().replace("_", "")
@@ -63,7 +65,7 @@ class Activation(_Pointwise, frozen=True, kw_only=True, eq=False):
     @property
     def term(self) -> str:
         """The function: RELU; "" for the identity."""
-        return "" if self.function == "linear" else _TERMS.get(self.function, spelled(self.function))
+        return "" if self.function == "linear" else _TERMS.get(self.function) or spelled(self.function)
 
     @property
     def label(self) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import ceil, floor, inf, nan, sqrt
 from operator import neg, not_
+from typing import Any
 
 from cnnlint.frontends.onnx.lowering.folding import mapped
 from cnnlint.frontends.onnx.lowering.state import Handler, Lowering
 from cnnlint.frontends.onnx.lowering.values import Constant, Rows
-from cnnlint.frontends.raising.view import View
-from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Activation, Elementwise
 
 SIMPLE = {
@@ -86,16 +85,7 @@ def lower_softmax(state: Lowering) -> None:
 
 
 def _activation(state: Lowering, function: str, **fields: object) -> None:
-    _emit_pointwise(
-        state,
-        lambda view: Activation(
-            name=state.label,
-            inputs=(view.tensor,),
-            function=function,
-            origin=state.origin,
-            **fields,  # pyright: ignore[reportArgumentType] - fields of Activation
-        ),
-    )
+    _emit_pointwise(state, Activation, function=function, **fields)
 
 
 def lower_unary(state: Lowering, function: str = "") -> None:
@@ -106,20 +96,18 @@ def lower_unary(state: Lowering, function: str = "") -> None:
         known = mapped(value, FOLDED[named]) if named in FOLDED else None
         state.give(Constant(value.shape, value.dtype, value.records, known))
         return
-    _emit_pointwise(
-        state,
-        lambda view: Elementwise(name=state.label, inputs=(view.tensor,), function=named, origin=state.origin),
-    )
+    _emit_pointwise(state, Elementwise, function=named)
 
 
-def _emit_pointwise(state: Lowering, layer_of: Callable[[View], Layer]) -> None:
+def _emit_pointwise(state: Lowering, kind: type[Activation | Elementwise], **fields: Any) -> None:
     """Emit a layer that keeps the order of axes, and rows what they are; of a constant it is one again."""
     value = state.value(0)
     if isinstance(value, Constant):
         state.give(Constant(value.shape, value.dtype, value.records))
         return
     view = value.view if isinstance(value, Rows) else value
-    outputs = state.emit(layer_of(view), like=view)
+    layer = kind(name=state.label, inputs=(view.tensor,), origin=state.origin, **fields)
+    outputs = state.emit(layer, like=view)
     if isinstance(value, Rows):
         state.give(Rows(view.of(outputs[0])))
 

@@ -28,6 +28,7 @@ class Lowering:
         model: The file.
         opset: Version of the default domain.
         node: The node at hand.
+        label: What the file calls it; its first output if it has no name.
     """
 
     def __init__(self, draft: Draft, model: ModelRecord) -> None:
@@ -35,6 +36,7 @@ class Lowering:
         self.model = model
         self.opset = model.opsets.get("", 1)
         self.node: NodeRecord = NodeRecord("", "", "", (), (), {})
+        self.label = ""
         self.used: set[str] = set()
         self._values: dict[str, Value] = {}
         self._nodes: tuple[NodeRecord, ...] = ()
@@ -45,6 +47,11 @@ class Lowering:
         self._materialized: dict[str, View] = {}
         self._folded = limits.Allowance(limits.MAX_FOLDED_IN_ALL, "elements of constants in shape arithmetic")
         self._joined = limits.Allowance(limits.MAX_JOINED, "tensors that its constants are put together from")
+
+    def turn_to(self, node: NodeRecord) -> None:
+        """Make `node` the one at hand."""
+        self.node = node
+        self.label = node.name or next(filter(None, node.outputs), node.op_type)
 
     # what a node gives
 
@@ -195,12 +202,15 @@ class Lowering:
             like: A view whose order of axes the outputs have for the file.
             dtype: Of the outputs, if it is not that of the first input.
         """
-        short = self.label[: limits.LONGEST_NAME]
-        names = [name or f"{short}:{index}" for index, name in enumerate(self.node.outputs)]
+        names = self.node.outputs
+        if not all(names):
+            short = self.label[: limits.LONGEST_NAME]
+            names = [name or f"{short}:{index}" for index, name in enumerate(names)]
         outputs = self.draft.add(layer, names, dtype=dtype)
-        for index, tensor in enumerate(outputs):
-            fits = like is not None and like.rank == tensor.rank
-            self.give(like.of(tensor) if like is not None and fits else View(tensor), index)
+        for name, tensor in zip(self.node.outputs, outputs, strict=False):
+            if name:
+                is_alike = like is not None and like.rank == tensor.rank
+                self._values[name] = like.of(tensor) if like is not None and is_alike else View(tensor)
         return outputs
 
     def give_aside(self, first: int, inputs: tuple[Tensor, ...], shapes: tuple[Shape | None, ...]) -> None:
@@ -226,15 +236,10 @@ class Lowering:
     # identity
 
     @property
-    def label(self) -> str:
-        """What the file calls the node; its first output if the node has no name."""
-        return self.node.name or next((name for name in self.node.outputs if name), self.node.op_type)
-
-    @property
     def origin(self) -> tuple[Part, ...]:
         """The origin of a layer that the node becomes."""
-        first = self.node.outputs[0] if self.node.outputs else ""
-        return (Part(name=self.label, op=self.node.op_type, output=first, scope=self.node.module),)
+        node = self.node
+        return (Part(self.label, node.op_type, None, node.outputs[0] if node.outputs else "", node.module),)
 
     # weights
 

@@ -16,16 +16,16 @@ SHIFTS = frozenset({"add", "sub"})
 def fuse_affine(draft: Draft) -> None:
     """Fuse scales and shifts: ahead of the network into Rescale, behind a BatchNorm into it, else into a folded one."""
     rescaled = {tensor.name for tensor in draft.inputs}
-    for layer in draft:
-        if isinstance(layer, Elementwise) and layer.inputs and layer.input.name in rescaled and _is_constant(layer):
+    for layer in draft.of_kind(Elementwise):
+        if layer.inputs and layer.input.name in rescaled and _is_constant(layer):
             made = draft.substitute(layer, Rescale(name=layer.name, inputs=layer.inputs, weights=layer.weights))
             rescaled.add(made.output.name)
-    for layer in draft:
+    for layer in draft.of_kind(Rescale, BatchNorm, Elementwise):
         if isinstance(layer, Rescale):
             _merge_rescales(draft, layer)
         elif isinstance(layer, BatchNorm):
             _absorb(draft, layer)
-        elif isinstance(layer, Elementwise) and layer.function in SCALES and _is_per_channel(layer):
+        elif layer.function in SCALES and _is_per_channel(layer):
             shift = draft.sole_consumer(layer.output)
             if isinstance(shift, Elementwise) and shift.function in SHIFTS and _is_per_channel(shift):
                 weights = (

@@ -11,8 +11,8 @@ from cnnlint.graph.tensor import Weight
 
 def fuse_bias(draft: Draft) -> None:
     """Fuse Conv, ConvTranspose or Dense without a bias with the Add of one value per output feature behind it."""
-    for layer in draft:
-        if not isinstance(layer, Conv | ConvTranspose | Dense) or layer.use_bias:
+    for layer in draft.of_kind(Conv, ConvTranspose, Dense):
+        if layer.use_bias:
             continue
         added = draft.sole_consumer(layer.output)
         if not isinstance(added, Elementwise) or added.function != "add" or len(added.inputs) != 1:

@@ -10,8 +10,8 @@ from cnnlint.graph.tensor import Shape, Tensor
 def fuse_chunks(draft: Draft) -> None:
     """Join the Crops of one tensor that follow one another along one axis from its begin to its end."""
     tried = set[tuple[str, int]]()
-    for layer in draft:
-        axis = _cut_axis(layer) if isinstance(layer, Crop) else None
+    for layer in draft.of_kind(Crop):
+        axis = _cut_axis(layer)
         if axis is None or (layer.input.name, axis) in tried:
             continue
         tried.add((layer.input.name, axis))

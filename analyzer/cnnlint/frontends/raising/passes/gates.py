@@ -14,7 +14,7 @@ from cnnlint.graph.tensor import Tensor
 
 def fuse_activations(draft: Draft) -> None:
     """Fuse each spelled-out activation into one Activation layer."""
-    for layer in draft:
+    for layer in draft.of_kind(Activation, Elementwise):
         if isinstance(layer, Activation) and layer.function in ("sigmoid", "hard_sigmoid", "tanh", "relu6"):
             _fuse_product(draft, layer)
         elif isinstance(layer, Elementwise) and layer.function == "erf":

@@ -12,9 +12,7 @@ from cnnlint.graph.layers import GroupNorm, InstanceNorm, Reshape
 
 def fuse_groups(draft: Draft) -> None:
     """Fuse Reshape, InstanceNorm and Reshape, and the scale and shift per channel that PyTorch puts behind them."""
-    for layer in draft:
-        if not isinstance(layer, InstanceNorm):
-            continue
+    for layer in draft.of_kind(InstanceNorm):
         before, after = draft.producer(layer.input), draft.sole_consumer(layer.output)
         if not isinstance(before, Reshape) or not isinstance(after, Reshape):
             continue

@@ -16,7 +16,7 @@ LONGEST = 24
 
 def fuse_norms(draft: Draft) -> None:
     """Fuse each region that normalises one tensor by its own mean and variance along the same axes."""
-    for layer in draft:
+    for layer in draft.of_kind(Reduce, GlobalPool):
         axes = _averaged(layer)
         if axes is not None and (region := _region(draft, layer, axes)) is not None:
             _fuse(draft, layer, axes, region)

@@ -10,8 +10,8 @@ from cnnlint.graph.layers import Conv, Pad
 
 def fuse_pads(draft: Draft) -> None:
     """Fuse a Pad of zeros on spatial axes with the convolutions that read it, if nothing else does."""
-    for layer in draft:
-        if not isinstance(layer, Pad) or layer.mode != "constant" or layer.value != 0 or len(layer.inputs) > 1:
+    for layer in draft.of_kind(Pad):
+        if layer.mode != "constant" or layer.value != 0 or len(layer.inputs) > 1:
             continue
         if any(amount != (0, 0) for amount in layer.amounts[:2]) or min(min(pair) for pair in layer.amounts) < 0:
             continue

@@ -5,21 +5,20 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from cnnlint.frontends.raising.draft import Draft
-from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import AvgPool, Flatten, GlobalPool, Reshape
 
 
 def fuse_pooled(draft: Draft) -> None:
     """Fuse GlobalPool with the Flatten or Reshape behind it that only drops or restores axes of extent 1."""
-    for layer in draft:
+    for layer in draft.of_kind(GlobalPool, AvgPool):
         pool = layer if isinstance(layer, GlobalPool) else _as_global(draft, layer)
         while pool is not None:
             pool = _with_following(draft, pool)
 
 
-def _as_global(draft: Draft, layer: Layer) -> GlobalPool | None:
+def _as_global(draft: Draft, layer: AvgPool) -> GlobalPool | None:
     """Put a GlobalPool in the place of a mean over the whole map; None if `layer` is none."""
-    if not isinstance(layer, AvgPool) or layer.pool_size != layer.input.spatial:
+    if layer.pool_size != layer.input.spatial:
         return None
     if layer.pads is None or any(pads != (0, 0) for pads in layer.pads):
         return None

@@ -16,7 +16,7 @@ from cnnlint.graph.layers import Operator, Reshape, Resize
 def fuse_repeats(draft: Draft) -> None:
     """Fuse Reshape, Tile and Reshape into a Resize, and with the Resize of another axis right before it."""
     made = set[str]()
-    for layer in draft:
+    for layer in draft.of_kind(Operator):
         region = _repetition(draft, layer)
         if region is None:
             continue
@@ -29,9 +29,9 @@ def fuse_repeats(draft: Draft) -> None:
         made.add(draft.fuse(region, resize).name)
 
 
-def _repetition(draft: Draft, layer: Layer) -> list[Layer] | None:
+def _repetition(draft: Draft, layer: Operator) -> list[Layer] | None:
     """Return the three layers around `layer`, a Tile, that repeat the entries along one spatial axis."""
-    if not isinstance(layer, Operator) or layer.op not in ("Tile", "Expand") or len(layer.inputs) != 1:
+    if layer.op not in ("Tile", "Expand") or len(layer.inputs) != 1:
         return None
     before, after = draft.producer(layer.input), draft.sole_consumer(layer.output)
     if not isinstance(before, Reshape) or not isinstance(after, Reshape) or draft.sole_consumer(layer.input) is None:

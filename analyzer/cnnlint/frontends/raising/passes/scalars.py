@@ -14,8 +14,8 @@ def drop_scalars(draft: Draft) -> None:
 
     A format that says which weights are trained says what is a weight: the count in Keras' Normalization stays.
     """
-    for layer in draft:
-        if isinstance(layer, Elementwise | Rescale) and any(_is_bare(weight) for weight in layer.weights):
+    for layer in draft.of_kind(Elementwise, Rescale):
+        if any(_is_bare(weight) for weight in layer.weights):
             kept = tuple(weight for weight in layer.weights if not _is_bare(weight))
             draft.substitute(layer, replace(layer, weights=kept, outputs=()))
 

@@ -29,8 +29,8 @@ from cnnlint.graph.layers import (
 
 def drop_unit_axes(draft: Draft) -> None:
     """Take out the Reshapes that add a spatial axis of extent 1 where others drop it again behind some windows."""
-    for layer in draft:
-        if isinstance(layer, Reshape) and (axis := _added_axis(layer)) is not None:
+    for layer in draft.of_kind(Reshape):
+        if (axis := _added_axis(layer)) is not None:
             region = _region(draft, layer, axis)
             if region is not None:
                 _narrow(draft, layer, region, axis)
