@@ -119,7 +119,6 @@ def peak_activation_bytes(graph: Graph, batch: Batch | None = None) -> int | Non
             alive += nbytes
             if tensor.name not in kept:
                 freed[last_use.get(tensor.name, index)] += nbytes
-        if alive > peak:
-            peak = alive
+        peak = max(peak, alive)
         alive -= freed[index]
     return limits.int64(peak)

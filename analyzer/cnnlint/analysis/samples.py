@@ -118,7 +118,10 @@ def _fed(graph: Graph, samples: int) -> frozenset[str]:
 
 
 def elements_of_a_sample(shape: Shape, symbol: str, sharers: int) -> int | None:
-    """Return the elements of a tensor that are one sample's, where `symbol` is 1 and `sharers` share it; None if unknown."""
+    """Return the elements of `shape` that are one sample's, where `symbol` is 1 and `sharers` have equal shares.
+
+    None if they are unknown, or there are no equal shares.
+    """
     elements = product(bound(dim, symbol) if symbol and isinstance(dim, str) else dim for dim in shape)
     if not isinstance(elements, int) or elements % sharers:
         return None

@@ -117,8 +117,10 @@ def _mac_formula(layer: Layer, batch: Batch) -> Formula | None:
 
 def _shared_with(layer: Layer, holders: dict[str, str]) -> str | None:
     """Return the layer that is counted for all of this layer's weights; None if one is its own."""
+    if not layer.weights:
+        return None
     found = [holders.get(weight.key) for weight in layer.weights]
-    return found[0] if found and None not in found else None
+    return None if None in found else found[0]
 
 
 def _merged(layer: Layer, named: set[str]) -> tuple[list[LayerSummary], list[LayerSummary]]:

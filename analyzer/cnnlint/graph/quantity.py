@@ -53,7 +53,7 @@ def parse_amount(written: float | str, unit: Unit) -> int | float:
     if unit == "share":
         if suffix not in ("", "%"):
             raise _not_an_amount(written, unit)
-        share = numerator / (denominator * (100 if suffix else 1))
+        share = ratio(numerator, denominator * (100 if suffix else 1))
         if share > 1:
             raise ConfigError(f"a share of {written} is more than the whole", remedy=f"write {SHOWN_AS[unit]}")
         return share

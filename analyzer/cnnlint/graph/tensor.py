@@ -81,7 +81,7 @@ class Tensor(Struct, frozen=True):
     def sample_extents(self) -> tuple[int | None, ...] | None:
         """The shape without the batch, in numbers: what is only a symbol is None."""
         shape = self.sample_shape
-        return None if shape is None else tuple(dim if isinstance(dim, int) else None for dim in shape)
+        return None if shape is None else tuple([dim if isinstance(dim, int) else None for dim in shape])
 
     @property
     def sample_elements(self) -> int | None:

@@ -68,8 +68,8 @@ def _table(model: ModelSummary, view: View) -> Iterator[str]:
     """
     bars = view.width >= BARS_FROM
     same = [(_said(layer), layer.merged_into is not None) for layer in model.layers]
-    first = {key: layer for key, layer in zip(reversed(same), reversed(model.layers), strict=True)}
-    cells = {key: list(_cells(layer, model, bars=bars)) for key, layer in first.items()}
+    of_each = dict(zip(same, model.layers, strict=True))
+    cells = {key: list(_cells(layer, model, bars=bars)) for key, layer in of_each.items()}
     titles = ["kind", "output", "parameters", "", "MACs", "", "memory", "field"]
     if not bars:
         titles = [title for title in titles if title]
@@ -94,7 +94,15 @@ def _table(model: ModelSummary, view: View) -> Iterator[str]:
 def _said(layer: LayerSummary) -> Hashable:
     """Return what a line says of `layer` besides its name."""
     shared = layer.shared_with is not None
-    return (layer.kind, layer.output_shape, layer.parameters, shared, layer.macs, layer.activation_bytes, layer.receptive_field)
+    return (
+        layer.kind,
+        layer.output_shape,
+        layer.parameters,
+        shared,
+        layer.macs,
+        layer.activation_bytes,
+        layer.receptive_field,
+    )
 
 
 def _line(cells: Iterable[str], widths: list[int], left: list[bool], styles: list[str], view: View) -> str:

@@ -128,9 +128,11 @@ class _Flow:
             if tensor.name in wanted:
                 maker[tensor.name] = self._add(Step("INPUT", layer=tensor.name), None, [START])
         for layer in graph.layers:
+            if wanted.isdisjoint([tensor.name for tensor in layer.outputs]):
+                continue  # made for nobody
             feeding = _distinct([maker[tensor.name] for tensor in layer.inputs if tensor.name in maker])
-            if not feeding or wanted.isdisjoint([tensor.name for tensor in layer.outputs]):
-                continue  # made from constants alone, or for nobody
+            if not feeding:
+                continue  # made from constants alone
             number = feeding[0]
             if layer.name not in omitted:
                 if isinstance(layer, Concat) and len(feeding) > 1:
@@ -177,9 +179,7 @@ class _Flow:
         for step in reversed(steps):
             if earliest >= step:
                 passed.add(step)
-            for feeding in self.before[step]:
-                if feeding < earliest:
-                    earliest = feeding
+            earliest = min(earliest, *self.before[step])
         return passed
 
     def _side_by_side(

@@ -22,7 +22,7 @@ from cnnlint.results import FailOn, Severity
 
 TABLE = ("tool", "cnnlint")
 
-_LONG_KEY = re.compile(rf"(?:[\w-]+[ \t]*\.[ \t]*){{{MAX_KEY_PARTS}}}")
+_LONG_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{MAX_KEY_PARTS}}}""")
 """Python's TOML reader takes time quadratic in the parts of a dotted key."""
 
 CHOICES: dict[KeyPath, tuple[str, ...]] = {("fail-on",): get_args(FailOn), ("severity",): tuple(Severity)}
@@ -200,9 +200,11 @@ def _dotted(key: KeyPath) -> str:
     return text or "the table"
 
 
-KEY = r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
-HEADER = r"\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(?:#.*)?"
-PART = r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'"""
+# Nothing that was matched is ever tried again in a shorter form (`++`): lines may be as long as their writers please.
+PART = r"""[A-Za-z0-9_-]++|"[^"]*+"|'[^']*+'"""
+KEYS = rf"(?:{PART})(?:\s*+\.\s*+(?:{PART}))*+"
+KEY = rf"\s*+({KEYS})\s*+="
+HEADER = rf"\s*+(\[\[?)\s*+({KEYS})\s*+\]\]?\s*+(?:#.*)?"
 
 KeyPath = tuple[str | int, ...]
 

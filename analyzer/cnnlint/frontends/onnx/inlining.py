@@ -254,7 +254,11 @@ def _sorted(
                 if missing[index] == 0:
                     ready.append(index)
     if done < len(waiting):
-        stuck = [node.name or node.outputs[0] for index, node in enumerate(waiting) if missing[index] > 0]
+        stuck = [
+            node.name or next(iter(node.outputs), node.op_type)
+            for index, node in enumerate(waiting)
+            if missing[index] > 0
+        ]
         shown = ", ".join(stuck[:4]) + (", …" if len(stuck) > 4 else "")
         raise ModelError(f"the graph is cyclic: nodes {shown} wait for one another", path=path)
     return ordered

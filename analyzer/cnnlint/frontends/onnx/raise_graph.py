@@ -69,11 +69,15 @@ def raise_model(model: ModelRecord, inputs: Mapping[str, Shape] | None = None) -
 
 
 def _lower(state: Lowering, nodes: Iterable[NodeRecord]) -> None:
+    known = dict[tuple[str, str, str], Handler]()
     for node in nodes:
-        _check_domain(node, state.model)
+        operator = (node.domain, node.op_type, node.overload)
+        if operator not in known:
+            _check_domain(node, state.model)
+            known[operator] = _handler(node)
         state.turn_to(node)
         try:
-            _handler(node)(state)
+            known[operator](state)
         except ContradictionError as error:
             state.turn_to(node)
             emit_contradiction(state, error.cause)

@@ -77,21 +77,18 @@ class Draft:
             wanted += [f"{short}:{index}" for index in range(len(wanted), len(shapes))]
         given = layer.inputs[0] if layer.inputs else None
         kind = dtype or (given.dtype if given is not None else "float32")
-        outputs = tuple(
-            Tensor(
-                self._unique_tensor_name(name),
-                shape if given is not None and shape is given.shape else limits.extents(shape),
-                kind,
-            )
-            for name, shape in zip(wanted, shapes, strict=False)
-        )
+        outputs = list[Tensor]()
+        for name, shape in zip(wanted, shapes, strict=False):
+            is_known = given is not None and shape is given.shape
+            extents = shape if is_known else limits.extents(shape)
+            outputs.append(Tensor(self._unique_tensor_name(name), extents, kind))
         origin = layer.origin
         if origin and origin[-1].shape is None and outputs:
             last = origin[-1]
             origin = (*origin[:-1], Part(last.name, last.op, outputs[0].shape, last.output, last.scope))
-        made = replace(layer, name=layer_name, outputs=outputs, origin=origin)
-        self._put(len(self._slots), made, grow=True)
-        return outputs
+        self._slots.append(None)
+        self._put(len(self._slots) - 1, replace(layer, name=layer_name, outputs=tuple(outputs), origin=origin))
+        return tuple(outputs)
 
     def add_oriented(self, layer: Layer, name: str, permutation: Permutation | None) -> View:
         """Add a layer whose shape is in the graph's order and return the source's view of its output.
@@ -162,7 +159,8 @@ class Draft:
         if self._readers is None:
             self._readers = {}
             for slot, layer in enumerate(self._slots):
-                self._note_reader(layer, slot)
+                if layer is not None:
+                    _note(self._readers, layer, slot)
         found = (self._slots[slot] for slot in self._readers.get(tensor.name, ()))
         return [layer for layer in found if layer is not None]
 
@@ -281,20 +279,13 @@ class Draft:
             unread=unread,
         )
 
-    def _put(self, slot: int, layer: Layer, *, grow: bool = False) -> None:
+    def _put(self, slot: int, layer: Layer) -> None:
         self._kinds.add(type(layer))
-        if grow:
-            self._slots.append(layer)
-        else:
-            self._slots[slot] = layer
+        self._slots[slot] = layer
         for tensor in layer.outputs:
             self._producer[tensor.name] = slot
-        self._note_reader(layer, slot)
-
-    def _note_reader(self, layer: Layer | None, slot: int) -> None:
-        if self._readers is not None and layer is not None:
-            for tensor in layer.inputs:
-                self._readers.setdefault(tensor.name, {})[slot] = None
+        if self._readers is not None:
+            _note(self._readers, layer, slot)
 
     def _take(self, slot: int) -> None:
         layer = self._slots[slot]
@@ -316,6 +307,11 @@ class Draft:
             name = f"{name}~{count}"
         self._tensor_names[name] = 1
         return name
+
+
+def _note(readers: dict[str, dict[int, None]], layer: Layer, slot: int) -> None:
+    for tensor in layer.inputs:
+        readers.setdefault(tensor.name, {})[slot] = None
 
 
 def _unique(name: str, taken: dict[str, int]) -> str:

@@ -51,7 +51,7 @@ class Lowering:
     def turn_to(self, node: NodeRecord) -> None:
         """Make `node` the one at hand."""
         self.node = node
-        self.label = node.name or next(filter(None, node.outputs), node.op_type)
+        self.label = node.name or (node.outputs and node.outputs[0]) or next(filter(None, node.outputs), node.op_type)
 
     # what a node gives
 
@@ -100,9 +100,10 @@ class Lowering:
         Raises:
             ModelError: The node leaves out an input that it must have.
         """
-        if not self.has_input(index):
+        inputs = self.node.inputs
+        if index >= len(inputs) or not inputs[index]:
             raise ModelError(f"node {self.label} ({self.node.op_type}) lacks its input {index}", path=self.model.path)
-        return self._values[self.node.inputs[index]]
+        return self._values[inputs[index]]
 
     def constant(self, index: int) -> Constant | None:
         """Return the node's input at `index` if it is given and constant."""
@@ -209,8 +210,8 @@ class Lowering:
         outputs = self.draft.add(layer, names, dtype=dtype)
         for name, tensor in zip(self.node.outputs, outputs, strict=False):
             if name:
-                is_alike = like is not None and like.rank == tensor.rank
-                self._values[name] = like.of(tensor) if like is not None and is_alike else View(tensor)
+                is_alike = like is not None and like.permutation is not None and like.rank == tensor.rank
+                self._values[name] = View(tensor, like.permutation if like is not None and is_alike else None)
         return outputs
 
     def give_aside(self, first: int, inputs: tuple[Tensor, ...], shapes: tuple[Shape | None, ...]) -> None:
