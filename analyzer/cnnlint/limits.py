@@ -41,6 +41,10 @@ MAX_INLINED = 1 << 18
 MAX_INLINED_TEXT = 1 << 25
 """Characters of the names that calls of functions give to tensors and nodes."""
 
+INFERENCE_SECONDS, INFERENCE_SPARE, INFERENCE_A_BYTE = 60, 1 << 28, 64
+"""Seconds that onnx may take to infer the shapes of a model, and bytes of memory: so many, and so many for each byte of
+the model without its weights. Importing it takes half a second and 100 MB."""
+
 MAX_PARTS = 1024
 """Parts of a sequence that are looked at one by one."""
 

@@ -10,7 +10,6 @@ import tempfile
 import threading
 import weakref
 from contextlib import suppress
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +20,7 @@ from cnnlint.errors import CnnlintError, UnfinishedRunError
 from cnnlint.graph.quantity import size
 from cnnlint.worker import memory, protocol
 from cnnlint.worker.protocol import Done, Failed, Job, Kind, Step
+from cnnlint.worker.question import import_path
 from cnnlint.worker.steps import SHORTEST
 
 if TYPE_CHECKING:
@@ -161,17 +161,7 @@ class Worker:
 
 
 def _bootstrap(kind: Kind, limit: int | None) -> str:
-    """Return the program of a worker: this process's import path, but for the working directory, and the loop.
-
-    Whatever lies beside a model must not be imported in the place of onnxruntime.
-    """
-    import cnnlint
-
-    ours = str(Path(cnnlint.__file__).parents[1])
-    here = os.path.realpath(os.getcwd())
-    path = [entry for entry in sys.path if entry and os.path.realpath(entry) != here]
-    path += [] if ours in path else [ours]
-    return f"import sys; sys.path[:] = {path!r}; from cnnlint.worker.child import main; main({kind!r}, {limit!r})"
+    return f"{import_path()}from cnnlint.worker.child import main; main({kind!r}, {limit!r})"
 
 
 def _receive(stream: BinaryIO, answers: SimpleQueue[Any]) -> None:

@@ -145,6 +145,14 @@ def _message(tag: int, content: bytes) -> bytes:
     return bytes(header) + content
 
 
+INFERENCE = """
+from onnx import shape_inference
+inferred = shape_inference.infer_shapes(sys.stdin.buffer.read(), strict_mode=False, data_prop={follows})
+sys.stdout.buffer.write(inferred.SerializeToString())
+"""
+"""What asks onnx, in a process of its own: of a reduction along an axis that there is not, it ends it (onnx 1.23)."""
+
+
 def infer(model: ModelRecord, nodes: Iterable[NodeRecord]) -> Mapping[str, ValueRecord]:
     """Return what onnx infers of the tensors of `model`, weights left in the file; {} where it cannot.
 
@@ -155,18 +163,16 @@ def infer(model: ModelRecord, nodes: Iterable[NodeRecord]) -> Mapping[str, Value
     """
     if model.source is None or expansion(model.graph.nodes, model) > limits.MAX_INLINED:
         return {}
-    import onnx.checker
-    import onnx.shape_inference
-
     from cnnlint.frontends.onnx.skeleton import read_bytes
-    from cnnlint.frontends.onnx.strip import shapes_only
+    from cnnlint.worker.question import ask
 
     follows = elements_followed(nodes, model.graph) <= limits.MAX_FOLDED_IN_ALL
-    try:
-        inferred = onnx.shape_inference.infer_shapes(shapes_only(model.source), strict_mode=False, data_prop=follows)
-    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError):
+    given = shapes_only(model.source)
+    nbytes = limits.INFERENCE_SPARE + limits.INFERENCE_A_BYTE * len(given)
+    inferred = ask(INFERENCE.format(follows=follows), given, seconds=limits.INFERENCE_SECONDS, nbytes=nbytes)
+    if inferred is None:
         return {}
-    graph = read_bytes(inferred.SerializeToString()).graph
+    graph = read_bytes(inferred).graph
     return {**graph.value_infos, **{value.name: value for value in graph.outputs}}
 
 

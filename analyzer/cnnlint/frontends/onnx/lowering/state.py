@@ -51,7 +51,7 @@ class Lowering:
     def turn_to(self, node: NodeRecord) -> None:
         """Make `node` the one at hand."""
         self.node = node
-        self.label = node.name or (node.outputs and node.outputs[0]) or next(filter(None, node.outputs), node.op_type)
+        self.label = node.name or node.outputs[0] or next(filter(None, node.outputs), node.op_type)
 
     # what a node gives
 
