@@ -1,7 +1,8 @@
 """Generate what follows from the code: `python docs/generate.py`; with `--check`, only say what is stale.
 
-Rule pages and JSON Schemas are written whole. In the pages that people write, blocks between `<!-- run: COMMAND -->`
-or `<!-- rules -->` and `<!-- end -->` are filled: with what the command really prints, and with the table of rules.
+Rule pages and JSON Schemas are written whole. In the pages that people write, blocks between `<!-- run: COMMAND -->`,
+`<!-- rules -->` or `<!-- budgets -->` and `<!-- end -->` are filled: with what the command prints, with the table of
+rules, and with that of the quantities that can be budgeted.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from cnnlint.comparison.conversion import ConversionReport
 from cnnlint.comparison.diff_records import DiffReport
 from cnnlint.comparison.records import ComparisonReport
+from cnnlint.engine.budget import QUANTITIES
 from cnnlint.engine.config.schema import config_schema
 from cnnlint.engine.registry import load_rules
 from cnnlint.engine.rule import Rule
@@ -32,7 +34,7 @@ PAIRS = {"convert": ConversionReport, "compare": ComparisonReport, "diff": DiffR
 """The records behind the JSON of commands about two models."""
 
 BLOCK = re.compile(
-    r"^<!-- (?:run: (?P<command>[^\n]+)|(?P<rules>rules)) -->\n(?P<text>.*?)^<!-- end -->\n",
+    r"^<!-- (?:run: (?P<command>[^\n]+)|(?P<rules>rules)|(?P<budgets>budgets)) -->\n(?P<text>.*?)^<!-- end -->\n",
     re.DOTALL | re.MULTILINE,
 )
 """A block to fill; a command may end in `| head -n N`, and is shown with it."""
@@ -97,7 +99,10 @@ def filled(path: Path) -> str:
 
     def fill(block: re.Match[str]) -> str:
         text = block["text"]
-        new = rule_table(path.parent) if block["rules"] else transcript(block["command"])
+        if block["command"]:
+            new = transcript(block["command"])
+        else:
+            new = rule_table(path.parent) if block["rules"] else budget_table()
         kept = text if ROUNDING.sub(" ", new) == ROUNDING.sub(" ", text) else new
         return block[0].replace(text, kept) if text else block[0].replace("<!-- end -->", f"{kept}<!-- end -->")
 
@@ -107,6 +112,15 @@ def filled(path: Path) -> str:
 def rule_table(folder: Path) -> str:
     """Return the table of rules with links that hold in `folder`."""
     return index(built_in()).replace("](", f"]({Path(os.path.relpath(DOCS, folder), 'rules').as_posix()}/")
+
+
+def budget_table() -> str:
+    """Return the table of what can be budgeted."""
+    rows = [
+        f"| `{name.replace('_', '-')}` | `--max-{name.replace('_', '-')} {quantity.example}` | {quantity.help} |"
+        for name, quantity in QUANTITIES.items()
+    ]
+    return "\n".join(["| Key | Option | What is limited |", "|---|---|---|", *rows, ""])
 
 
 def transcript(command: str) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
+from msgspec import structs
 
 from cnnlint.engine.budget import Budget
-from cnnlint.engine.config.settings import Flags
+from cnnlint.engine.config.schema import BudgetTable, Flags
 from cnnlint.errors import CnnlintError, ConfigError, boundary, guarded
 from cnnlint.graph.graph import Graph
 from cnnlint.linter import Linter
@@ -91,6 +92,7 @@ def lint(
     run_memory: str | int | None = None,
     rules: Mapping[str, Mapping[str, Any]] | None = None,
     rule_files: Iterable[str | os.PathLike[str]] = (),
+    model_ignores: bool | None = None,
     near_misses: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
     allow_config_code: Iterable[str | os.PathLike[str]] = (),
@@ -115,6 +117,7 @@ def lint(
         run_memory: Bytes that running a model may take, or "8GB".
         rules: Options by rule and name: {"FC001": {"min-share": 0.3}}.
         rule_files: Python files with rules of your own.
+        model_ignores: Honor what an ONNX model's metadata says should be ignored.
         near_misses: Keep why rules stayed silent.
         cache_dir: Keep results in this folder, and do not open a model file again that has not changed.
         allow_config_code: Configurations found beside a model and not from the working directory, or their folders,
@@ -141,8 +144,9 @@ def lint(
         run_memory=run_memory,
         cache_dir=None if cache_dir is None else Path(cache_dir),
         inputs={name: "x".join(map(str, dims)) for name, dims in (inputs or {}).items()},
-        budget=budget or Budget(),
-        rule_files=tuple(Path(file) for file in rule_files),
+        model_ignores=model_ignores,
+        budgets=() if budget is None else (BudgetTable(**structs.asdict(budget)),),
+        rule_files=tuple(map(str, _paths(rule_files))),
         allow_config_code=_paths(allow_config_code),
         ignore_config_code=ignore_config_code,
         rules={name: dict(options) for name, options in (rules or {}).items()},

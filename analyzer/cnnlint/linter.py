@@ -17,7 +17,8 @@ from cnnlint.engine.budget import BudgetRule, measure
 from cnnlint.engine.checking import CheckResult, submit
 from cnnlint.engine.config.binding import bind, check_allowed, left_out, may_run_code, without_code
 from cnnlint.engine.config.load import Document, find_document, read_document
-from cnnlint.engine.config.settings import Flags, Settings, resolve
+from cnnlint.engine.config.schema import Flags
+from cnnlint.engine.config.settings import Settings, resolve
 from cnnlint.engine.housekeeping import RunNotFinished
 from cnnlint.engine.ignoring import obey, once_per_run
 from cnnlint.engine.registry import RuleSet, load_rules
@@ -107,7 +108,7 @@ class Linter:
             incomplete = ""
             if document is not None and not self._may_run_code(document):
                 incomplete = "" if self.flags.ignore_config_code else left_out(document)
-                document = without_code(document, self._known(self.flags.rule_files))
+                document = without_code(document, self._known(tuple(map(Path, self.flags.rule_files))))
             settings = resolve(document, self.flags).for_run(self._run)
             known = self._known(settings.rule_files)
             selection = choose(known, settings.requests, pedantic=settings.pedantic)
@@ -212,6 +213,7 @@ class Linter:
             near_misses=walked.near_misses,
             sites=sites(graph, findings),
             fail_on=settings.fail_on,
+            per=context.per,
         )
         if slot is not None and report.is_finished:
             slot.write(report, graph)

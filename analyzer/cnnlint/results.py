@@ -149,12 +149,15 @@ FailOn = Literal["info", "warning", "error", "never"]
 """The severity from which a finding fails the run."""
 
 
+Per = Literal["sample", "run"]
+"""What multiply-accumulates and activations are counted for."""
+
+
 class BudgetResult(Struct, frozen=True, kw_only=True):
     """One budget held against one model.
 
     Attributes:
-        quantity: What is measured: "params", "macs", "weight_bytes", "file_bytes", "peak_activation_bytes",
-            "layers", "layer_share".
+        quantity: What is measured, a field of `Budget`: "params", "weight_bytes".
         measured: None where it is unknown, which fails.
         limit: The most that is allowed, in the quantity's own unit (a share is 0 to 1).
         margin: limit − measured; negative when over.
@@ -203,9 +206,9 @@ class ModelReport(Struct, frozen=True, kw_only=True):
         path: As the user wrote it.
         format: "onnx", "keras", "h5", "savedmodel"; None if the file could not be read.
         parameters: Distinct weight elements; None if unknown.
-        macs: Per sample; None if unknown.
+        macs: Multiply-accumulates, for what `per` says; None if unknown.
         weight_bytes: Of all distinct weights; None if unknown.
-        peak_activation_bytes: Per sample; None if unknown.
+        peak_activation_bytes: For what `per` says; None if unknown.
         findings: Most severe first, then in the order of the graph.
         error: Why the model could not be linted; None if it could.
         budgets: Every budget that applies, passing ones too.
@@ -215,6 +218,7 @@ class ModelReport(Struct, frozen=True, kw_only=True):
         sites: The layers that findings are about and their neighbours, by name.
         fail_on: The severity from which a finding fails the run, as the configuration of this model has it.
         incomplete: What was to be done and could not be, a sentence each; what is reported holds all the same.
+        per: What MACs and activations are counted for: one sample, or a run as the model declares it.
     """
 
     path: str
@@ -232,6 +236,7 @@ class ModelReport(Struct, frozen=True, kw_only=True):
     sites: dict[str, Site] = {}
     fail_on: FailOn = "error"
     incomplete: tuple[str, ...] = ()
+    per: Per = "sample"
 
     def worst(self) -> Severity | None:
         """Return the highest severity of any finding; None without findings."""
@@ -307,6 +312,7 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
         pattern: In the notation of the field: "INPUT -> [CONV -> RELU -> POOL]*3 -> GAP -> FC".
         trainable_parameters: None where the format does not say.
         notes: Why something is unknown that the file should have said, a clause each.
+        per: What MACs and activations are counted for: one sample, or a run as the model declares it.
     """
 
     path: str
@@ -321,6 +327,7 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
     layers: tuple[LayerSummary, ...] = ()
     error: str | None = None
     notes: tuple[str, ...] = ()
+    per: Per = "sample"
 
 
 class SummaryReport(Struct, frozen=True, kw_only=True):

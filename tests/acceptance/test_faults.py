@@ -193,10 +193,10 @@ def test_a_rendering_that_fails_gives_exit_code_2_and_one_line(
 
 
 def test_a_format_that_fails_on_no_model_but_on_the_report_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def tally(*_: object) -> str:
+    def summary_line(*_: object) -> str:
         raise LookupError
 
-    monkeypatch.setattr(concise, "tally", tally)
+    monkeypatch.setattr(concise, "summary_line", summary_line)
     report = cnnlint.lint(GOOD, isolated=True, static=True)
     result = render_each(cnnlint.LintReport(models=()), "json", View())
     assert result.text

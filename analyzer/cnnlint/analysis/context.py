@@ -14,6 +14,7 @@ from cnnlint.analysis.receptive_field import receptive_fields
 from cnnlint.analysis.samples import Batch, batch_of
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
+from cnnlint.results import Per
 
 Framework = Literal["keras", "pytorch", ""]
 
@@ -43,6 +44,11 @@ class Context:
     def batch(self) -> Batch:
         """What one sample is."""
         return batch_of(self.graph)
+
+    @property
+    def per(self) -> Per:
+        """What MACs and activations are counted for: one sample, or a run as declared where there is no batch."""
+        return "run" if self.batch.run else "sample"
 
     @cached_property
     def macs(self) -> int | None:

@@ -6,15 +6,7 @@ from typing import Literal
 
 import click
 
-from cnnlint.cli.options import (
-    about,
-    color_option,
-    input_dims,
-    inputs_option,
-    limit_options,
-    run_limits,
-    verbose_option,
-)
+from cnnlint.cli.options import about, color_option, input_dims, run_limits, setting_options, verbose_option
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
 from cnnlint.worker.workers import Workers
 
@@ -29,8 +21,8 @@ from cnnlint.worker.workers import Workers
 @click.option("--no-layers", is_flag=True, help="Compare outputs only.")
 @click.option("--all", "every", is_flag=True, help="Show layers behind the first one that differs too.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
-@inputs_option
-@limit_options
+@setting_options("inputs")
+@setting_options("run_timeout", "run_memory")
 @color_option
 @click.option("-q", "--quiet", is_flag=True, help="Show outputs only.")
 @verbose_option()

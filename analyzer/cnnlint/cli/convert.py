@@ -9,7 +9,7 @@ from typing import Literal
 import click
 from msgspec.structs import replace
 
-from cnnlint.cli.options import about, color_option, config_options, limit_options, run_limits, verbose_option
+from cnnlint.cli.options import about, color_option, config_options, run_limits, setting_options, verbose_option
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
 from cnnlint.errors import ConfigError
 from cnnlint.frontends import KERAS_SUFFIXES
@@ -25,7 +25,7 @@ from cnnlint.worker.workers import Workers
 @click.option("--force", is_flag=True, help="Write the result even if it does not compute what the model does.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @config_options
-@limit_options
+@setting_options("run_timeout", "run_memory")
 @color_option
 @click.option("-q", "--quiet", is_flag=True, help="Print what is wrong only.")
 @verbose_option()
@@ -55,7 +55,7 @@ def command(
     _refuse(model, output)
     from cnnlint.comparison.conversion import ConversionReport, ConvertRequest
     from cnnlint.conversion.writing import replacing
-    from cnnlint.engine.config.settings import Flags
+    from cnnlint.engine.config.schema import Flags
     from cnnlint.linter import Linter
 
     flags = Flags(allow_config_code=allow_config_code, ignore_config_code=ignore_config_code)

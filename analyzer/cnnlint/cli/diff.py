@@ -7,8 +7,12 @@ from typing import Literal
 
 import click
 
-from cnnlint.cli.options import about, color_option, config_options, input_shapes, inputs_option, verbose_option
+from cnnlint.cli.options import about, color_option, config_options, input_shapes, setting_options, verbose_option
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
+from cnnlint.engine.budget import QUANTITIES
+
+GROWING = [name.replace("_", "-") for name, quantity in QUANTITIES.items() if quantity.unit != "share"]
+"""Quantities whose growth can be limited, as the command line spells them."""
 
 
 @click.command("diff")
@@ -19,12 +23,11 @@ from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
     "growth",
     multiple=True,
     metavar="params=2%",
-    help="By how much B may be dearer than A, in % or in numbers: params, macs, weight-bytes, file-bytes, "
-    "peak-activation-bytes or layers; may be repeated.",
+    help=f"How much more B may have than A, in percent or in numbers, of one of {', '.join(GROWING)}; may be repeated.",
 )
 @click.option("--all", "every", is_flag=True, help="List all layers that are not the same, renamed ones too.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
-@inputs_option
+@setting_options("inputs")
 @config_options
 @color_option
 @verbose_option()

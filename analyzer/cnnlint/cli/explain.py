@@ -13,7 +13,7 @@ from cnnlint.cli.options import color_option, config_options, verbose_option
 from cnnlint.cli.rules import rules_here
 from cnnlint.cli.run import models, run
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
-from cnnlint.engine.config.settings import Flags
+from cnnlint.engine.config.schema import Flags
 from cnnlint.engine.rule import Rule, RuntimeRule
 from cnnlint.report import rendered
 from cnnlint.report.printable import printable_report, without_commands

@@ -14,9 +14,8 @@ from cnnlint.cli.options import (
     color_option,
     config_options,
     input_shapes,
-    inputs_option,
-    limit_options,
     run_limits,
+    setting_options,
     verbose_option,
 )
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
@@ -31,9 +30,9 @@ from cnnlint.worker.workers import Workers
 @click.option("--diff", "difference", is_flag=True, help="Write nothing; show what would differ, and the numbers.")
 @click.option("--select", multiple=True, metavar="CODES", help="Apply the rewrites of these rules only.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
-@inputs_option
+@setting_options("inputs")
 @config_options
-@limit_options
+@setting_options("run_timeout", "run_memory")
 @color_option
 @verbose_option()
 @about("model")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from msgspec import Struct
@@ -13,62 +12,23 @@ from msgspec.structs import replace
 
 from cnnlint.cli.options import (
     Sectioned,
+    budget_options,
     color_option,
-    config_options,
+    file_options,
     flags_of,
-    inputs_option,
-    limit_options,
+    setting_options,
     verbose_option,
 )
 from cnnlint.cli.run import models, run
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
 from cnnlint.engine.config.load import Document, find_document, read_document
-from cnnlint.engine.config.settings import Flags, resolve
+from cnnlint.engine.config.schema import Flags
+from cnnlint.engine.config.settings import listing
 from cnnlint.errors import ConfigError, ModelError, closest
 from cnnlint.report import FORMATS, Rendered, render_each
 from cnnlint.report.printable import printable
 from cnnlint.report.view import View
 from cnnlint.results import LintReport
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-BUDGETS = {
-    "max-params": ("params", "5M", "Distinct weight elements."),
-    "max-macs": ("macs", "1G", "Multiply-accumulates per sample."),
-    "max-weight-bytes": ("weight_bytes", "20MB", "Bytes of all distinct weights."),
-    "max-file-bytes": ("file_bytes", "20MB", "Bytes of the file and all that belongs to it."),
-    "max-peak-activation-bytes": ("peak_activation_bytes", "10MB", "Most bytes of activations alive at once."),
-    "max-layers": ("layers", "100", "Layers."),
-    "max-layer-share": ("layer_share", "50%", "Share of the parameters that one layer may hold."),
-}
-"""The budget behind each flag, an example of its amount, and its help."""
-
-
-def budget_options(command: Command) -> Command:
-    """Add a `--max-...` for each budget."""
-    for flag, (quantity, example, help_text) in reversed(BUDGETS.items()):
-        command = click.option(f"--{flag}", f"budget_{quantity}", metavar=example, help=help_text)(command)
-    return command
-
-
-def selection_options(command: Command) -> Command:
-    """Add what chooses rules and says how much their findings matter."""
-    codes = partial(click.option, multiple=True, metavar="CODES")
-    for option in (
-        codes("--select", help="Run these rules only: codes, names, families (FC) or ALL, with commas between."),
-        codes("--extend-select", help="Run these rules besides."),
-        codes("--ignore", help="Leave these rules out."),
-        click.option("--pedantic", is_flag=True, default=None, help="Run rules that are a matter of opinion too."),
-        click.option(
-            "--fail-on",
-            type=click.Choice(("info", "warning", "error", "never")),
-            help="The severity from which findings give exit code 1.  [default: error]",
-        ),
-        click.option("--exit-zero", is_flag=True, help="Give exit code 0 whatever is found."),
-        click.option("--no-model-ignores", is_flag=True, help="Do not honour what a model says should be ignored."),
-    )[::-1]:
-        command = option(command)
-    return command
 
 
 class Output(Struct, frozen=True):
@@ -119,28 +79,15 @@ class OutputType(click.ParamType[Output]):
 @click.option(
     "--output", "outputs", multiple=True, type=OutputType(), help="Write a report to a file too; may be repeated."
 )
-@click.option(
-    "--static/--run",
-    "static",
-    default=None,
-    help="Read the graph only; or run Keras and remote models too, which are converted or downloaded for it.",
-)
-@click.option(
-    "--cache-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="FOLDER",
-    help="Keep results there, and do not open a model again that has not changed.",
-)
-@inputs_option
-@limit_options
-@selection_options
-@budget_options
-@config_options
+@file_options
 @click.option("--show-settings", is_flag=True, help="Show every setting and where it comes from, and stop.")
-@click.option("--skip-weights-only", is_flag=True, help="Pass over files that hold weights but no network.")
+@setting_options()
+@budget_options
+@click.option("--exit-zero", is_flag=True, help="End with exit code 0 whatever is found.")
+@click.option("--skip-weights-only", is_flag=True, help="Skip files that hold weights but no network.")
 @color_option
-@click.option("-q", "--quiet", is_flag=True, help="Print findings and broken budgets only.")
-@verbose_option("Print every finding in full, the time taken, and the traceback of a fault of cnnlint.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only findings and exceeded budgets.")
+@verbose_option("Print every finding in full, the time taken, and the traceback of an error inside cnnlint.")
 def command(
     *,
     paths: tuple[str, ...],
@@ -198,11 +145,10 @@ def _meant_command(error: ModelError) -> str:
 def _show(paths: Sequence[str], flags: Flags, *, config: Path | None, isolated: bool) -> int:
     """Print the settings that hold for the first of `paths`, as TOML with their origins behind them."""
     document = _document(Path(paths[0]), config, isolated=isolated)
-    listing = resolve(document, flags).listing
-    lines = [(f"{setting.key} = {_toml(setting.value)}", setting.origin) for setting in listing]
-    lines += [
-        (f"--max-{limit.quantity.replace('_', '-')} {limit.most:,}", "command line") for limit in flags.budget.limits()
-    ]
+    settings = listing(document, flags)
+    lines = [(f"{setting.key} = {_toml(setting.value)}", setting.origin) for setting in settings]
+    limits = [limit for budget in flags.budgets for limit in budget.limits()]
+    lines += [(f"--max-{limit.quantity.replace('_', '-')} {limit.most:,}", "command line") for limit in limits]
     across = min(60, max(len(text) for text, _ in lines))
     head = f"# {document.path}" if document else "# no configuration file"
     lines = [(printable(text), printable(origin)) for text, origin in lines]

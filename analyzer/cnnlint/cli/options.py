@@ -1,6 +1,7 @@
 """Options that several commands share, and what they come to.
 
-A command with many options lists them in sections.
+The options of settings and budgets follow from where these are declared. A command with many options lists them in
+sections.
 """
 
 from __future__ import annotations
@@ -8,109 +9,63 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin
 
 import click
-from msgspec.structs import replace
 
 from cnnlint.cli.streams import VERBOSE
-from cnnlint.engine.budget import Budget
-from cnnlint.engine.config.settings import Flags, resolve
+from cnnlint.engine.budget import QUANTITIES, Budget
+from cnnlint.engine.config.schema import SETTINGS, BudgetTable, Declaration, Flags
+from cnnlint.engine.config.settings import resolve
 from cnnlint.errors import ConfigError, boundary
 from cnnlint.worker.limits import RunLimits
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+SILENT = Flags()
 
-def color_option(command: Command) -> Command:
-    """Add `--color`."""
-    return click.option(
-        "--color",
-        type=click.Choice(("auto", "always", "never")),
-        default="auto",
-        show_default=True,
-        help="Colours; auto honours NO_COLOR, FORCE_COLOR and whether this is a terminal.",
-    )(command)
+BUDGET = "budget_"
+"""What the names of budgets' parameters begin with."""
 
 
-def config_options(command: Command) -> Command:
-    """Add `--config`, `--isolated`, and whose code may run."""
-    config = click.option(
-        "--config",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Take this configuration file and no other.",
-    )
-    isolated = click.option("--isolated", is_flag=True, help="Take no configuration file.")
-    allow = click.option(
-        "--allow-config-code",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        metavar="PATH",
-        help="Run the rule-files of this configuration (or of the one in this folder), which was found beside a model "
-        "and not from the working directory; may be repeated.",
-    )
-    ignore = click.option(
-        "--ignore-config-code", is_flag=True, help="Do without such rule-files, where that is exit code 2 otherwise."
-    )
-    return config(isolated(allow(ignore(command))))
-
-
-def _keep_verbose(context: click.Context, _parameter: click.Parameter, wanted: bool) -> bool:
-    context.meta[VERBOSE] = wanted
-    return wanted
-
-
-def verbose_option(help_text: str = "Show the traceback of a fault of cnnlint.") -> Callable[[Command], Command]:
-    """Add `-v`; a command that shows nothing more itself need not look at it."""
+def setting_options(*names: str) -> Callable[[Command], Command]:
+    """Add the options of the settings `names`, or of all that have one."""
+    chosen = [SETTINGS[name] for name in names or SETTINGS if SETTINGS[name].option.flag]
 
     def add(command: Command) -> Command:
-        return click.option("-v", "--verbose", is_flag=True, callback=_keep_verbose, help=help_text)(command)
+        for setting in reversed(chosen):
+            command = _option(setting)(command)
+        return command
 
     return add
 
 
-def about(*parameters: str) -> Callable[[Command], Command]:
-    """Let what goes wrong in a command name the models that stand in `parameters`."""
-
-    def add(command: Command) -> Command:
-        @wraps(command)
-        def bounded(**given: Any) -> Any:
-            from cnnlint.models import path_of
-
-            with boundary(" and ".join(path_of(given[name]) for name in parameters)):
-                return command(**given)
-
-        return cast("Command", bounded)
-
-    return add
-
-
-def inputs_option(command: Command) -> Command:
-    """Add `--input`."""
-    return click.option(
-        "--input",
-        "inputs",
-        multiple=True,
-        metavar="NAME=1x3x224x224",
-        help="The shape of an input whose dims are not fixed; may be repeated.",
-    )(command)
+def _option(setting: Declaration) -> Callable[[Command], Command]:
+    kind, option = setting.type, setting.option
+    several = get_origin(kind) in {tuple, dict}
+    given: dict[str, Any] = {"multiple": several}
+    if kind is bool:
+        given = {"is_flag": True, "default": getattr(SILENT, setting.name)}
+    elif get_origin(kind) is Literal:
+        given["type"] = click.Choice(get_args(kind))
+    elif kind is float:
+        given["type"] = click.FloatRange(min=0)
+    elif kind is Path:
+        given["type"] = click.Path(path_type=Path, file_okay=False)
+    elif kind == tuple[Path, ...]:
+        given["type"] = click.Path(path_type=Path)
+    help_text = f"{setting.help.rstrip('.')}; may be repeated." if several else setting.help
+    if option.shown_default:
+        help_text += f"  [default: {option.shown_default}]"
+    return click.option(option.flag, setting.name, metavar=option.metavar or None, help=help_text, **given)
 
 
-def limit_options(command: Command) -> Command:
-    """Add `--run-timeout` and `--run-memory`."""
-    timeout = click.option(
-        "--run-timeout",
-        type=click.FloatRange(min=0),
-        metavar="SECONDS",
-        help="Time for one load or run of a model; 0 for any.  [default: 60 and more, by the size of the model]",
-    )
-    memory = click.option(
-        "--run-memory",
-        metavar="8GB",
-        help="Memory that running a model may take.  [default: 80 % of what is free]",
-    )
-    return timeout(memory(command))
+def budget_options(command: Command) -> Command:
+    """Add a `--max-...` for each quantity that can be budgeted."""
+    for name, quantity in reversed(QUANTITIES.items()):
+        flag = f"--max-{name.replace('_', '-')}"
+        command = click.option(flag, f"{BUDGET}{name}", metavar=quantity.example, help=quantity.help)(command)
+    return command
 
 
 def flags_of(said: Mapping[str, Any]) -> Flags:
@@ -119,22 +74,17 @@ def flags_of(said: Mapping[str, Any]) -> Flags:
     Raises:
         ConfigError: An input is not NAME=SHAPE, or a budget's amount cannot be read.
     """
-    return Flags(
-        select=_codes(said["select"]) or None,
-        extend_select=_codes(said["extend_select"]),
-        ignore=_codes(said["ignore"]),
-        fail_on=said["fail_on"],
-        pedantic=said["pedantic"],
-        static=said["static"],
-        run_timeout=said["run_timeout"],
-        run_memory=said["run_memory"],
-        cache_dir=said["cache_dir"],
-        model_ignores=False if said["no_model_ignores"] else None,
-        inputs=input_shapes(said["inputs"]),
-        budget=_budget(said),
-        allow_config_code=said["allow_config_code"],
-        ignore_config_code=said["ignore_config_code"],
-    )
+    given = {name: _value(SETTINGS[name], value) for name, value in said.items() if name in SETTINGS}
+    given = {name: value for name, value in given.items() if value not in (None, (), {})}
+    return Flags(**given, budgets=_budgets(said))
+
+
+def _value(setting: Declaration, value: Any) -> Any:
+    if get_origin(setting.type) is dict:
+        return input_shapes(value)
+    if setting.type == tuple[str, ...]:
+        return tuple(code.strip() for entry in value for code in entry.split(",") if code.strip())
+    return value
 
 
 def input_shapes(written: Iterable[str]) -> dict[str, str]:
@@ -171,23 +121,71 @@ def run_limits(timeout: float | None, memory: str | None) -> RunLimits:
     return resolve(None, Flags(run_timeout=timeout, run_memory=memory)).limits
 
 
-def _budget(said: Mapping[str, Any]) -> Budget:
-    budget = Budget()
-    for name, amount in said.items():
-        if not name.startswith("budget_") or amount is None:
-            continue
-        quantity = name.removeprefix("budget_")
+def _budgets(said: Mapping[str, Any]) -> tuple[BudgetTable, ...]:
+    written = {name.removeprefix(BUDGET): amount for name, amount in said.items() if name.startswith(BUDGET)}
+    amounts = {quantity: amount for quantity, amount in written.items() if amount is not None}
+    for quantity, amount in amounts.items():
         try:
             Budget(**{quantity: amount}).limits()
         except ConfigError as error:
             flag = f"--max-{quantity.replace('_', '-')}"
             raise ConfigError(f"{flag} {amount}: {error.cause}", remedy=error.remedy) from error
-        budget = replace(budget, **{quantity: amount})
-    return budget
+    return (BudgetTable(**amounts),) if amounts else ()
 
 
-def _codes(written: Iterable[str]) -> tuple[str, ...]:
-    return tuple(code.strip() for entry in written for code in entry.split(",") if code.strip())
+def color_option(command: Command) -> Command:
+    """Add `--color`."""
+    return click.option(
+        "--color",
+        type=click.Choice(("auto", "always", "never")),
+        default="auto",
+        show_default=True,
+        help="Colors; auto honors NO_COLOR and FORCE_COLOR, and else colors what goes to a terminal.",
+    )(command)
+
+
+def config_options(command: Command) -> Command:
+    """Add `--config`, `--isolated`, and whose code may run."""
+    return file_options(setting_options("allow_config_code", "ignore_config_code")(command))
+
+
+def file_options(command: Command) -> Command:
+    """Add `--config` and `--isolated`."""
+    config = click.option(
+        "--config", type=click.Path(path_type=Path), metavar="FILE", help="Use this configuration file and no other."
+    )
+    isolated = click.option("--isolated", is_flag=True, help="Use no configuration file.")
+    return config(isolated(command))
+
+
+def _keep_verbose(context: click.Context, _parameter: click.Parameter, wanted: bool) -> bool:
+    context.meta[VERBOSE] = wanted
+    return wanted
+
+
+def verbose_option(help_text: str = "Show the traceback of an error inside cnnlint.") -> Callable[[Command], Command]:
+    """Add `-v`; a command that shows nothing more itself need not look at it."""
+
+    def add(command: Command) -> Command:
+        return click.option("-v", "--verbose", is_flag=True, callback=_keep_verbose, help=help_text)(command)
+
+    return add
+
+
+def about(*parameters: str) -> Callable[[Command], Command]:
+    """Let what goes wrong in a command name the models that stand in `parameters`."""
+
+    def add(command: Command) -> Command:
+        @wraps(command)
+        def bounded(**given: Any) -> Any:
+            from cnnlint.models import path_of
+
+            with boundary(" and ".join(path_of(given[name]) for name in parameters)):
+                return command(**given)
+
+        return cast("Command", bounded)
+
+    return add
 
 
 class Sectioned(click.Command):
@@ -195,30 +193,24 @@ class Sectioned(click.Command):
 
     SECTIONS: ClassVar[dict[str, tuple[str, ...]]] = {
         "Reports": ("form", "outputs", "color", "quiet", "verbose"),
-        "Models": ("static", "inputs", "cache_dir", "skip_weights_only"),
-        "Limits": ("run_timeout", "run_memory"),
-        "Rules": ("select", "extend_select", "ignore", "pedantic", "no_model_ignores"),
-        "Exit code": ("fail_on", "exit_zero"),
-        "Budgets (5M, 20 MB, 50 %; over budget is an error)": ("budget_",),
-        "Configuration": ("config", "isolated", "allow_config_code", "ignore_config_code", "show_settings"),
-        "Help": ("help",),
+        "Models": ("skip_weights_only",),
+        "Limits": (),
+        "Rules": (),
+        "Exit code": ("exit_zero",),
+        "Budgets (5M, 20 MB, 50 %; over budget is an error)": tuple(f"{BUDGET}{name}" for name in QUANTITIES),
+        "Configuration": ("config", "isolated", "show_settings"),
     }
-    """The names, or beginnings of names, of the parameters in each section."""
+    """The sections of the help, with the parameters in each that are no settings."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write every option in its section."""
-        rest = {
-            param.name or "": record
-            for param in self.get_params(ctx)
-            if isinstance(param, click.Option) and (record := param.get_help_record(ctx))
-        }
-        for section, names in self.SECTIONS.items():
-            chosen = [
-                key for name in names for key in rest if key == name or (name.endswith("_") and key.startswith(name))
-            ]
-            if chosen:
+        sections = {name: section for section, names in self.SECTIONS.items() for name in names}
+        sections |= {name: setting.option.section for name, setting in SETTINGS.items()}
+        records = dict[str, list[tuple[str, str]]]()
+        for param in self.get_params(ctx):
+            if isinstance(param, click.Option) and (record := param.get_help_record(ctx)) is not None:
+                records.setdefault(sections.get(param.name or "", "Help"), []).append(record)
+        for section in (*self.SECTIONS, "Help"):
+            if section in records:
                 with formatter.section(section):
-                    formatter.write_dl([rest.pop(key) for key in chosen], col_max=34)
-        if rest:
-            with formatter.section("Other options"):
-                formatter.write_dl(list(rest.values()))
+                    formatter.write_dl(records[section], col_max=34)

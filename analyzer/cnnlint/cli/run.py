@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter
 
 from cnnlint.cli.streams import complain, complain_of
-from cnnlint.engine.config.settings import Flags
+from cnnlint.engine.config.schema import Flags
 from cnnlint.errors import CnnlintError, ModelError, WeightsOnlyError
 from cnnlint.report.view import several
 from cnnlint.results import LintReport, ModelReport

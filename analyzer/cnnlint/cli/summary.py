@@ -6,7 +6,7 @@ from typing import Literal
 
 import click
 
-from cnnlint.cli.options import color_option, input_dims, inputs_option, verbose_option
+from cnnlint.cli.options import color_option, input_dims, setting_options, verbose_option
 from cnnlint.cli.run import models
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
 from cnnlint.report import rendered
@@ -18,7 +18,7 @@ from cnnlint.results import SummaryReport
 @click.argument("paths", nargs=-1, required=True, metavar="MODEL...", type=click.Path())
 @click.option("--explain", is_flag=True, help="Show the formulas behind parameters, shapes and MACs.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
-@inputs_option
+@setting_options("inputs")
 @color_option
 @verbose_option()
 def command(

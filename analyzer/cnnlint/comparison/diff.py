@@ -15,7 +15,7 @@ from cnnlint.comparison.diff_records import DiffReport, LayerDiff, Measure, Stat
 from cnnlint.comparison.growth import GROWING, GrowthLimit, hold
 from cnnlint.comparison.matching import match_layers
 from cnnlint.engine.budget import QUANTITIES
-from cnnlint.engine.config.settings import Flags
+from cnnlint.engine.config.schema import Flags
 from cnnlint.errors import ModelError
 from cnnlint.graph.layer import Layer
 from cnnlint.linter import Linter
@@ -102,7 +102,7 @@ def _measure(quantity: str, before: Context, after: Context) -> Measure:
     unknown = next((context for context, n in zip((before, after), amounts, strict=True) if n is None), None)
     return Measure(
         quantity=quantity,
-        name=about.name,
+        name=about.label,
         unit=about.unit,
         before=amounts[0],
         after=amounts[1],

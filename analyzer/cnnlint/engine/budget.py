@@ -1,40 +1,121 @@
-"""Budgets: what a network may cost, and what it costs."""
+"""Budgets: what a network may cost, and what it costs.
 
-from __future__ import annotations
+A quantity that can be budgeted is a field of `Budget`, and what is said there is all that is said of it: the key in the
+configuration and in JSON, the `--max-...` option, the label in reports, the schemas, and the page of the rule follow.
+"""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Annotated
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Any, get_args
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from cnnlint.analysis.context import Context
 from cnnlint.analysis.cost import tensor_bytes
 from cnnlint.engine.rule import ModelRule
 from cnnlint.graph.quantity import Unit, parse_amount
-from cnnlint.results import BudgetResult
+from cnnlint.results import BudgetResult, Per
+
+# The annotations of `Budget` are values that are read when the module is imported: no `from __future__` here.
 
 Amount = int | float | str
 
+Costs = dict[str, int | float]
+"""What each layer (or kind of layer) takes of a quantity, by name."""
 
-class Quantity(Struct, frozen=True):
+
+class Quantity(Struct, frozen=True, kw_only=True):
     """Something about a network that can be limited.
 
     Attributes:
-        name: What it is called, a plural.
-        words: What follows the amount in a sentence.
+        label: What reports call it.
+        words: What follows an amount of it in a sentence; its label if "".
         unit: How its amounts are written.
+        example: An amount, for the help of the command line.
+        per_sample: Whether it is counted for one sample, if the network has samples.
         measure: The amount; None if unknown.
         unknown: Why it is unknown, as a clause.
-        costs: The amount that each layer (or kind of layer) takes, by name.
+        costs: What each layer takes of it.
+        help: What it is, as a sentence; the field's description.
     """
 
-    name: str
-    words: str
-    unit: Unit
+    label: str
+    words: str = ""
+    unit: Unit = "count"
+    example: str
+    per_sample: bool = False
     measure: Callable[[Context], int | float | None]
     unknown: Callable[[Context], str]
-    costs: Callable[[Context], dict[str, int | float]]
+    costs: Callable[[Context], Costs]
+    help: str = ""
+
+    def labeled(self, per: Per) -> str:
+        """Return the label, with what the quantity is counted for: "MACs per sample"."""
+        return f"{self.label} per {per}" if self.per_sample else self.label
+
+    def counted(self, per: Per) -> str:
+        """Return what follows an amount in a sentence: "MACs per sample"."""
+        words = self.words or self.label
+        return f"{words} per {per}" if self.per_sample else words
+
+
+def _parameters_by_layer(context: Context) -> Costs:
+    return _weights_by_layer(context, lambda size, _: size)
+
+
+def _weight_bytes_by_layer(context: Context) -> Costs:
+    return _weights_by_layer(context, lambda _, nbytes: nbytes or 0)
+
+
+def _weights_by_layer(context: Context, cost: Callable[[int, int | None], int]) -> Costs:
+    """Return the costs of each layer's weights, a shared one counted for the layer that uses it first."""
+    seen = set[str]()
+    costs = Costs()
+    for layer in context.graph.layers:
+        own = {weight.key: weight for weight in layer.weights if weight.key not in seen}
+        seen.update(own)
+        costs[layer.name] = sum(cost(weight.size or 0, weight.nbytes) for weight in own.values())
+    return costs
+
+
+def _macs_by_layer(context: Context) -> Costs:
+    return {layer.name: context.layer_macs(layer) or 0 for layer in context.graph.layers}
+
+
+def _activations_by_layer(context: Context) -> Costs:
+    batch = context.batch
+    return {
+        layer.name: sum(tensor_bytes(tensor, batch) or 0 for tensor in layer.outputs) for layer in context.graph.layers
+    }
+
+
+def _shares(context: Context) -> Costs:
+    total = context.parameters
+    return {name: cost / total for name, cost in _parameters_by_layer(context).items()} if total else {}
+
+
+def _largest_share(context: Context) -> float | None:
+    if context.parameters is None:
+        return None
+    return max(_shares(context).values(), default=0.0)
+
+
+def _unknown_activations(context: Context) -> str:
+    graph = context.graph
+    inside = next((layer for layer in graph.layers if layer.multiplies is None), None)
+    if inside is not None:  # its outputs may be known, what it keeps inside is not
+        return f"{inside.name} {inside.unknown_because}"
+    tensors = (*graph.inputs, *(tensor for layer in graph.layers for tensor in layer.outputs))
+    unknown = next((tensor for tensor in tensors if tensor_bytes(tensor, context.batch) is None), None)
+    return f"the size of {unknown.name} is not known in numbers" if unknown else "64 bits do not hold the sum"
+
+
+def _unknown_weight_bytes(context: Context) -> str:
+    if context.graph.unread:
+        return context.graph.unread
+    weight = next(weight for weight in context.graph.weights if weight.nbytes is None)
+    return f"{weight.key} is of type {weight.dtype or 'unknown'}, which has no fixed size"
 
 
 class Limit(Struct, frozen=True):
@@ -54,16 +135,94 @@ class Limit(Struct, frozen=True):
 class Budget(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """Limits that hold together; amounts are numbers or written as "5 M", "20 MB", "20 MiB", "50 %"."""
 
-    params: Annotated[Amount | None, Meta(description="Distinct weight elements.")] = None
-    macs: Annotated[Amount | None, Meta(description="Multiply-accumulates per sample.")] = None
-    weight_bytes: Annotated[Amount | None, Meta(description="Bytes of all distinct weights.")] = None
-    file_bytes: Annotated[Amount | None, Meta(description="Bytes of the file and all that belongs to it.")] = None
-    peak_activation_bytes: Annotated[
-        Amount | None, Meta(description="Most bytes of activations alive at once, per sample.")
+    params: Annotated[
+        Amount | None,
+        Meta(description="Distinct weight elements."),
+        Quantity(
+            label="parameters",
+            example="5M",
+            measure=lambda context: context.parameters,
+            unknown=lambda context: context.graph.unread,
+            costs=_parameters_by_layer,
+        ),
     ] = None
-    layers: Annotated[Amount | None, Meta(description="Layers.")] = None
-    layer_share: Annotated[Amount | None, Meta(description="Share of the parameters that one layer may hold.")] = None
-    message: Annotated[str, Meta(description="Shown with the result: why, or what to do when it is broken.")] = ""
+    macs: Annotated[
+        Amount | None,
+        Meta(description="Multiply-accumulates per sample."),
+        Quantity(
+            label="MACs",
+            per_sample=True,
+            example="1G",
+            measure=lambda context: context.macs,
+            unknown=lambda context: context.unknown_macs,
+            costs=_macs_by_layer,
+        ),
+    ] = None
+    weight_bytes: Annotated[
+        Amount | None,
+        Meta(description="Bytes of all distinct weights."),
+        Quantity(
+            label="weight bytes",
+            words="of weights",
+            unit="bytes",
+            example="20MB",
+            measure=lambda context: context.weight_bytes,
+            unknown=_unknown_weight_bytes,
+            costs=_weight_bytes_by_layer,
+        ),
+    ] = None
+    file_bytes: Annotated[
+        Amount | None,
+        Meta(description="Bytes of the file and of its external data."),
+        Quantity(
+            label="file bytes",
+            words="on disk",
+            unit="bytes",
+            example="20MB",
+            measure=lambda context: context.graph.source.file_bytes,
+            unknown=lambda _: "the size of the file is not known",
+            costs=_weight_bytes_by_layer,
+        ),
+    ] = None
+    peak_activation_bytes: Annotated[
+        Amount | None,
+        Meta(description="Peak bytes of activations in memory at once, per sample."),
+        Quantity(
+            label="peak activation bytes",
+            words="of peak activations",
+            unit="bytes",
+            per_sample=True,
+            example="10MB",
+            measure=lambda context: context.peak_activation_bytes,
+            unknown=_unknown_activations,
+            costs=_activations_by_layer,
+        ),
+    ] = None
+    layers: Annotated[
+        Amount | None,
+        Meta(description="Number of layers."),
+        Quantity(
+            label="layers",
+            example="100",
+            measure=lambda context: len(context.graph.layers),
+            unknown=lambda _: "",
+            costs=lambda context: dict(Counter(layer.kind for layer in context.graph.layers)),
+        ),
+    ] = None
+    layer_share: Annotated[
+        Amount | None,
+        Meta(description="Share of the parameters that one layer may hold."),
+        Quantity(
+            label="share of one layer",
+            words="of its parameters in one layer",
+            unit="share",
+            example="50%",
+            measure=_largest_share,
+            unknown=lambda context: context.graph.unread,
+            costs=_shares,
+        ),
+    ] = None
+    message: Annotated[str, Meta(description="Shown with the result: why, or what to do when it is exceeded.")] = ""
 
     def limits(self) -> tuple[Limit, ...]:
         """Return the limits that are set.
@@ -77,6 +236,19 @@ class Budget(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_f
             for name, amount in written.items()
             if amount is not None
         )
+
+
+def _declared(annotations: dict[str, Any]) -> Iterator[tuple[str, Quantity]]:
+    for name, annotation in annotations.items():
+        match get_args(annotation):
+            case (_, Meta(description=help_text), Quantity() as quantity):
+                yield name, replace(quantity, help=help_text or "")
+            case _:  # the message
+                pass
+
+
+QUANTITIES: dict[str, Quantity] = dict(_declared(Budget.__annotations__))
+"""What can be limited, by its name in results; the configuration and the command line spell it with hyphens."""
 
 
 class BudgetRule(ModelRule):
@@ -100,8 +272,8 @@ def measure(context: Context, limits: Iterable[Limit]) -> tuple[BudgetResult, ..
     return tuple(_hold(context, limit) for limit in limits)
 
 
-def costliest(context: Context, quantity: str, count: int = 3) -> tuple[tuple[str, int | float], ...]:
-    """Return the `count` layers (kinds of layer, for "layers") that take most of `quantity`, the dearest first."""
+def top_contributors(context: Context, quantity: str, count: int = 3) -> tuple[tuple[str, int | float], ...]:
+    """Return the `count` layers (kinds of layer, for "layers") that take most of `quantity`, largest first."""
     costs = QUANTITIES[quantity].costs(context)
     ranked = sorted(costs.items(), key=lambda entry: entry[1], reverse=True)
     return tuple((name, cost) for name, cost in ranked[:count] if cost > 0)
@@ -120,118 +292,3 @@ def _hold(context: Context, limit: Limit) -> BudgetResult:
         reason=quantity.unknown(context) if measured is None else "",
         message=limit.message,
     )
-
-
-def _parameters_by_layer(context: Context) -> dict[str, int | float]:
-    return _weights_by_layer(context, lambda size, _: size)
-
-
-def _weight_bytes_by_layer(context: Context) -> dict[str, int | float]:
-    return _weights_by_layer(context, lambda _, nbytes: nbytes or 0)
-
-
-def _weights_by_layer(context: Context, cost: Callable[[int, int | None], int]) -> dict[str, int | float]:
-    """Return the costs of each layer's weights, a shared one counted for the layer that uses it first."""
-    seen = set[str]()
-    costs = dict[str, int | float]()
-    for layer in context.graph.layers:
-        own = {weight.key: weight for weight in layer.weights if weight.key not in seen}
-        seen.update(own)
-        costs[layer.name] = sum(cost(weight.size or 0, weight.nbytes) for weight in own.values())
-    return costs
-
-
-def _macs_by_layer(context: Context) -> dict[str, int | float]:
-    return {layer.name: context.layer_macs(layer) or 0 for layer in context.graph.layers}
-
-
-def _activations_by_layer(context: Context) -> dict[str, int | float]:
-    batch = context.batch
-    return {
-        layer.name: sum(tensor_bytes(tensor, batch) or 0 for tensor in layer.outputs) for layer in context.graph.layers
-    }
-
-
-def _kinds(context: Context) -> dict[str, int | float]:
-    return dict(Counter(layer.kind for layer in context.graph.layers))
-
-
-def _shares(context: Context) -> dict[str, int | float]:
-    total = context.parameters
-    return {name: cost / total for name, cost in _parameters_by_layer(context).items()} if total else {}
-
-
-def _largest_share(context: Context) -> float | None:
-    if context.parameters is None:
-        return None
-    return max(_shares(context).values(), default=0.0)
-
-
-def _no_macs(context: Context) -> str:
-    return context.unknown_macs
-
-
-def _no_activations(context: Context) -> str:
-    graph = context.graph
-    inside = next((layer for layer in graph.layers if layer.multiplies is None), None)
-    if inside is not None:  # its outputs may be known, what it keeps inside is not
-        return f"{inside.name} {inside.unknown_because}"
-    tensors = (*graph.inputs, *(tensor for layer in graph.layers for tensor in layer.outputs))
-    unknown = next((tensor for tensor in tensors if tensor_bytes(tensor, context.batch) is None), None)
-    return f"the size of {unknown.name} is not known in numbers" if unknown else "64 bits do not hold the sum"
-
-
-def _no_parameters(context: Context) -> str:
-    return context.graph.unread
-
-
-def _no_weight_bytes(context: Context) -> str:
-    if context.graph.unread:
-        return context.graph.unread
-    weight = next(weight for weight in context.graph.weights if weight.nbytes is None)
-    return f"{weight.key} is of type {weight.dtype or 'unknown'}, which has no fixed size"
-
-
-def _no_file(_: Context) -> str:
-    return "the size of the file is not known"
-
-
-def _never(_: Context) -> str:
-    return ""
-
-
-QUANTITIES: dict[str, Quantity] = {
-    "params": Quantity(
-        "parameters", "parameters", "count", lambda context: context.parameters, _no_parameters, _parameters_by_layer
-    ),
-    "macs": Quantity("MACs", "MACs per sample", "count", lambda context: context.macs, _no_macs, _macs_by_layer),
-    "weight_bytes": Quantity(
-        "weight bytes",
-        "of weights",
-        "bytes",
-        lambda context: context.weight_bytes,
-        _no_weight_bytes,
-        _weight_bytes_by_layer,
-    ),
-    "file_bytes": Quantity(
-        "file bytes",
-        "on disk",
-        "bytes",
-        lambda context: context.graph.source.file_bytes,
-        _no_file,
-        _weight_bytes_by_layer,
-    ),
-    "peak_activation_bytes": Quantity(
-        "peak activation bytes",
-        "of activations alive at once, per sample",
-        "bytes",
-        lambda context: context.peak_activation_bytes,
-        _no_activations,
-        _activations_by_layer,
-    ),
-    "layers": Quantity("layers", "layers", "count", lambda context: len(context.graph.layers), _never, _kinds),
-    "layer_share": Quantity(
-        "shares", "of its parameters in one layer", "share", _largest_share, _no_parameters, _shares
-    ),
-}
-"""What can be limited, by its name in results; the configuration spells it with hyphens."""

@@ -33,6 +33,7 @@ def summarize(graph: Graph) -> ModelSummary:
         file_bytes=graph.source.file_bytes,
         layers=tuple(_rows(context)),
         notes=tuple(_notes(context)),
+        per=context.per,
     )
 
 

@@ -17,7 +17,7 @@ from cnnlint.comparison.diff import diff
 from cnnlint.conversion.writing import save
 from cnnlint.engine.checking import rewrite
 from cnnlint.engine.config.binding import bind
-from cnnlint.engine.config.settings import Flags
+from cnnlint.engine.config.schema import Flags
 from cnnlint.engine.ignoring import obey
 from cnnlint.engine.rule import Rule
 from cnnlint.engine.walker import walk

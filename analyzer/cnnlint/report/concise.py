@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnnlint.report.parts import tally
+from cnnlint.report.parts import summary_line
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import LintReport
@@ -19,5 +19,5 @@ def render(report: LintReport, view: View) -> str:
             lines.append(f"{view.paint(place, 'strong')}: {label} {finding.name}: {finding.message}")
         lines += [f"{view.paint(model.path, 'strong')}: incomplete: {sentence}" for sentence in model.incomplete]
     if not view.quiet:
-        lines.append(tally(report, view))
+        lines.append(summary_line(report, view))
     return without_commands("".join(f"{line}\n" for line in lines))

@@ -6,7 +6,7 @@ belongs beside them, in $GITHUB_STEP_SUMMARY.
 
 from __future__ import annotations
 
-from cnnlint.report.parts import findings, relative, sentence, shortcomings, tally
+from cnnlint.report.parts import findings, relative, sentence, shortcomings, summary_line
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import LintReport, Severity
@@ -28,7 +28,7 @@ def render(report: LintReport, view: View) -> str:
         title = _property(f"{finding.code} {finding.name}")
         advice = f"\n{finding.suggestion}" if finding.suggestion else ""
         lines.append(f"::{COMMANDS[finding.severity]} {place},title={title}::{_text(sentence(finding) + advice)}")
-    lines.append(tally(report, View()))
+    lines.append(summary_line(report, View()))
     return without_commands("".join(f"{line}\n" for line in lines), own=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cnnlint.report.json import encode
-from cnnlint.report.parts import Anchors, findings, relative, sentence, shortcomings
+from cnnlint.report.parts import FindingHashes, findings, relative, sentence, shortcomings
 from cnnlint.report.view import View
 from cnnlint.results import LintReport, Severity, digest
 
@@ -12,14 +12,14 @@ SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.IN
 
 def render(report: LintReport, view: View) -> str:
     """Return an issue for each finding, and a blocking one for each model that could not be read."""
-    anchors = Anchors()
+    hashes = FindingHashes()
     issues = [
         _issue(
             f"{finding.code} {finding.name}",
             sentence(finding),
             SEVERITIES[finding.severity],
             model.path,
-            anchors.hash_of(model, finding),
+            hashes.of(model, finding),
         )
         for model, finding in findings(report)
     ]

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from html import escape
 
 from cnnlint.graph.quantity import brief, count, size
-from cnnlint.report.parts import NAMES, amount, excerpt, relative, tally
+from cnnlint.report.parts import amount, budget_label, excerpt, relative, summary_line
 from cnnlint.report.printable import in_markup, printable_report, without_commands
 from cnnlint.report.view import View
-from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport
+from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Per
 
 STYLE = """
 :root { color-scheme: light dark; --error: #c62828; --warning: #a15c00; --info: #00708a; --good: #2e7d32;
@@ -37,7 +37,7 @@ def render(report: LintReport, view: View) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<style>{STYLE}</style></head><body>",
         f"<h1>cnnlint {escape(report.cnnlint)}</h1>",
-        f"<p>{escape(tally(report, View()))}</p>",
+        f"<p>{escape(summary_line(report, View()))}</p>",
         *body,
         "</body></html>",
     ]
@@ -56,7 +56,7 @@ def _model(model: ModelReport) -> Iterator[str]:
     yield from (f'<p class="error">{escape(sentence)}</p>' for sentence in model.incomplete)
     if model.budgets:
         yield "<table><tr><th></th><th>Budget</th><th>Measured</th><th>Limit</th><th>Margin</th></tr>"
-        yield from (_budget(budget) for budget in model.budgets)
+        yield from (_budget(budget, model.per) for budget in model.budgets)
         yield "</table>"
     for finding in model.findings:
         yield from _finding(finding, model)
@@ -66,13 +66,13 @@ def _model(model: ModelReport) -> Iterator[str]:
     yield "</section>"
 
 
-def _budget(budget: BudgetResult) -> str:
+def _budget(budget: BudgetResult, per: Per) -> str:
     verdict = '<span class="good">kept</span>' if budget.passed else '<strong class="error">over</strong>'
-    measured = budget.reason or "unknown" if budget.measured is None else amount(budget.quantity, budget.measured)
-    margin = "" if budget.margin is None else amount(budget.quantity, budget.margin)
-    name = NAMES.get(budget.quantity, budget.quantity) + (f" ({budget.message})" if budget.message else "")
+    margin = "" if budget.margin is None else amount(budget, budget.margin)
+    name = budget_label(budget, per) + (f" ({budget.message})" if budget.message else "")
     numbers = "".join(
-        f'<td class="number">{escape(text)}</td>' for text in (measured, amount(budget.quantity, budget.limit), margin)
+        f'<td class="number">{escape(text)}</td>'
+        for text in (amount(budget, budget.measured), amount(budget, budget.limit), margin)
     )
     return f"<tr><td>{verdict}</td><td>{escape(name)}</td>{numbers}</tr>"
 

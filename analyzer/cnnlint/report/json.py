@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from cnnlint.engine.budget import QUANTITIES
 from cnnlint.report.printable import encodable, in_json, visible, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import SCHEMA, LintReport, SummaryReport
@@ -43,6 +44,9 @@ def schema_of(document: str, record: type[msgspec.Struct]) -> dict[str, Any]:
     (reference,), definitions = msgspec.json.schema_components([record], ref_template="#/$defs/{name}")
     defs: dict[str, Any] = {name: _required(definition) for name, definition in sorted(definitions.items())}
     defs[record.__name__]["properties"]["schema"]["const"] = SCHEMA
+    for definition in defs.values():
+        if quantity := definition.get("properties", {}).get("quantity"):
+            quantity["examples"] = list(QUANTITIES)  # and no enum: one more is no other version
     schema: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"cnnlint-{document}-{SCHEMA}",

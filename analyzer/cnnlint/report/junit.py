@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cnnlint.report.parts import NAMES, amount, relative, sentence
+from cnnlint.report.parts import amount, budget_label, relative, sentence
 from cnnlint.report.printable import in_markup, visible, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Severity
@@ -49,7 +49,7 @@ def _cases(model: ModelReport) -> Iterator[Element]:
     gates = any(finding.code == BUDGETS and _fails(model, finding) for finding in model.findings)
     for budget in model.budgets:
         verdict = "" if budget.passed else "failure" if gates else "system-out"
-        yield _case(model, f"budget: {NAMES.get(budget.quantity, budget.quantity)}", verdict, _budget(budget), "")
+        yield _case(model, f"budget: {budget_label(budget, model.per)}", verdict, _budget(budget), "")
     for finding in model.findings:
         if finding.code == BUDGETS and model.budgets:
             continue
@@ -74,8 +74,7 @@ def _case(model: ModelReport, name: str, kind: str = "", message: str = "", text
 
 
 def _budget(budget: BudgetResult) -> str:
-    measured = budget.reason or "unknown" if budget.measured is None else amount(budget.quantity, budget.measured)
-    return f"{measured} of {amount(budget.quantity, budget.limit)}"
+    return f"{amount(budget, budget.measured)} of {amount(budget, budget.limit)}"
 
 
 def _clean(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cnnlint.graph.quantity import brief, count, size
-from cnnlint.report.parts import NAMES, amount, relative, tally
+from cnnlint.report.parts import amount, budget_label, relative, summary_line
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Severity
@@ -18,7 +18,7 @@ MOST = 100
 def render(report: LintReport, view: View) -> str:
     """Return the count, the budgets of all models, and a section for each model."""
     report = printable_report(report)
-    lines = ["## cnnlint", "", tally(report, View()), ""]
+    lines = ["## cnnlint", "", summary_line(report, View()), ""]
     budgets = [(model, budget) for model in report.models for budget in model.budgets]
     if budgets:
         lines += ["### Budgets", "", "| | Model | Budget | Measured | Limit | Margin |", "|---|---|---|--:|--:|--:|"]
@@ -32,10 +32,9 @@ def render(report: LintReport, view: View) -> str:
 
 def _budget(model: ModelReport, budget: BudgetResult) -> str:
     sign = "✅" if budget.passed else SIGNS[Severity.ERROR]
-    measured = _cell(budget.reason) if budget.measured is None else amount(budget.quantity, budget.measured)
-    margin = "" if budget.margin is None else amount(budget.quantity, budget.margin)
-    limit = amount(budget.quantity, budget.limit)
-    name = NAMES.get(budget.quantity, budget.quantity) + (f": {budget.message}" if budget.message else "")
+    measured, limit = _cell(amount(budget, budget.measured)), amount(budget, budget.limit)
+    margin = "" if budget.margin is None else amount(budget, budget.margin)
+    name = budget_label(budget, model.per) + (f": {budget.message}" if budget.message else "")
     return f"| {sign} | {_code(relative(model.path))} | {_cell(name)} | {measured} | {limit} | {margin} |"
 
 

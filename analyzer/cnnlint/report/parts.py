@@ -8,14 +8,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from textwrap import wrap
 
+from cnnlint.engine.budget import QUANTITIES
 from cnnlint.graph.quantity import UNKNOWN, count, ratio, share
 from cnnlint.report.view import View, extents, several, shortened
-from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Severity, Site, digest
+from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Per, Severity, Site, digest
 
 NOUNS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
 
 
-def tally(report: LintReport, view: View) -> str:
+def summary_line(report: LintReport, view: View) -> str:
     """Return "2 models: 1 error, 3 warnings, 1 info (2 suppressed)"."""
     read = [model for model in report.models if model.error is None]
     unread = len(report.models) - len(read)
@@ -46,20 +47,9 @@ def tally(report: LintReport, view: View) -> str:
     return text
 
 
-NAMES = {
-    "params": "parameters",
-    "macs": "MACs per sample",
-    "weight_bytes": "weight bytes",
-    "file_bytes": "file bytes",
-    "peak_activation_bytes": "peak activation bytes",
-    "layers": "layers",
-    "layer_share": "share of one layer",
-}
-
-
-def budget_lines(budgets: Sequence[BudgetResult], view: View) -> Iterator[str]:
+def budget_lines(budgets: Sequence[BudgetResult], per: Per, view: View) -> Iterator[str]:
     """Yield a heading and a line for each of `budgets`, in columns, every number in full."""
-    rows = [_row(budget) for budget in budgets]
+    rows = [_row(budget, per) for budget in budgets]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     yield view.paint("budgets", "strong")
     for budget, (name, measured, limit, left) in zip(budgets, rows, strict=True):
@@ -75,16 +65,15 @@ def budget_lines(budgets: Sequence[BudgetResult], view: View) -> Iterator[str]:
             yield from (f"        {part}" for part in wrap(budget.message, view.width - 8))
 
 
-def _row(budget: BudgetResult) -> tuple[str, str, str, str]:
-    name = NAMES.get(budget.quantity, budget.quantity)
-    limit = amount(budget.quantity, budget.limit)
+def _row(budget: BudgetResult, per: Per) -> tuple[str, str, str, str]:
+    name, limit = budget_label(budget, per), amount(budget, budget.limit)
     if budget.measured is None or budget.margin is None:
         return name, UNKNOWN, limit, budget.reason
     side = "left" if budget.margin >= 0 else "over"
-    left = f"{amount(budget.quantity, abs(budget.margin))} {side}"
-    if budget.quantity != "layer_share" and budget.limit:
+    left = f"{amount(budget, abs(budget.margin))} {side}"
+    if QUANTITIES[budget.quantity].unit != "share" and budget.limit:
         left += f" ({_relative(budget.measured, budget.limit)})"
-    return name, amount(budget.quantity, budget.measured), limit, left
+    return name, amount(budget, budget.measured), limit, left
 
 
 def _relative(measured: float, limit: float) -> str:
@@ -93,9 +82,16 @@ def _relative(measured: float, limit: float) -> str:
     return share(ratio(abs(limit - measured), limit))
 
 
-def amount(quantity: str, number: float) -> str:
-    """Return an amount of what a budget limits: "1,234", or "43.5%" of a share."""
-    return share(number) if quantity == "layer_share" else count(number)
+def budget_label(budget: BudgetResult, per: Per) -> str:
+    """Return what a budget limits: "MACs per sample"."""
+    return QUANTITIES[budget.quantity].labeled(per)
+
+
+def amount(budget: BudgetResult, number: float | None) -> str:
+    """Return an amount of what a budget limits: "1,234", or "43.5%" of a share; what is unknown by its reason."""
+    if number is None:
+        return budget.reason or UNKNOWN
+    return share(number) if QUANTITIES[budget.quantity].unit == "share" else count(number)
 
 
 ARROW = "→"
@@ -153,7 +149,7 @@ def _shortened(rows: list[str], meant: str) -> list[str]:
     return [row for row in rows if row in kept]
 
 
-class Anchors:
+class FindingHashes:
     """Gives every finding of a report a hash of its model's path, its rule and its layers, and of nothing else.
 
     Findings that agree in all of these are told apart by their order.
@@ -162,7 +158,7 @@ class Anchors:
     def __init__(self) -> None:
         self._seen = Counter[str]()
 
-    def hash_of(self, model: ModelReport, finding: Finding) -> str:
+    def of(self, model: ModelReport, finding: Finding) -> str:
         """Return the hash of `finding`; the same twice for the same finding counts as a second one."""
         identity = finding.fingerprint or "\0".join([finding.code, *finding.layers])
         key = f"{relative(model.path)}\0{finding.code}\0{identity}"

@@ -7,6 +7,7 @@ from inspect import cleandoc
 from typing import Any, cast
 
 import msgspec
+from msgspec import Struct
 from msgspec import inspect as types
 
 from cnnlint.engine.rule import Example, Rule
@@ -48,17 +49,22 @@ def index(rules: Iterable[type[Rule]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def options(rule: type[Rule]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield name, type, default and description of each option."""
-    for field in msgspec.structs.fields(rule):
-        kind = types.type_info(field.type)
-        description = ""
-        while isinstance(kind, types.Metadata):
-            extra = cast("dict[str, Any]", kind.extra_json_schema or {})
-            description = description or str(extra.get("description", ""))
-            kind = kind.type
+def options(record: type[Struct]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield name, type, default and description of each option of a rule, or of each key of a table that is one."""
+    for field in msgspec.structs.fields(record):
+        kind, description = _described(field.type)
         default: object = field.default if field.default is not msgspec.NODEFAULT else _made(field.default_factory)
         yield field.encode_name, _type_name(kind), _written(default), description
+
+
+def _described(annotation: Any) -> tuple[types.Type, str]:
+    """Return a type and what is said of it."""
+    kind, description = types.type_info(annotation), ""
+    while isinstance(kind, types.Metadata):
+        extra = cast("dict[str, Any]", kind.extra_json_schema or {})
+        description = description or str(extra.get("description", ""))
+        kind = kind.type
+    return kind, description
 
 
 def _made(factory: Any) -> Any:
@@ -101,11 +107,22 @@ def _options(rule: type[Rule]) -> Iterator[str]:
     rows = list(options(rule))
     if not rows:
         return
-    yield from ("| Option | Type | Default | Meaning |", "|---|---|---|---|")
-    for name, kind, default, description in rows:
-        yield f"| `{name}` | {_cell(kind)} | `{default}` | {_cell(description)} |"
+    yield from _table("Option", rule)
     name, _, default, _ = rows[0]
     yield from ("", "```toml", f"[tool.cnnlint.rules.{rule.code}]", f"{name} = {default}", "```")
+    for field in msgspec.structs.fields(rule):
+        match _described(field.type)[0]:
+            case types.VarTupleType(item_type=types.StructType(cls=record)):
+                yield from ("", f"The keys of each table in `{field.encode_name}`:", "", *_table("Key", record))
+            case _:
+                pass
+
+
+def _table(head: str, record: type[Struct]) -> Iterator[str]:
+    yield from (f"| {head} | Type | Default | Meaning |", "|---|---|---|---|")
+    for name, kind, default, description in options(record):
+        shown = f"`{default}`" if default else ""
+        yield f"| `{name}` | {_cell(kind)} | {shown} | {_cell(description)} |"
 
 
 def _type_name(kind: types.Type) -> str:
@@ -121,11 +138,15 @@ def _type_name(kind: types.Type) -> str:
         case types.StrType():
             return "text"
         case types.VarTupleType() | types.ListType() | types.SetType() | types.FrozenSetType():
-            return f"list of {_type_name(kind.item_type)}"
+            return f"list of {_type_name(kind.item_type)}".replace("table", "tables")
         case types.TupleType():
             return ", ".join(_type_name(item) for item in kind.item_types)
         case types.UnionType():
-            return " or ".join(_type_name(item) for item in kind.types if not isinstance(item, types.NoneType))
+            has_float = any(isinstance(item, types.FloatType) for item in kind.types)
+            left_out = (types.NoneType, types.IntType) if has_float else types.NoneType
+            return " or ".join(_type_name(item) for item in kind.types if not isinstance(item, left_out))
+        case types.StructType():
+            return "table"
         case types.Metadata():
             return _type_name(kind.type)
         case _:
@@ -139,8 +160,13 @@ def _written(value: object) -> str:
             return str(value).lower()
         case tuple() | list() | frozenset() | set():
             return f"[{', '.join(_written(item) for item in value)}]"  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        case dict():
+            entries = cast("dict[str, object]", value)
+            return f"{{ {', '.join(f'{key} = {_written(entry)}' for key, entry in entries.items())} }}"
         case str():
             return f'"{value}"'
+        case None:
+            return ""
         case _:
             return str(value)
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from cnnlint.engine.rule import Rule
 from cnnlint.report.json import encode
-from cnnlint.report.parts import Anchors, findings, relative, sentence, shortcomings
+from cnnlint.report.parts import FindingHashes, findings, relative, sentence, shortcomings
 from cnnlint.report.rule_page import page, summary
 from cnnlint.report.view import View
 from cnnlint.results import Confidence, Finding, LintReport, ModelReport, Severity
@@ -29,7 +29,7 @@ def render(report: LintReport, view: View) -> str:
     found = list(findings(report))
     described = _descriptors(finding for _, finding in found)
     index = {descriptor["id"]: position for position, descriptor in enumerate(described)}
-    anchors = Anchors()
+    hashes = FindingHashes()
     lacking = [(model, text) for model in report.models for text in shortcomings(model)]
     run: dict[str, Any] = {
         "tool": {"driver": {"name": "cnnlint", "semanticVersion": report.cnnlint, "rules": described}},
@@ -41,7 +41,7 @@ def render(report: LintReport, view: View) -> str:
                 for model, text in lacking
             ],
         }],
-        "results": [_result(model, finding, anchors, index) for model, finding in found],
+        "results": [_result(model, finding, hashes, index) for model, finding in found],
     }  # fmt: skip
     log = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -51,7 +51,7 @@ def render(report: LintReport, view: View) -> str:
     return encode(log, view)
 
 
-def _result(model: ModelReport, finding: Finding, anchors: Anchors, index: dict[str, int]) -> dict[str, Any]:
+def _result(model: ModelReport, finding: Finding, hashes: FindingHashes, index: dict[str, int]) -> dict[str, Any]:
     advice = f"\n{finding.suggestion}" if finding.suggestion else ""
     logical = [{"fullyQualifiedName": layer, "kind": "layer"} for layer in finding.layers]
     return {
@@ -60,7 +60,7 @@ def _result(model: ModelReport, finding: Finding, anchors: Anchors, index: dict[
         "level": LEVELS[finding.severity],
         "message": {"text": sentence(finding) + advice},
         "locations": [{**_location(model), **({"logicalLocations": logical} if logical else {})}],
-        "partialFingerprints": {"primaryLocationLineHash": f"{anchors.hash_of(model, finding)}:1"},
+        "partialFingerprints": {"primaryLocationLineHash": f"{hashes.of(model, finding)}:1"},
         "properties": {"evidence": finding.evidence, "confidence": finding.confidence},
     }
 

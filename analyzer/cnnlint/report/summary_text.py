@@ -162,7 +162,7 @@ def _total_rows(model: ModelSummary) -> Iterator[tuple[str, str]]:
         frozen = model.parameters - model.trainable_parameters
         parameters += f" ({count(model.trainable_parameters)} trainable, {count(frozen)} not)"
     yield "parameters", parameters
-    yield "MACs per sample", _exact(model.macs, brief(model.macs))
+    yield f"MACs per {model.per}", _exact(model.macs, brief(model.macs))
     yield "weights", _exact(model.weight_bytes, size(model.weight_bytes), " bytes")
     yield "peak activations", _exact(model.peak_activation_bytes, size(model.peak_activation_bytes), " bytes")
     if model.file_bytes is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
 from cnnlint.graph.quantity import brief, count, size
-from cnnlint.report.parts import budget_lines, excerpt, tally
+from cnnlint.report.parts import budget_lines, excerpt, summary_line
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.view import View, several
 from cnnlint.results import Finding, LintReport, ModelReport, Proof, Savings
@@ -23,7 +23,7 @@ def render(report: LintReport, view: View) -> str:
         if model.error is None:
             lines += _model(model, view)
     if not view.quiet:
-        lines.append(tally(report, view))
+        lines.append(summary_line(report, view))
     return without_commands("".join(f"{line}\n" for line in lines))
 
 
@@ -43,7 +43,7 @@ def _model(model: ModelReport, view: View) -> Iterator[str]:
         yield ""
     budgets = [budget for budget in model.budgets if not (view.quiet and budget.passed)]
     if budgets:
-        yield from budget_lines(budgets, view)
+        yield from budget_lines(budgets, model.per, view)
         yield ""
     for sentence in model.incomplete:
         yield from _labelled("incomplete", sentence, view)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cnnlint.analysis.context import Context
 from cnnlint.analysis.open_inputs import closing_options
-from cnnlint.engine.budget import QUANTITIES, BudgetRule, costliest, measure
+from cnnlint.engine.budget import QUANTITIES, BudgetRule, measure, top_contributors
 from cnnlint.engine.rule import Bad, Good, Remark
 from cnnlint.graph.quantity import format_amount
 from cnnlint.results import Advice, BudgetResult, Confidence, NearMiss, Severity
@@ -17,16 +17,13 @@ class OverBudget(BudgetRule, code="BG001", severity=Severity.ERROR, confidence=C
 
     ## Why
     A network that has to fit a device, a download or a latency outgrows it one commit at a time. A budget says
-    where the line is, so that crossing it is a decision and not a surprise in production. Limits can be set on
-    parameters, MACs per sample, weight bytes, file bytes, peak activation bytes per sample, layers, and the share
-    of the parameters that one layer may hold. What cannot be measured is over budget, with the reason: a gate that
-    passes when the measurement failed is worse than none.
+    where the line is, so that crossing it is a decision and not a surprise in production. What cannot be measured
+    is over budget, with the reason: a gate that passes when the measurement failed is worse than none.
 
     ## Instead
     The layers that cost most are named with what they cost: begin with the first. Or raise the limit, in a commit
-    that says why. Limits stand in the configuration, `[[tool.cnnlint.budgets]]` with `models`, `params`, `macs`,
-    `weight-bytes`, `file-bytes`, `peak-activation-bytes`, `layers`, `layer-share` and `message`, or on the command
-    line (`--max-params 5M`).
+    that says why. Budgets are set in the configuration (`[[tool.cnnlint.budgets]]`, with `models` for the models
+    that they are for, and the keys below) or on the command line (`--max-params 5M`).
 
     ## When not
     Without a budget the rule says nothing. What a model says about itself in its metadata is not listened to here.
@@ -40,7 +37,7 @@ class OverBudget(BudgetRule, code="BG001", severity=Severity.ERROR, confidence=C
         """Yield every limit that is broken, by how much, and the three layers that cost most."""
         for result in measure(context, self.limits()):
             if result.passed:
-                yield self.skip(reason=f"{_counted(result)}, of at most {_amount(result.limit, result)}")
+                yield self.skip(reason=f"{_counted(result, context)}, of at most {_amount(result.limit, result)}")
             else:
                 yield self._broken(result, context)
 
@@ -51,17 +48,18 @@ class OverBudget(BudgetRule, code="BG001", severity=Severity.ERROR, confidence=C
         because = f" ({result.message})" if result.message else ""
         limit = _amount(result.limit, result)
         if result.measured is None or result.margin is None:
-            message = f"The {quantity.name} are unknown, because {result.reason}; the budget is {limit}{because}."
+            what = quantity.labeled(context.per)
+            message = f"The budget of {limit} for {what} cannot be checked because {result.reason}{because}."
             options = closing_options(context.graph)
             advice = Advice(text=f"Say how large the input is: {options}") if options else None
             return self.finding(message=message, evidence=evidence, subject=name, advice=advice)
-        dearest = costliest(context, name)
+        top = top_contributors(context, name)
         evidence |= {name: result.measured, f"{name}_margin": result.margin}
-        evidence |= {f"{name} of {layer}": cost for layer, cost in dearest}
-        named = ", ".join(f"{layer} {_amount(cost, result)}" for layer, cost in dearest)
+        evidence |= {f"{name} of {layer}": cost for layer, cost in top}
+        named = ", ".join(f"{layer} {_amount(cost, result)}" for layer, cost in top)
         over = f"{-100 * result.margin:.1f} points" if quantity.unit == "share" else _amount(-result.margin, result)
         message = (
-            f"The network has {_counted(result)}, {over} over the budget of {limit}{because}"
+            f"The network has {_counted(result, context)}, {over} over the budget of {limit}{because}"
             f"{'; most in ' + named if named else ''}."
         )
         return self.finding(message=message, evidence=evidence, subject=name)
@@ -82,5 +80,5 @@ def _amount(amount: float | None, result: BudgetResult) -> str:
     return "unknown" if amount is None else format_amount(amount, QUANTITIES[result.quantity].unit)
 
 
-def _counted(result: BudgetResult) -> str:
-    return f"{_amount(result.measured, result)} {QUANTITIES[result.quantity].words}"
+def _counted(result: BudgetResult, context: Context) -> str:
+    return f"{_amount(result.measured, result)} {QUANTITIES[result.quantity].counted(context.per)}"

@@ -1,6 +1,8 @@
 import json
 
 import jsonschema
+import onnx
+import onnx.helper
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
@@ -130,3 +132,34 @@ def test_the_table_of_many_layers_is_not_laid_out_by_rich(monkeypatch: pytest.Mo
         assert sum("relu" in line for line in text.splitlines()) == count
         counts.append(len(printed))
     assert counts[0] == counts[1]
+
+
+def two_inputs(*batches):
+    """Return a network whose two inputs have a convolution each, with these batches."""
+    kernel = onnx.helper.make_tensor("w", onnx.TensorProto.FLOAT, [4, 3, 3, 3], [0.0] * 108)
+    nodes, ends = [], ([], [])
+    for name, batch in zip("ab", batches, strict=True):
+        nodes.append(onnx.helper.make_node("Conv", [name, "w"], [f"{name}_out"], name=f"conv_{name}"))
+        ends[0].append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [batch, 3, 8, 8]))
+        ends[1].append(onnx.helper.make_tensor_value_info(f"{name}_out", onnx.TensorProto.FLOAT, [batch, 4, 6, 6]))
+    graph = onnx.helper.make_graph(nodes, "net", ends[0], ends[1], [kernel])
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize(
+    ("batches", "per", "macs"),
+    [
+        ((2, 2), "sample", 2 * 6 * 6 * 4 * 27),
+        ((2, 3), "run", 5 * 6 * 6 * 4 * 27),
+    ],
+)
+def test_totals_of_a_run_are_called_that_wherever_they_stand(batches, per, macs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    onnx.save(two_inputs(*batches), "net.onnx")
+    assert f"MACs per {per}" in summary("net.onnx").output
+    (model,) = json.loads(summary("net.onnx", "--format", "json").output)["models"]
+    assert (model["per"], model["macs"]) == (per, macs)
+    held = cnnlint("net.onnx", "--static", "--max-macs", macs, "--max-params", 1, cwd=tmp_path).stdout
+    assert f"kept  MACs per {per}" in held
+    over = cnnlint("net.onnx", "--static", "--max-macs", macs - 1, cwd=tmp_path).stdout
+    assert f"The network has {macs:,} MACs per {per}, 1 over the budget" in over

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 import networks
 from cnnlint import frontends
 from cnnlint.analysis.context import Context
-from cnnlint.engine.budget import QUANTITIES, Budget, costliest, measure
+from cnnlint.engine.budget import QUANTITIES, Budget, measure, top_contributors
 from cnnlint.errors import ConfigError
 from cnnlint.frontends.notation import to_onnx
 from cnnlint.graph.graph import Graph, Source
@@ -152,13 +152,13 @@ def test_an_unknown_file_size_is_over_budget():
 
 def test_the_layers_that_cost_most_come_first_and_a_shared_weight_counts_once():
     context = Context(networks.graph_of(VGG_HEAD))
-    dearest = costliest(context, "params")
-    assert [cost for _, cost in dearest] == [163_860, 224, 210]
+    top = top_contributors(context, "params")
+    assert [cost for _, cost in top] == [163_860, 224, 210]
     for name in QUANTITIES:
-        costs = [cost for _, cost in costliest(context, name, count=100)]
+        costs = [cost for _, cost in top_contributors(context, name, count=100)]
         assert costs == sorted(costs, reverse=True)
-    assert sum(cost for _, cost in costliest(context, "params", count=100)) == context.parameters
-    assert sum(cost for _, cost in costliest(context, "macs", count=100)) == context.macs
+    assert sum(cost for _, cost in top_contributors(context, "params", count=100)) == context.parameters
+    assert sum(cost for _, cost in top_contributors(context, "macs", count=100)) == context.macs
 
 
 def test_a_budget_without_amounts_limits_nothing():

@@ -10,12 +10,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from cnnlint.engine.budget import Budget
 from cnnlint.engine.config import Flags, find_document, read_document, resolve
 from cnnlint.engine.config.binding import bind, make_rule
 from cnnlint.engine.config.load import key_lines
-from cnnlint.engine.config.schema import config_schema
-from cnnlint.engine.config.settings import matches
+from cnnlint.engine.config.schema import BudgetTable, config_schema
+from cnnlint.engine.config.settings import listing, matches
 from cnnlint.engine.registry import load_rules
 from cnnlint.errors import ConfigError
 from cnnlint.results import Severity
@@ -115,7 +114,7 @@ def test_ignores_of_models_and_layers_carry_reason_and_end(tmp_path):
 
 
 def test_budgets_are_those_of_the_globs_that_fit(tmp_path):
-    settings = resolve(read_document(config(tmp_path, FULL)), Flags(budget=Budget(macs="1 G")))
+    settings = resolve(read_document(config(tmp_path, FULL)), Flags(budgets=(BudgetTable(macs="1 G"),)))
     edge = settings.budgets_for(str(tmp_path / "models/edge/net.onnx"))
     assert [limit.quantity for budget in edge for limit in budget.limits()] == ["params", "weight_bytes", "macs"]
     named = settings.budgets_for(str(tmp_path / "deep/down/a.onnx"))
@@ -152,17 +151,17 @@ def test_flags_outweigh_the_file_and_tables_merge(tmp_path):
 
 def test_each_setting_knows_where_it_comes_from(tmp_path):
     path = config(tmp_path, FULL)
-    listing = {
+    said = {
         setting.key: (setting.value, setting.origin.replace(str(path), "cnnlint.toml"))
-        for setting in resolve(read_document(path), Flags(fail_on="never", inputs={"input": "1x1"})).listing
+        for setting in listing(read_document(path), Flags(fail_on="never", inputs={"input": "1x1"}))
     }
-    assert listing["select"] == (["FC", "BN002"], "cnnlint.toml:2")
-    assert listing["fail-on"] == ("never", "--fail-on")
-    assert listing["severity.FC001"] == ("info", "cnnlint.toml:12")
-    assert listing["inputs.input"] == ("1x1", "--input")
-    assert listing["inputs.images:0"][1] == "cnnlint.toml:16"
-    assert listing["rules.FC001.min-share"] == (0.3, "cnnlint.toml:23")
-    assert {setting.origin for setting in resolve(None, Flags()).listing} == {"default"}
+    assert said["select"] == (["FC", "BN002"], "cnnlint.toml:2")
+    assert said["fail-on"] == ("never", "--fail-on")
+    assert said["severity.FC001"] == ("info", "cnnlint.toml:12")
+    assert said["inputs.input"] == ("1x1", "--input")
+    assert said["inputs.images:0"][1] == "cnnlint.toml:16"
+    assert said["rules.FC001.min-share"] == (0.3, "cnnlint.toml:23")
+    assert {setting.origin for setting in listing(None, Flags())} == {"default"}
 
 
 @pytest.mark.parametrize(
@@ -320,12 +319,13 @@ def test_the_schema_accepts_what_is_read_and_refuses_what_is_not():
 def test_the_example_in_the_documentation_is_read(tmp_path):
     text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     example = text.partition("```toml\n")[2].partition("```")[0]
-    settings = resolve(read_document(config(tmp_path, example)), Flags())
+    document = read_document(config(tmp_path, example))
+    settings = resolve(document, Flags())
     selectors = [*settings.requests[0].select, *settings.requests[0].extend_select, *settings.requests[0].ignore]
     assert [selector for selector in selectors if not RULES.matching(selector)] == []
     bind([], settings, RULES, "net.onnx")
     assert list(jsonschema.Draft202012Validator(config_schema(RULES)).iter_errors(tomllib.loads(example))) == []
-    assert {setting.origin for setting in settings.listing} != {"default"}
+    assert {setting.origin for setting in listing(document, Flags())} != {"default"}
 
 
 @pytest.mark.parametrize(

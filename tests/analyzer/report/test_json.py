@@ -101,4 +101,4 @@ def test_the_schema_refuses_what_is_not_ours(spoil):
 
 def test_the_schema_says_what_fields_are():
     properties = json_schema("lint")["$defs"]["ModelReport"]["properties"]
-    assert properties["macs"]["description"] == "Per sample; None if unknown."
+    assert properties["macs"]["description"] == "Multiply-accumulates, for what `per` says; None if unknown."

@@ -16,13 +16,13 @@ NET = "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10"
 """448 + 170 parameters."""
 
 
-def test_a_broken_budget_gives_measured_limit_margin_and_the_dearest_layers():
+def test_a_broken_budget_gives_measured_limit_margin_and_the_top_contributors():
     (found,) = findings(OverBudget, NET, budgets=({"params": 600, "message": "fits the sensor"},))
     assert found.evidence["params"] == 448 + 170
     assert found.evidence["params_limit"] == 600
     assert found.evidence["params_margin"] == -18
-    dearest = [value for name, value in found.evidence.items() if name.startswith("params of ")]
-    assert dearest == [448, 170]
+    top = [value for name, value in found.evidence.items() if name.startswith("params of ")]
+    assert top == [448, 170]
     assert "618 parameters, 18 over the budget of 600 (fits the sensor)" in found.message
     assert found.severity == "error"
 
@@ -66,7 +66,7 @@ def test_what_cannot_be_measured_is_over_budget_however_large_it_is(amount):
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     walked = walk(load_onnx_bytes(model.SerializeToString()), [OverBudget(budgets=(Budget(macs=amount),))])
     (found,) = walked.findings
-    assert "MACs are unknown, because mystery is opaque" in found.message
+    assert "MACs per sample cannot be checked because mystery is opaque" in found.message
     assert found.severity == "error"
 
 

@@ -1,20 +1,49 @@
-"""What may stand in `[tool.cnnlint]` of pyproject.toml, or in cnnlint.toml, and its JSON Schema for editors."""
+"""What may be said to cnnlint: the settings, each declared once, and the JSON Schema of the configuration.
 
-from __future__ import annotations
+A setting is a field of `Configuration`, or of `Flags` where a file may not decide it. Beside its type stand its
+description and its Option. The keys of the configuration, the options of the command line, the schema and
+`--show-settings` follow from that; a test holds the keyword arguments of `cnnlint.lint` to it.
+"""
 
 from collections.abc import Iterable
-from typing import Annotated, Any, cast
+from pathlib import Path
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 from cnnlint.engine.budget import Budget
-from cnnlint.engine.rule import Rule
 from cnnlint.results import FailOn, Severity
 
-Selectors = Annotated[
-    tuple[str, ...], Meta(description="Codes (FC001), names (flatten-before-dense), families (FC) or ALL.")
-]
+if TYPE_CHECKING:
+    from cnnlint.engine.rule import Rule
+
+# The annotations of settings are values that are read when the module is imported: no `from __future__` here.
+
+TEMPLATE = "#/$defs/{name}"
+
+Schema = dict[str, Any]
+
+
+class Option(Struct, frozen=True, kw_only=True):
+    """How a setting is given from outside of a file.
+
+    Attributes:
+        flag: On the command line, "--static/--run" where there are two; "" if it has none.
+        metavar: What stands for the value in the help; "" if the type shows.
+        section: Of the help.
+        default: What holds if nobody says anything.
+        shown_default: The same in words; "" if it goes without saying.
+        in_python: Whether it is a keyword argument of `cnnlint.lint`.
+    """
+
+    flag: str = ""
+    metavar: str = ""
+    section: str = ""
+    default: object = None
+    shown_default: str = ""
+    in_python: bool = True
 
 
 class BudgetTable(Budget, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
@@ -34,47 +63,71 @@ class BudgetTable(Budget, frozen=True, kw_only=True, rename="kebab", forbid_unkn
 class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """The settings of cnnlint: `[tool.cnnlint]` in pyproject.toml, or the whole of cnnlint.toml."""
 
-    select: Annotated[Selectors | None, Meta(description="Rules to run instead of the default ones.")] = None
-    extend_select: Annotated[Selectors, Meta(description="Rules to run besides.")] = ()
-    ignore: Annotated[Selectors, Meta(description="Rules to leave out.")] = ()
+    select: Annotated[
+        tuple[str, ...] | None,
+        Meta(description="Run these rules instead of the default ones: codes (FC001), names, families (FC), or ALL."),
+        Option(flag="--select", metavar="CODES", section="Rules"),
+    ] = None
+    extend_select: Annotated[
+        tuple[str, ...],
+        Meta(description="Run these rules too."),
+        Option(flag="--extend-select", metavar="CODES", section="Rules"),
+    ] = ()
+    ignore: Annotated[
+        tuple[str, ...],
+        Meta(description="Do not run these rules."),
+        Option(flag="--ignore", metavar="CODES", section="Rules"),
+    ] = ()
     severity: Annotated[
-        dict[str, Severity], Meta(description='Severities by code, name or family: FC001 = "info".')
+        dict[str, Severity], Meta(description='Severities by code, name or family: FC001 = "info".'), Option()
     ] = field(default_factory=dict[str, Severity])
-    fail_on: Annotated[FailOn, Meta(description="The severity from which a finding fails the run.")] = "error"
-    pedantic: Annotated[bool, Meta(description="Whether to run rules that are a matter of opinion too.")] = False
+    fail_on: Annotated[
+        FailOn | None,
+        Meta(description="The lowest severity of a finding that fails the run, with exit code 1."),
+        Option(flag="--fail-on", section="Exit code", default="error", shown_default="error"),
+    ] = None
+    pedantic: Annotated[
+        bool | None,
+        Meta(description="Run rules that are a matter of opinion too."),
+        Option(flag="--pedantic/--no-pedantic", section="Rules", default=False),
+    ] = None
     static: Annotated[
         bool | None,
         Meta(
-            description="Whether to leave out what needs onnxruntime; false runs Keras and remote models too, which "
-            "are converted or downloaded for it. Left open, ONNX files and SavedModels are run, and others are not."
+            description="Read the graph only, and run nothing. If false (--run), Keras and remote models are run too, "
+            "after conversion or download; by default, only local ONNX files and SavedModels are run."
         ),
+        Option(flag="--static/--run", section="Models"),
     ] = None
     run_timeout: Annotated[
         Annotated[float, Meta(ge=0)] | None,
-        Meta(
-            description="Seconds that loading a model into onnxruntime or one run of it may take, 0 for any number. "
-            "Left open, a minute and more for larger models."
+        Meta(description="Seconds that one load or run of a model may take; 0 for no limit."),
+        Option(
+            flag="--run-timeout", metavar="SECONDS", section="Limits", shown_default="60, and more for large models"
         ),
     ] = None
     run_memory: Annotated[
         str | int | None,
-        Meta(
-            description='Memory that running a model may take, such as "8GB". Left open, four fifths of what is free '
-            "when the run starts."
-        ),
+        Meta(description='Memory that running a model may take, such as "8GB".'),
+        Option(flag="--run-memory", metavar="8GB", section="Limits", shown_default="80% of what is free"),
     ] = None
     cache: Annotated[
-        bool,
+        bool | None,
         Meta(
-            description="Whether to keep results in .cnnlint_cache beside this file, so that a model that has not "
-            "changed is not opened again."
+            description="Keep results in .cnnlint_cache next to this file, and do not open a model again that has not "
+            "changed."
         ),
-    ] = False
+        Option(default=False, in_python=False),
+    ] = None
     model_ignores: Annotated[
-        bool, Meta(description="Whether to honour cnnlint.ignore.CODE in the metadata of an ONNX model.")
-    ] = True
+        bool | None,
+        Meta(description="Honor cnnlint.ignore.CODE in the metadata of an ONNX model."),
+        Option(flag="--model-ignores/--no-model-ignores", section="Rules", default=True),
+    ] = None
     inputs: Annotated[
-        dict[str, str], Meta(description='Shapes of inputs whose dims are not fixed: input = "1x3x224x224".')
+        dict[str, str],
+        Meta(description="Shapes of inputs whose dimensions are not fixed, by name."),
+        Option(flag="--input", metavar="NAME=1x3x224x224", section="Models"),
     ] = field(default_factory=dict[str, str])
     per_model_ignores: Annotated[
         dict[str, tuple[str, ...]],
@@ -82,25 +135,88 @@ class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
             description="Rules to ignore in the models of a glob, or at the layers of GLOB#LAYERS; each may carry"
             ' a reason and a date: "FC001: historical (until 2027-01)".'
         ),
+        Option(in_python=False),
     ] = field(default_factory=dict[str, tuple[str, ...]])
-    budgets: Annotated[tuple[BudgetTable, ...], Meta(description="What models may cost.")] = ()
+    budgets: Annotated[tuple[BudgetTable, ...], Meta(description="What models may cost."), Option(in_python=False)] = ()
     rule_files: Annotated[
-        tuple[str, ...], Meta(description="Python files with rules of your own, relative to this file.")
+        tuple[str, ...], Meta(description="Python files with rules of your own, relative to this file."), Option()
     ] = ()
-    rules: Annotated[dict[str, dict[str, Any]], Meta(description="Options of rules by code or name.")] = field(
-        default_factory=dict[str, dict[str, Any]]
+    rules: Annotated[dict[str, dict[str, Any]], Meta(description="Options of rules by code or name."), Option()] = (
+        field(default_factory=dict[str, dict[str, Any]])
     )
 
 
-TEMPLATE = "#/$defs/{name}"
+class Flags(Configuration, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """What the command line, or the caller from Python, says; None or empty where silent.
 
-Schema = dict[str, Any]
+    It outweighs the file: `select` replaces its selection (its ignores included), as with ruff; tables are
+    merged key by key; budgets add up. Files are relative to the working directory.
+    """
+
+    cache_dir: Annotated[
+        Path | None,
+        Meta(description="Keep results in this folder, and do not open a model again that has not changed."),
+        Option(flag="--cache-dir", metavar="FOLDER", section="Models"),
+    ] = None
+    allow_config_code: Annotated[
+        tuple[Path, ...],
+        Meta(
+            description="Run the rule-files of this configuration (or of the one in this folder), which was found next "
+            "to a model and not from the working directory upward."
+        ),
+        Option(flag="--allow-config-code", metavar="PATH", section="Configuration"),
+    ] = ()
+    ignore_config_code: Annotated[
+        bool,
+        Meta(description="Leave out such rule-files, instead of ending with exit code 2."),
+        Option(flag="--ignore-config-code", section="Configuration"),
+    ] = False
 
 
-def config_schema(rules: Iterable[type[Rule]]) -> Schema:
+class Declaration(Struct, frozen=True):
+    """All that is said of one setting.
+
+    Attributes:
+        name: In Python.
+        type: Of its value, None aside.
+        help: What it is, as a sentence.
+        option: How it is given from outside of a file.
+    """
+
+    name: str
+    type: Any
+    help: str
+    option: Option
+
+    @property
+    def key(self) -> str:
+        """What it is called in a file."""
+        return self.name.replace("_", "-")
+
+
+def _declaration(name: str, annotation: Any) -> Declaration:
+    kind, meta, option = get_args(annotation)
+    kinds = [member for member in get_args(kind) if member is not NoneType] if NoneType in get_args(kind) else [kind]
+    if get_origin(kinds[0]) is Annotated:
+        kinds = [get_args(kinds[0])[0]]
+    return Declaration(name, kinds[0], meta.description, option)
+
+
+SETTINGS = {
+    name: _declaration(name, annotation)
+    for kind in (Configuration, Flags)
+    for name, annotation in kind.__annotations__.items()
+}
+"""Every setting, those of files first."""
+
+
+def config_schema(rules: Iterable[type["Rule"]]) -> Schema:
     """Return the JSON Schema of `[tool.cnnlint]`, with the options of `rules`; options of other rules are let be."""
     (reference,), definitions = msgspec.json.schema_components([Configuration], ref_template=TEMPLATE)
     configuration = definitions["Configuration"]
+    for name in Configuration.__struct_fields__:
+        if (default := SETTINGS[name].option.default) is not None:
+            configuration["properties"][SETTINGS[name].key]["default"] = default
     options = {rule.code: _options(rule, definitions) for rule in rules if msgspec.structs.fields(rule)}
     configuration["properties"]["rules"] |= {"properties": options}
     schema = {
@@ -110,10 +226,10 @@ def config_schema(rules: Iterable[type[Rule]]) -> Schema:
         **reference,
         "$defs": dict(sorted(definitions.items())),
     }
-    return msgspec.json.decode(msgspec.json.encode(schema))  # defaults that are tuples become arrays
+    return _without_null(msgspec.json.decode(msgspec.json.encode(schema)))  # defaults that are tuples become arrays
 
 
-def _options(rule: type[Rule], definitions: Schema) -> Schema:
+def _options(rule: type["Rule"], definitions: Schema) -> Schema:
     """Return the schema of a rule's options; what they refer to is added to `definitions`."""
     _, needed = msgspec.json.schema_components([rule], ref_template=TEMPLATE)
     own = cast("Schema", needed.pop(rule.__name__))
@@ -125,3 +241,18 @@ def _options(rule: type[Rule], definitions: Schema) -> Schema:
         "properties": own["properties"],
         "additionalProperties": False,
     }
+
+
+def _without_null(node: Any) -> Any:
+    """Return a schema without what TOML has not: a setting that is not given is left out."""
+    if isinstance(node, list):
+        return [_without_null(entry) for entry in cast("list[Any]", node) if entry != {"type": "null"}]
+    if not isinstance(node, dict):
+        return node
+    entries = {key: _without_null(value) for key, value in cast("Schema", node).items()}
+    if entries.get("default", ...) is None:
+        del entries["default"]
+    if len(kinds := entries.get("anyOf", ())) == 1:
+        del entries["anyOf"]
+        entries |= kinds[0]
+    return entries

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from cnnlint.engine.budget import Budget
 from cnnlint.engine.config.load import Document
-from cnnlint.engine.config.schema import BudgetTable, Configuration
+from cnnlint.engine.config.schema import SETTINGS, BudgetTable, Configuration, Declaration, Flags
 from cnnlint.engine.ignoring import Ignore, parse_reason
 from cnnlint.engine.selection import Request
 from cnnlint.errors import ConfigError
@@ -30,35 +30,6 @@ CACHE = ".cnnlint_cache"
 
 LEAST_MEMORY = 200_000_000
 """Bytes below which importing onnxruntime itself may fail."""
-
-SPELLING = {"inputs": "--input", "model-ignores": "--no-model-ignores"}
-"""Flags that are not called as the key."""
-
-
-class Flags(Struct, frozen=True, kw_only=True):
-    """What the command line, or the caller from Python, says; None or empty where silent.
-
-    It outweighs the file: `select` replaces its selection (its ignores included), as with ruff; tables are
-    merged key by key; budgets add up.
-    """
-
-    select: tuple[str, ...] | None = None
-    extend_select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    severity: dict[str, Severity] = field(default_factory=dict[str, Severity])
-    fail_on: FailOn | None = None
-    pedantic: bool | None = None
-    static: bool | None = None
-    run_timeout: float | None = None
-    run_memory: str | int | None = None
-    cache_dir: Path | None = None
-    model_ignores: bool | None = None
-    inputs: dict[str, str] = field(default_factory=dict[str, str])
-    budget: Budget = Budget()
-    rule_files: tuple[Path, ...] = ()
-    allow_config_code: tuple[Path, ...] = ()
-    ignore_config_code: bool = False
-    rules: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
 
 
 class Setting(Struct, frozen=True):
@@ -93,7 +64,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     budgets: tuple[BudgetTable, ...]
     rule_files: tuple[Path, ...]
     rules: dict[str, dict[str, Any]]
-    listing: tuple[Setting, ...]
 
     def budgets_for(self, model: str) -> tuple[Budget, ...]:
         """Return the budgets that the model at the path `model` must keep."""
@@ -148,8 +118,6 @@ def resolve(document: Document | None, flags: Flags, *, folder: Path | None = No
     """
     file = Configuration() if document is None else document.configuration
     root = (folder or Path.cwd()) if document is None else document.root
-    flag_budget = flags.budget.limits()
-    budgets = (*file.budgets, *([_for_all(flags.budget)] if flag_budget else []))
     requests = [
         Request(select=file.select, extend_select=file.extend_select, ignore=file.ignore, where=_where(document)),
         Request(select=flags.select, extend_select=flags.extend_select, ignore=flags.ignore, where="command line"),
@@ -160,27 +128,31 @@ def resolve(document: Document | None, flags: Flags, *, folder: Path | None = No
         root=root,
         requests=tuple(requests),
         severity={**file.severity, **flags.severity},
-        fail_on=file.fail_on if flags.fail_on is None else flags.fail_on,
-        pedantic=file.pedantic if flags.pedantic is None else flags.pedantic,
-        static=file.static if flags.static is None else flags.static,
+        fail_on=_first("fail_on", flags, file),
+        pedantic=_first("pedantic", flags, file),
+        static=_first("static", flags, file),
         limits=_limits(document, file, flags),
-        cache=flags.cache_dir or (root / CACHE if file.cache else None),
-        model_ignores=file.model_ignores if flags.model_ignores is None else flags.model_ignores,
+        cache=flags.cache_dir or (root / CACHE if _first("cache", flags, file) else None),
+        model_ignores=_first("model_ignores", flags, file),
         inputs={
             **{name: _dims(name, dims, document) for name, dims in file.inputs.items()},
             **{name: _dims(name, dims, None) for name, dims in flags.inputs.items()},
         },
         per_model_ignores=tuple(_ignores(document)) if document is not None else (),
-        budgets=budgets,
-        rule_files=(*(root / name for name in file.rule_files), *flags.rule_files),
+        budgets=(*file.budgets, *flags.budgets),
+        rule_files=(*(root / name for name in file.rule_files), *map(Path, flags.rule_files)),
         rules=rules,
-        listing=tuple(_listing(document, file, flags)),
     )
 
 
+def _first(name: str, *said: Configuration) -> Any:
+    """Return the setting `name` as the first of `said` has it that says something; its default if none does."""
+    values = (getattr(each, name) for each in said)
+    return next((value for value in values if value is not None), SETTINGS[name].option.default)
+
+
 def _limits(document: Document | None, file: Configuration, flags: Flags) -> RunLimits:
-    timeout = file.run_timeout if flags.run_timeout is None else flags.run_timeout
-    written = file.run_memory if flags.run_memory is None else flags.run_memory
+    timeout, written = _first("run_timeout", flags, file), _first("run_memory", flags, file)
     if written is None:
         return RunLimits(timeout=timeout)
     try:
@@ -192,10 +164,6 @@ def _limits(document: Document | None, file: Configuration, flags: Flags) -> Run
             raise document.error(error.cause, "run-memory", remedy=error.remedy) from error
         raise ConfigError(f"--run-memory {written}: {error.cause}", remedy=error.remedy) from error
     return RunLimits(timeout=timeout, memory=memory)
-
-
-def _for_all(budget: Budget) -> BudgetTable:
-    return BudgetTable(**{name: getattr(budget, name) for name in budget.__struct_fields__})
 
 
 def _where(document: Document | None) -> str | None:
@@ -233,24 +201,32 @@ def _ignores(document: Document) -> list[tuple[str, Ignore]]:
     return found
 
 
-def _listing(document: Document | None, file: Configuration, flags: Flags) -> list[Setting]:
-    """Return every setting, tables by their entries, with the flag, line or default that it comes from."""
-    said: dict[str, Any] = _plain(flags)
-    listing = list[Setting]()
-    for known, value in zip(msgspec.structs.fields(Configuration), msgspec.structs.astuple(file), strict=True):
-        key, plain = known.encode_name, _plain(value)
-        written = document is not None and plain != _plain(getattr(Configuration(), known.name))
-        flag, flag_name = said.get(known.name), SPELLING.get(key, f"--{key}")
+def listing(document: Document | None, flags: Flags) -> list[Setting]:
+    """Return every setting of files, tables by their entries, with the flag, line or default that it comes from."""
+    file = Configuration() if document is None else document.configuration
+    found = list[Setting]()
+    for name in Configuration.__struct_fields__:
+        setting, said = SETTINGS[name], _plain(getattr(flags, name))
+        plain, silent = _plain(getattr(file, name)), _plain(getattr(Configuration(), name))
         if isinstance(plain, dict):
-            for path, entry in _leaves({**plain, **(flag or {})}):
-                given = flag is not None and path[0] in flag
-                origin = flag_name if given else document.place(key, *path) if document else "default"
-                listing.append(Setting(".".join((key, *path)), entry, origin))
-        elif flag not in (None, [], ()):
-            listing.append(Setting(key, flag, flag_name))
+            for path, entry in _leaves({**plain, **said}):
+                origin = document.place(setting.key, *path) if document else "default"
+                found.append(
+                    Setting(".".join((setting.key, *path)), entry, _flag(setting) if path[0] in said else origin)
+                )
+        elif setting.option.flag and said not in (None, []):
+            found.append(Setting(setting.key, said, _flag(setting, said)))
+        elif plain != silent and document:
+            found.append(Setting(setting.key, plain, document.place(setting.key)))
         else:
-            listing.append(Setting(key, plain, document.place(key) if written and document else "default"))
-    return listing
+            found.append(Setting(setting.key, setting.option.default if plain is None else plain, "default"))
+    return found
+
+
+def _flag(setting: Declaration, said: object = True) -> str:
+    """Return the flag that says it, the second of two for what is switched off."""
+    positive, _, negative = setting.option.flag.partition("/")
+    return negative if said is False else positive
 
 
 def _leaves(table: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], object]]:
