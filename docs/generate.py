@@ -7,6 +7,8 @@ rules, and with that of the quantities that can be budgeted.
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import os
 import re
@@ -14,8 +16,10 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
+import cnnlint
 from cnnlint.comparison.conversion import ConversionReport
 from cnnlint.comparison.diff_records import DiffReport
 from cnnlint.comparison.records import ComparisonReport
@@ -50,6 +54,14 @@ by `python docs/generate.py`.
 """
 
 
+NAMES = """# Names for rules
+
+All that the built-in rules are made of can be imported from `cnnlint`, by its name alone, and is imported when it is
+first used. [A rule of your own](python-api.md#a-rule-of-your-own) shows how it goes together. This page is generated
+from the code by `python docs/generate.py`.
+"""
+
+
 def built_in() -> tuple[type[Rule], ...]:
     """Return the rules that come with cnnlint, whatever else is installed."""
     return tuple(rule for rule in load_rules() if rule.__module__.partition(".")[0] in {"cnnlint", "cnnlint_rules"})
@@ -61,10 +73,54 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield Path("rules/README.md"), INTRODUCTION + index(rules)
     for rule in rules:
         yield Path(f"rules/{rule.code}.md"), page(rule)
+    yield Path("rule-api.md"), names_for_rules()
     for document, record in {**DOCUMENTS, **PAIRS}.items():
         schema = json.dumps(schema_of(document, record), indent=2, ensure_ascii=False)
         yield Path(f"schema/{document}.schema.json"), f"{schema}\n"
     yield Path("schema/config.schema.json"), f"{json.dumps(config_schema(rules), indent=2, ensure_ascii=False)}\n"
+
+
+def names_for_rules() -> str:
+    """Return the page of all that can be imported from `cnnlint`, by the module that it lives in."""
+    lines = [NAMES]
+    modules: dict[str, list[str]] = {}
+    for name in cnnlint.__all__:
+        if not name.startswith("__"):
+            modules.setdefault(home_of(name), []).append(name)
+    for module, names in sorted(modules.items()):
+        said = first_sentence(import_module(module).__doc__ or "")
+        lines += [f"## `{module}`", "", said, "", "| Name | What it is |", "|---|---|"]
+        lines += [f"| `{name}` | {explained(module, name)} |" for name in sorted(names)]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def home_of(name: str) -> str:
+    """Return the module that gives the public `name`."""
+    return next(f"cnnlint.{module}" for module, names in cnnlint.HOMES.items() if name in names)
+
+
+def explained(module: str, name: str) -> str:
+    """Return the first sentence of what the code says about a public name."""
+    value = getattr(cnnlint, name)
+    if isinstance(value, type) or inspect.isfunction(value):
+        text = value.__doc__ or ""
+    else:  # a constant is explained by the string that follows it
+        body = ast.parse(inspect.getsource(import_module(module))).body
+        at = next(index for index, part in enumerate(body) if name in named_by(part))
+        text = str(ast.literal_eval(body[at + 1].value))
+    return first_sentence(text).replace("|", "\\|")
+
+
+def named_by(part: ast.stmt) -> set[str]:
+    """Return the names that a statement assigns."""
+    targets = part.targets if isinstance(part, ast.Assign) else [part.target] if isinstance(part, ast.AnnAssign) else []
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def first_sentence(text: str) -> str:
+    """Return the first paragraph of a docstring on one line."""
+    return " ".join(inspect.cleandoc(text).partition("\n\n")[0].split())
 
 
 def stale(folder: Path = DOCS) -> list[str]:

@@ -15,17 +15,63 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cnnlint.analysis.context import Context
+    from cnnlint.analysis.feature_map import is_feature_map
+    from cnnlint.analysis.heads import DenseHead, Head, dense_head, hidden_dense, reads_axis_of, scored_by
+    from cnnlint.analysis.inputs import closing_options, larger_extents, spatial_on
+    from cnnlint.analysis.losses import is_regression, loss_mismatch, loss_name
+    from cnnlint.analysis.pattern import Step, decompose
     from cnnlint.api import Report, Summary, lint, load, summarize
-    from cnnlint.engine.budget import Budget
+    from cnnlint.engine.budget import QUANTITIES, Budget, BudgetRule, measure, top_contributors
     from cnnlint.engine.registry import RuleSet, load_rules
-    from cnnlint.engine.rule import Bad, Good, LayerRule, ModelRule, PatternRule, Rule, RuntimeRule
+    from cnnlint.engine.rule import Bad, Diagnostic, Good, LayerRule, ModelRule, PatternRule, Rule, RuntimeRule
     from cnnlint.engine.walker import walk
-    from cnnlint.errors import CnnlintError, ConfigError, ModelError, RuleError, __version__
-    from cnnlint.graph.graph import Graph
+    from cnnlint.errors import CnnlintError, ConfigError, ModelError, RuleError, RuntimeCheckError, __version__
+    from cnnlint.graph.graph import Graph, Training
     from cnnlint.graph.layer import Layer
+    from cnnlint.graph.layers import (
+        Activation,
+        Add,
+        Attention,
+        AvgPool,
+        BatchNorm,
+        Concat,
+        Conv,
+        ConvTranspose,
+        Crop,
+        Dense,
+        DepthToSpace,
+        Dropout,
+        Einsum,
+        Elementwise,
+        Embedding,
+        Flatten,
+        GlobalPool,
+        GroupNorm,
+        InstanceNorm,
+        LayerNorm,
+        LocalResponseNorm,
+        MatMul,
+        MaxPool,
+        Multiply,
+        Opaque,
+        Operator,
+        Pad,
+        Recurrent,
+        Reduce,
+        Rescale,
+        Reshape,
+        Resize,
+        Split,
+        Transpose,
+    )
     from cnnlint.graph.patterns import Many, Match, Maybe, Op
+    from cnnlint.graph.quantity import brief, format_amount
+    from cnnlint.graph.queries import KERNEL_LAYERS, folds_forward, following, is_nonlinear, preceding
+    from cnnlint.graph.tensor import Dim, weight_elements
+    from cnnlint.graph.window import Pads, Window
     from cnnlint.results import (
         Advice,
+        BudgetResult,
         Confidence,
         Finding,
         LintReport,
@@ -37,40 +83,170 @@ if TYPE_CHECKING:
         Severity,
         SummaryReport,
     )
+    from cnnlint.rewrite.dense_to_conv import dense_to_conv
+    from cnnlint.rewrite.editor import Editor
+    from cnnlint.runtime.probe import Probe
 
 __all__ = [
-    "Advice", "Bad", "Budget", "CnnlintError", "Confidence", "ConfigError", "Context", "Finding", "Good", "Graph",
-    "Layer", "LayerRule", "LintReport", "Many", "Match", "Maybe", "ModelError", "ModelReport", "ModelRule",
-    "ModelSummary", "NearMiss", "Op", "PatternRule", "Proof", "Report", "Rule", "RuleError", "RuleSet", "RuntimeRule",
-    "Savings", "Severity", "Summary", "SummaryReport", "__version__", "lint", "load", "load_rules", "summarize", "walk",
+    "KERNEL_LAYERS",
+    "QUANTITIES",
+    "Activation",
+    "Add",
+    "Advice",
+    "Attention",
+    "AvgPool",
+    "Bad",
+    "BatchNorm",
+    "Budget",
+    "BudgetResult",
+    "BudgetRule",
+    "CnnlintError",
+    "Concat",
+    "Confidence",
+    "ConfigError",
+    "Context",
+    "Conv",
+    "ConvTranspose",
+    "Crop",
+    "Dense",
+    "DenseHead",
+    "DepthToSpace",
+    "Diagnostic",
+    "Dim",
+    "Dropout",
+    "Editor",
+    "Einsum",
+    "Elementwise",
+    "Embedding",
+    "Finding",
+    "Flatten",
+    "GlobalPool",
+    "Good",
+    "Graph",
+    "GroupNorm",
+    "Head",
+    "InstanceNorm",
+    "Layer",
+    "LayerNorm",
+    "LayerRule",
+    "LintReport",
+    "LocalResponseNorm",
+    "Many",
+    "MatMul",
+    "Match",
+    "MaxPool",
+    "Maybe",
+    "ModelError",
+    "ModelReport",
+    "ModelRule",
+    "ModelSummary",
+    "Multiply",
+    "NearMiss",
+    "Op",
+    "Opaque",
+    "Operator",
+    "Pad",
+    "Pads",
+    "PatternRule",
+    "Probe",
+    "Proof",
+    "Recurrent",
+    "Reduce",
+    "Report",
+    "Rescale",
+    "Reshape",
+    "Resize",
+    "Rule",
+    "RuleError",
+    "RuleSet",
+    "RuntimeCheckError",
+    "RuntimeRule",
+    "Savings",
+    "Severity",
+    "Split",
+    "Step",
+    "Summary",
+    "SummaryReport",
+    "Training",
+    "Transpose",
+    "Window",
+    "__version__",
+    "brief",
+    "closing_options",
+    "decompose",
+    "dense_head",
+    "dense_to_conv",
+    "folds_forward",
+    "following",
+    "format_amount",
+    "hidden_dense",
+    "is_feature_map",
+    "is_nonlinear",
+    "is_regression",
+    "larger_extents",
+    "lint",
+    "load",
+    "load_rules",
+    "loss_mismatch",
+    "loss_name",
+    "measure",
+    "preceding",
+    "reads_axis_of",
+    "scored_by",
+    "spatial_on",
+    "summarize",
+    "top_contributors",
+    "walk",
+    "weight_elements",
 ]  # fmt: skip
 
-_HOMES = {
+HOMES = {
     "analysis.context": ("Context",),
+    "analysis.feature_map": ("is_feature_map",),
+    "analysis.heads": ("DenseHead", "Head", "dense_head", "hidden_dense", "reads_axis_of", "scored_by"),
+    "analysis.inputs": ("closing_options", "larger_extents", "spatial_on"),
+    "analysis.losses": ("is_regression", "loss_mismatch", "loss_name"),
+    "analysis.pattern": ("Step", "decompose"),
     "api": ("Report", "Summary", "lint", "load", "summarize"),
-    "engine.budget": ("Budget",),
+    "engine.budget": ("Budget", "BudgetRule", "QUANTITIES", "top_contributors", "measure"),
     "engine.registry": ("RuleSet", "load_rules"),
-    "engine.rule": ("Bad", "Good", "LayerRule", "ModelRule", "PatternRule", "Rule", "RuntimeRule"),
+    "engine.rule": ("Bad", "Diagnostic", "Good", "LayerRule", "ModelRule", "PatternRule", "Rule", "RuntimeRule"),
     "engine.walker": ("walk",),
-    "errors": ("CnnlintError", "ConfigError", "ModelError", "RuleError", "__version__"),
-    "graph.graph": ("Graph",),
+    "errors": ("CnnlintError", "ConfigError", "ModelError", "RuleError", "RuntimeCheckError", "__version__"),
+    "graph.graph": ("Graph", "Training"),
     "graph.layer": ("Layer",),
-    "graph.patterns": ("Many", "Match", "Maybe", "Op"),
-    "results": (
-        "Advice", "Confidence", "Finding", "LintReport", "ModelReport", "ModelSummary", "NearMiss", "Proof", "Savings",
-        "Severity", "SummaryReport",
+    "graph.layers": (
+        "Activation", "Add", "Attention", "AvgPool", "BatchNorm", "Concat", "Conv", "ConvTranspose", "Crop",
+        "Dense", "DepthToSpace", "Dropout", "Einsum", "Elementwise", "Embedding", "Flatten", "GlobalPool",
+        "GroupNorm", "InstanceNorm", "LayerNorm", "LocalResponseNorm", "MatMul", "MaxPool", "Multiply",
+        "Opaque", "Operator", "Pad", "Recurrent", "Reduce", "Rescale", "Reshape", "Resize", "Split",
+        "Transpose",
     ),
+    "graph.patterns": ("Many", "Match", "Maybe", "Op"),
+    "graph.quantity": ("brief", "format_amount"),
+    "graph.queries": ("KERNEL_LAYERS", "folds_forward", "following", "is_nonlinear", "preceding"),
+    "graph.tensor": ("Dim", "weight_elements"),
+    "graph.window": ("Pads", "Window"),
+    "results": (
+        "Advice", "BudgetResult", "Confidence", "Finding", "LintReport", "ModelReport", "ModelSummary",
+        "NearMiss", "Proof", "Savings", "Severity", "SummaryReport",
+    ),
+    "rewrite.dense_to_conv": ("dense_to_conv",),
+    "rewrite.editor": ("Editor",),
+    "runtime.probe": ("Probe",),
 }  # fmt: skip
-"""The module that each public name lives in."""
+"""The names that each module gives; what the built-in rules import is among them."""
+
+_MODULE_OF = {name: module for module, names in HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    for module, names in _HOMES.items():
-        if name in names:
-            value = getattr(import_module(f"cnnlint.{module}"), name)
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module 'cnnlint' has no attribute {name!r}")
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'cnnlint' has no attribute {name!r}")
+    value = getattr(import_module(f"cnnlint.{module}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

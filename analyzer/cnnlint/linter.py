@@ -22,7 +22,7 @@ from cnnlint.engine.config.settings import Settings, resolve
 from cnnlint.engine.housekeeping import RunNotFinished
 from cnnlint.engine.ignoring import obey, once_per_run
 from cnnlint.engine.registry import RuleSet, load_rules
-from cnnlint.engine.rule import Rule, RuntimeRule
+from cnnlint.engine.rule import Rule
 from cnnlint.engine.selection import Selection, choose, severities
 from cnnlint.engine.walker import walk
 from cnnlint.errors import CnnlintError, ConfigError, ConversionError, UnfinishedRunError, guarded
@@ -265,7 +265,7 @@ class _Run:
         self, model: Model, path: str, rules: tuple[Rule, ...], settings: Settings, *, near_misses: bool
     ) -> None:
         self._model, self._path = model, path
-        self._rules = [rule for rule in rules if isinstance(rule, RuntimeRule) or rule.is_fixable()]
+        self._rules = [rule for rule in rules if rule.needs_run or rule.is_fixable()]
         self._inputs, self._near_misses = settings.inputs, near_misses
         self._wanted = bool(self._rules) and not settings.static and (model.runs_unasked or settings.static is False)
         self.left_out = "" if self._wanted or settings.static or not self._rules else model.why_not_run
@@ -280,10 +280,10 @@ class _Run:
             return (), pending.result(CheckResult)
         except (UnfinishedRunError, ConversionError) as error:
             then = f" {error.remedy[:1].upper()}{error.remedy[1:]}." if error.remedy else ""
-            remark = RunNotFinished().finding(
+            unfinished = RunNotFinished().finding(
                 message=f"The model was not run to its end: {error.cause}.{then}", evidence={}
             )
-            return (with_fingerprint(remark.finding, {}, remark.subject),), CheckResult()
+            return (with_fingerprint(unfinished.finding, {}, unfinished.subject),), CheckResult()
 
     def _begin(self) -> Pending:
         return submit(

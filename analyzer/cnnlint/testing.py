@@ -25,6 +25,8 @@ from cnnlint.errors import ModelError
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.frontends.notation import is_notation, to_onnx
 from cnnlint.graph.graph import Graph, Training
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.tensor import Weight
 from cnnlint.results import Finding
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 HEADINGS = ("Why", "Instead", "References")
 """Sections that every rule's page has; most say "When not" as well."""
+
+LEFT_OUT = frozenset(Layer.__struct_fields__)
+"""What all layers have: names, origin, tensors and weights."""
 
 KEBAB_CASE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -59,6 +64,26 @@ def to_graph(model: str | onnx.ModelProto, *, training: tuple[Training, ...] = (
     proto = to_model(model) if isinstance(model, str) else model
     graph = load_onnx_bytes(proto.SerializeToString())
     return replace(graph, training=training) if training else graph
+
+
+def structure(graph: Graph) -> list[str]:
+    """Return a network's inputs and layers as lines without names: kind and settings, weights, wiring, shapes.
+
+    Networks of the same lines differ at most in names and in the values of weights.
+    """
+    numbers = {tensor.name: f"input {index}" for index, tensor in enumerate(graph.inputs)}
+    lines = [f"input {index}: {tensor.sample_shape}" for index, tensor in enumerate(graph.inputs)]
+    for position, layer in enumerate(graph.layers):
+        values = {name: getattr(layer, name) for name in layer.__struct_fields__ if name not in LEFT_OUT}
+        settings = {
+            name: value for name, value in values.items() if value is not None and not isinstance(value, Weight)
+        }
+        weights = ", ".join(f"{weight.size:,}" for weight in layer.weights)
+        fed = ", ".join(numbers[tensor.name] for tensor in layer.inputs)
+        shapes = ", ".join(str(tensor.sample_shape) for tensor in layer.outputs)
+        lines.append(f"{position}: {layer.kind} {settings} with {weights or 'no'} weights, of {fed} to {shapes}")
+        numbers.update((tensor.name, f"{position}.{index}") for index, tensor in enumerate(layer.outputs))
+    return lines
 
 
 def findings(
@@ -128,7 +153,7 @@ def check_example(rule: type[Rule], example: Example) -> None:
     for finding in walked.findings:
         check_finding(finding)
     if rule.is_fixable() and example.bad:
-        _check_rewrites(made, walked, probe, where)
+        _check_rewrites(made, walked, probe, where, fixed=example.fixed)
 
 
 def check_finding(finding: Finding) -> None:
@@ -183,7 +208,7 @@ def _walk(rule: Rule, proto: onnx.ModelProto, graph: Graph, probe: Probe) -> Wal
     return walked
 
 
-def _check_rewrites(rule: Rule, walked: Walk, probe: Probe, where: str) -> None:
+def _check_rewrites(rule: Rule, walked: Walk, probe: Probe, where: str, *, fixed: str) -> None:
     from onnx.checker import check_model  # pyright: ignore[reportUnknownVariableType]
 
     from cnnlint.engine.checking import attempt, settle
@@ -200,6 +225,9 @@ def _check_rewrites(rule: Rule, walked: Walk, probe: Probe, where: str) -> None:
         if proof is None:
             raise AssertionError(f"{where}: the rewrite could not be run: {'; '.join(notes)}")
         _require(proof.equivalent, f"{where}: the rewrite differs by {proof.max_rel_error:.2g}")
+        if fixed:
+            made, meant = structure(to_graph(tried.rewritten)), structure(to_graph(fixed))
+            _require(made == meant, f"{where}: the rewrite made {made} and not {meant}")
         left = _again(rule, tried.rewritten)
         _require(len(left) < len(walked.findings), f"{where}: the rewrite still has {'; '.join(left)}")
 

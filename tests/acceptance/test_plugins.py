@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from cnnlint import Bad, Confidence, Context, Good, LayerRule, NearMiss, Severity
 from cnnlint.results import Advice
 from cnnlint.graph.layers import Conv
-from cnnlint.engine.rule import Remark
+from cnnlint.engine.rule import Diagnostic
 
 
 class OddWidth(LayerRule[Conv], code="{code}", severity=Severity.WARNING, confidence=Confidence.EXACT):
@@ -33,10 +33,9 @@ class OddWidth(LayerRule[Conv], code="{code}", severity=Severity.WARNING, confid
     - The chip's manual.
     """
 
-    kinds = (Conv,)
     multiple: int = 32
 
-    def check(self, layer: Conv, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, layer: Conv, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the filters that are missing to a multiple."""
         if layer.filters % self.multiple:
             yield self.finding(

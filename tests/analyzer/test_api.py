@@ -305,7 +305,6 @@ def test_rule_files_and_options_come_from_the_configuration(folder):
             class NarrowConv(LayerRule[Conv], code="OUR001"):
                 """A convolution has few filters."""
 
-                kinds = (Conv,)
                 least: int = 1
 
                 def check(self, layer, context):

@@ -10,9 +10,10 @@ import pytest
 from msgspec import Meta
 
 from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Example, Good, LayerRule, ModelRule, Remark
+from cnnlint.engine.rule import Bad, Diagnostic, Example, Good, LayerRule, ModelRule
 from cnnlint.errors import ConfigError, ModelError
 from cnnlint.graph.graph import Training
+from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Conv
 from cnnlint.results import NearMiss
 from cnnlint.rewrite.editor import Editor
@@ -41,9 +42,8 @@ class ManyFilters(LayerRule[Conv], code="ZZ001"):
     """
 
     most: Annotated[int, Meta(description="Filters that are not many.", ge=1)] = 4
-    kinds = (Conv,)
 
-    def check(self, layer: Conv, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, layer: Conv, context: Context) -> Iterator[Diagnostic | NearMiss]:
         if layer.filters > self.most:
             yield self.finding(layer, message=f"It has {layer.filters} filters.", evidence={"filters": layer.filters})
         else:
@@ -99,7 +99,7 @@ class Wordless(ModelRule, code="ZZ003"):
 
     bare: int = 1
 
-    def check(self, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         yield self.finding(message="It is wrong.", evidence={"share": 1})
 
     examples = (Bad(NET, at=()), Good(NET))
@@ -139,7 +139,7 @@ def test_a_name_that_is_not_in_kebab_case_fails(monkeypatch: pytest.MonkeyPatch)
 class Crashing(ModelRule, code="ZZ004"):
     """It crashes."""
 
-    def check(self, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         raise ZeroDivisionError("by 0")
         yield
 
@@ -179,6 +179,46 @@ def test_a_rewrite_that_changes_the_function_or_not_the_fault_fails(
     monkeypatch.setattr(Rewriting, "rewrite", rewrite)
     with pytest.raises(AssertionError, match=said):
         check_examples(Rewriting)
+
+
+TWICE = """
+    <ir_version: 8, opset_import: ["" : 17]>
+    net (float[1, 3, 8, 8] x) => (float[1, 3, 8, 8] y) {
+        [first] a = Relu (x) [second] b = Relu (a) [last] y = Tanh (b)
+    }
+"""
+ONCE = TWICE.replace("[second] b = Relu (a) ", "").replace("Tanh (b)", "Tanh (a)")
+
+
+class RepeatedRelu(ModelRule, code="ZZ006"):
+    """A ReLU follows a ReLU."""
+
+    def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
+        relus = [layer for layer in context.graph.layers if layer.label == "relu"]
+        if len(relus) > 1:
+            yield self.finding(*relus, message=f"{len(relus)} ReLUs in a row.", evidence={"relus": len(relus)})
+
+    def rewrite(self, layers: tuple[Layer, ...], editor: Editor) -> None:
+        first, second = (editor.core(layer, "Relu") for layer in layers)
+        for node in editor.model.graph.node:
+            node.input[:] = [first.output[0] if name == second.output[0] else name for name in node.input]
+        editor.remove([second])
+
+    examples = (Bad(TWICE, at=("first", "second"), fixed=ONCE), Good(ONCE))
+
+
+def test_a_rule_about_the_network_rewrites_the_layers_that_it_names() -> None:
+    check_examples(RepeatedRelu)
+
+
+@pytest.mark.parametrize("wrong", [TWICE, ONCE.replace("Tanh", "Sigmoid"), ONCE.replace("8, 8", "8, 9")])
+def test_a_rewrite_that_makes_another_network_than_the_example_says_fails(wrong: str) -> None:
+    class Other(RepeatedRelu, code="ZZ007"):
+        __doc__ = RepeatedRelu.__doc__
+
+    Other.examples = (Bad(TWICE, at=("first", "second"), fixed=wrong), Good(ONCE))
+    with pytest.raises(AssertionError, match="the rewrite made"):
+        check_examples(Other)
 
 
 def test_text_is_notation_or_onnx() -> None:

@@ -7,10 +7,9 @@ from functools import cached_property
 from typing import Literal
 
 from cnnlint.analysis.cost import layer_macs, peak_activation_bytes, total_macs, weight_bytes
-from cnnlint.analysis.depth import kernel_depths
-from cnnlint.analysis.head import Head, heads
-from cnnlint.analysis.open_inputs import closing_options
-from cnnlint.analysis.receptive_field import receptive_fields
+from cnnlint.analysis.heads import Head, heads
+from cnnlint.analysis.inputs import closing_options
+from cnnlint.analysis.receptive_field import kernel_depths, receptive_fields
 from cnnlint.analysis.samples import Batch, batch_of
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer

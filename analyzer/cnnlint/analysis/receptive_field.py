@@ -14,6 +14,7 @@ from cnnlint import limits
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Multiply
+from cnnlint.graph.queries import KERNEL_LAYERS
 from cnnlint.graph.tensor import Tensor
 from cnnlint.graph.window import POINT, Span
 
@@ -135,3 +136,23 @@ def _largest(fields: Iterable[Field]) -> Axis:
 def _without_gates(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     maps = tuple(tensor for tensor in tensors if any(extent != 1 for extent in tensor.spatial or ()))
     return maps or tensors
+
+
+def kernel_depths(graph: Graph) -> dict[str, int | None]:
+    """Return the number of convolutions and dense layers on the longest path to and including each layer, by name.
+
+    This is the depth that papers count: 16 for VGG16, 50 for ResNet50. None from a layer on whose inside is not known.
+    """
+    of_tensor = dict[str, int | None]()
+    of_layer = dict[str, int | None]()
+    for layer in graph.layers:
+        depth = None if layer.multiplies is None else 0
+        for tensor in layer.inputs:
+            ahead = of_tensor.get(tensor.name, 0)
+            depth = None if ahead is None or depth is None else max(depth, ahead)
+        if depth is not None and isinstance(layer, KERNEL_LAYERS):
+            depth += 1
+        of_layer[layer.name] = depth
+        for tensor in layer.outputs:
+            of_tensor[tensor.name] = depth
+    return of_layer

@@ -14,7 +14,7 @@ from cnnlint.cli.rules import rules_here
 from cnnlint.cli.run import models, run
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
 from cnnlint.engine.config.schema import Flags
-from cnnlint.engine.rule import Rule, RuntimeRule
+from cnnlint.engine.rule import Rule
 from cnnlint.report import rendered
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.rule_page import page
@@ -102,7 +102,7 @@ def _explain_on(
     # what is proved or run is no part of why a rule stays silent, and takes longest
     flags = Flags(
         select=(rule.code,),
-        static=not issubclass(rule, RuntimeRule),
+        static=not rule.needs_run,
         allow_config_code=allow_config_code,
         ignore_config_code=ignore_config_code,
     )

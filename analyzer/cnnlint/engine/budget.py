@@ -258,6 +258,8 @@ class BudgetRule(ModelRule):
     kept budgets too are of the same limits.
     """
 
+    always_selected = True
+
     budgets: Annotated[tuple[Budget, ...], Meta(description="Limits for every model.")] = field(
         default_factory=tuple[Budget, ...]
     )

@@ -20,11 +20,9 @@ from cnnlint.analysis.context import Context
 from cnnlint.analysis.cost import total_macs
 from cnnlint.engine.housekeeping import CrashedRule
 from cnnlint.engine.registry import LOCAL, run_file
-from cnnlint.engine.rule import LayerRule, PatternRule, Rule, RuntimeRule
+from cnnlint.engine.rule import Rule
 from cnnlint.engine.walker import Place, Walk, walk
 from cnnlint.errors import CnnlintError, UnfinishedRunError
-from cnnlint.graph.layer import Layer
-from cnnlint.graph.patterns import Match
 from cnnlint.results import Finding, NearMiss, Proof
 from cnnlint.worker import steps
 from cnnlint.worker.workers import Pending, Workers
@@ -127,7 +125,7 @@ class CheckResult(Struct, frozen=True, kw_only=True):
             for place in walked.places
         ]
         by_code = {rule.code: rule for rule in rules}
-        places += [Place(by_code.get(finding.code, CrashedRule()), None, finding) for finding in self.findings]
+        places += [Place(by_code.get(finding.code, CrashedRule()), (), finding) for finding in self.findings]
         return Walk(tuple(places), {**walked.near_misses, **self.near_misses}, walked.finished | self.finished)
 
 
@@ -195,7 +193,7 @@ def look(probe: Probe, rules: Sequence[Rule], *, near_misses: bool = False) -> C
     """
     context = Context(probe.graph)
     attempts = attempt(probe, walk(context, [rule for rule in rules if rule.is_fixable()]).places)
-    checks = [rule for rule in rules if isinstance(rule, RuntimeRule)]
+    checks = [rule for rule in rules if rule.needs_run]
     walked = walk(context, checks, probe=probe, near_misses=near_misses)
     verified, notes = settle(probe, attempts)
     if probe.untried:
@@ -274,15 +272,10 @@ def rewrite(place: Place, program: onnx.ModelProto) -> onnx.ModelProto | None:
     """
     from cnnlint.rewrite.editor import Editor
 
-    match place.rule, place.where:
-        case PatternRule() as rule, Match() as where:
-            editor = Editor(program)
-            rule.rewrite(where, editor)
-        case LayerRule() as rule, Layer() as where:
-            editor = Editor(program)
-            rule.rewrite(where, editor)
-        case _:
-            return None
+    if not place.rule.is_fixable():
+        return None
+    editor = Editor(program)
+    place.rule.rewrite(place.where, editor)
     return editor.finish()
 
 

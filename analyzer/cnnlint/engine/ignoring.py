@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from cnnlint.engine.budget import BudgetRule
 from cnnlint.engine.housekeeping import ExpiredIgnore, MalformedIgnore, UnusedIgnore
 from cnnlint.engine.registry import RuleSet
-from cnnlint.engine.rule import Remark, Rule
+from cnnlint.engine.rule import Diagnostic, Rule
 from cnnlint.engine.walker import Walk
 from cnnlint.graph.graph import Graph
 from cnnlint.results import Finding, ModelReport, with_fingerprint
@@ -251,14 +251,14 @@ def _was_tried(ignore: Ignore, walked: Walk, known: RuleSet) -> bool:
     return all(rule.code in walked.finished for rule in known.matching(ignore.selector))
 
 
-def _malformed(flaws: Iterable[Flaw]) -> Iterator[Remark]:
+def _malformed(flaws: Iterable[Flaw]) -> Iterator[Diagnostic]:
     for flaw in flaws:
         yield MalformedIgnore().finding(
             message=f"The model's {flaw.origin} is not honoured: {flaw.cause}.", evidence={}, subject=flaw.origin
         )
 
 
-def _outdated(ignores: Iterable[Ignore]) -> Iterator[Remark]:
+def _outdated(ignores: Iterable[Ignore]) -> Iterator[Diagnostic]:
     for ignore in ignores:
         yield ExpiredIgnore().finding(
             message=f"The ignore of {ignore.selector} in {ignore.origin} is no longer honoured since {ignore.until}"
@@ -268,7 +268,7 @@ def _outdated(ignores: Iterable[Ignore]) -> Iterator[Remark]:
         )
 
 
-def _unused(ignores: Iterable[Ignore]) -> Iterator[Remark]:
+def _unused(ignores: Iterable[Ignore]) -> Iterator[Diagnostic]:
     for ignore in ignores:
         yield UnusedIgnore().finding(message=_unused_message(ignore), evidence={}, subject=_subject(ignore))
 

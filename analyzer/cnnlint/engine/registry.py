@@ -16,10 +16,8 @@ from zlib import crc32
 from msgspec import Struct
 
 from cnnlint.engine import housekeeping
-from cnnlint.engine.housekeeping import HousekeepingRule
-from cnnlint.engine.rule import LayerRule, ModelRule, PatternRule, Rule, RuntimeRule
+from cnnlint.engine.rule import Rule
 from cnnlint.errors import FAULTS, ConfigError, RuleError, did_you_mean, worded
-from cnnlint.graph.patterns import Chain, Op
 
 GROUP = "cnnlint.rules"
 """The entry-point group: its values name modules or packages that hold rules."""
@@ -29,8 +27,6 @@ ALL = "ALL"
 
 LOCAL = "cnnlint_local_"
 """What the names of modules begin with that local files of rules become."""
-
-SCOPES = (PatternRule, LayerRule, ModelRule, RuntimeRule, HousekeepingRule)
 
 
 class RuleSet(Struct, frozen=True, dict=True):
@@ -182,27 +178,18 @@ def _rules_of(modules: Sequence[ModuleType], origin: str) -> Iterator[type[Rule]
     for module in modules:
         for value in tuple(vars(module).values()):
             if isinstance(value, type) and issubclass(value, Rule) and value.__module__ == module.__name__:
-                if "code" not in vars(value) or value in SCOPES or value is Rule:
+                if not vars(value).get("code"):
                     continue
                 if flaw := _flaw(value):
                     raise RuleError(f"{origin}: rule {_place(value)} {flaw}")
                 yield value
 
 
-def _flaw(rule: type[Rule]) -> str | None:
-    """Return what is wrong with `rule` as a clause; None if it is well formed."""
-    if not issubclass(rule, SCOPES):
-        return "is of no scope; derive it from PatternRule, LayerRule, ModelRule or RuntimeRule"
+def _flaw(rule: type[Rule]) -> str:
+    """Return what is wrong with `rule` as a clause; "" if it is well formed."""
     if not (rule.__doc__ or "").strip():
         return "has no docstring, which is its page"
-    members = {name for owner in rule.__mro__ if owner not in SCOPES for name in vars(owner)}
-    if issubclass(rule, PatternRule) and not isinstance(getattr(rule, "pattern", None), (Chain, Op)):
-        return "has no pattern of layers"
-    if issubclass(rule, LayerRule) and "kinds" not in members:
-        return "names no kinds of layer, as in kinds = (Conv,)"
-    if not issubclass(rule, HousekeepingRule) and "check" not in members:
-        return "has no check"
-    return None
+    return rule.flaw()
 
 
 def _place(rule: type[Rule]) -> str:

@@ -1,10 +1,15 @@
-"""What a rule is: identity, page, pattern, options, behaviour and examples in one class."""
+"""What a rule is: identity, page, scope, options, behavior and examples in one class.
+
+A scope is a class that rules derive from. It says what `check` is given, runs it over the network, and names what it
+lacks: `PatternRule`, `LayerRule`, `ModelRule` and `RuntimeRule` here, and whatever else derives from `Rule` and
+overrides `run`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, dataclass_transform, get_args, get_origin
 
 import msgspec
 from msgspec import Struct, field
@@ -35,6 +40,7 @@ class Example(Struct, frozen=True, kw_only=True):
         options: Options of the rule that differ from the defaults.
         training: What the file would say about the loss.
         bad: Whether the rule finds anything.
+        fixed: The network after the rewrite, written in the same way; "" if the example does not say.
     """
 
     model: str
@@ -42,13 +48,17 @@ class Example(Struct, frozen=True, kw_only=True):
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     training: tuple[Training, ...] = ()
     bad: bool = False
+    fixed: str = ""
 
 
 def Bad(  # noqa: N802 - reads as a label in a rule
-    model: str, *, at: tuple[str, ...], training: tuple[Training, ...] = (), **options: object
+    model: str, *, at: tuple[str, ...], fixed: str = "", training: tuple[Training, ...] = (), **options: object
 ) -> Example:
-    """Return a network in which the rule finds something at the layers `at`; () stands for the network as a whole."""
-    return Example(model=model, at=at, options=options, training=training, bad=True)
+    """Return a network in which the rule finds something at the layers `at`; () stands for the network as a whole.
+
+    `fixed` is the network that the rule's rewrite must make of it.
+    """
+    return Example(model=model, at=at, fixed=fixed, options=options, training=training, bad=True)
 
 
 def Good(model: str, *, training: tuple[Training, ...] = (), **options: object) -> Example:  # noqa: N802 - reads as a label in a rule
@@ -107,6 +117,38 @@ class Rule(Struct, metaclass=RuleMeta):
     examples: ClassVar[tuple[Example, ...]] = ()
     reads_values: ClassVar[bool] = False
     """Whether it reads the values of weights; a rule that does not say so is refused them."""
+    needs_run: ClassVar[bool] = False
+    """Whether it looks at runs of the model, and is left out of static lints."""
+    always_selected: ClassVar[bool] = False
+    """Whether it runs whatever rules are selected; ignoring it works."""
+
+    def run(self, context: Context, probe: Probe | None, /) -> Iterator[tuple[Where, Diagnostic | NearMiss]]:
+        """Yield what the rule says of a network, each with what it looked at: this is what makes a scope.
+
+        Args:
+            context: Facts about the network.
+            probe: The runs of the model; None in a static lint, where rules that need them are not run.
+        """
+        raise NotImplementedError
+
+    def rewrite(self, where: Any, editor: Editor, /) -> None:
+        """Change the ONNX model so that it keeps its function; overriding this makes the rule fixable.
+
+        Args:
+            where: The match of a PatternRule, the layer of a LayerRule, the layers of a ModelRule's finding.
+            editor: The model to edit.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def is_fixable(cls) -> bool:
+        """Return whether `rewrite` is overridden."""
+        return cls.rewrite is not Rule.rewrite
+
+    @classmethod
+    def flaw(cls) -> str:
+        """Return what the class lacks to be a rule of its scope, as a clause; "" if nothing."""
+        return "is of no scope; derive it from PatternRule, LayerRule, ModelRule or RuntimeRule"
 
     def finding(
         self,
@@ -117,7 +159,7 @@ class Rule(Struct, metaclass=RuleMeta):
         savings: Savings | None = None,
         severity: Severity | None = None,
         subject: str = "",
-    ) -> Remark:
+    ) -> Diagnostic:
         """Return a finding about `layers`, the one meant first.
 
         Args:
@@ -139,24 +181,31 @@ class Rule(Struct, metaclass=RuleMeta):
             evidence=dict(evidence),
             savings=savings,
         )
-        return Remark(found, advice, subject)
+        return Diagnostic(found, layers, advice, subject)
 
     def skip(self, *layers: Layer, reason: str) -> NearMiss:
         """Return why nothing is said about `layers`; `cnnlint explain CODE --on MODEL` shows it."""
         return NearMiss(tuple(layer.name for layer in layers), reason)
 
-    @classmethod
-    def is_fixable(cls) -> bool:
-        """Return whether the rule can rewrite what it finds."""
-        return False
 
+class Diagnostic(Struct, frozen=True):
+    """What a rule says, before the walker knows the user's framework.
 
-class Remark(Struct, frozen=True):
-    """A finding and its advice, before the walker knows the user's framework."""
+    Attributes:
+        finding: The finding, without advice and fingerprint.
+        layers: Those that it names.
+        advice: What to do, for each framework.
+        subject: What tells it from the rule's other findings about the same layers.
+    """
 
     finding: Finding
-    advice: Advice | None
+    layers: tuple[Layer, ...] = ()
+    advice: Advice | None = None
     subject: str = ""
+
+
+Where = Match | Layer | tuple[Layer, ...]
+"""What a rule looked at: a match, a layer, or the layers that a finding about the network names."""
 
 
 class PatternRule(Rule):
@@ -164,53 +213,92 @@ class PatternRule(Rule):
 
     pattern: ClassVar[Chain | Op[Any]]
 
-    def check(self, match: Match, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, match: Match, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield what there is to say about `match`."""
         raise NotImplementedError
 
-    def rewrite(self, match: Match, editor: Editor) -> None:
-        """Change the ONNX model so that it keeps its function; overriding this makes the rule fixable."""
-        raise NotImplementedError
+    def run(self, context: Context, _probe: Probe | None, /) -> Iterator[tuple[Where, Diagnostic | NearMiss]]:
+        """Check each match, in topological order of its first layer."""
+        pattern = self.pattern if isinstance(self.pattern, Chain) else Chain(self.pattern)
+        for match in pattern.find(context.graph):
+            for said in self.check(match, context):
+                yield match, said
 
     @classmethod
-    def is_fixable(cls) -> bool:
-        """Return whether `rewrite` is overridden."""
-        return cls.rewrite is not PatternRule.rewrite
+    def flaw(cls) -> str:
+        """Return what is missing: the pattern or the check."""
+        if not isinstance(getattr(cls, "pattern", None), (Chain, Op)):
+            return "has no pattern of layers"
+        return "has no check" if cls.check is PatternRule.check else ""
 
 
 class LayerRule(Rule, Generic[L]):
-    """A rule about every layer of `kinds`."""
+    """A rule about every layer of the kinds in brackets: `LayerRule[Conv]`, `LayerRule[MaxPool | AvgPool]`."""
 
-    kinds: ClassVar[tuple[type[Layer], ...]]
+    kinds: ClassVar[tuple[type[Layer], ...]] = ()
 
-    def check(self, layer: L, context: Context) -> Iterator[Remark | NearMiss]:
+    def __init_subclass__(cls) -> None:
+        """Take the kinds from the brackets."""
+        for base in cls.__dict__.get("__orig_bases__", ()):
+            if issubclass(get_origin(base) or object, LayerRule):
+                written = [kind for argument in get_args(base) for kind in get_args(argument) or (argument,)]
+                cls.kinds = tuple(kind for kind in written if isinstance(kind, type))
+
+    def check(self, layer: L, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield what there is to say about `layer`."""
         raise NotImplementedError
 
-    def rewrite(self, layer: L, editor: Editor) -> None:
-        """Change the ONNX model so that it keeps its function; overriding this makes the rule fixable."""
-        raise NotImplementedError
+    def run(self, context: Context, _probe: Probe | None, /) -> Iterator[tuple[Where, Diagnostic | NearMiss]]:
+        """Check each layer of the kinds, in topological order."""
+        for layer in context.graph.of_kind(*self.kinds):
+            for said in self.check(cast("L", layer), context):
+                yield layer, said
 
     @classmethod
-    def is_fixable(cls) -> bool:
-        """Return whether `rewrite` is overridden."""
-        return cls.rewrite is not LayerRule[Layer].rewrite
+    def flaw(cls) -> str:
+        """Return what is missing: the kinds or the check."""
+        if not cls.kinds:
+            return "names no kind of layer, as LayerRule[Conv] does"
+        return "has no check" if cls.check is LayerRule[Layer].check else ""
 
 
 class ModelRule(Rule):
     """A rule about the network as a whole."""
 
-    def check(self, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield what there is to say about the network."""
         raise NotImplementedError
+
+    def run(self, context: Context, _probe: Probe | None, /) -> Iterator[tuple[Where, Diagnostic | NearMiss]]:
+        """Check the network once."""
+        for said in self.check(context):
+            yield said.layers if isinstance(said, Diagnostic) else (), said
+
+    @classmethod
+    def flaw(cls) -> str:
+        """Return whether the check is missing."""
+        return "has no check" if cls.check is ModelRule.check else ""
 
 
 class RuntimeRule(Rule):
     """A rule about what onnxruntime says of the model; left out of static runs."""
 
-    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:
+    needs_run = True
+
+    def check(self, probe: Probe, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield what there is to say about the runs that `probe` made."""
         raise NotImplementedError
+
+    def run(self, context: Context, probe: Probe | None, /) -> Iterator[tuple[Where, Diagnostic | NearMiss]]:
+        """Check the runs; without any there is nothing to say."""
+        if probe is not None:
+            for said in self.check(probe, context):
+                yield said.layers if isinstance(said, Diagnostic) else (), said
+
+    @classmethod
+    def flaw(cls) -> str:
+        """Return whether the check is missing."""
+        return "has no check" if cls.check is RuntimeRule.check else ""
 
 
 def _kebab(name: str) -> str:

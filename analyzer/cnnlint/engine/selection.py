@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from cnnlint.engine.budget import BudgetRule
-from cnnlint.engine.housekeeping import HousekeepingRule
 from cnnlint.engine.registry import ALL, RuleSet
 from cnnlint.engine.rule import Rule
 from cnnlint.results import Confidence, Severity
@@ -58,7 +56,7 @@ def choose(rules: RuleSet, requests: Iterable[Request], *, pedantic: bool = Fals
     for request in asked:
         changes = _changes(rules, request, pedantic=pedantic)
         if request.select is not None:
-            chosen = {rule.code for rule in rules if issubclass(rule, (BudgetRule, HousekeepingRule))}
+            chosen = {rule.code for rule in rules if rule.always_selected}
         chosen = {code for code in chosen if changes.get(code, True)} | {code for code, on in changes.items() if on}
         notes += _only_opinions(rules, request, pedantic=pedantic)
     return Selection(tuple(rule for rule in rules if rule.code in chosen), tuple(notes))

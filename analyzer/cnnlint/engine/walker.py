@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -11,20 +11,15 @@ from msgspec.structs import replace
 
 from cnnlint.analysis.context import Context
 from cnnlint.analysis.identity import structural_identities
-from cnnlint.engine.housekeeping import CrashedRule, HousekeepingRule
-from cnnlint.engine.rule import LayerRule, ModelRule, PatternRule, Remark, Rule, RuntimeRule
+from cnnlint.engine.housekeeping import CrashedRule
+from cnnlint.engine.rule import Diagnostic, Rule, Where
 from cnnlint.errors import FAULTS, CnnlintError, UnfinishedRunError, worded
-from cnnlint.graph.access import forbid_values
 from cnnlint.graph.graph import Graph
-from cnnlint.graph.layer import Layer
-from cnnlint.graph.patterns import Chain, Match
+from cnnlint.graph.tensor import forbid_values
 from cnnlint.results import Finding, NearMiss, with_fingerprint
 
 if TYPE_CHECKING:
     from cnnlint.runtime.probe import Probe
-
-Where = Match | Layer | None
-"""What a rule was looking at: a match, a layer, or the network as a whole."""
 
 
 class Place(Struct, frozen=True, eq=False):
@@ -76,27 +71,27 @@ def walk(
         a finding that says so in place of those it had still to make.
     """
     context = graph if isinstance(graph, Context) else Context(graph)
-    said = list[tuple[Rule, Where, Remark]]()
+    said = list[tuple[Rule, Where, Diagnostic]]()
     silent = dict[str, list[NearMiss]]()
     finished = set[str]()
     for rule in rules:
-        if isinstance(rule, HousekeepingRule) or (isinstance(rule, RuntimeRule) and probe is None):
+        if rule.needs_run and probe is None:
             continue
         try:
             with _access(rule):
-                for where, remark in _run(rule, context, probe):
-                    if isinstance(remark, Remark):
-                        said.append((rule, where, remark))
+                for where, each in rule.run(context, probe):
+                    if isinstance(each, Diagnostic):
+                        said.append((rule, where, each))
                     elif near_misses:
-                        silent.setdefault(rule.code, []).append(remark)
+                        silent.setdefault(rule.code, []).append(each)
             finished.add(rule.code)
         except (UnfinishedRunError, MemoryError):
             raise  # it says nothing of the rule, and what comes after would fare no better
         except FAULTS as error:  # a plugin may raise anything, and the other rules still have to run
-            said.append((rule, None, _crash(rule, error)))
-    names = (name for _, _, remark in said for name in remark.finding.layers)
+            said.append((rule, (), _crash(rule, error)))
+    names = (name for _, _, each in said for name in each.finding.layers)
     identities = structural_identities(context.graph, names)
-    places = tuple(Place(rule, where, _finish(remark, context, identities)) for rule, where, remark in said)
+    places = tuple(Place(rule, where, _finish(each, context, identities)) for rule, where, each in said)
     return Walk(places, {code: tuple(misses) for code, misses in silent.items()}, frozenset(finished))
 
 
@@ -106,35 +101,14 @@ def _access(rule: Rule) -> AbstractContextManager[None]:
     return forbid_values(f"{rule.code} does not declare reads_values=True")
 
 
-def _run(rule: Rule, context: Context, probe: Probe | None) -> Iterator[tuple[Where, Remark | NearMiss]]:
-    match rule:
-        case PatternRule():
-            pattern = rule.pattern if isinstance(rule.pattern, Chain) else Chain(rule.pattern)
-            for match in pattern.find(context.graph):
-                for remark in rule.check(match, context):
-                    yield match, remark
-        case LayerRule():
-            for layer in context.graph.of_kind(*rule.kinds):
-                for remark in rule.check(layer, context):
-                    yield layer, remark
-        case ModelRule():
-            for remark in rule.check(context):
-                yield None, remark
-        case RuntimeRule() if probe is not None:
-            for remark in rule.check(probe, context):
-                yield None, remark
-        case _:
-            return
+def _finish(diagnostic: Diagnostic, context: Context, identities: dict[str, str]) -> Finding:
+    finding = diagnostic.finding
+    if diagnostic.advice is not None:
+        finding = replace(finding, suggestion=diagnostic.advice.for_framework(context.framework))
+    return with_fingerprint(finding, identities, diagnostic.subject)
 
 
-def _finish(remark: Remark, context: Context, identities: dict[str, str]) -> Finding:
-    finding = remark.finding
-    if remark.advice is not None:
-        finding = replace(finding, suggestion=remark.advice.for_framework(context.framework))
-    return with_fingerprint(finding, identities, remark.subject)
-
-
-def _crash(rule: Rule, error: BaseException) -> Remark:
+def _crash(rule: Rule, error: BaseException) -> Diagnostic:
     cause = error.cause if isinstance(error, CnnlintError) else worded(error)
     return CrashedRule().finding(
         message=f"{rule.code} {rule.name} could not finish: {cause}", evidence={}, subject=rule.code

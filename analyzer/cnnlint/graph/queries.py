@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Activation, Conv, ConvTranspose, Dense
+from cnnlint.graph.layers import Activation, AvgPool, BatchNorm, Conv, ConvTranspose, Dense, GlobalPool
 
 KERNEL_LAYERS = (Conv, ConvTranspose, Dense)
 """Layers that multiply their input by a learned kernel."""
@@ -45,3 +45,23 @@ def mixing_layers(graph: Graph) -> tuple[Layer, ...]:
         if not layer.keeps_samples_apart
         or any(tensor.shape is None or tensor.shape[:1] != batch for tensor in (*layer.inputs, *layer.outputs))
     )
+
+
+def folds_forward(graph: Graph, norm: BatchNorm) -> Layer | None:
+    """Return the layer behind `norm` whose kernel can hold its scale and shift; None if there is none.
+
+    Averages and views commute with a scale and a shift per channel; zero padding does not, as the border would have to
+    be padded by -shift / scale.
+    """
+    layer = following(graph, norm, lambda layer: layer.is_view or _averages(layer))
+    if isinstance(layer, Dense):
+        return layer
+    if isinstance(layer, Conv) and layer.pads is not None and all(pad == (0, 0) for pad in layer.pads):
+        return layer
+    return None
+
+
+def _averages(layer: Layer) -> bool:
+    if isinstance(layer, AvgPool):
+        return not layer.count_include_pad or (layer.pads is not None and all(pad == (0, 0) for pad in layer.pads))
+    return isinstance(layer, GlobalPool) and layer.mode == "avg"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from contextvars import ContextVar
 from math import prod
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -10,7 +12,6 @@ from msgspec import Struct
 
 from cnnlint import limits
 from cnnlint.errors import ModelError, RuleError
-from cnnlint.graph.access import why_forbidden
 from cnnlint.graph.dtype import storage_bytes
 
 if TYPE_CHECKING:
@@ -163,3 +164,21 @@ def weight_elements(weights: Iterable[Weight]) -> int | None:
             return None
         total += size
     return total
+
+
+_forbidden: ContextVar[str] = ContextVar("forbidden", default="")
+
+
+@contextmanager
+def forbid_values(reason: str) -> Generator[None]:
+    """Have `Weight.values` raise an error that gives `reason`, until the block ends."""
+    token = _forbidden.set(reason)
+    try:
+        yield
+    finally:
+        _forbidden.reset(token)
+
+
+def why_forbidden() -> str:
+    """Return why values may not be read right now; "" if they may."""
+    return _forbidden.get()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from cnnlint.analysis.dense_head import DenseHead
+from cnnlint.analysis.heads import DenseHead
 from cnnlint.rewrite.editor import Editor, RewriteError
 
 if TYPE_CHECKING:

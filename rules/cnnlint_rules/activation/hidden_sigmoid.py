@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, LayerRule, Remark
-from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Activation, AvgPool, BatchNorm, Elementwise, GlobalPool, MaxPool, Pad
-from cnnlint.graph.queries import KERNEL_LAYERS, following, preceding
-from cnnlint.results import Advice, Confidence, NearMiss, Severity
+from cnnlint import (
+    KERNEL_LAYERS,
+    Activation,
+    Advice,
+    AvgPool,
+    Bad,
+    BatchNorm,
+    Confidence,
+    Context,
+    Diagnostic,
+    Elementwise,
+    GlobalPool,
+    Good,
+    Layer,
+    LayerRule,
+    MaxPool,
+    NearMiss,
+    Pad,
+    Severity,
+    following,
+    preceding,
+)
 
 STEEPEST = {"sigmoid": 0.25, "hard_sigmoid": 0.2, "tanh": 1.0, "softsign": 1.0}
 """The largest slope of each function (Keras's and ONNX's hard_sigmoid have 1/6 or 0.2)."""
@@ -40,9 +56,7 @@ class HiddenSigmoid(LayerRule[Activation], code="AC001", severity=Severity.WARNI
       NeurIPS 2012, section 3.1.
     """
 
-    kinds = (Activation,)
-
-    def check(self, layer: Activation, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, layer: Activation, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield a saturating activation between two learned kernels."""
         if not layer.is_saturating:
             return

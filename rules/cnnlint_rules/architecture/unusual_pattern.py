@@ -7,11 +7,20 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, ModelRule, Remark
-from cnnlint.graph.graph import Graph
-from cnnlint.graph.layers import Activation, Conv
-from cnnlint.results import Advice, Confidence, NearMiss, Severity
+from cnnlint import (
+    Activation,
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Conv,
+    Diagnostic,
+    Good,
+    Graph,
+    ModelRule,
+    NearMiss,
+    Severity,
+)
 
 FORM = "INPUT -> [[CONV -> RELU]*N -> POOL?]*M -> [FC -> RELU]*K -> FC"
 
@@ -42,7 +51,7 @@ class UnusualPattern(ModelRule, code="AR001", severity=Severity.INFO, confidence
     max_convolutions: Annotated[int, Meta(description="N: as many convolutions of a stage as are usual.", ge=1)] = 3
     max_hidden: Annotated[int, Meta(description="K: as many hidden dense layers as are usual.", ge=0)] = 2
 
-    def check(self, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield where a sequential network departs from the form."""
         graph = context.graph
         if next(graph.of_kind(Conv), None) is None:
@@ -112,7 +121,7 @@ def textbook(graph: Graph) -> Textbook | None:
 
     Any activation stands for RELU, any pooling for POOL, and normalizations are looked through.
     """
-    from cnnlint.analysis.pattern import Step, decompose
+    from cnnlint import Step, decompose
 
     activations = {layer.name for layer in graph.of_kind(Activation)}
     stages, dense, inside = list[int](), 0, 0

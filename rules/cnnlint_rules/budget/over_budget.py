@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.analysis.context import Context
-from cnnlint.analysis.open_inputs import closing_options
-from cnnlint.engine.budget import QUANTITIES, BudgetRule, measure, top_contributors
-from cnnlint.engine.rule import Bad, Good, Remark
-from cnnlint.graph.quantity import format_amount
-from cnnlint.results import Advice, BudgetResult, Confidence, NearMiss, Severity
+from cnnlint import (
+    QUANTITIES,
+    Advice,
+    Bad,
+    BudgetResult,
+    BudgetRule,
+    Confidence,
+    Context,
+    Diagnostic,
+    Good,
+    NearMiss,
+    Severity,
+    closing_options,
+    format_amount,
+    measure,
+    top_contributors,
+)
 
 
 class OverBudget(BudgetRule, code="BG001", severity=Severity.ERROR, confidence=Confidence.EXACT):
@@ -33,7 +44,7 @@ class OverBudget(BudgetRule, code="BG001", severity=Severity.ERROR, confidence=C
     - Sandler et al., "MobileNetV2", CVPR 2018, which reports parameters and MACs as the costs of a network.
     """
 
-    def check(self, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield every limit that is broken, by how much, and the three layers that cost most."""
         for result in measure(context, self.limits()):
             if result.passed:
@@ -41,7 +52,7 @@ class OverBudget(BudgetRule, code="BG001", severity=Severity.ERROR, confidence=C
             else:
                 yield self._broken(result, context)
 
-    def _broken(self, result: BudgetResult, context: Context) -> Remark:
+    def _broken(self, result: BudgetResult, context: Context) -> Diagnostic:
         quantity = QUANTITIES[result.quantity]
         name = result.quantity
         evidence: dict[str, int | float] = {f"{name}_limit": result.limit}

@@ -8,11 +8,20 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, LayerRule, Remark
-from cnnlint.graph.layers import Conv
-from cnnlint.graph.quantity import brief
-from cnnlint.results import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint import (
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Conv,
+    Diagnostic,
+    Good,
+    LayerRule,
+    NearMiss,
+    Savings,
+    Severity,
+    brief,
+)
 
 
 class LargeKernel(LayerRule[Conv], code="CV001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
@@ -47,9 +56,7 @@ class LargeKernel(LayerRule[Conv], code="CV001", severity=Severity.WARNING, conf
     ] = 0.2
     exempt_stem: Annotated[bool, Meta(description="Whether the first convolution may be as large as it likes.")] = True
 
-    kinds = (Conv,)
-
-    def check(self, layer: Conv, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, layer: Conv, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the parameters of `layer` and of the stack."""
         taps = max(layer.kernel_size)
         if taps < self.min_kernel:

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, PatternRule, Remark
-from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Conv
-from cnnlint.graph.patterns import Many, Match, Op
-from cnnlint.results import Advice, Confidence, NearMiss, Severity
+from cnnlint import (
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Conv,
+    Diagnostic,
+    Good,
+    Layer,
+    Many,
+    Match,
+    NearMiss,
+    Op,
+    PatternRule,
+    Severity,
+)
 
 
 class LinearConvStack(PatternRule, code="CV002", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
@@ -42,7 +52,7 @@ class LinearConvStack(PatternRule, code="CV002", severity=Severity.WARNING, conf
     between = Many(Layer, where=lambda layer: layer.is_affine_per_channel)
     pattern = first >> between >> second
 
-    def check(self, match: Match, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, match: Match, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the two kernels and the one that they compose to."""
         first, second = match[self.first], match[self.second]
         channels = first.in_channels

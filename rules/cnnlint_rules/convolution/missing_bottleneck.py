@@ -8,13 +8,27 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, ModelRule, Remark
-from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Activation, AvgPool, BatchNorm, Conv, MaxPool, Pad
-from cnnlint.graph.quantity import brief
-from cnnlint.graph.queries import preceding
-from cnnlint.results import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint import (
+    Activation,
+    Advice,
+    AvgPool,
+    Bad,
+    BatchNorm,
+    Confidence,
+    Context,
+    Conv,
+    Diagnostic,
+    Good,
+    Layer,
+    MaxPool,
+    ModelRule,
+    NearMiss,
+    Pad,
+    Savings,
+    Severity,
+    brief,
+    preceding,
+)
 
 
 class Reducible(Struct, frozen=True):
@@ -43,7 +57,7 @@ class MissingBottleneck(ModelRule, code="CV003", severity=Severity.INFO, confide
     1 × 1 convolution to C/r channels, activation, k × k convolution (and, in a residual block, 1 × 1 back to C).
     A depthwise k × k with a 1 × 1 behind it goes further.
 
-    All such convolutions of a network fall under one finding, the costliest first.
+    All such convolutions of a network fall under one finding, the top_contributors first.
 
     ## When not
     A convolution that is one of many alike is the network's design: VGG19 and ResNet18 consist of them, each a few
@@ -69,7 +83,7 @@ class MissingBottleneck(ModelRule, code="CV003", severity=Severity.INFO, confide
     ] = 0.1
     reduction: Annotated[int, Meta(description="By what the channels are divided in the numbers shown.", ge=2)] = 4
 
-    def check(self, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the weights and multiply-accumulates of all wide convolutions as they are and behind reductions."""
         found = list[Reducible]()
         for layer in context.graph.of_kind(Conv):

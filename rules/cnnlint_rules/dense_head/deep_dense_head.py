@@ -7,11 +7,19 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cnnlint.analysis.context import Context
-from cnnlint.analysis.head import hidden_dense
-from cnnlint.engine.rule import Bad, Good, ModelRule, Remark
-from cnnlint.graph.layers import Conv
-from cnnlint.results import Advice, Confidence, NearMiss, Severity
+from cnnlint import (
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Conv,
+    Diagnostic,
+    Good,
+    ModelRule,
+    NearMiss,
+    Severity,
+    hidden_dense,
+)
 
 
 class DeepDenseHead(ModelRule, code="FC005", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
@@ -39,7 +47,7 @@ class DeepDenseHead(ModelRule, code="FC005", severity=Severity.WARNING, confiden
 
     max_hidden: Annotated[int, Meta(description="As many hidden dense layers of a head as are fine.", ge=0)] = 2
 
-    def check(self, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the number of hidden dense layers of each head and what they hold."""
         if next(context.graph.of_kind(Conv), None) is None:
             yield self.skip(reason="the network has no convolution whose head could be deep")

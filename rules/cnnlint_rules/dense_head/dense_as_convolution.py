@@ -5,17 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from cnnlint.analysis.context import Context
-from cnnlint.analysis.dense_head import DenseHead, dense_head
-from cnnlint.analysis.larger import larger_extents, spatial_on
-from cnnlint.engine.rule import Bad, Good, PatternRule, Remark
-from cnnlint.graph.graph import Graph
-from cnnlint.graph.layers import Activation, BatchNorm, Conv, ConvTranspose, Dense, Dropout
-from cnnlint.graph.patterns import Many, Match, Op
-from cnnlint.graph.tensor import weight_elements
-from cnnlint.results import Advice, Confidence, NearMiss, Severity
-from cnnlint.rewrite.dense_to_conv import dense_to_conv
-from cnnlint.rewrite.editor import Editor
+from cnnlint import (
+    Activation,
+    Advice,
+    Bad,
+    BatchNorm,
+    Confidence,
+    Context,
+    Conv,
+    ConvTranspose,
+    Dense,
+    DenseHead,
+    Diagnostic,
+    Dropout,
+    Editor,
+    Good,
+    Graph,
+    Many,
+    Match,
+    NearMiss,
+    Op,
+    PatternRule,
+    Severity,
+    dense_head,
+    dense_to_conv,
+    larger_extents,
+    spatial_on,
+    weight_elements,
+)
 
 INPUTS = {1: "signals", 2: "images", 3: "volumes"}
 """What networks over so many spatial axes are given."""
@@ -51,7 +68,7 @@ class DenseAsConvolution(PatternRule, code="FC002", severity=Severity.INFO, conf
     rest = Many(Dense, Activation, BatchNorm, Dropout)
     pattern = first >> rest
 
-    def check(self, match: Match, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, match: Match, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the kernels, the parameters on both sides, and the positions on a larger image."""
         first, graph = match[self.first], match.graph
         head = dense_head(graph, first, match.all(self.rest))
@@ -102,8 +119,16 @@ class DenseAsConvolution(PatternRule, code="FC002", severity=Severity.INFO, conf
             dense_to_conv(head, editor)
 
     examples = (
-        Bad("INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> POOL 2 -> FLATTEN -> FC 16 -> RELU -> FC 10", at=("fc1", "fc2")),
-        Bad("INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX", at=("fc1",)),
+        Bad(
+            "INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> POOL 2 -> FLATTEN -> FC 16 -> RELU -> FC 10",
+            at=("fc1", "fc2"),
+            fixed="INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> POOL 2 -> CONV 16 16x16 valid -> RELU -> CONV 10 1x1 -> GAP",
+        ),
+        Bad(
+            "INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX",
+            at=("fc1",),
+            fixed="INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> CONV 10 1x1 -> GAP -> SOFTMAX",
+        ),
         Good("INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> CONV 10 1x1 -> GAP -> SOFTMAX"),
     )
 

@@ -8,14 +8,27 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cnnlint.analysis.context import Context
-from cnnlint.analysis.feature_map import is_feature_map
-from cnnlint.analysis.losses import is_regression
-from cnnlint.engine.rule import Bad, Good, LayerRule, Remark
-from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Activation, BatchNorm, Dense, Dropout, Flatten
-from cnnlint.graph.queries import preceding
-from cnnlint.results import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint import (
+    Activation,
+    Advice,
+    Bad,
+    BatchNorm,
+    Confidence,
+    Context,
+    Dense,
+    Diagnostic,
+    Dropout,
+    Flatten,
+    Good,
+    Layer,
+    LayerRule,
+    NearMiss,
+    Savings,
+    Severity,
+    is_feature_map,
+    is_regression,
+    preceding,
+)
 
 
 class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
@@ -51,9 +64,7 @@ class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNI
         float, Meta(description="The least share of the network's parameters, 0 to 1, that is reported.", ge=0, le=1)
     ] = 0.2
 
-    kinds = (Dense,)
-
-    def check(self, layer: Dense, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, layer: Dense, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the parameters now and on the channels' means."""
         dense, flatten = layer, preceding(context.graph, layer, _keeps_positions)
         if not isinstance(flatten, Flatten):

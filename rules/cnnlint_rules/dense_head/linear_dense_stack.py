@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, PatternRule, Remark
-from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Dense
-from cnnlint.graph.patterns import Many, Match, Op
-from cnnlint.results import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint import (
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Dense,
+    Diagnostic,
+    Good,
+    Layer,
+    Many,
+    Match,
+    NearMiss,
+    Op,
+    PatternRule,
+    Savings,
+    Severity,
+)
 
 
 class LinearDenseStack(PatternRule, code="FC003", severity=Severity.WARNING, confidence=Confidence.EXACT):
@@ -44,7 +55,7 @@ class LinearDenseStack(PatternRule, code="FC003", severity=Severity.WARNING, con
     between = Many(Layer, where=lambda layer: layer.is_affine_per_channel)
     pattern = first >> between >> second
 
-    def check(self, match: Match, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, match: Match, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the parameters of both and of their product."""
         first, second = match[self.first], match[self.second]
         features = first.in_features

@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import e
 
-from cnnlint.analysis.attention import reads_axis_of, scored_by
-from cnnlint.analysis.context import Context
-from cnnlint.analysis.head import Head
-from cnnlint.analysis.losses import loss_mismatch, loss_name
-from cnnlint.engine.rule import Bad, Good, ModelRule, Remark
-from cnnlint.graph.graph import Training
-from cnnlint.graph.layers import Activation, Conv, Dense, GlobalPool
-from cnnlint.graph.queries import following
-from cnnlint.graph.tensor import Dim
-from cnnlint.results import Advice, Confidence, NearMiss, Severity
+from cnnlint import (
+    Activation,
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Conv,
+    Dense,
+    Diagnostic,
+    Dim,
+    GlobalPool,
+    Good,
+    Head,
+    ModelRule,
+    NearMiss,
+    Severity,
+    Training,
+    following,
+    loss_mismatch,
+    loss_name,
+    reads_axis_of,
+    scored_by,
+)
 
 PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid")
 
@@ -49,7 +62,7 @@ class OutputActivation(ModelRule, code="FC004", severity=Severity.ERROR, confide
     - Schoop et al., "UMLAUT: Debugging Deep Learning Programs using Program Structure and Model Behavior", CHI 2021.
     """
 
-    def check(self, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield what is wrong with each head, then each softmax on a hidden layer."""
         in_heads = set[str]()
         for head in context.heads:
@@ -60,7 +73,7 @@ class OutputActivation(ModelRule, code="FC004", severity=Severity.ERROR, confide
             if activation.is_softmax and activation.name not in in_heads:
                 yield from self._hidden(activation, context)
 
-    def _constant(self, head: Head) -> Remark | None:
+    def _constant(self, head: Head) -> Diagnostic | None:
         softmax = next((layer for layer in head.activations if layer.is_softmax), None)
         if softmax is None or _classes(softmax) != 1:
             return None
@@ -75,7 +88,7 @@ class OutputActivation(ModelRule, code="FC004", severity=Severity.ERROR, confide
             ),
         )
 
-    def _doubled(self, head: Head) -> Remark | None:
+    def _doubled(self, head: Head) -> Diagnostic | None:
         if len(head.activations) < 2:
             return None
         last, first = head.activations[0], head.activations[1]
@@ -98,7 +111,7 @@ class OutputActivation(ModelRule, code="FC004", severity=Severity.ERROR, confide
             advice=Advice(text=f"Leave out {first.name}, so that {last.name} takes the scores themselves"),
         )
 
-    def _loss(self, head: Head) -> Remark | None:
+    def _loss(self, head: Head) -> Diagnostic | None:
         layer = head.activation or head.scorer
         if head.training is None or layer is None or not isinstance(head.units, int):
             return None
@@ -114,7 +127,7 @@ class OutputActivation(ModelRule, code="FC004", severity=Severity.ERROR, confide
             severity=Severity.WARNING if mismatch.trains else None,
         )
 
-    def _hidden(self, softmax: Activation, context: Context) -> Iterator[Remark | NearMiss]:
+    def _hidden(self, softmax: Activation, context: Context) -> Iterator[Diagnostic | NearMiss]:
         target = following(context.graph, softmax, lambda layer: isinstance(layer, GlobalPool) or layer.is_view)
         if not isinstance(target, Conv | Dense):
             yield self.skip(softmax, reason="no learned kernel reads it: a gate, attention or an output")

@@ -7,9 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, ModelRule, Remark
-from cnnlint.results import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint import Advice, Bad, Confidence, Context, Diagnostic, Good, ModelRule, NearMiss, Savings, Severity
 
 SHOWN = 3
 
@@ -39,7 +37,7 @@ class DeadInitializer(ModelRule, code="EX001", severity=Severity.WARNING, confid
 
     min_bytes: Annotated[int, Meta(description="Only when the unused arrays take at least these bytes.", ge=0)] = 0
 
-    def check(self, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the number of unused arrays, their bytes, and the largest of them."""
         unused = context.graph.unused
         if not unused:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, PatternRule, Remark
-from cnnlint.graph.layers import BatchNorm, Conv, ConvTranspose, Dense
-from cnnlint.graph.patterns import Match, Op
-from cnnlint.results import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint import (
+    Advice,
+    Bad,
+    BatchNorm,
+    Confidence,
+    Context,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Diagnostic,
+    Good,
+    Match,
+    NearMiss,
+    Op,
+    PatternRule,
+    Savings,
+    Severity,
+)
 
 
 class ConvBiasBeforeNorm(PatternRule, code="BN002", severity=Severity.INFO, confidence=Confidence.EXACT):
@@ -37,7 +50,7 @@ class ConvBiasBeforeNorm(PatternRule, code="BN002", severity=Severity.INFO, conf
     layer, norm = Op(Conv, ConvTranspose, Dense, where=lambda layer: layer.use_bias), Op(BatchNorm)
     pattern = layer >> norm
 
-    def check(self, match: Match, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, match: Match, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield how many biases are cancelled."""
         layer, norm = match[self.layer], match[self.norm]
         if norm.folded:

@@ -7,10 +7,24 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, ModelRule, Remark
-from cnnlint.graph.layers import Activation, BatchNorm, Conv, Dropout, GroupNorm, InstanceNorm, LayerNorm
-from cnnlint.results import Advice, Confidence, NearMiss, Severity
+from cnnlint import (
+    Activation,
+    Advice,
+    Bad,
+    BatchNorm,
+    Confidence,
+    Context,
+    Conv,
+    Diagnostic,
+    Dropout,
+    Good,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    ModelRule,
+    NearMiss,
+    Severity,
+)
 
 NORMS = (BatchNorm, GroupNorm, InstanceNorm, LayerNorm)
 
@@ -49,7 +63,7 @@ class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confid
         int, Meta(description="Convolutions and dense layers on the longest path from which on a norm is due.", ge=1)
     ] = 12
 
-    def check(self, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the depth of a network without normalisation."""
         graph = context.graph
         convolutions = sum(1 for _ in graph.of_kind(Conv))

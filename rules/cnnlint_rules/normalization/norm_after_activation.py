@@ -7,14 +7,30 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from cnnlint.analysis.context import Context
-from cnnlint.analysis.folding import folds_forward
-from cnnlint.engine.rule import Bad, Good, LayerRule, Remark
-from cnnlint.graph.graph import Graph
-from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Activation, Add, AvgPool, BatchNorm, Conv, ConvTranspose, Dense, MaxPool
-from cnnlint.graph.queries import KERNEL_LAYERS, is_nonlinear
-from cnnlint.results import Advice, Confidence, NearMiss, Severity
+from cnnlint import (
+    KERNEL_LAYERS,
+    Activation,
+    Add,
+    Advice,
+    AvgPool,
+    Bad,
+    BatchNorm,
+    Confidence,
+    Context,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Diagnostic,
+    Good,
+    Graph,
+    Layer,
+    LayerRule,
+    MaxPool,
+    NearMiss,
+    Severity,
+    folds_forward,
+    is_nonlinear,
+)
 
 Order = Literal["conv-bn-act", "conv-pool-bn-act", "bn-act-conv", "conv-act-bn", "conv-act-pool-bn", "conv-pool-act-bn"]
 
@@ -64,9 +80,7 @@ class NormAfterActivation(
         Meta(description="The least share of all values that the network's layers write, 0 to 1.", ge=0, le=1),
     ] = 0.001
 
-    kinds = (BatchNorm,)
-
-    def check(self, layer: BatchNorm, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, layer: BatchNorm, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the order of the layers around `layer` and what the norm costs there."""
         order, before = _order(context.graph, layer)
         if order is None:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, LayerRule, Remark
-from cnnlint.graph.graph import Graph
-from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import (
+from cnnlint import (
     Activation,
+    Advice,
     AvgPool,
+    Bad,
     BatchNorm,
+    Confidence,
+    Context,
     Conv,
     ConvTranspose,
+    Diagnostic,
     Dropout,
+    Good,
+    Graph,
+    Layer,
+    LayerRule,
     MaxPool,
+    NearMiss,
     Pad,
+    Severity,
     Transpose,
 )
-from cnnlint.results import Advice, Confidence, NearMiss, Severity
 
 AXES = {3: ("samples", "channels", "positions"), 4: ("samples", "channels", "rows", "columns")}
 
@@ -46,9 +52,7 @@ class NormAxis(LayerRule[BatchNorm], code="BN006", severity=Severity.WARNING, co
     - Keras documentation, BatchNormalization: "if data_format is channels_first, use axis=1".
     """
 
-    kinds = (BatchNorm,)
-
-    def check(self, layer: BatchNorm, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, layer: BatchNorm, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the axis that is kept apart and its extent."""
         source, axis = _origin(context.graph, layer)
         if axis == 1:

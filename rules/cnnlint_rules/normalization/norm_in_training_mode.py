@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.analysis.context import Context
-from cnnlint.analysis.fed import fed_tensors
-from cnnlint.engine.rule import Bad, Good, ModelRule, Remark
-from cnnlint.graph.layers import BatchNorm
-from cnnlint.results import Advice, Confidence, NearMiss, Severity
+from cnnlint import Advice, Bad, BatchNorm, Confidence, Context, Diagnostic, Good, Graph, ModelRule, NearMiss, Severity
 
 
 class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confidence=Confidence.EXACT):
@@ -35,9 +31,9 @@ class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confi
     - ONNX operator BatchNormalization, attribute `training_mode` (opset 14 and later).
     """
 
-    def check(self, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield one finding about all normalisations in training mode."""
-        fed = fed_tensors(context.graph)
+        fed = _fed_tensors(context.graph)
         norms = tuple(norm for norm in context.graph.of_kind(BatchNorm) if norm.input.name in fed)
         constant = tuple(norm for norm in context.graph.of_kind(BatchNorm) if norm.input.name not in fed)
         if constant:
@@ -84,3 +80,17 @@ class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confi
             """
         ),
     )
+
+
+def _fed_tensors(graph: Graph) -> frozenset[str]:
+    """Return the names of the tensors that an input of the network has a part in.
+
+    What is left is computed from weights alone: standardized kernels, position tables, anchors of a detector.
+    """
+    fed = {tensor.name for tensor in graph.inputs}
+    for layer in graph.layers:
+        for tensor in layer.inputs:
+            if tensor.name in fed:
+                fed.update([made.name for made in layer.outputs])
+                break
+    return frozenset(fed)

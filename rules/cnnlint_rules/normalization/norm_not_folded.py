@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, PatternRule, Remark
-from cnnlint.graph.layers import BatchNorm, Conv, ConvTranspose, Dense
-from cnnlint.graph.patterns import Match, Op
-from cnnlint.results import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint import (
+    Advice,
+    Bad,
+    BatchNorm,
+    Confidence,
+    Context,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Diagnostic,
+    Good,
+    Match,
+    NearMiss,
+    Op,
+    PatternRule,
+    Savings,
+    Severity,
+)
 
 
 class NormNotFolded(PatternRule, code="BN005", severity=Severity.INFO, confidence=Confidence.EXACT):
@@ -38,7 +51,7 @@ class NormNotFolded(PatternRule, code="BN005", severity=Severity.INFO, confidenc
     layer, norm = Op(Conv, ConvTranspose, Dense), Op(BatchNorm)
     pattern = layer >> norm
 
-    def check(self, match: Match, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, match: Match, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the parameters and operations that folding saves."""
         layer, norm = match[self.layer], match[self.norm]
         if context.graph.source.format != "onnx":

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from cnnlint import limits
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, LayerRule, Remark
-from cnnlint.graph.layers import AvgPool, Conv, MaxPool
-from cnnlint.graph.window import Window
-from cnnlint.results import Advice, Confidence, NearMiss, Savings, Severity
+from cnnlint import (
+    Advice,
+    AvgPool,
+    Bad,
+    Confidence,
+    Context,
+    Conv,
+    Diagnostic,
+    Good,
+    LayerRule,
+    MaxPool,
+    NearMiss,
+    Savings,
+    Severity,
+    Window,
+    limits,
+)
 
 
 class FeatureMapExhausted(
@@ -40,9 +51,7 @@ class FeatureMapExhausted(
     - He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2.
     """
 
-    kinds = (Conv, MaxPool, AvgPool)
-
-    def check(self, layer: Conv | MaxPool | AvgPool, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, layer: Conv | MaxPool | AvgPool, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the window, the map, and how many taps never meet it."""
         extents = [extent for extent in layer.input.spatial or () if isinstance(extent, int)]
         windows = layer.windows

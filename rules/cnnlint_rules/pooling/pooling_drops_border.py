@@ -8,12 +8,22 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, LayerRule, Remark
-from cnnlint.graph.layers import AvgPool, MaxPool, Pad
-from cnnlint.graph.queries import preceding
-from cnnlint.graph.window import Pads
-from cnnlint.results import Advice, Confidence, NearMiss, Severity
+from cnnlint import (
+    Advice,
+    AvgPool,
+    Bad,
+    Confidence,
+    Context,
+    Diagnostic,
+    Good,
+    LayerRule,
+    MaxPool,
+    NearMiss,
+    Pad,
+    Pads,
+    Severity,
+    preceding,
+)
 
 AXES = {1: ("columns",), 2: ("rows", "columns"), 3: ("slices", "rows", "columns")}
 
@@ -46,9 +56,7 @@ class PoolingDropsBorder(
         Meta(description="Share of the map, 0 to 1, from which on it is a warning; below, information.", ge=0, le=1),
     ] = 0.05
 
-    kinds = (MaxPool, AvgPool)
-
-    def check(self, layer: MaxPool | AvgPool, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, layer: MaxPool | AvgPool, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the rows and columns that no window covers."""
         extents = [extent for extent in layer.input.spatial or () if isinstance(extent, int)]
         windows = layer.windows

@@ -5,21 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, Remark, RuntimeRule
-from cnnlint.errors import RuntimeCheckError
-from cnnlint.graph.layers import Dropout
-from cnnlint.results import Advice, Confidence, NearMiss, Severity
+from cnnlint import (
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Diagnostic,
+    Dropout,
+    Good,
+    NearMiss,
+    Probe,
+    RuntimeCheckError,
+    RuntimeRule,
+    Severity,
+)
 from cnnlint.runtime.company import sample_error, tolerance
 from cnnlint.runtime.origin import outcome, traced
-from cnnlint.runtime.probe import Probe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from cnnlint.graph.layer import Layer
+    from cnnlint import Layer
 
     Values = Mapping[str, NDArray[Any]]
 
@@ -58,7 +66,7 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
       the output depends only on the input.
     """
 
-    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, probe: Probe, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the outputs that differ, and the layer where that begins."""
         try:
             run, again = probe.run(), probe.again()

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, Remark, RuntimeRule
-from cnnlint.errors import RuntimeCheckError
-from cnnlint.results import Advice, Confidence, NearMiss, Severity
+from cnnlint import (
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Diagnostic,
+    Good,
+    NearMiss,
+    Probe,
+    RuntimeCheckError,
+    RuntimeRule,
+    Severity,
+)
 from cnnlint.runtime.inputs import DISTRIBUTIONS, distribution
-from cnnlint.runtime.probe import Failure, Probe
+from cnnlint.runtime.probe import Failure
 from cnnlint.runtime.session import Refusal, SessionError
 
 
@@ -38,7 +47,7 @@ class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=
     - onnxruntime, "ONNX Runtime compatibility".
     """
 
-    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, probe: Probe, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield why it does not load, or does not run, or only with some of the shapes that it declares."""
         if (error := probe.load_error) is not None:
             yield self._finding("load", error, "", {"nodes": len(probe.program.record.graph.nodes)})
@@ -65,7 +74,7 @@ class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=
 
     def _finding(
         self, verb: str, error: SessionError, conditions: str, evidence: dict[str, int], *, guessed: str = ""
-    ) -> Remark:
+    ) -> Diagnostic:
         text, severity = "Correct the export", self.severity
         if guessed:
             text, severity = guessed, Severity.INFO

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, Remark, RuntimeRule
-from cnnlint.errors import RuntimeCheckError
-from cnnlint.results import Advice, Confidence, NearMiss, Severity
+from cnnlint import (
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Diagnostic,
+    Good,
+    NearMiss,
+    Probe,
+    RuntimeCheckError,
+    RuntimeRule,
+    Severity,
+)
 from cnnlint.runtime.origin import first_layer, non_finite
-from cnnlint.runtime.probe import Probe
 
 
 class NonFiniteOutput(RuntimeRule, code="RT003", severity=Severity.ERROR, confidence=Confidence.EXACT):
@@ -31,7 +39,7 @@ class NonFiniteOutput(RuntimeRule, code="RT003", severity=Severity.ERROR, confid
     - Micikevicius et al., "Mixed Precision Training", ICLR 2018, on the range of float16.
     """
 
-    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, probe: Probe, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the outputs with values that are not finite, and the first layer that makes one."""
         try:
             run = probe.run()

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, Remark, RuntimeRule
-from cnnlint.errors import RuntimeCheckError
-from cnnlint.results import Advice, Confidence, NearMiss, Severity
+from cnnlint import (
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Diagnostic,
+    Good,
+    NearMiss,
+    Probe,
+    RuntimeCheckError,
+    RuntimeRule,
+    Severity,
+)
 from cnnlint.runtime.inputs import worded
-from cnnlint.runtime.probe import Probe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +45,7 @@ class OutputShapeMismatch(RuntimeRule, code="RT002", severity=Severity.ERROR, co
     - ONNX, "Open Neural Network Exchange Intermediate Representation Specification", "Tensor shapes".
     """
 
-    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, probe: Probe, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each output that differs, with both shapes."""
         try:
             run = probe.run()

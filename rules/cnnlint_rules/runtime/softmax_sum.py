@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.analysis.context import Context
-from cnnlint.engine.rule import Bad, Good, Remark, RuntimeRule
-from cnnlint.errors import RuntimeCheckError
-from cnnlint.graph.layers import Activation
-from cnnlint.results import Advice, Confidence, NearMiss, Severity
+from cnnlint import (
+    Activation,
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Diagnostic,
+    Good,
+    NearMiss,
+    Probe,
+    RuntimeCheckError,
+    RuntimeRule,
+    Severity,
+)
 from cnnlint.runtime.distribution import class_axis, worst_sum
-from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.tails import SOFTMAX
 
 
@@ -32,7 +40,7 @@ class SoftmaxSum(RuntimeRule, code="RT005", severity=Severity.ERROR, confidence=
     - ONNX, "Operators", Softmax: versions 1 and 11 against version 13.
     """
 
-    def check(self, probe: Probe, context: Context) -> Iterator[Remark | NearMiss]:
+    def check(self, probe: Probe, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each softmax output with the sum that is farthest from one."""
         try:
             run = probe.run()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 import zoo
-from cnnlint.analysis.depth import kernel_depths
+from cnnlint.analysis.receptive_field import kernel_depths
 from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.frontends.notation import to_onnx
 

@@ -20,16 +20,15 @@ RULE = '''
 
     from cnnlint import Context, LayerRule, NearMiss
     from cnnlint.graph.layers import Conv
-    from cnnlint.engine.rule import Remark
+    from cnnlint.engine.rule import Diagnostic
 
 
     class WideConv(LayerRule[Conv], code="ACME001"):
         """A convolution has very many filters."""
 
-        kinds = (Conv,)
         most: int = 512
 
-        def check(self, layer: Conv, context: Context) -> Iterator[Remark | NearMiss]:
+        def check(self, layer: Conv, context: Context) -> Iterator[Diagnostic | NearMiss]:
             """Yield convolutions of more than `most` filters."""
             if layer.filters > self.most:
                 yield self.finding(layer, message="wide", evidence={"filters": layer.filters})
@@ -164,7 +163,7 @@ def test_two_rules_of_one_code_or_name_are_an_error_that_names_both(tmp_path, ch
     [
         ("ACME001", "ACME1", "not a family of letters and three digits"),
         ('"""A convolution has very many filters."""', "", "has no docstring"),
-        ("kinds = (Conv,)", "", "names no kinds"),
+        ("LayerRule[Conv]", "LayerRule", "names no kind"),
         ("def check", "def inspect", "has no check"),
         ("LayerRule[Conv]", "Rule", "is of no scope"),
         ("LayerRule[Conv]", "PatternRule", "has no pattern"),

@@ -33,8 +33,6 @@ MODELS = Path(__file__).parents[3] / "fixtures" / "models"
 class Convs(LayerRule[Conv], code="ZZ001"):
     """Every convolution."""
 
-    kinds = (Conv,)
-
     def check(self, layer, context):
         yield self.finding(layer, message=f"{layer.filters}", evidence={"filters": layer.filters})
 
@@ -123,7 +121,7 @@ def test_a_place_keeps_the_rule_and_what_it_was_looking_at():
     layer, match, whole = walked.places[0], walked.places[3], walked.places[-1]
     assert layer.where is next(graph.of_kind(Conv))
     assert match.where[Activated.conv].name == match.finding.layers[1]
-    assert whole.where is None
+    assert whole.where == ()
     assert [type(place.rule) for place in (layer, match, whole)] == [Convs, Activated, Whole]
 
 
@@ -222,8 +220,6 @@ def test_time_per_layer_does_not_grow_with_the_number_of_layers():
 class Unfitting(LayerRule[Conv], code="ZZ009"):
     """Has a rewrite that never fits."""
 
-    kinds = (Conv,)
-
     def check(self, layer, context):
         yield self.finding(layer, message="m", evidence={})
 
@@ -233,8 +229,6 @@ class Unfitting(LayerRule[Conv], code="ZZ009"):
 
 class Wrong(LayerRule[Conv], code="ZZ010"):
     """Has a rewrite that changes the function: a ReLU becomes a tanh."""
-
-    kinds = (Conv,)
 
     def check(self, layer, context):
         yield self.finding(layer, message="m", evidence={})
@@ -261,8 +255,6 @@ def test_a_rewrite_is_proved_refuted_or_said_not_to_fit():
 
 class ReadsValues(LayerRule[Conv], code="ZZ011", reads_values=True):
     """Reads the kernel."""
-
-    kinds = (Conv,)
 
     def check(self, layer, context):
         largest = float(abs(layer.weights[0].values()).max())

@@ -8,7 +8,7 @@ import pytest
 
 from analyzer.analysis.nets import Net
 from cnnlint.analysis.context import Context
-from cnnlint.analysis.larger import spatial_on
+from cnnlint.analysis.inputs import spatial_on
 from cnnlint.engine.budget import QUANTITIES
 from cnnlint.graph import layers
 from cnnlint.graph.graph import Graph

@@ -9,7 +9,7 @@ import onnx.parser
 import pytest
 
 from cnnlint.analysis.context import Context
-from cnnlint.analysis.open_inputs import closing_options
+from cnnlint.analysis.inputs import closing_options
 from cnnlint.errors import ModelError
 from cnnlint.frontends import load_onnx_bytes
 

@@ -1,4 +1,4 @@
-"""What a map becomes when the network is given a larger image."""
+"""Extents that the inputs of a network may have: those that the file leaves open, and larger ones."""
 
 from __future__ import annotations
 
@@ -7,10 +7,46 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from cnnlint import limits
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.tensor import Tensor
 
 if TYPE_CHECKING:
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.tensor import Shape, Tensor
+
+TYPICAL = 224
+"""An extent to show as an example: that of most classifiers of images."""
+
+
+def closing_options(graph: Graph, *, batch: bool = False) -> str:
+    """Return options that give each open input extents in the file's order of axes, `--input image=1x224x224x3`.
+
+    Args:
+        graph: The network.
+        batch: Whether an input is open too whose first axis alone is no number.
+
+    Returns:
+        "" where nothing is open, or nothing is known of what is.
+    """
+    orders = graph.input_orders or (None,) * len(graph.inputs)
+    return " ".join(
+        f"--input {tensor.name}={_example(tensor, order)}"
+        for tensor, order in zip(graph.inputs, orders, strict=True)
+        if is_open(tensor) or (batch and tensor.shape and not isinstance(tensor.shape[0], int))
+    )
+
+
+def is_open(tensor: Tensor) -> bool:
+    """Return whether an extent of `tensor` other than its batch is not a number."""
+    return not all(isinstance(dim, int) for dim in tensor.sample_shape or ())
+
+
+def _example(tensor: Tensor, order: tuple[int, ...] | None) -> str:
+    shape = tensor.shape or ()
+    extents = [dim if isinstance(dim, int) else TYPICAL if axis else 1 for axis, dim in enumerate(shape)]
+    if order is not None:
+        extents = [extents[order.index(axis)] for axis in range(len(extents))]
+    return "x".join(map(str, extents))
 
 
 def larger_extents(extents: tuple[int, ...]) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 import zoo
-from cnnlint.analysis.head import heads, hidden_dense
+from cnnlint.analysis.heads import heads, hidden_dense
 from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.frontends.notation import to_onnx
 from cnnlint.graph.graph import Graph, Training

@@ -1,0 +1,202 @@
+"""The heads of a network: what makes its outputs, and which functions they pass through last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from msgspec import Struct
+
+from cnnlint.analysis.feature_map import is_feature_map
+from cnnlint.graph.graph import Graph, Training
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers import (
+    Activation,
+    AvgPool,
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Dropout,
+    Einsum,
+    Elementwise,
+    Flatten,
+    GlobalPool,
+    MatMul,
+    Transpose,
+)
+from cnnlint.graph.queries import KERNEL_LAYERS, preceding
+from cnnlint.graph.tensor import Dim, Tensor
+
+
+class Head(Struct, frozen=True):
+    """What lies just ahead of an output of the network.
+
+    Attributes:
+        output: What the user gets.
+        activations: The functions that are applied last with nothing but views between them, the last one first;
+            the identity is left out.
+        scorer: The layer whose kernel makes the scores, pooled and normalised or not; None if several layers'
+            outputs are joined on the way.
+        training: The loss that the file names for this output; None if it does not.
+    """
+
+    output: Tensor
+    activations: tuple[Activation, ...]
+    scorer: Conv | ConvTranspose | Dense | None
+    training: Training | None = None
+
+    @property
+    def activation(self) -> Activation | None:
+        """The function that is applied last."""
+        return self.activations[0] if self.activations else None
+
+    @property
+    def units(self) -> Dim:
+        """The number of scores: of the scorer, or else the extent of the output's channel axis."""
+        return self.output.channels if self.scorer is None else self.scorer.out_channels
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether a sample has one row of scores, as in classification and regression of whole images."""
+        shape = self.output.shape
+        return shape is not None and sum(dim != 1 for dim in shape[1:]) <= 1
+
+
+def heads(graph: Graph) -> tuple[Head, ...]:
+    """Return the head of each output, in the order of the outputs."""
+    return tuple(_head(graph, output, loss) for output, loss in zip(graph.outputs, _losses(graph), strict=True))
+
+
+def hidden_dense(graph: Graph, head: Head) -> tuple[Dense, ...]:
+    """Return the dense layers on vectors that lead to `head`'s scorer, which is not one of them, first one first."""
+    found = list[Dense]()
+    layer: Layer | None = head.scorer
+    while isinstance(layer, Dense):
+        layer = preceding(graph, layer, lambda layer: _shapes_vector(layer) or layer.is_view)
+        if isinstance(layer, Dense) and layer.output.rank == 2:
+            found.append(layer)
+        else:
+            break
+    return tuple(reversed(found))
+
+
+def _losses(graph: Graph) -> tuple[Training | None, ...]:
+    """Return the loss of each output: by its layer's name where the file has names, else by its place."""
+    losses = graph.training
+    if any(loss.output for loss in losses):
+        by_layer = {loss.output: loss for loss in losses}
+        makers = (graph.producer(output) for output in graph.outputs)
+        names = ([part.name for part in maker.origin] if maker else [] for maker in makers)
+        return tuple(next((by_layer[name] for name in parts if name in by_layer), None) for parts in names)
+    if len(losses) == 1:
+        return losses * len(graph.outputs)  # Keras trains every output with the only loss there is
+    return losses if len(losses) == len(graph.outputs) else (None,) * len(graph.outputs)
+
+
+def _head(graph: Graph, output: Tensor, loss: Training | None) -> Head:
+    activations = list[Activation]()
+    layer = graph.producer(output)
+    while layer is not None and len(layer.inputs) == 1 and (isinstance(layer, Activation) or layer.is_view):
+        if isinstance(layer, Activation) and layer.function != "linear":
+            activations.append(layer)
+        layer = graph.producer(layer.input)
+    if layer is not None and not isinstance(layer, KERNEL_LAYERS) and _pools_or_scales(layer):
+        layer = preceding(graph, layer, lambda layer: _pools_or_scales(layer) or layer.is_view)
+    scorer = layer if isinstance(layer, KERNEL_LAYERS) else None
+    return Head(output, tuple(activations), scorer, loss)
+
+
+def _pools_or_scales(layer: Layer) -> bool:
+    return isinstance(layer, GlobalPool | AvgPool | BatchNorm | Activation)
+
+
+def _shapes_vector(layer: Layer) -> bool:
+    return isinstance(layer, Activation | BatchNorm)
+
+
+class DenseHead(Struct, frozen=True, eq=False):
+    """Dense layers in a row, and the map that they score.
+
+    Attributes:
+        dense: The dense layers, the first one first.
+        between: The layers between them, which work on each element or channel by itself.
+        flatten: What makes the map a vector; None if `pool` does.
+        pool: A global pooling ahead of them, if there is one.
+        extents: The map's spatial extents where it is flattened: the first kernel; all 1 behind a pooling.
+    """
+
+    dense: tuple[Dense, ...]
+    between: tuple[Layer, ...]
+    flatten: Flatten | None
+    pool: GlobalPool | None
+    extents: tuple[int, ...]
+
+    @property
+    def swaps_with_pool(self) -> bool:
+        """Whether the convolution can go ahead of the pooling: both are linear, so their order is free."""
+        return self.pool is not None and self.pool.mode == "avg" and len(self.dense) == 1
+
+
+def dense_head(graph: Graph, first: Dense, rest: Sequence[Layer]) -> DenseHead | str:
+    """Return the dense layers in a row that begins with `first`; or why they see no map, "" where that is no news.
+
+    Args:
+        graph: The network.
+        first: The first dense layer of the row.
+        rest: The layers behind it, one after the other.
+    """
+    flatten = pool = None
+    layer = graph.producer(first.input)
+    while isinstance(layer, Dropout) and not layer.training:
+        layer = graph.producer(layer.input)
+    if isinstance(layer, Flatten):
+        flatten, layer = layer, graph.producer(layer.input)
+    if isinstance(layer, GlobalPool):
+        pool = layer
+    if flatten is None and pool is None:
+        return "" if isinstance(layer, Dense | Activation | BatchNorm | Dropout) else "no feature map feeds it"
+    seen = pool.input if pool is not None else flatten.input if flatten is not None else first.input
+    if not is_feature_map(graph, seen):
+        return "what it reads is a sequence or a vector, no map of positions"
+    pooled = (1,) * len(pool.input.spatial or ()) if pool else ()
+    spatial = flatten.input.spatial if flatten else pooled
+    sizes = tuple(extent for extent in spatial or () if isinstance(extent, int))
+    if not spatial or len(sizes) != len(spatial) or not first.in_features or first.in_features % prod(sizes):
+        return "the extents of the map ahead of it are not known"
+    dense, between = [first], list[Layer]()
+    waiting = list[Layer]()
+    for layer in rest:
+        if isinstance(layer, Dense) and layer.input.rank == 2:
+            dense.append(layer)
+            between += waiting
+            waiting = []
+        elif not layer.is_blind_to_rank:
+            break
+        else:
+            waiting.append(layer)
+    return DenseHead(tuple(dense), tuple(between), flatten, pool, sizes)
+
+
+def scored_by(graph: Graph, softmax: Activation) -> Layer | None:
+    """Return the product of two activations that gives the scores of `softmax`, scaled, masked or not."""
+    layer = preceding(graph, softmax, lambda layer: isinstance(layer, Elementwise | Dropout) or layer.is_view)
+    if isinstance(layer, Elementwise):  # a mask or a bias of positions is another input
+        sources = [graph.producer(tensor) for tensor in layer.inputs]
+        layer = next((source for source in sources if isinstance(source, MatMul | Einsum)), layer)
+    return layer if isinstance(layer, MatMul | Einsum) and len(layer.inputs) > 1 else None
+
+
+def reads_axis_of(graph: Graph, softmax: Activation, target: Conv | Dense) -> bool | None:
+    """Return whether `target` multiplies along the axis that `softmax` sums over; None where a reshape hides it."""
+    axis, layer = softmax.axis, graph.sole_successor(softmax)
+    if axis is None or not softmax.output.rank:
+        return None
+    axis %= softmax.output.rank
+    while layer is not None and layer is not target:
+        if isinstance(layer, Transpose):
+            axis = layer.permutation.index(axis)
+        elif layer.input.shape != layer.output.shape and not isinstance(layer, GlobalPool):
+            return None
+        layer = graph.sole_successor(layer)
+    return axis == (target.axis % (target.input.rank or 2) if isinstance(target, Dense) else 1)
