@@ -8,17 +8,16 @@ from typing import Any, cast
 from cnnlint.errors import ContradictionError, ModelError
 from cnnlint.frontends.keras import settings
 from cnnlint.frontends.keras.definition import collect
+from cnnlint.frontends.keras.flat_model import FlatModel, LayerCall, Ref, flatten_model
+from cnnlint.frontends.keras.layers import raise_call
+from cnnlint.frontends.keras.layers.call import Call, add_opaque
 from cnnlint.frontends.keras.layout import Layouts
-from cnnlint.frontends.keras.lowering import lower
-from cnnlint.frontends.keras.lowering.call import Call
-from cnnlint.frontends.keras.lowering.operators import add_opaques
-from cnnlint.frontends.keras.network import Network, Ref, Step, flatten_model
 from cnnlint.frontends.keras.records import ArchiveRecord, LayerRecord
 from cnnlint.frontends.keras.settings import read_losses
 from cnnlint.frontends.keras.weight_groups import NOT_COUNTED
+from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.frontends.raising.canonical import canonicalize
-from cnnlint.frontends.raising.draft import Draft
-from cnnlint.frontends.raising.view import View
+from cnnlint.frontends.raising.view import TensorView
 from cnnlint.graph.graph import Graph, Source, UnusedWeight
 from cnnlint.graph.layers import Conv, ConvTranspose, Dense
 from cnnlint.graph.tensor import Dim, Shape
@@ -50,20 +49,20 @@ def _raised(archive: ArchiveRecord, inputs: Mapping[str, Shape]) -> Graph:
     network = flatten_model(archive)
     raiser = _Raiser(archive.path, network, inputs)
     raiser.run()
-    draft = raiser.draft
-    canonicalize(draft)
-    _check_weights(draft, archive.path)
-    return draft.freeze(
+    builder = raiser.builder
+    canonicalize(builder)
+    _check_weights(builder, archive.path)
+    return builder.freeze(
         _source(archive, network),
         training=read_losses(archive.training),
-        unused=_unused(archive, draft),
+        unused=_unused(archive, builder),
         unread=archive.unread,
     )
 
 
-def _check_weights(draft: Draft, path: str) -> None:
+def _check_weights(builder: GraphBuilder, path: str) -> None:
     """Refuse a file whose arrays are fewer than its configuration builds: its counts would be wrong."""
-    for layer in draft:
+    for layer in builder:
         held = layer.parameters
         if held is None or not isinstance(layer, Conv | ConvTranspose | Dense):
             continue
@@ -80,9 +79,9 @@ def _check_weights(draft: Draft, path: str) -> None:
         )
 
 
-def _unused(archive: ArchiveRecord, draft: Draft) -> tuple[UnusedWeight, ...]:
+def _unused(archive: ArchiveRecord, builder: GraphBuilder) -> tuple[UnusedWeight, ...]:
     """Return the arrays in groups that no layer uses; states of random numbers are no weights."""
-    used = {_group(weight.key) for layer in draft for weight in layer.weights}
+    used = {_group(weight.key) for layer in builder for weight in layer.weights}
     return tuple(
         UnusedWeight(weight.key, weight.storage.nbytes if weight.storage else None)
         for weight in archive.weights
@@ -95,13 +94,13 @@ def _group(key: str) -> str:
 
 
 class _Raiser:
-    def __init__(self, path: str, network: Network, inputs: Mapping[str, Shape]) -> None:
+    def __init__(self, path: str, network: FlatModel, inputs: Mapping[str, Shape]) -> None:
         self.path = path
-        self.draft = Draft()
+        self.builder = GraphBuilder()
         self._network = network
         self._layouts = Layouts(network)
         self._given = inputs
-        self._views = dict[Ref, View]()
+        self._views = dict[Ref, TensorView]()
         self._declared = dict[int, dict[int, tuple[tuple[int | None, ...] | None, str]]]()
         self._used = dict[int, int]()
         for ref in network.outputs:
@@ -125,9 +124,9 @@ class _Raiser:
             else:
                 self._add_step(index, step)
         for ref in self._network.outputs:
-            self.draft.outputs.append(self._view(ref).tensor)
+            self.builder.outputs.append(self._view(ref).tensor)
 
-    def _view(self, ref: Ref) -> View:
+    def _view(self, ref: Ref) -> TensorView:
         if ref not in self._views:
             layer = self._network.steps[ref.step].layer
             raise ModelError(f"layer {layer.path!r} has no output {ref.index}", path=self.path)
@@ -144,7 +143,7 @@ class _Raiser:
             shape = self._checked(layer.name, declared, tuple(self._given[layer.name]))
             permutation = self._layouts.of(Ref(index), len(shape))
         dtype = settings.compute_dtype(layer.config.get("dtype"))
-        self._views[Ref(index)] = self.draft.add_input(layer.path, shape, dtype, permutation=permutation)
+        self._views[Ref(index)] = self.builder.add_input(layer.path, shape, dtype, permutation=permutation)
 
     def _named(self, name: str, shape: tuple[int | None, ...], *, maps: bool) -> Shape:
         """Return `shape` with symbols for what is left open."""
@@ -169,7 +168,7 @@ class _Raiser:
                 raise ModelError(f"input {name!r} is {wanted}; {given} does not fit it", path=self.path)
         return given
 
-    def _add_step(self, index: int, step: Step) -> None:
+    def _add_step(self, index: int, step: LayerCall) -> None:
         def resolve(value: Any) -> Any:
             if isinstance(value, Ref):
                 return self._view(value)
@@ -179,19 +178,19 @@ class _Raiser:
 
         args = [resolve(argument) for argument in step.args]
         kwargs = {name: resolve(argument) for name, argument in step.kwargs.items()}
-        batch: Dim = next((view.shape[0] for view in collect([args, kwargs], View) if view.shape), "batch")
+        batch: Dim = next((view.shape[0] for view in collect([args, kwargs], TensorView) if view.shape), "batch")
         call = Call(
             step.layer,
             args,
             kwargs,
-            self.draft,
+            self.builder,
             declared=self._declared_outputs(index, batch),
             layout=lambda rank: self._layouts.of(Ref(index), rank),
         )
         try:
-            views = lower(call)
+            views = raise_call(call)
         except ContradictionError as error:
-            views = add_opaques(call, error.cause)
+            views = add_opaque(call, error.cause)
         except UNREADABLE as error:
             raise ModelError(
                 f"layer {step.layer.path!r} ({step.layer.class_name}) cannot be read: {_clause(error)}",
@@ -220,7 +219,7 @@ def _clause(error: Exception) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
-def _source(archive: ArchiveRecord, network: Network) -> Source:
+def _source(archive: ArchiveRecord, network: FlatModel) -> Source:
     formats = {step.layer.config.get("data_format") for step in network.steps}
     return Source(
         path=archive.path,

@@ -13,8 +13,15 @@ from msgspec.structs import replace
 
 from cnnlint import limits
 from cnnlint.errors import ModelError
-from cnnlint.frontends.onnx.lowering.operators import names_read, subgraphs
-from cnnlint.frontends.onnx.records import FunctionRecord, GraphRecord, ModelRecord, NodeRecord
+from cnnlint.frontends.onnx.records import (
+    FunctionRecord,
+    GraphRecord,
+    ModelRecord,
+    NodeRecord,
+    all_nodes,
+    names_read,
+    subgraphs,
+)
 
 Key = tuple[str, str, str]
 
@@ -135,16 +142,6 @@ def _called_first(model: ModelRecord) -> list[Key]:
 def _calls(function: FunctionRecord, functions: dict[Key, FunctionRecord]) -> Iterator[Key]:
     keys = ((node.domain, node.op_type, node.overload) for node in all_nodes(function.nodes))
     return (key for key in keys if key in functions)
-
-
-def all_nodes(nodes: Iterable[NodeRecord]) -> Iterator[NodeRecord]:
-    """Yield `nodes` and those of the graphs inside them."""
-    for node in nodes:
-        yield node
-        for value in node.attributes.values():
-            for item in value if isinstance(value, tuple) else (value,):
-                if isinstance(item, GraphRecord):
-                    yield from all_nodes(item.nodes)
 
 
 def _body(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from cnnlint.frontends.onnx.records import ModelRecord
-from cnnlint.frontends.raising.draft import Draft
+from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Activation
 
@@ -24,17 +24,17 @@ TRACED = re.compile(r"_\d+$")
 """What Keras appends to every scope when it traces a model again."""
 
 
-def rename(draft: Draft, model: ModelRecord) -> None:
+def rename(builder: GraphBuilder, model: ModelRecord) -> None:
     """Give layers the names of the Keras layers or PyTorch modules that they come from, where the file has them."""
     if model.producer.startswith("tf2onnx"):
-        scopes = {layer.name: scope for layer in draft if (scope := _scope(layer)) is not None}
+        scopes = {layer.name: scope for layer in builder if (scope := _scope(layer)) is not None}
         paths = {layer: "/".join(_layer_scope(path)) for layer, path in _without_root(scopes).items()} if scopes else {}
     elif model.producer.startswith("pytorch"):
-        paths = {layer.name: module for layer in draft if (module := _module(layer))}
+        paths = {layer.name: module for layer in builder if (module := _module(layer))}
     else:
         return
     names, taken, scopes_taken = dict[str, str](), set[str](), set[str]()
-    for layer in draft:
+    for layer in builder:
         name = paths.get(layer.name)
         if name is None:
             continue
@@ -44,7 +44,7 @@ def rename(draft: Draft, model: ModelRecord) -> None:
         if name not in taken:
             taken.add(name)
             names[layer.name] = name
-    draft.rename(names)
+    builder.rename(names)
 
 
 def _module(layer: Layer) -> str:

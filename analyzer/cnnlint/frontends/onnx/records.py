@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import TypeAlias
 
     from cnnlint.frontends.sources import ByteSource
@@ -147,6 +148,31 @@ class ModelRecord(Struct, frozen=True, gc=False):
     file_bytes: int | None
     external_files: tuple[str, ...] = ()
     source: ByteSource | None = None
+
+
+def subgraphs(node: NodeRecord) -> Iterator[GraphRecord]:
+    """Yield the graphs among a node's attributes."""
+    for value in node.attributes.values():
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, GraphRecord):
+                yield item
+
+
+def all_nodes(nodes: Iterable[NodeRecord]) -> Iterator[NodeRecord]:
+    """Yield `nodes` and those of the graphs inside them."""
+    for node in nodes:
+        yield node
+        for body in subgraphs(node):
+            yield from all_nodes(body.nodes)
+
+
+def names_read(body: GraphRecord) -> Iterator[str]:
+    """Yield the names that the nodes of a subgraph read, in graphs inside it too."""
+    for node in body.nodes:
+        yield from (name for name in node.inputs if name)
+        for inner in subgraphs(node):
+            yield from names_read(inner)
+    yield from (value.name for value in body.outputs)
 
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from cnnlint import limits
 from cnnlint.errors import ModelError
-from cnnlint.frontends.onnx.inlining import all_nodes, expansion
-from cnnlint.frontends.onnx.records import GraphRecord, ModelRecord, NodeRecord, ValueRecord
+from cnnlint.frontends.onnx.inlining import expansion
+from cnnlint.frontends.onnx.records import GraphRecord, ModelRecord, NodeRecord, ValueRecord, all_nodes
 from cnnlint.frontends.onnx.wire import WireError, fields, varint
 from cnnlint.frontends.sources import local_file
 

@@ -1,8 +1,8 @@
-"""The passes that make a draft canonical, in order."""
+"""The passes that make a graph canonical, in order."""
 
 from __future__ import annotations
 
-from cnnlint.frontends.raising.draft import Draft
+from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.frontends.raising.passes import (
     affine,
     bias,
@@ -18,16 +18,16 @@ from cnnlint.frontends.raising.passes import (
 )
 
 
-def canonicalize(draft: Draft) -> None:
+def canonicalize(builder: GraphBuilder) -> None:
     """Fuse what exporters take apart, so that one network gives one graph."""
-    chunks.fuse_chunks(draft)
-    signals.drop_unit_axes(draft)
-    bias.fuse_bias(draft)
-    gates.fuse_activations(draft)
-    norms.fuse_norms(draft)
-    groups.fuse_groups(draft)
-    affine.fuse_affine(draft)
-    pads.fuse_pads(draft)
-    repeats.fuse_repeats(draft)
-    pooled.fuse_pooled(draft)
-    scalars.drop_scalars(draft)
+    chunks.fuse_chunks(builder)
+    signals.drop_unit_axes(builder)
+    bias.fuse_bias(builder)
+    gates.fuse_activations(builder)
+    norms.fuse_norms(builder)
+    groups.fuse_groups(builder)
+    affine.fuse_affine(builder)
+    pads.fuse_pads(builder)
+    repeats.fuse_repeats(builder)
+    pooled.fuse_pooled(builder)
+    scalars.drop_scalars(builder)

@@ -24,6 +24,11 @@ def to_channels_last(rank: int) -> Permutation:
     return (0, *range(2, rank), 1)
 
 
+def inverse(permutation: Permutation) -> Permutation:
+    """Return the permutation that undoes another."""
+    return tuple(permutation.index(axis) for axis in range(len(permutation)))
+
+
 def without(values: tuple[T, ...], axis: int) -> tuple[T, ...]:
     """Return the values of all axes but one."""
     return (*values[:axis], *values[axis + 1 :])
@@ -45,7 +50,7 @@ def axis_within(axis: int, shape: Shape | None) -> int:
     return axis if shape is None else axis % len(shape)
 
 
-class View(Struct, frozen=True):
+class TensorView(Struct, frozen=True):
     """What the source sees of a tensor of the graph.
 
     Attributes:
@@ -85,7 +90,7 @@ class View(Struct, frozen=True):
         axis = axis_within(source_axis, self.tensor.shape)
         return axis if self.permutation is None else self.permutation[axis]
 
-    def transposed(self, permutation: Permutation) -> View:
+    def transposed(self, permutation: Permutation) -> TensorView:
         """Return what the source sees after a transpose.
 
         Raises:
@@ -95,11 +100,11 @@ class View(Struct, frozen=True):
         if sorted(permutation) != list(range(rank)):
             raise ContradictionError(f"{permutation} is no order of {rank} axes")
         order = permutation if self.permutation is None else tuple(self.permutation[axis] for axis in permutation)
-        return View(self.tensor, None if order == tuple(range(len(order))) else order)
+        return TensorView(self.tensor, None if order == tuple(range(len(order))) else order)
 
-    def of(self, tensor: Tensor) -> View:
+    def of(self, tensor: Tensor) -> TensorView:
         """Return a view of another tensor (of the same rank) in the same order."""
-        return View(tensor, self.permutation)
+        return TensorView(tensor, self.permutation)
 
     def in_graph_order(self, extents: tuple[Dim, ...]) -> tuple[Dim, ...]:
         """Return one value per axis, given in the source's order, in the graph's order.

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from cnnlint.analysis.cost import total_macs
 from cnnlint.frontends import load_onnx_bytes
-from cnnlint.frontends.onnx.lowering.folding import joined, spelled_out, spread, taken, transposed
-from cnnlint.frontends.onnx.lowering.values import Constant
+from cnnlint.frontends.onnx.operators.values import Constant, joined, spelled_out, spread, taken, transposed
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Conv, Operator
 

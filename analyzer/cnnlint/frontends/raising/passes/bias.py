@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from cnnlint.frontends.raising.draft import Draft
+from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.graph.layers import Conv, ConvTranspose, Dense, Elementwise
 from cnnlint.graph.tensor import Weight
 
 
-def fuse_bias(draft: Draft) -> None:
+def fuse_bias(builder: GraphBuilder) -> None:
     """Fuse Conv, ConvTranspose or Dense without a bias with the Add of one value per output feature behind it."""
-    for layer in draft.of_kind(Conv, ConvTranspose, Dense):
+    for layer in builder.of_kind(Conv, ConvTranspose, Dense):
         if layer.use_bias:
             continue
-        added = draft.sole_consumer(layer.output)
+        added = builder.sole_consumer(layer.output)
         if not isinstance(added, Elementwise) or added.function != "add" or len(added.inputs) != 1:
             continue
         if not is_per_feature(added, layer.channel_axis, layer.out_channels):
             continue
         biases = tuple(with_role(weight, "bias") for weight in added.weights)
-        draft.fuse((layer, added), replace(layer, use_bias=True, weights=(*layer.weights, *biases)))
+        builder.fuse((layer, added), replace(layer, use_bias=True, weights=(*layer.weights, *biases)))
 
 
 def is_per_feature(layer: Elementwise, axis: int, features: object) -> bool:

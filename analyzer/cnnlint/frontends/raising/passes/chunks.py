@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from cnnlint.frontends.raising.draft import Draft
+from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.graph.layers import Crop, Split
 from cnnlint.graph.tensor import Shape, Tensor
 
 
-def fuse_chunks(draft: Draft) -> None:
+def fuse_chunks(builder: GraphBuilder) -> None:
     """Join the Crops of one tensor that follow one another along one axis from its begin to its end."""
     tried = set[tuple[str, int]]()
-    for layer in draft.of_kind(Crop):
+    for layer in builder.of_kind(Crop):
         axis = _cut_axis(layer)
         if axis is None or (layer.input.name, axis) in tried:
             continue
         tried.add((layer.input.name, axis))
-        parts = _parts(draft, layer.input, axis)
+        parts = _parts(builder, layer.input, axis)
         if len(parts) > 1:
             sizes = tuple((part.target or ())[axis] for part in parts)
-            draft.join(parts, Split(name=layer.name, inputs=layer.inputs, axis=axis, sizes=sizes))
+            builder.join(parts, Split(name=layer.name, inputs=layer.inputs, axis=axis, sizes=sizes))
 
 
 def _cut_axis(layer: Crop) -> int | None:
@@ -30,9 +30,9 @@ def _cut_axis(layer: Crop) -> int | None:
     return axes[0] if len(axes) == 1 else None
 
 
-def _parts(draft: Draft, tensor: Tensor, axis: int) -> list[Crop]:
+def _parts(builder: GraphBuilder, tensor: Tensor, axis: int) -> list[Crop]:
     """Return the Crops of `tensor` along `axis`, in order, if they cover it without a gap; else nothing."""
-    crops = [layer for layer in draft.consumers(tensor) if isinstance(layer, Crop) and _cut_axis(layer) == axis]
+    crops = [layer for layer in builder.consumers(tensor) if isinstance(layer, Crop) and _cut_axis(layer) == axis]
     begun = [(crop.starts[axis], crop) for crop in crops if crop.starts is not None]
     ordered = sorted(begun, key=lambda pair: pair[0])
     shape: Shape = tensor.shape or ()

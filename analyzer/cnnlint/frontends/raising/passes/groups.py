@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from cnnlint.frontends.raising.draft import Draft
+from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.frontends.raising.passes.norms import absorb_affine
 from cnnlint.graph.dims import product
 from cnnlint.graph.layers import GroupNorm, InstanceNorm, Reshape
 
 
-def fuse_groups(draft: Draft) -> None:
+def fuse_groups(builder: GraphBuilder) -> None:
     """Fuse Reshape, InstanceNorm and Reshape, and the scale and shift per channel that PyTorch puts behind them."""
-    for layer in draft.of_kind(InstanceNorm):
-        before, after = draft.producer(layer.input), draft.sole_consumer(layer.output)
+    for layer in builder.of_kind(InstanceNorm):
+        before, after = builder.producer(layer.input), builder.sole_consumer(layer.output)
         if not isinstance(before, Reshape) or not isinstance(after, Reshape):
             continue
         groups = _groups(before)
-        if groups is None or draft.sole_consumer(layer.input) is None or after.output.shape != before.input.shape:
+        if groups is None or builder.sole_consumer(layer.input) is None or after.output.shape != before.input.shape:
             continue
         norm = replace(layer, inputs=before.inputs, outputs=())
         if groups != before.input.channels:
@@ -26,7 +26,7 @@ def fuse_groups(draft: Draft) -> None:
             norm = GroupNorm(
                 name=layer.name, inputs=before.inputs, groups=groups, epsilon=layer.epsilon, weights=weights
             )
-        absorb_affine(draft, draft.fuse((before, layer, after), norm))
+        absorb_affine(builder, builder.fuse((before, layer, after), norm))
 
 
 def _groups(layer: Reshape) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from cnnlint.frontends.raising.draft import Draft
+from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.frontends.raising.passes.bias import with_role
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Add, Elementwise, GlobalPool, InstanceNorm, LayerNorm, Multiply, Reduce
@@ -14,12 +14,12 @@ LONGEST = 24
 """Layers that a spelled-out normalisation takes at most; Keras's takes fourteen."""
 
 
-def fuse_norms(draft: Draft) -> None:
+def fuse_norms(builder: GraphBuilder) -> None:
     """Fuse each region that normalises one tensor by its own mean and variance along the same axes."""
-    for layer in draft.of_kind(Reduce, GlobalPool):
+    for layer in builder.of_kind(Reduce, GlobalPool):
         axes = _averaged(layer)
-        if axes is not None and (region := _region(draft, layer, axes)) is not None:
-            _fuse(draft, layer, axes, region)
+        if axes is not None and (region := _region(builder, layer, axes)) is not None:
+            _fuse(builder, layer, axes, region)
 
 
 def _averaged(layer: Layer) -> tuple[int, ...] | None:
@@ -31,21 +31,21 @@ def _averaged(layer: Layer) -> tuple[int, ...] | None:
     return None
 
 
-def _region(draft: Draft, mean: Layer, axes: tuple[int, ...]) -> list[Layer] | None:
+def _region(builder: GraphBuilder, mean: Layer, axes: tuple[int, ...]) -> list[Layer] | None:
     """Return the layers from `mean` to the tensor where all that comes of it and of its input has met again."""
     source = mean.input
     inside: dict[str, Layer] = {mean.output.name: mean}
     region: list[Layer] = [mean]
-    ahead = [reader for reader in draft.consumers(source) if reader is not mean] + draft.consumers(mean.output)
+    ahead = [reader for reader in builder.consumers(source) if reader is not mean] + builder.consumers(mean.output)
     while ahead and len(region) < LONGEST:
         layer = ahead.pop(0)
         if layer.output.name in inside or not _joins(layer, axes, source, inside):
             continue
         inside[layer.output.name] = layer
         region.append(layer)
-        ahead += draft.consumers(layer.output)
-        if _is_whole(draft, region, inside, source):
-            return draft.in_order(region)
+        ahead += builder.consumers(layer.output)
+        if _is_whole(builder, region, inside, source):
+            return builder.in_order(region)
     return None
 
 
@@ -56,7 +56,7 @@ def _joins(layer: Layer, axes: tuple[int, ...], source: Tensor, inside: dict[str
     return bool(names & inside.keys()) and names <= {*inside, source.name}
 
 
-def _is_whole(draft: Draft, region: list[Layer], inside: dict[str, Layer], source: Tensor) -> bool:
+def _is_whole(builder: GraphBuilder, region: list[Layer], inside: dict[str, Layer], source: Tensor) -> bool:
     """Return whether a root of a variance is in the region, and one tensor of the source's shape leaves it."""
     last = region[-1]
     if last.output.shape != source.shape or not isinstance(last, Add | Multiply | Elementwise):
@@ -66,13 +66,13 @@ def _is_whole(draft: Draft, region: list[Layer], inside: dict[str, Layer], sourc
     seen_outside = [
         layer
         for layer in region
-        if any(reader.output.name not in inside for reader in draft.consumers(layer.output))
-        or not draft.consumers(layer.output)
+        if any(reader.output.name not in inside for reader in builder.consumers(layer.output))
+        or not builder.consumers(layer.output)
     ]
     return seen_outside == [last]
 
 
-def _fuse(draft: Draft, mean: Layer, axes: tuple[int, ...], region: list[Layer]) -> None:
+def _fuse(builder: GraphBuilder, mean: Layer, axes: tuple[int, ...], region: list[Layer]) -> None:
     source = mean.input
     spatial = tuple(range(2, len(source.shape or ())))
     constants = [layer.constant for layer in region if isinstance(layer, Elementwise) and layer.function == "add"]
@@ -82,18 +82,18 @@ def _fuse(draft: Draft, mean: Layer, axes: tuple[int, ...], region: list[Layer])
         layer = InstanceNorm(name=mean.name, inputs=(source,), epsilon=epsilon, weights=_weights(region))
     else:
         layer = LayerNorm(name=mean.name, inputs=(source,), axes=axes, epsilon=epsilon, weights=_weights(region))
-    absorb_affine(draft, draft.fuse(region, layer))
+    absorb_affine(builder, builder.fuse(region, layer))
 
 
-def absorb_affine(draft: Draft, norm: Layer) -> None:
+def absorb_affine(builder: GraphBuilder, norm: Layer) -> None:
     """Take the product and the sum behind a normalisation that has none of its own into it."""
     for role, function in (("gamma", "mul"), ("beta", "add")):
-        following = draft.sole_consumer(norm.output)
+        following = builder.sole_consumer(norm.output)
         if not isinstance(following, Elementwise) or following.function != function or len(following.inputs) != 1:
             continue
         if following.weights and norm.weight(role) is None:
             extra = tuple(with_role(weight, role) for weight in following.weights)
-            norm = draft.fuse((norm, following), replace(norm, weights=(*norm.weights, *extra), outputs=()))
+            norm = builder.fuse((norm, following), replace(norm, weights=(*norm.weights, *extra), outputs=()))
 
 
 def _weights(region: list[Layer]) -> tuple[Weight, ...]:

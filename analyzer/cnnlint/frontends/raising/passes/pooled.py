@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from cnnlint.frontends.raising.draft import Draft
+from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.graph.layers import AvgPool, Flatten, GlobalPool, Reshape
 
 
-def fuse_pooled(draft: Draft) -> None:
+def fuse_pooled(builder: GraphBuilder) -> None:
     """Fuse GlobalPool with the Flatten or Reshape behind it that only drops or restores axes of extent 1."""
-    for layer in draft.of_kind(GlobalPool, AvgPool):
-        pool = layer if isinstance(layer, GlobalPool) else _as_global(draft, layer)
+    for layer in builder.of_kind(GlobalPool, AvgPool):
+        pool = layer if isinstance(layer, GlobalPool) else _as_global(builder, layer)
         while pool is not None:
-            pool = _with_following(draft, pool)
+            pool = _with_following(builder, pool)
 
 
-def _as_global(draft: Draft, layer: AvgPool) -> GlobalPool | None:
+def _as_global(builder: GraphBuilder, layer: AvgPool) -> GlobalPool | None:
     """Put a GlobalPool in the place of a mean over the whole map; None if `layer` is none."""
     if layer.pool_size != layer.input.spatial:
         return None
     if layer.pads is None or any(pads != (0, 0) for pads in layer.pads):
         return None
-    made = draft.substitute(layer, GlobalPool(name=layer.name, inputs=layer.inputs, mode="avg", keepdims=True))
+    made = builder.substitute(layer, GlobalPool(name=layer.name, inputs=layer.inputs, mode="avg", keepdims=True))
     return made if isinstance(made, GlobalPool) else None
 
 
-def _with_following(draft: Draft, pool: GlobalPool) -> GlobalPool | None:
-    following = draft.sole_consumer(pool.output)
+def _with_following(builder: GraphBuilder, pool: GlobalPool) -> GlobalPool | None:
+    following = builder.sole_consumer(pool.output)
     if not isinstance(following, Flatten | Reshape):
         return None
     before, after = pool.input.shape, following.output.shape
@@ -36,6 +36,6 @@ def _with_following(draft: Draft, pool: GlobalPool) -> GlobalPool | None:
     if after[:2] != before[:2] or any(dim != 1 for dim in after[2:]):
         return None
     fused = replace(pool, keepdims=len(after) > 2, outputs=())
-    draft.fuse((pool, following), fused)
-    made = draft.producer(following.output)
+    builder.fuse((pool, following), fused)
+    made = builder.producer(following.output)
     return made if isinstance(made, GlobalPool) else None

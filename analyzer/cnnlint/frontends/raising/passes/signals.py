@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cnnlint.frontends.raising.draft import Draft
+from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.frontends.raising.view import without
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import (
@@ -27,13 +27,13 @@ from cnnlint.graph.layers import (
 )
 
 
-def drop_unit_axes(draft: Draft) -> None:
+def drop_unit_axes(builder: GraphBuilder) -> None:
     """Take out the Reshapes that add a spatial axis of extent 1 where others drop it again behind some windows."""
-    for layer in draft.of_kind(Reshape):
+    for layer in builder.of_kind(Reshape):
         if (axis := _added_axis(layer)) is not None:
-            region = _region(draft, layer, axis)
+            region = _region(builder, layer, axis)
             if region is not None:
-                _narrow(draft, layer, region, axis)
+                _narrow(builder, layer, region, axis)
 
 
 def _added_axis(layer: Reshape) -> int | None:
@@ -45,22 +45,22 @@ def _added_axis(layer: Reshape) -> int | None:
     return next((axis for axis in axes if after[axis] == 1 and without(after, axis) == before), None)
 
 
-def _region(draft: Draft, first: Layer, axis: int) -> list[Layer] | None:
+def _region(builder: GraphBuilder, first: Layer, axis: int) -> list[Layer] | None:
     """Return the layers between `first` and those that drop the axis, in order; None if one of them needs it."""
     region = dict[str, Layer]()
     ahead = [first]
     while ahead:
         output = ahead.pop().output
-        if draft.is_output(output):
+        if builder.is_output(output):
             return None
-        for reader in draft.consumers(output):
+        for reader in builder.consumers(output):
             if _drops(reader, axis):
                 continue
             if len(reader.inputs) > 1 or _narrowed(reader, axis) is None:
                 return None
             region[reader.output.name] = reader
             ahead.append(reader)
-    return draft.in_order(region.values()) if region else None
+    return builder.in_order(region.values()) if region else None
 
 
 def _drops(layer: Layer, axis: int) -> bool:
@@ -107,20 +107,20 @@ def _narrowed(layer: Layer, axis: int) -> Layer | None:
             return None
 
 
-def _narrow(draft: Draft, first: Layer, region: list[Layer], axis: int) -> None:
-    draft.bypass(first)
+def _narrow(builder: GraphBuilder, first: Layer, region: list[Layer], axis: int) -> None:
+    builder.bypass(first)
     origin = first.origin
     for layer in region:
-        current = draft.producer(layer.output)
+        current = builder.producer(layer.output)
         narrow = None if current is None else _narrowed(current, axis)
         if current is None or narrow is None:
             continue
-        made = draft.substitute(current, replace(narrow, outputs=(), origin=(*origin, *current.origin)))
+        made = builder.substitute(current, replace(narrow, outputs=(), origin=(*origin, *current.origin)))
         origin = ()
-        for reader in draft.consumers(made.output):
+        for reader in builder.consumers(made.output):
             if not isinstance(reader, Reshape):
                 continue
-            if draft.sole_consumer(made.output) is reader:
-                draft.fuse((made, reader), replace(made, outputs=()))
-            elif not draft.is_output(reader.output):
-                draft.bypass(reader)
+            if builder.sole_consumer(made.output) is reader:
+                builder.fuse((made, reader), replace(made, outputs=()))
+            elif not builder.is_output(reader.output):
+                builder.bypass(reader)

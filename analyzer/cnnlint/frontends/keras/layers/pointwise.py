@@ -1,0 +1,171 @@
+"""Layers that work element by element: activations, alone or as the argument of another layer, sums and products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from msgspec.structs import replace
+
+from cnnlint.frontends.keras import settings
+from cnnlint.frontends.keras.layers.call import Call, Handler
+from cnnlint.frontends.raising import ops
+from cnnlint.frontends.raising.view import TensorView
+from cnnlint.graph.layers import Add, Dropout, Opaque, Operator, Rescale
+from cnnlint.graph.tensor import Dim
+
+FUNCTIONS = frozenset(
+    ["relu", "relu6", "leaky_relu", "celu", "elu", "selu", "gelu", "sigmoid", "hard_sigmoid", "log_sigmoid",
+     "sparse_sigmoid", "tanh", "hard_tanh", "tanh_shrink", "swish", "hard_swish", "mish", "softplus", "softsign",
+     "squareplus", "sparse_plus", "soft_shrink", "hard_shrink", "exponential", "threshold", "linear"]
+)  # fmt: skip
+"""Functions of keras.activations that work element by element."""
+
+ALONG_AN_AXIS = frozenset({"softmax", "log_softmax", "sparsemax"})
+
+
+def activate(call: Call, view: TensorView, function: object, suffix: str | None = None, **fields: Any) -> TensorView:
+    """Return `view` after the serialized `function`, which may be none at all.
+
+    Args:
+        call: The layer that has it.
+        view: What it works on.
+        function: As Keras writes it: a name, or a serialized function or layer.
+        suffix: Put after the layer's name; None for the function's own name.
+        fields: Of the Activation.
+    """
+    name = settings.function_name(function)
+    if name is None or (name == "linear" and suffix is None):
+        return view
+    call = call.of(suffix=name if suffix is None else suffix)
+    record = settings.mapping(function)
+    if record is not None and record.get("class_name") in ACTIVATIONS and name not in FUNCTIONS:
+        config = settings.mapping(record.get("config")) or {}
+        inner = replace(call.layer, class_name=str(record["class_name"]), config=config)
+        return ACTIVATIONS[inner.class_name](call.of(inner, view=view))
+    known = not settings.is_custom(function)
+    if name in ALONG_AN_AXIS and known:
+        return ops.activation(call, view, name, axis=fields.pop("axis", -1), **fields)
+    if name in FUNCTIONS and known:
+        return ops.activation(call, view, name, **fields)
+    if name == "glu":
+        axis, shape = view.axis(-1), list(view.tensor.shape or ())
+        if shape and isinstance(extent := shape[axis], int):
+            shape[axis] = extent // 2
+        layer = Operator(inputs=(view.tensor,), op=name, shapes=(tuple(shape) if shape else None,), **call.identity)
+        return call.add(layer, like=view)
+    reason = f"the custom activation function {name}"
+    layer = Opaque(inputs=(view.tensor,), op=name, reason=reason, shapes=(view.tensor.shape,), **call.identity)
+    return call.add(layer, like=view)
+
+
+def _by_name(call: Call, name: object, **fields: Any) -> TensorView:
+    return activate(call, call.view, name, call.suffix, **fields)
+
+
+def _activation(call: Call) -> TensorView:
+    return _by_name(call, call.config.get("activation"))
+
+
+def _relu(call: Call) -> TensorView:
+    slope, limit = call.number("negative_slope", 0.0), call.config.get("max_value")
+    if slope:
+        return _by_name(call, "leaky_relu", alpha=slope)
+    if call.number("threshold", 0.0):
+        return _by_name(call, "threshold")
+    if limit is None or call.number("max_value", 0.0) == 6:
+        return _by_name(call, "relu" if limit is None else "relu6")
+    # Cut off at another height than 6, as ONNX's Clip is.
+    return ops.elementwise(call, "clip", [call.view])
+
+
+def _leaky_relu(call: Call) -> TensorView:
+    return _by_name(call, "leaky_relu", alpha=call.number("negative_slope", call.number("alpha", 0.3)))
+
+
+def _elu(call: Call) -> TensorView:
+    return _by_name(call, "elu", alpha=call.number("alpha", 1.0))
+
+
+def _thresholded(call: Call) -> TensorView:
+    return _by_name(call, "threshold", alpha=call.number("theta", 1.0))
+
+
+def _prelu(call: Call) -> TensorView:
+    return ops.activation(call, call.view, "prelu", weights=call.weights("alpha"))
+
+
+def _softmax(call: Call) -> TensorView:
+    axes = settings.items(call.config.get("axis", -1))
+    if axes is not None and len(axes) != 1:
+        view = call.view
+        layer = Operator(inputs=(view.tensor,), op="softmax", shapes=(view.tensor.shape,), **call.identity)
+        return call.add(layer, like=view)
+    return _by_name(call, "softmax", axis=axes[0] if axes else call.integer("axis", -1))
+
+
+def _identity(call: Call) -> TensorView:
+    return _by_name(call, "linear")
+
+
+ACTIVATIONS: dict[str, Callable[[Call], TensorView]] = {
+    "Activation": _activation, "ReLU": _relu, "LeakyReLU": _leaky_relu, "ELU": _elu, "PReLU": _prelu,
+    "Softmax": _softmax, "ThresholdedReLU": _thresholded, "Identity": _identity, "Masking": _identity,
+    "ActivityRegularization": _identity,
+}  # fmt: skip
+
+
+def _merge(call: Call, function: str) -> TensorView:
+    return ops.elementwise(call, function, call.views, after_batch=True)
+
+
+def _concatenate(call: Call) -> TensorView:
+    return ops.concat(call, call.views, call.integer("axis", call.integer("concat_axis", -1)))
+
+
+MERGING: dict[str, Handler] = {
+    "Add": partial(_merge, function="add"),
+    "Subtract": partial(_merge, function="sub"),
+    "Multiply": partial(_merge, function="mul"),
+    "Average": partial(_merge, function="mean"),
+    "Maximum": partial(_merge, function="maximum"),
+    "Minimum": partial(_merge, function="minimum"),
+    "Concatenate": _concatenate,
+}
+
+
+def _rescale(call: Call) -> TensorView:
+    view = call.view
+    layer = Rescale(inputs=(view.tensor,), weights=call.weights("mean", "variance", "count"), **call.identity)
+    return call.add(layer, like=view)
+
+
+def _layer_scale(call: Call) -> TensorView:
+    """Raise ConvNeXt's product with one learned factor per channel."""
+    shape: list[Dim] = [1] * (call.view.rank or 1)
+    shape[-1] = call.whole("projection_dim")
+    return ops.elementwise(call, "mul", [call.view], constants=tuple(shape), weights=call.weights("gamma"))
+
+
+def _stochastic_depth(call: Call) -> TensorView:
+    """Raise what leaves out whole samples in training, and does nothing at inference."""
+    rate = call.number("drop_path_rate", 0.0)
+    layer = Dropout(inputs=(call.view.tensor,), rate=rate, training=call.in_training_mode, **call.identity)
+    return call.add(layer, like=call.view)
+
+
+def _scaled_sum(call: Call) -> TensorView:
+    """Raise InceptionResNetV2's first + scale × second."""
+    first, second = call.views[:2]
+    scaled = ops.elementwise(
+        call.of(suffix="scaled"), "mul", [second], constants=(), constant=call.number("scale", 1.0)
+    )
+    tensors, like = ops.aligned(call, [first, scaled], max(first.rank or 0, second.rank or 0))
+    return call.add(Add(inputs=tensors, **call.identity), like=like)
+
+
+LAYERS: dict[str, Handler] = {
+    **ACTIVATIONS, **MERGING, "Rescaling": _rescale, "Normalization": _rescale, "LayerScale": _layer_scale,
+    "StochasticDepth": _stochastic_depth, "CustomScaleLayer": _scaled_sum,
+}  # fmt: skip

@@ -1,0 +1,83 @@
+"""Which order the axes of a tensor have, by what the operators of ONNX that read it say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from cnnlint.frontends.onnx.operators.values import Constant, Value
+from cnnlint.frontends.onnx.records import NodeRecord
+from cnnlint.frontends.raising.layout import Verdict
+from cnnlint.frontends.raising.view import to_channels_first
+from cnnlint.graph.tensor import Shape
+
+AGNOSTIC = frozenset(
+    {
+        "Abs", "Add", "Cast", "Celu", "Clip", "Concat", "DequantizeLinear", "Div", "Dropout", "DynamicQuantizeLinear",
+        "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Max", "Mean", "Min", "Mish",
+        "Mul", "Neg", "PRelu", "Pad", "Pow", "QLinearAdd", "QLinearLeakyRelu", "QLinearMul", "QLinearSigmoid",
+        "QuantizeLinear", "Reciprocal", "Relu", "Selu", "Sigmoid", "Softmax", "Softplus",
+        "Softsign", "Sqrt", "Sub", "Sum", "Swish", "Tanh", "Where",
+    }
+)  # fmt: skip
+"""Operators that work in any order of the axes."""
+
+SPATIAL = frozenset(
+    {
+        "AveragePool", "BatchNormalization", "Conv", "ConvInteger", "ConvTranspose", "DepthToSpace",
+        "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "InstanceNormalization", "LRN", "LpPool", "MaxPool",
+        "QLinearAveragePool", "QLinearConv", "QLinearGlobalAveragePool", "SpaceToDepth",
+    }
+)  # fmt: skip
+"""Operators that want the channels in front of the spatial axes."""
+
+RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
+"""Operators that want the steps of a sequence in front of the batch, unless their layout says otherwise."""
+
+
+def said_of(
+    name: str, shape: Shape, rank: int, readers: Mapping[str, Sequence[NodeRecord]], values: Mapping[str, Value]
+) -> Iterator[Verdict | tuple[str, Shape]]:
+    """Yield what the nodes that read a tensor say of its layout, and of that of the tensor it was handed on from.
+
+    Args:
+        name: The tensor.
+        shape: In the file's order.
+        rank: Of the tensor that the search started from.
+        readers: The nodes that read each tensor.
+        values: What is known of tensors; constants in particular.
+    """
+    wanted = Verdict(to_channels_first(rank))
+    for node in readers.get(name, ()):
+        if node.op_type == "Transpose":
+            yield wanted if node.attributes.get("perm") == to_channels_first(len(shape)) else Verdict(None)
+        elif node.op_type == "Reshape":
+            if shape[-1] == 1 and _moves_channels(node, shape, values):
+                yield wanted
+        elif node.op_type in SPATIAL:
+            yield Verdict(None)
+        elif node.op_type in RECURRENT and len(shape) == rank == 3 and node.inputs[0] == name:
+            yield Verdict(None if node.attributes.get("layout") else (1, 0, 2))
+        elif node.op_type == "Unsqueeze":
+            if (longer := _with_unit_axis(node, shape, values)) is not None:
+                yield node.outputs[0], longer
+        elif node.op_type in AGNOSTIC:
+            yield node.outputs[0], shape
+
+
+def _with_unit_axis(node: NodeRecord, shape: Shape, values: Mapping[str, Value]) -> Shape | None:
+    """Return what `shape` becomes by an Unsqueeze that adds one axis between batch and last, as 1-D networks do."""
+    given = values.get(node.inputs[1]) if len(node.inputs) > 1 else None
+    axes = given.integers if isinstance(given, Constant) else node.attributes.get("axes")
+    axis = axes[0] if isinstance(axes, tuple) and len(axes) == 1 else None
+    if not isinstance(axis, int):
+        return None
+    axis %= len(shape) + 1
+    return (*shape[:axis], 1, *shape[axis:]) if 0 < axis < len(shape) else None
+
+
+def _moves_channels(node: NodeRecord, shape: Shape, values: Mapping[str, Value]) -> bool:
+    """Return whether a Reshape only moves the one channel of a gray image to the front."""
+    target = values.get(node.inputs[1]) if len(node.inputs) > 1 else None
+    if not isinstance(target, Constant) or target.integers is None or len(target.integers) != len(shape):
+        return False
+    return target.integers[1:] == (1, *shape[1:-1]) != shape[1:]

@@ -1,0 +1,190 @@
+"""Operators that work element by element, on one tensor or several, and Concat; of constants they are arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import ceil, floor, inf, nan, sqrt
+from operator import neg, not_
+from typing import Any
+
+from msgspec.structs import replace
+
+from cnnlint.errors import ContradictionError
+from cnnlint.frontends.onnx.operators.constants import FUNCTIONS, computed, joined_constants
+from cnnlint.frontends.onnx.operators.context import Handler, NodeContext
+from cnnlint.frontends.onnx.operators.values import Constant, FlattenedRows, Value, mapped
+from cnnlint.frontends.raising import ops
+from cnnlint.frontends.raising.view import TensorView
+from cnnlint.graph.layers.pointwise import broadcast
+
+SIMPLE = {
+    "Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softplus": "softplus", "Softsign": "softsign",
+    "Selu": "selu", "HardSwish": "hard_swish", "Mish": "mish", "Gelu": "gelu", "FastGelu": "gelu",
+    "QuickGelu": "quick_gelu", "Swish": "swish",
+}  # fmt: skip
+SLOPED = {
+    "LeakyRelu": ("leaky_relu", 0.01), "Elu": ("elu", 1.0), "Celu": ("celu", 1.0),
+    "ThresholdedRelu": ("threshold", 1.0), "HardSigmoid": ("hard_sigmoid", 0.2),
+}  # fmt: skip
+UNARY = {
+    "Abs": "abs", "Neg": "neg", "Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Reciprocal": "reciprocal", "Erf": "erf",
+    "Floor": "floor", "Ceil": "ceil", "Round": "round", "Sign": "sign", "Sin": "sin", "Cos": "cos", "Tan": "tan",
+    "Asin": "asin", "Acos": "acos", "Atan": "atan", "Sinh": "sinh", "Cosh": "cosh", "Not": "not", "IsNaN": "isnan",
+    "Shrink": "shrink",
+}  # fmt: skip
+
+FOLDED: dict[str, Callable[[float], float]] = {
+    "abs": abs, "neg": neg, "floor": floor, "ceil": ceil, "round": round, "not": not_,
+    "sqrt": lambda number: sqrt(number) if number >= 0 else nan,
+}  # fmt: skip
+"""Functions that arithmetic on extents uses."""
+
+NEUTRAL = {"mul": 1, "div": 1, "add": 0, "sub": 0}
+"""The number with which an operation changes nothing."""
+
+
+def simple(ctx: NodeContext) -> None:
+    """Raise an activation without parameters."""
+    _activation(ctx, SIMPLE[ctx.node.op_type])
+
+
+def sloped(ctx: NodeContext) -> None:
+    """Raise an activation with an alpha."""
+    function, default = SLOPED[ctx.node.op_type]
+    _activation(ctx, function, alpha=ctx.attribute_float("alpha", default))
+
+
+def _prelu(ctx: NodeContext) -> None:
+    _activation(ctx, "prelu", weights=ctx.weights(ctx.constant(1), "alpha"))
+
+
+def _clip(ctx: NodeContext) -> None:
+    """Raise Clip: between 0 and 6 it is relu6, from 0 relu, between −1 and 1 hard_tanh."""
+    low, high = ctx.constant(1), ctx.constant(2)
+    least = (low.scalar if low is not None else ctx.attribute_float("min", -inf)) if not _moves(ctx, 1) else None
+    most = (high.scalar if high is not None else ctx.attribute_float("max", inf)) if not _moves(ctx, 2) else None
+    names = {(0.0, 6.0): "relu6", (-1.0, 1.0): "hard_tanh"}
+    value = ctx.value(0)
+    if isinstance(value, Constant):
+        known = None if least is None or most is None else mapped(value, lambda number: min(max(number, least), most))
+        ctx.set_output(Constant(value.shape, value.dtype, value.records, known))
+    elif least == 0 and most is not None and most > 1e30:
+        _activation(ctx, "relu")
+    elif (least, most) in names:
+        _activation(ctx, names[least or 0.0, most or 0.0])
+    else:
+        _function(ctx, "clip")
+
+
+def _moves(ctx: NodeContext, index: int) -> bool:
+    """Return whether a bound is given and not a known number."""
+    bound = ctx.constant(index)
+    return ctx.has_input(index) and (bound is None or bound.scalar is None)
+
+
+def softmax(ctx: NodeContext) -> None:
+    """Raise Softmax and LogSoftmax along one axis; before opset 13 they flatten from it on."""
+    function = "softmax" if ctx.node.op_type == "Softmax" else "log_softmax"
+    axis = ctx.attribute_int("axis", -1 if ctx.opset >= 13 else 1)
+    if isinstance(ctx.value(0), FlattenedRows) and axis == 1:
+        axis = -1  # the features of rows, however many axes the rows are flattened from
+    _activation(ctx, function, axis=axis)
+
+
+def _activation(ctx: NodeContext, function: str, **fields: Any) -> None:
+    value = ctx.value(0)
+    if isinstance(value, Constant):
+        ctx.set_output(Constant(value.shape, value.dtype, value.records))
+        return
+    view = value if isinstance(value, TensorView) else value.view
+    ctx.set_alike(ops.activation(ctx, view, function, **fields), value)
+
+
+def _unary(ctx: NodeContext) -> None:
+    _function(ctx, UNARY[ctx.node.op_type])
+
+
+def _function(ctx: NodeContext, function: str) -> None:
+    """Raise a function of each element that is no activation."""
+    value = ctx.value(0)
+    if isinstance(value, Constant):
+        known = mapped(value, FOLDED[function]) if function in FOLDED else None
+        ctx.set_output(Constant(value.shape, value.dtype, value.records, known))
+        return
+    view = value if isinstance(value, TensorView) else value.view
+    ctx.set_alike(ops.elementwise(ctx, function, [view]), value)
+
+
+def elementwise(ctx: NodeContext) -> None:
+    """Raise an operator that works element by element on any number of operands."""
+    quantized = ctx.node.op_type.startswith("QLinear")
+    indices = (0, 3) if quantized else tuple(range(len(ctx.node.inputs)))
+    operands = [ctx.value(index) for index in indices]
+    if quantized:  # a constant's own numbers are not those that it stands for
+        operands = [replace(value, values=None) if isinstance(value, Constant) else value for value in operands]
+    function = FUNCTIONS[ctx.node.op_type]
+    if not operands or (function == "where" and len(operands) != 3):
+        raise ContradictionError(f"it has {len(operands)} inputs")
+    constants = [operand for operand in operands if isinstance(operand, Constant)]
+    if len(constants) == len(operands):
+        ctx.set_output(computed(ctx, function, constants))
+        return
+    if (same := _unchanged(function, operands)) is not None:
+        ctx.set_output(same)
+        return
+    rows = next((operand for operand in operands if isinstance(operand, FlattenedRows)), None)
+    if any(isinstance(operand, TensorView) for operand in operands):
+        rows = None
+    views = [
+        operand.view if rows is not None and isinstance(operand, FlattenedRows) else ctx.as_view(operand, name)
+        for operand, name in zip(operands, (ctx.node.inputs[index] for index in indices), strict=True)
+        if not isinstance(operand, Constant)
+    ]
+    shapes = [constant.shape for constant in constants if constant.shape is not None]
+    made = ops.elementwise(
+        ctx,
+        function,
+        views,
+        constants=broadcast(*shapes) if shapes else None,
+        constant=constants[0].scalar if len(constants) == 1 else None,
+        constant_first=isinstance(operands[0], Constant),
+        weights=tuple(weight for constant in constants for weight in ctx.weights(constant, "constant")),
+    )
+    ctx.set_alike(made, rows or made)
+
+
+def _unchanged(function: str, operands: Sequence[Value]) -> Value | None:
+    """Return the operand that a product with one or a sum with zero leaves as it is: a slope that was not asked for."""
+    if function not in NEUTRAL or len(operands) != 2:
+        return None
+    pairs = ((operands[0], operands[1]), (operands[1], operands[0]))
+    for value, number in pairs if function in ("mul", "add") else pairs[:1]:
+        if isinstance(number, Constant) and number.scalar == NEUTRAL[function] and value.shape is not None:
+            return value if len(number.shape or ()) <= len(value.shape) else None
+    return None
+
+
+def concat(ctx: NodeContext) -> None:
+    """Raise Concat; of constants it is shape arithmetic."""
+    operands = [ctx.value(index) for index in range(len(ctx.node.inputs))]
+    axis = ctx.attribute_int("axis", 1)
+    if not operands:
+        raise ContradictionError("it has no inputs")
+    constants = [operand for operand in operands if isinstance(operand, Constant)]
+    if len(constants) == len(operands):
+        ctx.set_output(joined_constants(ctx, constants, axis))
+        return
+    views = [ctx.as_view(operand, name) for operand, name in zip(operands, ctx.node.inputs, strict=True)]
+    ctx.set_output(views[0] if len(views) == 1 else ops.concat(ctx, views, axis))
+
+
+HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(SIMPLE, simple),
+    **dict.fromkeys(SLOPED, sloped),
+    **dict.fromkeys(UNARY, _unary),
+    **dict.fromkeys(("Softmax", "LogSoftmax"), softmax),
+    **dict.fromkeys(FUNCTIONS.keys() - {"QLinearAdd"}, elementwise),
+    "Clip": _clip,
+    "Concat": concat,
+    "PRelu": _prelu,
+}

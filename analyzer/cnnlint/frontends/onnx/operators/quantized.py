@@ -1,0 +1,116 @@
+"""Quantization: looked through, but for the ReLU that it may stand for; and onnxruntime's quantized operators."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from cnnlint.frontends.onnx.operators import pointwise, products, windows
+from cnnlint.frontends.onnx.operators.context import Handler, NodeContext
+from cnnlint.frontends.onnx.operators.values import Constant, Value
+from cnnlint.frontends.raising.view import TensorView
+from cnnlint.graph.layers import Activation, BatchNorm, Conv, ConvTranspose, Dense, Elementwise
+
+FLOAT: dict[str, tuple[str, Handler]] = {
+    "QLinearAveragePool": ("AveragePool", windows.window_pool),
+    "QLinearGlobalAveragePool": ("GlobalAveragePool", windows.global_pool),
+    "QLinearLeakyRelu": ("LeakyRelu", pointwise.sloped),
+    "QLinearReduceMean": ("ReduceMean", windows.reduce),
+    "QLinearSigmoid": ("Sigmoid", pointwise.simple),
+    "QLinearSoftmax": ("Softmax", pointwise.softmax),
+}
+"""Operators with one operand, in front: the float operator and what raises it."""
+
+CLAMPED: dict[str, tuple[Handler, int]] = {
+    "QGemm": (products.qgemm, 8),
+    "QLinearAdd": (pointwise.elementwise, 7),
+    "QLinearConv": (windows.qlinear_conv, 7),
+    "QLinearMatMul": (products.qlinear_matmul, 7),
+}
+"""Operators that quantize what they compute: what raises them, and the place of the output's zero point."""
+
+LOWEST = {"uint8": 0, "int8": -128, "uint16": 0, "int16": -32768, "uint4": 0, "int4": -8}
+"""The least value of a quantized type."""
+
+
+def _quantize(ctx: NodeContext) -> None:
+    """Raise QuantizeLinear: x, scale, zero point."""
+    ctx.set_output(_clamped(ctx, ctx.value(0), 2))
+
+
+def _dequantize(ctx: NodeContext) -> None:
+    """Raise DequantizeLinear: x, scale, zero point."""
+    value = ctx.value(0)
+    if isinstance(value, Constant) and value.dtype in LOWEST:
+        value = _dequantized(ctx, value)
+    ctx.set_output(value)
+
+
+def _dequantized(ctx: NodeContext, value: Constant) -> Constant:
+    """Return a quantized constant with the numbers that it stands for; with none where they are not known."""
+    scale, zero = ctx.constant(1), ctx.constant(2)
+    factor = None if scale is None else scale.scalar
+    least = 0 if zero is None else zero.scalar
+    if value.values is None or factor is None or least is None:
+        return replace(value, values=None)
+    numbers = (number for number in value.values if isinstance(number, int | float))
+    return replace(value, values=tuple((number - least) * factor for number in numbers))
+
+
+def _dynamic_quantize(ctx: NodeContext) -> None:
+    """Raise DynamicQuantizeLinear: the values pass, scale and zero point are computed from them."""
+    ctx.set_output(ctx.view(0))
+    for index, name in enumerate(ctx.node.outputs[1:], start=1):
+        if name:
+            ctx.set_output(Constant((), "float32"), index)
+
+
+def _clamped(ctx: NodeContext, value: Value, zero_point: int) -> Value:
+    """Return `value` after the ReLU that a quantization stands for when zero is the least that it can say.
+
+    Quantizers drop the ReLU in front of such a quantization, as it cuts off all that is negative itself.
+    """
+    zero = ctx.constant(zero_point)
+    if zero is None or zero.scalar is None or zero.scalar != LOWEST.get(zero.dtype):
+        return value
+    producer = ctx.builder.producer(value.tensor) if isinstance(value, TensorView) else None
+    if not isinstance(producer, Conv | ConvTranspose | Dense | BatchNorm | Elementwise):
+        return value
+    if not isinstance(value, TensorView) or (isinstance(producer, Elementwise) and producer.function != "add"):
+        return value
+    layer = Activation(name=f"{producer.name}/relu", inputs=(value.tensor,), function="relu", origin=ctx.origin)
+    return value.of(ctx.builder.add(layer)[0])
+
+
+def _quantizing(ctx: NodeContext) -> None:
+    """Raise a quantized convolution, dense layer or sum, whose output is quantized too."""
+    handler, zero_point = CLAMPED[ctx.node.op_type]
+    handler(ctx)
+    made = ctx.get(ctx.node.outputs[0])
+    if made is not None:
+        ctx.set_output(_clamped(ctx, made, zero_point))
+
+
+def _unary(ctx: NodeContext) -> None:
+    """Raise an operator whose first input is the data and whose others are scales and zero points."""
+    op_type, handler = FLOAT[ctx.node.op_type]
+    _as_float(ctx, op_type, ctx.node.inputs[:1], handler)
+
+
+def _concat(ctx: NodeContext) -> None:
+    """Raise QLinearConcat: the scale and zero point of the output, then tensor, scale and zero point of each input."""
+    _as_float(ctx, "Concat", ctx.node.inputs[2::3], pointwise.concat)
+
+
+def _as_float(ctx: NodeContext, op_type: str, inputs: tuple[str, ...], handler: Handler) -> None:
+    ctx.node = replace(ctx.node, op_type=op_type, inputs=inputs)
+    handler(ctx)
+
+
+HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(FLOAT, _unary),
+    **dict.fromkeys(CLAMPED, _quantizing),
+    "DequantizeLinear": _dequantize,
+    "DynamicQuantizeLinear": _dynamic_quantize,
+    "QLinearConcat": _concat,
+    "QuantizeLinear": _quantize,
+}
