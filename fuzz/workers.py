@@ -45,9 +45,11 @@ def _limited() -> None:
 
 
 def _work(kind: str, seed: int, corpus: str, numbers: range, state: Any, pipe: Connection, folder: str) -> None:
+    from fuzz import sandbox
     from fuzz.inputs import Source
 
     _limited()
+    sandbox.ask_one_process()
     source = Source(kind, seed, Path(corpus))
     for number in numbers:
         state[3] = time.process_time()
