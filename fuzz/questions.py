@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from cnnlint.worker import question
+from cnnlint.worker.start import import_path
 
 RENEWED = 1000
 """Questions after which another process answers."""
@@ -56,7 +56,7 @@ class Questions:
         """Answer as `cnnlint.worker.question.ask` does."""
         if self._process is None or self._count % RENEWED == 0:
             self.close()
-            command = [sys.executable, "-P", "-c", f"{question.import_path()}{SERVER}", str(MEMORY)]
+            command = [sys.executable, "-P", "-c", f"{import_path()}{SERVER}", str(MEMORY)]
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )

@@ -190,7 +190,12 @@ class Probe:
     def is_spared(self) -> bool:
         """Whether the graph shows that samples cannot meet and a run costs enough to be content with that."""
         macs = total_macs(self.graph)
-        return macs is not None and macs > COSTLY and not mixing_layers(self.graph)
+        return macs is not None and macs > COSTLY and self.keeps_samples_apart
+
+    @cached_property
+    def keeps_samples_apart(self) -> bool:
+        """Whether every layer is known to treat each sample of a batch by itself."""
+        return not mixing_layers(self.graph)
 
     def again(self) -> Run | None:
         """Return a run of the first batch's first sample in other company: alone, or beside other samples.

@@ -17,6 +17,9 @@ from cnnlint.errors import FAULTS, CnnlintError, UnfinishedRunError
 from cnnlint.worker import memory, protocol, steps
 from cnnlint.worker.protocol import Answer, Done, Job, Kind
 
+CHECKING = ("cnnlint.engine.checking", "cnnlint.runtime.probe", "cnnlint.frontends.onnx.raise_graph")
+"""What the usual job needs; it comes only when whoever gives it has read its command line."""
+
 kind_of_this_process: Kind | None = None
 """What this process is, if it is a worker: it does the jobs of its kind itself instead of starting another."""
 
@@ -60,6 +63,8 @@ def _prepare(kind: Kind) -> None:
     with suppress(ImportError, CnnlintError):
         if kind == "onnxruntime":
             import_module("onnxruntime")
+            for name in CHECKING:
+                import_module(name)
         else:
             steps.begin("importing TensorFlow", at_least=steps.CONVERSION)
             import_module("cnnlint.conversion.toolchain").toolchain()

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import weakref
 from contextlib import suppress
@@ -20,7 +19,7 @@ from cnnlint.errors import CnnlintError, UnfinishedRunError
 from cnnlint.graph.quantity import size
 from cnnlint.worker import memory, protocol
 from cnnlint.worker.protocol import Done, Failed, Job, Kind, Step
-from cnnlint.worker.question import import_path
+from cnnlint.worker.start import start
 from cnnlint.worker.steps import SHORTEST
 
 if TYPE_CHECKING:
@@ -54,15 +53,7 @@ class Worker:
         self.kind = kind
         self.limits = limits
         self.is_owing = False
-        self._memory = limits.memory if limits.memory is not None else memory.usual_limit()
-        # What the process writes to its standard error says why it ended, if it does; a pipe could fill up.
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
-            [sys.executable, "-P", "-c", _bootstrap(kind, self._memory)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._said,
-        )
+        self._process, self._said, self._memory = start(kind, limits.memory)
         self._answers = SimpleQueue[Any]()
         threading.Thread(target=_receive, args=(self._process.stdout, self._answers), daemon=True).start()
         self._polled = not sys.platform.startswith("linux")
@@ -158,10 +149,6 @@ class Worker:
                 f"{error.cause} ({size(self._memory)})", path=error.path, remedy="--run-memory BYTES allows more"
             )
         return error
-
-
-def _bootstrap(kind: Kind, limit: int | None) -> str:
-    return f"{import_path()}from cnnlint.worker.child import main; main({kind!r}, {limit!r})"
 
 
 def _receive(stream: BinaryIO, answers: SimpleQueue[Any]) -> None:

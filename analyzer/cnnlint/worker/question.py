@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from pathlib import Path
+
+from cnnlint.worker.start import import_path
 
 
 def ask(program: str, given: bytes, *, seconds: float, nbytes: int) -> bytes | None:
@@ -26,20 +26,6 @@ def ask(program: str, given: bytes, *, seconds: float, nbytes: int) -> bytes | N
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
-
-
-def import_path() -> str:
-    """Return the line that gives a new process this one's import path, but for the working directory.
-
-    Whatever lies beside a model must not be imported in the place of a library.
-    """
-    import cnnlint
-
-    ours = str(Path(cnnlint.__file__).parents[1])
-    here = os.path.realpath(os.getcwd())
-    path = [entry for entry in sys.path if entry and os.path.realpath(entry) != here]
-    path += [] if ours in path else [ours]
-    return f"import sys; sys.path[:] = {path!r}\n"
 
 
 _LIMIT = """

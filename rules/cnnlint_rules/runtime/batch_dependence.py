@@ -50,8 +50,8 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
     A Reshape that mixes axes, or a mean or a softmax over the batch axis, does the same.
 
     The first sample of a seeded batch of two is run again alone, or in a model of fixed batch beside another second
-    sample, and its outputs and the values before a softmax are compared, with room for rounding. A large network
-    whose every layer treats samples one by one is spared the second run.
+    sample, and its outputs and the values before a softmax are compared, with room for rounding. A network
+    whose every layer is known to treat samples one by one is spared the second run.
 
     ## Instead
     Export in inference mode: `model.eval()` in PyTorch, `training=False` in Keras. For other causes look at the
@@ -68,16 +68,16 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
 
     def check(self, probe: Probe, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the outputs that differ, and the layer where that begins."""
+        if probe.keeps_samples_apart:
+            yield self.skip(reason="every layer treats each sample by itself, so the second run was spared")
+            return
         try:
             run, again = probe.run(), probe.again()
         except RuntimeCheckError as error:
             yield self.skip(reason=f"there are no two runs to compare: {error.cause}")
             return
         if again is None:
-            spared = "every layer treats each sample by itself, so the second run was spared"
-            yield self.skip(
-                reason=spared if probe.is_spared and run.extents.dynamic else "the model takes one sample at a time"
-            )
+            yield self.skip(reason="the model takes one sample at a time")
             return
         batch, other = run.extents.batch or 1, again.extents.batch or 1
         bounded = {name for tail in probe.tails if tail.bounded for name in (tail.output, tail.probabilities)}

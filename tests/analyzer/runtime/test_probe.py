@@ -10,6 +10,8 @@ import onnxruntime as ort
 import pytest
 from onnx import parser
 
+from cnnlint.analysis.context import Context
+from cnnlint.engine.registry import load_rules
 from cnnlint.errors import UnfinishedRunError
 from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.graph.queries import mixing_layers
@@ -101,6 +103,13 @@ def test_a_costly_network_of_sound_layers_is_spared_the_second_run(monkeypatch: 
     probe = Probe(Program.from_file(path), load(path))
     assert probe.is_spared
     assert probe.again() is None
+
+
+def test_a_second_run_of_sound_layers_is_not_even_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Probe, "again", lambda _: pytest.fail("a second run"))
+    probe = probe_of(RELU)
+    (remark,) = load_rules().by_code["RT004"]().check(probe, Context(probe.graph))  # type: ignore[attr-defined]
+    assert "spared" in remark.reason
 
 
 @pytest.mark.parametrize(
