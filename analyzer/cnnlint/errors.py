@@ -36,7 +36,8 @@ class CnnlintError(Exception):
     def __str__(self) -> str:
         where = f"{self.path}: " if self.path else ""
         then = f" ({self.remedy})" if self.remedy else ""
-        return f"{where}{self.cause}{then}"
+        text = f"{where}{self.cause}{then}"
+        return text if text.isprintable() else "\\n".join(text.splitlines())  # a file's names may hold line breaks
 
 
 class ModelError(CnnlintError):

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from importlib import import_module
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from cnnlint.worker import memory
@@ -72,7 +73,7 @@ def lean_msgspec() -> None:
     if lent:
         sys.modules["typing_extensions"] = None  # type: ignore[assignment] - how `import` is told that there is none
     try:
-        import msgspec as msgspec
+        import_module("msgspec")
     finally:
         if lent:
             del sys.modules["typing_extensions"]
