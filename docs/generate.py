@@ -21,8 +21,7 @@ from pathlib import Path
 
 import cnnlint
 from cnnlint.comparison.conversion import ConversionReport
-from cnnlint.comparison.diff_records import DiffReport
-from cnnlint.comparison.records import ComparisonReport
+from cnnlint.comparison.diff_report import DiffReport
 from cnnlint.engine.budget import QUANTITIES
 from cnnlint.engine.config.schema import config_schema
 from cnnlint.engine.registry import load_rules
@@ -30,6 +29,7 @@ from cnnlint.engine.rule import Rule
 from cnnlint.fixing.records import FixReport
 from cnnlint.report.json import DOCUMENTS, schema_of
 from cnnlint.report.rule_page import index, page
+from cnnlint.verification.records import ComparisonReport
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent

@@ -52,15 +52,23 @@ class Savings(Struct, frozen=True, kw_only=True):
 
 
 class Proof(Struct, frozen=True, kw_only=True):
-    """What onnxruntime said of a rewrite on the user's own model.
+    """What running two models side by side showed: the user's own, and its rewritten form, conversion or counterpart.
 
     Attributes:
-        equivalent: Whether every compared value is within the tolerance.
-        max_abs_error: The largest difference of any compared value.
+        equivalent: Whether rounding explains every difference.
+        max_abs_error: The largest difference of any compared value, end to end.
         max_rel_error: The largest difference relative to the largest magnitude of its tensor.
-        tolerance: What `max_rel_error` may be.
+        tolerance: What `max_rel_error` may be: `ratio` × `noise_floor`, and at most `cap`.
         runs: How many seeded inputs were run through both models.
         tensors: Names of the compared tensors.
+        noise_floor: What rounding alone does to these tensors: the largest change of the first model, relative as
+            above, when its input is perturbed by one rounding, or onnxruntime optimizes it.
+        perturbations: How many perturbed inputs were tried.
+        ratio: How many times `noise_floor` a difference may be.
+        cap: The relative difference that is never taken for rounding.
+        regions: How many parts were held against their own rounding bounds, on the first model's values.
+        failed: The parts that rounding does not explain.
+        by_region: Whether the parts decide alone, because end to end the network turns rounding into more than `cap`.
     """
 
     equivalent: bool
@@ -69,6 +77,49 @@ class Proof(Struct, frozen=True, kw_only=True):
     tolerance: float
     runs: int
     tensors: tuple[str, ...]
+    noise_floor: float = 0.0
+    perturbations: int = 0
+    ratio: float = 0.0
+    cap: float = 0.0
+    regions: int = 0
+    failed: tuple[str, ...] = ()
+    by_region: bool = False
+
+    @property
+    def label(self) -> str:
+        """The verdict in all commands' words."""
+        if not self.equivalent:
+            return "not verified"
+        return "verified by region" if self.by_region else "verified"
+
+    @property
+    def words(self) -> str:
+        """What the verdict rests on, as clauses."""
+        error = f"largest error {self.max_abs_error:.2g} absolute, {self.max_rel_error:.2g} relative"
+        regions = f"{self.regions:,} region{'s' if self.regions != 1 else ''}"
+        tensors = f"{len(self.tensors)} tensor{'s' if len(self.tensors) != 1 else ''}"
+        runs = f"{self.runs} seeded run{'s' if self.runs != 1 else ''}"
+        if self.failed:
+            named = ", ".join(self.failed[:3]) + (f" and {len(self.failed) - 3} more" if len(self.failed) > 3 else "")
+            return f"{error}; of {regions} rounding does not explain {named}"
+        if self.by_region:
+            return (
+                f"{regions} within their rounding bounds; end to end this network turns rounding into"
+                f" {self.noise_floor:.2g}, and the {error}"
+            )
+        inside = f"; {regions} within their rounding bounds" if self.regions else ""
+        return f"{error} (tolerance {self.tolerance:.2g}) over {runs}, {tensors} compared{inside}"
+
+    @property
+    def noise(self) -> str:
+        """What rounding alone was seen to do, as a sentence; "" if that was not measured."""
+        if not self.perturbations:
+            return ""
+        times = "a perturbation" if self.perturbations == 1 else f"the largest of {self.perturbations} perturbations"
+        return (
+            f"rounding alone: {self.noise_floor:.2g} ({times} of the input by one rounding, and onnxruntime's"
+            f" optimizations); {self.ratio:g} times that is allowed, at most {self.cap:.2g}"
+        )
 
 
 class Advice(Struct, frozen=True, kw_only=True):

@@ -49,9 +49,9 @@ def command(
     (run by TensorFlow). Exit codes: 0 they are equal within the tolerance, 1 they differ, 2 they cannot be compared.
     """
     from cnnlint.comparison.compare import Comparison
-    from cnnlint.comparison.records import ComparisonReport
     from cnnlint.models import open_model
     from cnnlint.runtime.probe import SEED
+    from cnnlint.verification.records import ComparisonReport
 
     workers = Workers(run_limits(run_timeout, run_memory))
     needy = any(open_model(path).needs_tensorflow for path in (before, after))
@@ -71,7 +71,7 @@ def command(
 
         write(encode(report, view))
     else:
-        from cnnlint.comparison.text import render
+        from cnnlint.comparison.compare import render
 
         write(render(report, view, every=every))
     return 0 if report.equal else 1

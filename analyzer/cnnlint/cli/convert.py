@@ -77,7 +77,7 @@ def command(
 
         write(encode(report, view))
     else:
-        from cnnlint.comparison.conversion_text import render
+        from cnnlint.comparison.conversion import render
         from cnnlint.report.text import render as render_lint
         from cnnlint.results import LintReport
 

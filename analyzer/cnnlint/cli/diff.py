@@ -51,8 +51,7 @@ def command(
 
     Neither model is run. Exit codes: 0 done, 1 B grew by more than --max-growth allows, 2 a model cannot be read.
     """
-    from cnnlint.comparison.diff import diff
-    from cnnlint.comparison.growth import growth_limit
+    from cnnlint.comparison.diff import diff, growth_limit
 
     limits = tuple(growth_limit(written) for written in growth)
     report = diff(
@@ -71,7 +70,7 @@ def command(
 
         write(encode(report, view))
     else:
-        from cnnlint.comparison.diff_text import render
+        from cnnlint.comparison.diff_report import render
 
         write(render(report, view, every=every))
     return 0 if all(result.passed for result in report.growth) else 1

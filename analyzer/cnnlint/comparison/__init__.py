@@ -1,1 +1,1 @@
-"""Whether two models compute the same, and where they begin not to."""
+"""Two models side by side: run on the same inputs, converted, or held against one another without running."""

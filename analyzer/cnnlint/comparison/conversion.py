@@ -1,21 +1,26 @@
-"""A conversion to ONNX with its proof: Keras and onnxruntime on the same inputs, and what the converter left behind."""
+"""A conversion to ONNX, verified: Keras and onnxruntime on the same inputs, what the converter left, and the report."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cnnlint import frontends
-from cnnlint.comparison.compare import compare, size_up
-from cnnlint.comparison.records import ComparisonReport
+from cnnlint.comparison.compare import origin_lines, table, verdict
 from cnnlint.errors import ConversionError, RuntimeCheckError, __version__
 from cnnlint.graph.layers import BatchNorm, Conv, ConvTranspose, Dense, Opaque
 from cnnlint.models import open_model
+from cnnlint.report.printable import printable, without_commands
+from cnnlint.report.view import View, several
 from cnnlint.results import SCHEMA, ModelReport
 from cnnlint.runtime.program import Program
 from cnnlint.runtime.runner import OnnxRunner
+from cnnlint.verification.records import ComparisonReport
+from cnnlint.verification.verify import compare, size_up
 
 if TYPE_CHECKING:
     from cnnlint.graph.graph import Graph
@@ -29,7 +34,7 @@ class ConversionReport(Struct, frozen=True, kw_only=True):
         output: Path of the ONNX model.
         written: Whether it was written.
         way: "weightless" where kernels bypassed tf2onnx, "ordinary" where it handled all, "signature" for a SavedModel.
-        seconds: What converting took, without loading, proving and linting.
+        seconds: What converting took, without loading, verifying and linting.
         opset: Of the result.
         nodes: Of the result.
         transposes: Transpose nodes among them.
@@ -37,7 +42,7 @@ class ConversionReport(Struct, frozen=True, kw_only=True):
         norms_left: Names of BatchNorms that could have been folded into the layer before them.
         leftover: Nodes that belong to no layer of the network, Transposes aside, by operator.
         opaque: Layers that cnnlint cannot look into, with the reason.
-        parity: How the result compares with the source.
+        parity: How the result compares with the source; its layers only where it does not.
         lint: What the linter says of the result; None if it was not written.
     """
 
@@ -100,13 +105,13 @@ def convert(request: ConvertRequest) -> ConversionReport:
     after = OnnxRunner(output, program, graph)
     size_up(before.graph, graph)
     try:
-        parity = compare(before, after, layers=False)
+        parity = compare(before, after)
     except RuntimeCheckError as error:
         if error.path != output:
             raise
         raise ConversionError(f"what tf2onnx made of it does not run: {error.cause}", path=path) from error
-    if not parity.equal:
-        parity = compare(before, after)
+    if parity.equal:  # every layer is right, and proof counts them
+        parity = replace(parity, layers=())
     nodes = program.record.graph.nodes
     kinds = Counter(node.op_type for node in nodes)
     made = {part.output for layer in graph.layers for part in layer.origin}
@@ -129,7 +134,7 @@ def convert(request: ConvertRequest) -> ConversionReport:
 
 
 def _foldable(graph: Graph) -> list[str]:
-    """Return the norms right behind a kernel that could take them up."""
+    """Return the norms right after a kernel that could take them up."""
     norms = (norm for norm in graph.of_kind(BatchNorm) if not norm.training)
     found = list[str]()
     for norm in norms:
@@ -137,3 +142,51 @@ def _foldable(graph: Graph) -> list[str]:
         if isinstance(layer, Conv | ConvTranspose | Dense) and graph.sole_successor(layer) is norm:
             found.append(norm.name)
     return found
+
+
+NAMED = 3
+"""Layers that are named in one line."""
+
+
+def render(report: ConversionReport, view: View) -> str:
+    """Return what was converted and how, what the converter left, and how the result compares; the lint aside."""
+    return without_commands("".join(f"{line}\n" for line in _lines(report, view)))
+
+
+def _lines(report: ConversionReport, view: View) -> Iterator[str]:
+    source, output = printable(report.source), printable(report.output)
+    state = view.paint("written", "good") if report.written else view.paint("not written", "error")
+    yield f"{view.paint(source, 'strong')} → {view.paint(output, 'strong')}  {state}"
+    yield f"  {report.way} conversion in {report.seconds:.1f} s, opset {report.opset}, {several(report.nodes, 'node')}"
+    yield f"  {'; '.join(_left(report))}"
+    for opaque in report.opaque:
+        yield f"  no rule looks into {printable(opaque)}"
+    yield ""
+    parity = report.parity
+    yield from verdict(parity.proof, view)
+    for condition in parity.conditions:
+        yield view.paint(f"  inputs: {printable(condition)}", "faint")
+    for sentence in parity.interface:
+        yield f"  {printable(sentence)}"
+    if not view.quiet:
+        yield from (f"  {line}" for line in table(parity.outputs, view))
+    if not parity.equal:
+        yield from origin_lines(parity, view)
+    yield ""
+
+
+def _left(report: ConversionReport) -> Iterator[str]:
+    yield several(report.transposes, "Transpose")
+    if report.norms_folded is not None:
+        yield f"{report.norms_folded} products and sums of norms folded"
+    if report.norms_left:
+        names = ", ".join(map(printable, report.norms_left[:NAMED]))
+        more = f" and {len(report.norms_left) - NAMED} more" if len(report.norms_left) > NAMED else ""
+        yield f"{several(len(report.norms_left), 'norm')} not folded: {names}{more}"
+    else:
+        yield "no norm left to fold"
+    if report.leftover:
+        kinds = ", ".join(f"{count} {printable(op)}" for op, count in report.leftover.items())
+        yield f"operators that belong to no layer: {kinds}"
+    else:
+        yield "no leftover operators"

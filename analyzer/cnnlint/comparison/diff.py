@@ -1,31 +1,39 @@
-"""Two models side by side: layers, costs and findings, without running either."""
+"""Two models side by side: layers, costs and findings, without running either, and budgets of growth."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint.analysis.context import Context
-from cnnlint.comparison.changes import changes
-from cnnlint.comparison.diff_records import DiffReport, LayerDiff, Measure, Status
-from cnnlint.comparison.growth import GROWING, GrowthLimit, hold
-from cnnlint.comparison.matching import match_layers
+from cnnlint.comparison.diff_report import DiffReport, GrowthResult, LayerDiff, Measure, Status
 from cnnlint.engine.budget import QUANTITIES
 from cnnlint.engine.config.schema import Flags
-from cnnlint.errors import ModelError
+from cnnlint.errors import ConfigError, ModelError, closest
 from cnnlint.graph.layer import Layer
+from cnnlint.graph.quantity import parse_amount, ratio
 from cnnlint.linter import Linter
 from cnnlint.models import open_model, path_of
 from cnnlint.results import Finding, ModelReport
+from cnnlint.verification.differences import changes
+from cnnlint.verification.matching import match_layers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cnnlint.models import Given
+
+GROWING = tuple(name for name, quantity in QUANTITIES.items() if quantity.unit != "share")
+"""Quantities that have a growth, in the order in which reports show them."""
+
+PER_CENT = re.compile(r"(\d+(?:\.\d+)?) ?%")
 
 
 def diff(
@@ -177,3 +185,68 @@ def _taken(prints: Counter[str], finding: Finding) -> bool:
     left = prints[finding.fingerprint] > 0
     prints[finding.fingerprint] -= left
     return left
+
+
+class GrowthLimit(Struct, frozen=True):
+    """The most that a quantity may grow by.
+
+    Attributes:
+        quantity: One of GROWING.
+        written: The amount as the user wrote it.
+        share: Relative to the first model; None for an absolute amount.
+        amount: In the quantity's own unit, where `share` is None.
+    """
+
+    quantity: str
+    written: str
+    share: Fraction | None
+    amount: int | float = 0
+
+
+def growth_limit(written: str) -> GrowthLimit:
+    """Return the limit that "params=2%" or "file-bytes=100kB" stands for.
+
+    Raises:
+        ConfigError: There is no such quantity, or the amount cannot be read.
+    """
+    name, separator, amount = written.partition("=")
+    quantity, amount = name.strip().replace("-", "_"), amount.strip()
+    names = [known.replace("_", "-") for known in GROWING]
+    if not separator or not amount:
+        raise ConfigError(f"{written!r} is no limit of growth", remedy="write QUANTITY=AMOUNT, as in params=2%")
+    if quantity not in GROWING:
+        meant = closest(name, names)
+        hint = f"did you mean {meant}?" if meant else f"one of {', '.join(names)}"
+        raise ConfigError(f"there is no quantity {name!r} that grows", remedy=hint)
+    if matched := PER_CENT.fullmatch(amount):
+        return GrowthLimit(quantity, amount, Fraction(matched[1]) / 100)
+    if re.fullmatch(r"0?\.\d*[1-9]\d*", amount):
+        raise ConfigError(f"{amount} of one is not an amount", remedy=f"write a share with its sign: {name}=2%")
+    return GrowthLimit(quantity, amount, None, parse_amount(amount, QUANTITIES[quantity].unit))
+
+
+def hold(limits: Iterable[GrowthLimit], measures: Iterable[Measure]) -> Iterator[GrowthResult]:
+    """Yield whether each of `limits` holds; what is unknown fails, with the reason."""
+    known = {measure.quantity: measure for measure in measures}
+    for limit in limits:
+        measure = known[limit.quantity]
+        before, after = measure.before, measure.after
+        if before is None or after is None:
+            yield GrowthResult(
+                quantity=limit.quantity,
+                limit=limit.written,
+                growth=None,
+                share=None,
+                passed=False,
+                reason=measure.reason,
+            )
+            continue
+        growth = after - before
+        most = limit.amount if limit.share is None else limit.share * Fraction(before)
+        yield GrowthResult(
+            quantity=limit.quantity,
+            limit=limit.written,
+            growth=growth,
+            share=ratio(growth, before) if before else None,
+            passed=growth <= most,
+        )

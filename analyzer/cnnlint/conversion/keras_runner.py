@@ -63,24 +63,32 @@ class KerasRunner:
             for i, tensor in enumerate(made)
         )
 
-    def run(self, feeds: Mapping[str, Array], watched: Collection[str]) -> Values:
+    def run(
+        self, feeds: Mapping[str, Array], watched: Collection[str], given: Mapping[str, Array] | None = None
+    ) -> Values:
         """Call the model in inference mode."""
         import numpy as np
 
         tree = self._keras.tree
         steps.begin("running it under Keras", at_least=steps.CONVERSION)
-        wanted = dict(_places(self.graph, watched))
-        seen: dict[tuple[str, bool], list[Array]] = {place: [] for place in wanted.values()}
+        wanted = dict(_places(self.graph, {*watched, *(given or ())}))
+        seen: dict[Place, list[Array]] = {place: [] for place in wanted.values()}
+        replaced = {wanted[layer]: value for layer, value in (given or {}).items() if layer in wanted}
         structure = self._model.input if hasattr(self._model, "input") else self._model.inputs
         arguments = tree.pack_sequence_as(structure, [feeds[port.name] for port in self.inputs])
         with quiet(), ExitStack() as watching:
             for path, layer in layers_by_path(self._model):
-                watching.enter_context(_watched(path, layer, seen))
+                watching.enter_context(_watched(path, layer, seen, replaced))
             try:
                 outputs = tree.flatten(self._model(arguments, training=False))
             except Exception as error:
                 raise RuntimeCheckError(f"Keras cannot run it: {first_line(error)}", path=self.path) from error
-        return Values([np.asarray(value) for value in outputs], {layer: seen[place] for layer, place in wanted.items()})
+        layers = {layer: seen[place] for layer, place in wanted.items() if layer in watched}
+        return Values([np.asarray(value) for value in outputs], layers)
+
+    def optimized(self, feeds: Mapping[str, Array], watched: Collection[str]) -> Values | None:
+        """Return nothing: Keras is run as it is."""
+        del feeds, watched
 
 
 def layers_by_path(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -91,7 +99,11 @@ def layers_by_path(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from layers_by_path(layer, f"{prefix}{layer.name}/")
 
 
-def _places(graph: Graph, watched: Collection[str]) -> Iterator[tuple[str, tuple[str, bool]]]:
+Place = tuple[str, bool]
+"""The path of a Keras layer, and whether what is meant is ahead of its activation."""
+
+
+def _places(graph: Graph, watched: Collection[str]) -> Iterator[tuple[str, Place]]:
     """Yield for each of `watched` the path of its Keras layer, and whether to look ahead of the layer's activation.
 
     A Conv2D with an activation is two layers of the graph; what a SeparableConv2D makes half way cannot be seen.
@@ -113,8 +125,13 @@ def _path(layer: Layer) -> str:
 
 
 @contextmanager
-def _watched(path: str, layer: Any, seen: dict[tuple[str, bool], list[Array]]) -> Generator[None]:
-    """Keep in `seen` what `layer` makes, and what its activation is given, while the block runs."""
+def _watched(
+    path: str, layer: Any, seen: Mapping[Place, list[Array]], replaced: Mapping[Place, Array]
+) -> Generator[None]:
+    """Keep in `seen` what `layer` makes, and what its activation is given, while the block runs.
+
+    What is `replaced` goes on from there in its place.
+    """
     import numpy as np
 
     fields = cast("dict[str, Any]", vars(layer))  # Keras keeps track of what is assigned to a layer in the usual way
@@ -126,7 +143,7 @@ def _watched(path: str, layer: Any, seen: dict[tuple[str, bool], list[Array]]) -
                 made = call(*args, **kwargs)
                 if hasattr(made, "shape"):
                     seen[path, False].append(np.asarray(made))
-                return made
+                return _instead(made, replaced.get((path, False)))
 
             fields["call"] = watched_call
             undo.callback(fields.pop, "call")
@@ -135,8 +152,14 @@ def _watched(path: str, layer: Any, seen: dict[tuple[str, bool], list[Array]]) -
 
             def watched_activation(value: Any, *args: Any, **kwargs: Any) -> Any:
                 seen[path, True].append(np.asarray(value))
-                return activation(value, *args, **kwargs)
+                return activation(_instead(value, replaced.get((path, True))), *args, **kwargs)
 
             fields["activation"] = watched_activation
             undo.callback(fields.__setitem__, "activation", activation)
         yield
+
+
+def _instead(made: Any, given: Array | None) -> Any:
+    """Return `given` as Keras has tensors, in the type of what it takes the place of; `made` if there is none."""
+    keras: Any = toolchain().keras
+    return made if given is None else keras.ops.convert_to_tensor(given, dtype=made.dtype)

@@ -33,16 +33,24 @@ class SavedModelRunner(OnnxRunner):
         signatures: Any = self._loaded.signatures
         self._signature: Any = signatures[SIGNATURE if SIGNATURE in signatures else next(iter(signatures))]
 
-    def run(self, feeds: Mapping[str, NDArray[Any]], watched: Collection[str]) -> Values:
-        """Call the signature, and run the conversion for the layers."""
+    def run(
+        self,
+        feeds: Mapping[str, NDArray[Any]],
+        watched: Collection[str],
+        given: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Values:
+        """Call the signature, and run the conversion for the layers; for all where it is `given` values."""
         import numpy as np
+
+        if given:
+            return super().run(feeds, watched, given)
 
         tensorflow: Any = toolchain().tensorflow
         steps.begin("running it under TensorFlow", at_least=steps.CONVERSION)
         try:
             with quiet(), tensorflow.device("/cpu:0"):
-                given = {name: tensorflow.constant(value) for name, value in feeds.items()}
-                outputs: dict[str, Any] = self._signature(**given)
+                fed = {name: tensorflow.constant(value) for name, value in feeds.items()}
+                outputs: dict[str, Any] = self._signature(**fed)
         except Exception as error:
             raise RuntimeCheckError(f"TensorFlow cannot run it: {first_line(error)}", path=self.path) from error
         layers = super().run(feeds, watched).layers if watched else {}

@@ -224,12 +224,12 @@ class Attempt(Struct, frozen=True, eq=False):
 def attempt(probe: Probe, places: Iterable[Place]) -> tuple[Attempt, ...]:
     """Rewrite the model at each of `places` whose rule can, and have the first run watch what that changes.
 
-    Done before the run time checks, so that one run of the model serves these and all proofs.
+    Done before the run time checks, so that one run of the model serves these and all verifications.
     """
     attempts = tuple(_attempt(probe, place) for place in places)
     rewritten = [tried.rewritten for tried in attempts if tried.rewritten is not None]
     if rewritten:
-        from cnnlint.rewrite.region import changed_region
+        from cnnlint.verification.changed import changed_region
 
         original = probe.program.proto()
         logits = [tail.logits for tail in probe.tails]
@@ -249,10 +249,10 @@ def settle(probe: Probe, attempts: Iterable[Attempt]) -> tuple[tuple[Verified, .
     for tried in attempts:
         finding, obstacle = tried.finding, tried.obstacle
         if tried.rewritten is not None:
-            from cnnlint.rewrite.prove import prove
+            from cnnlint.verification.trial import verify_rewrite
 
             try:
-                proof = prove(probe, tried.rewritten)
+                proof = verify_rewrite(probe, tried.rewritten)
                 verified.append(Verified(code=finding.code, layers=finding.layers, proof=proof))
             except (UnfinishedRunError, MemoryError):
                 raise
@@ -260,7 +260,7 @@ def settle(probe: Probe, attempts: Iterable[Attempt]) -> tuple[tuple[Verified, .
                 obstacle = _cause(error)
         if obstacle:
             where = f" at {finding.layers[0]}" if finding.layers else ""
-            notes.append(f"the rewrite of {finding.code}{where} is not proved: {obstacle}")
+            notes.append(f"the rewrite of {finding.code}{where} is not verified: {obstacle}")
     return tuple(verified), tuple(notes)
 
 

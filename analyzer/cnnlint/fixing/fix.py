@@ -12,7 +12,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint.analysis.context import Context
-from cnnlint.comparison.compare import compare, size_up
 from cnnlint.comparison.diff import diff
 from cnnlint.conversion.writing import save
 from cnnlint.engine.checking import rewrite
@@ -28,11 +27,12 @@ from cnnlint.graph.graph import Graph
 from cnnlint.linter import Linter, Plan
 from cnnlint.models import open_model
 from cnnlint.results import Finding
-from cnnlint.rewrite.materialize import materialize
-from cnnlint.rewrite.prove import prove
+from cnnlint.rewrite.rearranged import materialize
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.program import Program
 from cnnlint.runtime.runner import OnnxRunner
+from cnnlint.verification.trial import verify_rewrite
+from cnnlint.verification.verify import compare, size_up
 
 if TYPE_CHECKING:
     import onnx
@@ -118,16 +118,14 @@ def fix(request: FixRequest) -> FixReport:
     if not rewritten.applied:
         return report
     probe = Probe(program, graph, inputs=plan.settings.inputs)
-    proof = prove(probe, rewritten.model)
+    proof = verify_rewrite(probe, rewritten.model)
     model = materialize(rewritten.model, program)
     with TemporaryDirectory(prefix="cnnlint-") as folder:  # from a file, weights are mapped and not copied
         stored = request.fresh or os.path.join(folder, "model.onnx")
         save(model, stored)
         fixed = load(stored, inputs=plan.settings.inputs)
         called = f"{path} (fixed)"
-        parity = compare(
-            OnnxRunner(path, program, graph), OnnxRunner(called, Program.from_file(stored), fixed), layers=False
-        )
+        parity = compare(OnnxRunner(path, program, graph), OnnxRunner(called, Program.from_file(stored), fixed))
         difference = diff(
             path,
             stored,
@@ -137,7 +135,13 @@ def fix(request: FixRequest) -> FixReport:
             allow_config_code=allowed,
             ignore_config_code=request.ignore_config_code,
         )
-    return replace(report, proof=proof, parity=parity, diff=replace(difference, after=called))
+    equal = proof.equivalent and parity.equal  # what is said of the parts is said of the whole
+    return replace(
+        report,
+        proof=replace(proof, equivalent=equal),
+        parity=replace(parity, equal=equal, layers=() if equal else parity.layers),
+        diff=replace(difference, after=called),
+    )
 
 
 class _Job(Struct, frozen=True, eq=False):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from cnnlint.comparison.diff_records import DiffReport
-from cnnlint.comparison.records import ComparisonReport
+from cnnlint.comparison.diff_report import DiffReport
 from cnnlint.errors import __version__
 from cnnlint.results import SCHEMA, Proof
+from cnnlint.verification.records import ComparisonReport
 
 
 class AppliedFix(Struct, frozen=True, kw_only=True):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.comparison.diff_text import render as render_diff
-from cnnlint.comparison.text import table
+from cnnlint.comparison.compare import table
+from cnnlint.comparison.diff_report import render as render_diff
 from cnnlint.fixing.records import FixReport
 from cnnlint.report.printable import printable, without_commands
 from cnnlint.report.view import View, several

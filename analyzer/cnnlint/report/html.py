@@ -90,5 +90,5 @@ def _finding(finding: Finding, model: ModelReport) -> Iterator[str]:
         if code:
             yield f"<pre>{escape(chr(10).join(code))}</pre>"
     if finding.proof is not None and finding.proof.equivalent:
-        yield f"<p>Proved: largest relative error {finding.proof.max_rel_error:.2g} with onnxruntime.</p>"
+        yield f"<p>Verified with onnxruntime: {finding.proof.words}.</p>"
     yield f"<p><code>cnnlint explain {escape(finding.code)}</code></p></details>"

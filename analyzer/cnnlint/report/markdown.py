@@ -68,7 +68,7 @@ def _finding(finding: Finding) -> str:
         text += f"<br>**Help:** {_cell(sentence)}"
         text += "".join(f"<br>{_code(line)}" for line in code if line.strip())
     if finding.proof is not None and finding.proof.equivalent:
-        text += f"<br>**Proved:** largest relative error {finding.proof.max_rel_error:.2g}"
+        text += f"<br>**Verified:** largest relative error {finding.proof.max_rel_error:.2g}"
     return f"| {SIGNS[finding.severity]} | {finding.code} {finding.name} | {layer} | {text} |"
 
 

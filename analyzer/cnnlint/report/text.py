@@ -8,8 +8,8 @@ from textwrap import wrap
 from cnnlint.graph.quantity import brief, count, size
 from cnnlint.report.parts import budget_lines, excerpt, summary_line
 from cnnlint.report.printable import printable_report, without_commands
-from cnnlint.report.view import View, several
-from cnnlint.results import Finding, LintReport, ModelReport, Proof, Savings
+from cnnlint.report.view import View
+from cnnlint.results import Finding, LintReport, ModelReport, Savings
 
 SHOWN = 3
 """Findings of one rule in one model that are shown in full."""
@@ -118,7 +118,7 @@ def _finding(finding: Finding, model: ModelReport, view: View) -> Iterator[str]:
     if saved := _saved(finding.savings):
         yield from _labelled("saves", saved, view)
     if finding.proof is not None:
-        yield from _labelled("proved" if finding.proof.equivalent else "not proved", _proof(finding.proof), view)
+        yield from _labelled(finding.proof.label, finding.proof.words, view)
 
 
 def _place(finding: Finding, model: ModelReport) -> str:
@@ -157,14 +157,6 @@ def _saved(savings: Savings | None) -> str:
         size(savings.bytes) if savings.bytes else "",
     ]
     return ", ".join(part for part in parts if part)
-
-
-def _proof(proof: Proof) -> str:
-    return (
-        f"largest error {proof.max_abs_error:.2g} absolute, {proof.max_rel_error:.2g} relative "
-        f"(tolerance {proof.tolerance:.2g}) over {several(proof.runs, 'seeded run')} of onnxruntime, "
-        f"{several(len(proof.tensors), 'tensor')} compared, graph optimisation off"
-    )
 
 
 def _labelled(label: str, text: str, view: View) -> Iterator[str]:

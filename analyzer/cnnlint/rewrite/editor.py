@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnlint.errors import CnnlintError
-from cnnlint.rewrite.names import used_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -172,3 +171,15 @@ class Editor:
         while node is not None:
             yield node
             node = self.producer(node.input[0]) if node.input else None
+
+
+def used_names(node: NodeProto) -> set[str]:
+    """Return the names that `node` reads: its inputs, and all that its subgraphs mention."""
+    used = {name for name in node.input if name}
+    for attribute in node.attribute:
+        graphs = [attribute.g] if attribute.HasField("g") else []
+        for graph in (*graphs, *attribute.graphs):
+            used |= {value.name for value in graph.output}
+            for inner in graph.node:
+                used |= used_names(inner)
+    return used

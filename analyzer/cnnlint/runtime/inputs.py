@@ -9,7 +9,7 @@ from msgspec import Struct
 from cnnlint.errors import RuntimeCheckError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -37,6 +37,10 @@ DISTRIBUTIONS = {
     "bool": "false or true",
 }
 """Integers wider than a byte are indices, sizes or flags, and 1 is a sound one of each."""
+
+
+KINDS = ("normal values", "a constant", "one hot pixel", "1/f noise")
+"""What an image may look like: noise without structure, none but the border's, a point, and what photographs have."""
 
 
 class Extents(Struct, frozen=True):
@@ -174,6 +178,63 @@ def sample(shape: tuple[int, ...], dtype: str, rng: np.random.Generator) -> NDAr
         limits = np.iinfo(dtype)
         return rng.integers(limits.min, limits.max + 1, shape).astype(dtype)
     return np.ones(shape, dtype)
+
+
+def image(
+    shape: tuple[int, ...], dtype: str, rng: np.random.Generator, *, first: int = 0, pixels: bool = False
+) -> NDArray[Any]:
+    """Return images of `shape`, channels first: one of each of `KINDS` after the other, around 0 with deviation 1.
+
+    Args:
+        shape: Samples, channels, then space.
+        dtype: Element type.
+        rng: What they are drawn from.
+        first: The kind of the first one, by its place in `KINDS`.
+        pixels: In 0 to 255 instead, as bytes are.
+    """
+    import numpy as np
+
+    values = np.stack([_KINDS[(first + index) % len(KINDS)](shape[1:], rng) for index in range(shape[0])])
+    if pixels or dtype == "uint8":
+        values = np.clip(values * 64 + 127.5, 0, 255)
+    elif dtype == "int8":
+        values = np.clip(values * 64, -128, 127)
+    return values.astype(dtype)
+
+
+def _constant(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[Any]:
+    import numpy as np
+
+    return np.broadcast_to(rng.standard_normal((shape[0], *(1,) * (len(shape) - 1))), shape)
+
+
+def _hot_pixel(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[Any]:
+    import numpy as np
+
+    values = np.zeros(shape)
+    values[(slice(None), *(int(rng.integers(extent)) for extent in shape[1:]))] = rng.standard_normal(shape[0]) + 4
+    return values
+
+
+def _natural(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[Any]:
+    """Return noise whose amplitude falls with the frequency, as in photographs (Field 1987)."""
+    import numpy as np
+
+    frequencies = np.meshgrid(*(np.fft.fftfreq(extent) for extent in shape[1:]), indexing="ij")
+    radius = np.sqrt(sum(axis**2 for axis in frequencies))
+    radius[(0,) * radius.ndim] = np.inf  # no constant part
+    axes = tuple(range(1, len(shape)))
+    spectrum = np.fft.fftn(rng.standard_normal(shape), axes=axes) / radius
+    values = np.fft.ifftn(spectrum, axes=axes).real
+    return values / (values.std() or 1)
+
+
+_KINDS: tuple[Callable[[tuple[int, ...], np.random.Generator], NDArray[Any]], ...] = (
+    lambda shape, rng: rng.standard_normal(shape),
+    _constant,
+    _hot_pixel,
+    _natural,
+)
 
 
 def worded(shape: Sequence[Dim]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -13,9 +13,10 @@ from cnnlint.frontends.onnx import skeleton
 from cnnlint.frontends.onnx.strip import without_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import onnx
+    from numpy.typing import NDArray
 
     from cnnlint.frontends.onnx.records import ModelRecord
 
@@ -90,6 +91,35 @@ class Program(Struct, frozen=True, dict=True, eq=False):
         present = {output.name for output in self.record.graph.outputs}
         more = b"".join(_field(12, _field(1, name.encode())) for name in dict.fromkeys(names) if name not in present)
         return Program(self.content + _field(7, more), self.folder, self.path) if more else self
+
+    def replacing(self, values: Mapping[str, NDArray[Any]]) -> tuple[Program, dict[str, str]]:
+        """Return the model with further inputs, which go wherever these tensors went; and the inputs' names, by tensor.
+
+        Args:
+            values: What the tensors are to be replaced by; only their types count here.
+        """
+        if not values:
+            return self, {}
+        from onnx import helper
+
+        proto = self.proto()
+        names = {name: f"{name}/given" for name in values}
+        for node in proto.graph.node:
+            _read(node, names)
+        for name, value in values.items():
+            kind = helper.np_dtype_to_tensor_dtype(value.dtype)
+            proto.graph.input.append(helper.make_tensor_value_info(names[name], kind, None))
+        return Program.from_proto(proto, self.folder), names
+
+
+def _read(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
+    """Let `node`, and what is inside its subgraphs, read `names[x]` wherever it reads x."""
+    for index, name in enumerate(node.input):
+        node.input[index] = names.get(name, name)
+    for attribute in node.attribute:
+        for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+            for inner in graph.node:
+                _read(inner, names)
 
 
 def _field(number: int, payload: bytes) -> bytes:

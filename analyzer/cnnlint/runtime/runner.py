@@ -52,6 +52,10 @@ class Values(Struct, frozen=True, eq=False):
     outputs: list[Array]
     layers: dict[str, list[Array]]
 
+    def single(self) -> dict[str, Array]:
+        """Return the values of the layers that are called once, by layer."""
+        return {name: values[0] for name, values in self.layers.items() if len(values) == 1}
+
 
 class Runner(Protocol):
     """A model that can be run."""
@@ -76,12 +80,24 @@ class Runner(Protocol):
         """What it gives."""
         ...
 
-    def run(self, feeds: Mapping[str, Array], watched: Collection[str]) -> Values:
+    def run(
+        self, feeds: Mapping[str, Array], watched: Collection[str], given: Mapping[str, Array] | None = None
+    ) -> Values:
         """Run the model once, and look at the layers `watched`.
 
         Args:
             feeds: By input name, in the model's own order of axes.
             watched: Names of layers of the graph.
+            given: What goes on from a layer in the place of what it makes, by layer, in the model's own order of axes;
+                what is returned is what the layer makes all the same.
+
+        Raises:
+            RuntimeCheckError: It cannot be run on these.
+        """
+        ...
+
+    def optimized(self, feeds: Mapping[str, Array], watched: Collection[str]) -> Values | None:
+        """Run the model as onnxruntime optimizes it; None for one that something else runs.
 
         Raises:
             RuntimeCheckError: It cannot be run on these.
@@ -96,31 +112,57 @@ class OnnxRunner:
         self.path = path
         self.graph = graph
         self._program = program
-        self._session: tuple[tuple[str, ...], Session] | None = None
+        self._session: tuple[object, Session, Mapping[str, str]] | None = None
         record = program.record.graph
         self.inputs = ports(fed_inputs(record), graph.inputs)
         self.outputs = ports(record.outputs, graph.outputs)
 
-    def run(self, feeds: Mapping[str, Array], watched: Collection[str]) -> Values:
+    def run(
+        self, feeds: Mapping[str, Array], watched: Collection[str], given: Mapping[str, Array] | None = None
+    ) -> Values:
         """Run the session; a layer's value is the tensor that its last node makes.
 
         Raises:
             RuntimeCheckError: onnxruntime refuses the model or the inputs.
         """
+        found = self._tensors({*watched, *(given or ())})
+        replaced = {found[layer]: value for layer, value in (given or {}).items() if layer in found}
+        watched_tensors = {layer: tensor for layer, tensor in found.items() if layer in watched}
+        return self._run(feeds, watched_tensors, replaced)
+
+    def optimized(self, feeds: Mapping[str, Array], watched: Collection[str]) -> Values | None:
+        """Run the model with all of onnxruntime's graph optimizations."""
+        return self._run(feeds, self._tensors(watched), {}, optimize=True)
+
+    def _tensors(self, layers: Collection[str]) -> dict[str, str]:
+        """Return the tensors that the file has for these layers, by layer."""
         nodes = self._program.record.graph.nodes
         made = {name for node in nodes for name in node.outputs} | {port.name for port in self.inputs}
-        tensors = {layer.name: outcome(layer) for layer in self.graph.layers if layer.name in watched}
-        found = {layer: tensor for layer, tensor in tensors.items() if tensor in made}
-        names = tuple(dict.fromkeys((*(port.name for port in self.outputs), *found.values())))
+        tensors = {layer.name: outcome(layer) for layer in self.graph.layers if layer.name in layers}
+        return {layer: tensor for layer, tensor in tensors.items() if tensor in made}
+
+    def _run(
+        self,
+        feeds: Mapping[str, Array],
+        watched: Mapping[str, str],
+        replaced: Mapping[str, Array],
+        *,
+        optimize: bool = False,
+    ) -> Values:
+        names = tuple(dict.fromkeys((*(port.name for port in self.outputs), *watched.values())))
+        wanted = names, tuple(sorted(replaced)), optimize
         try:
-            if self._session is None or self._session[0] != names:
-                self._session = names, Session(self._program, names)
-            values: dict[str, Any] = self._session[1].run(feeds)
+            if self._session is None or self._session[0] != wanted:
+                program, given = self._program.replacing(replaced)
+                self._session = wanted, Session(program, names, optimize=optimize), given
+            _, session, given = self._session
+            fed = {**feeds, **{given[tensor]: value for tensor, value in replaced.items()}}
+            values: dict[str, Any] = session.run({name: fed[name] for name in session.inputs})
         except SessionError as error:
             raise RuntimeCheckError(f"onnxruntime cannot run it: {error.cause}", path=self.path) from error
         return Values(
             [values[port.name] for port in self.outputs],
-            {layer: [values[tensor]] for layer, tensor in found.items() if hasattr(values[tensor], "dtype")},
+            {layer: [values[tensor]] for layer, tensor in watched.items() if hasattr(values[tensor], "dtype")},
         )
 
 

@@ -50,25 +50,27 @@ class SessionError(RuntimeCheckError):
 class Session:
     """A model loaded into onnxruntime's CPU provider for a few runs.
 
-    Graph optimisation is off, so that what runs is what the file says. Weights are not repacked, and external
-    ones are mapped: loading costs next to nothing, for a somewhat slower run.
+    Graph optimization is off unless asked for, so that what runs is what the file says. Weights are not repacked, and
+    external ones are mapped: loading costs next to nothing, for a somewhat slower run.
 
     Args:
         program: The model.
         outputs: Tensors that a run returns; all outputs of the model if empty.
+        optimize: Let onnxruntime rewrite the graph, to see what its order of operations comes to.
 
     Raises:
         SessionError: onnxruntime refuses the model.
         UnfinishedRunError: It takes more memory than it may.
     """
 
-    def __init__(self, program: Program, outputs: Sequence[str] = ()) -> None:
+    def __init__(self, program: Program, outputs: Sequence[str] = (), *, optimize: bool = False) -> None:
         ort = _onnxruntime()
         options = ort.SessionOptions()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        level = ort.GraphOptimizationLevel
+        options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
         options.log_severity_level = FATAL
         options.intra_op_num_threads = processors()
-        options.add_session_config_entry("session.disable_prepacking", "1")
+        options.add_session_config_entry("session.disable_prepacking", "0" if optimize else "1")
         # A thread that spins while it waits takes the processor from whatever else runs on the machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if program.folder:

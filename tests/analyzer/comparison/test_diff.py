@@ -9,9 +9,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from cnnlint.comparison.diff import diff
-from cnnlint.comparison.diff_records import DiffReport, Measure
-from cnnlint.comparison.growth import growth_limit, hold
+from cnnlint.comparison.diff import diff, growth_limit, hold
+from cnnlint.comparison.diff_report import DiffReport, Measure
 from cnnlint.errors import ConfigError
 from networks import write
 

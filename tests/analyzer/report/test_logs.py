@@ -13,11 +13,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from cnnlint.cli.explain import _text as explained  # pyright: ignore[reportPrivateUsage]
-from cnnlint.comparison.changes import Change
-from cnnlint.comparison.diff_records import DiffReport, LayerDiff
-from cnnlint.comparison.diff_text import render as render_diff
-from cnnlint.comparison.records import ComparisonReport, Origin, ValueRow
-from cnnlint.comparison.text import render as render_comparison
+from cnnlint.comparison.compare import render as render_comparison
+from cnnlint.comparison.diff_report import DiffReport, LayerDiff
+from cnnlint.comparison.diff_report import render as render_diff
 from cnnlint.engine.registry import load_rules
 from cnnlint.fixing.records import AppliedFix, FixReport
 from cnnlint.fixing.text import render as render_fix
@@ -37,6 +35,8 @@ from cnnlint.results import (
     Site,
     SummaryReport,
 )
+from cnnlint.verification.differences import Change
+from cnnlint.verification.records import ComparisonReport, Origin, ValueRow
 
 COMMANDS = (
     "::error::x", "::set-env name=A::b", "##[group]x", "##[add-mask]x", "##vso[task.setvariable variable=a]b",

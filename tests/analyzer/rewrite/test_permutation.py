@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnnlint.rewrite.permutation import contiguous
+from cnnlint.rewrite.rearranged import contiguous
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 
+from msgspec import Struct
+
 from cnnlint.analysis.identity import is_generated
-from cnnlint.comparison.alignment import align
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.tensor import Tensor
@@ -176,3 +177,153 @@ def _rising(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
         chosen.append(pairs[place])
         place = back[place]
     return chosen[::-1]
+
+
+class LayerPair(Struct, frozen=True, eq=False):
+    """A layer of the first model and its counterpart in the second.
+
+    Attributes:
+        left: The layer of the first model.
+        right: That of the second.
+        ahead: The layer of the first model whose output is compared: `left`, or a norm after it that the second
+            model has not, having folded it.
+        behind: The same of the second.
+        norms: The layers of the first model from `left` to `ahead`, that one included.
+        looked_through: Names of the layers between, both sides.
+        is_alike: Whether none of them scales anything, so that both hold the same weights.
+    """
+
+    left: Layer
+    right: Layer
+    ahead: Layer
+    behind: Layer
+    norms: tuple[Layer, ...] = ()
+    looked_through: tuple[str, ...] = ()
+    is_alike: bool = True
+
+    @property
+    def is_view(self) -> bool:
+        """Whether values only change their shape here; flattening depends on the layout of each side."""
+        return self.left.is_view and self.right.is_view
+
+    @property
+    def may_be_equal(self) -> bool:
+        """Whether the layers are of one kind, or their outputs have the same extents in some order, as far as known."""
+        shapes = self.ahead.output.sample_extents, self.behind.output.sample_extents
+        known = [sorted(extent for extent in shape or () if extent is not None and extent > 1) for shape in shapes]
+        return (
+            self.left.kind == self.right.kind
+            or known[0] == known[1]
+            or any(None in (shape or (None,)) for shape in shapes)
+        )
+
+    @property
+    def note(self) -> str:
+        """Which norms are taken together with the layer; "" if none are."""
+        return f"with {', '.join(self.looked_through)}" if self.looked_through else ""
+
+
+def pair_layers(before: Graph, after: Graph) -> list[LayerPair]:
+    """Return the layers that both networks have, in the order of the first."""
+    matched = match_layers(before, after)
+    layers = {layer.name: layer for layer in after.layers}
+    taken = set(matched.values())
+    pairs = list[LayerPair]()
+    for left in before.layers:
+        if left.name not in matched or not left.outputs:
+            continue
+        right = layers[matched[left.name]]
+        if not right.outputs:
+            continue
+        ahead, behind = [*_folded(before, left, matched)], [*_folded(after, right, taken)]
+        between = (*ahead, *behind)
+        pairs.append(
+            LayerPair(
+                left,
+                right,
+                ahead[-1] if ahead else left,
+                behind[-1] if behind else right,
+                tuple(ahead),
+                tuple(layer.name for layer in between),
+                all(layer.is_identity_at_inference for layer in between),
+            )
+        )
+    return pairs
+
+
+def _folded(graph: Graph, layer: Layer, matched: dict[str, str] | set[str]) -> Iterator[Layer]:
+    """Yield the layers after `layer` that only scale channels and that the other network does not have."""
+    successor = graph.sole_successor(layer)
+    while successor is not None and successor.name not in matched and successor.is_affine_per_channel:
+        yield successor
+        successor = graph.sole_successor(successor)
+
+
+EDITS = 256
+"""Differences that are weighed against one another; beyond as many, the path that has come furthest is taken."""
+
+Pair = tuple[int, int]
+
+
+def align(before: Sequence[Hashable], after: Sequence[Hashable]) -> Iterator[Pair]:
+    """Yield index pairs of equal items, rising on both sides, as many as there can be within EDITS differences.
+
+    Myers, An O(ND) Difference Algorithm and Its Variations, 1986; restarted where a stretch has more than EDITS
+    differences, so that the whole takes O(N × EDITS).
+    """
+    numbers = dict[Hashable, int]()
+    left = [numbers.setdefault(item, len(numbers)) for item in before]
+    right = [numbers.setdefault(item, len(numbers)) for item in after]
+    start, ends = 0, (len(left), len(right))
+    while start < min(ends) and left[start] == right[start]:
+        yield start, start
+        start += 1
+    tail = 0
+    while tail < min(ends) - start and left[-1 - tail] == right[-1 - tail]:
+        tail += 1
+    here, there = (start, start), (ends[0] - tail, ends[1] - tail)
+    while here[0] < there[0] and here[1] < there[1]:
+        pairs, here = _stretch(left, right, here, there)
+        yield from pairs
+    for index in range(tail, 0, -1):
+        yield ends[0] - index, ends[1] - index
+
+
+def _stretch(left: list[int], right: list[int], here: Pair, there: Pair) -> tuple[list[Pair], Pair]:
+    """Return the equal pairs of the best path from `here` to `there`, or to where EDITS differences lead."""
+    width, height = there[0] - here[0], there[1] - here[1]
+    reached = {1: 0}  # diagonal -> how far along `left`; a diagonal is the lead of `left` over `right`
+    trace = list[dict[int, int]]()
+    for edits in range(EDITS + 1):
+        trace.append(dict(reached))
+        furthest = -1, 0, 0
+        for diagonal in range(-edits, edits + 1, 2):
+            origin = _origin(reached, diagonal, edits)
+            x = reached[origin] + (origin < diagonal)
+            y = x - diagonal
+            while x < width and y < height and left[here[0] + x] == right[here[1] + y]:
+                x, y = x + 1, y + 1
+            reached[diagonal] = x
+            if x <= width and y <= height:
+                furthest = max(furthest, (x + y, x, diagonal))
+        total, x, diagonal = furthest
+        if total == width + height or (edits >= EDITS - 1 and total > 0):
+            return _backtrack(trace, diagonal, x, here), (here[0] + x, here[1] + x - diagonal)
+    return [], there
+
+
+def _origin(reached: dict[int, int], diagonal: int, edits: int) -> int:
+    """Return the diagonal from which one more difference leads furthest along `diagonal`."""
+    if diagonal == -edits or (diagonal != edits and reached[diagonal - 1] < reached[diagonal + 1]):
+        return diagonal + 1
+    return diagonal - 1
+
+
+def _backtrack(trace: list[dict[int, int]], diagonal: int, x: int, here: Pair) -> list[Pair]:
+    pairs = list[Pair]()
+    for edits in range(len(trace) - 1, -1, -1):
+        origin = _origin(trace[edits], diagonal, edits)
+        start = trace[edits][origin] + (origin < diagonal)
+        pairs += [(here[0] + index, here[1] + index - diagonal) for index in range(x - 1, start - 1, -1)]
+        diagonal, x = origin, trace[edits][origin]
+    return pairs[::-1]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cnnlint.errors import RuntimeCheckError
-from cnnlint.rewrite.names import used_names
+from cnnlint.rewrite.editor import used_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

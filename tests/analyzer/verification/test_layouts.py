@@ -10,15 +10,15 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from cnnlint.comparison.compare import compare
-from cnnlint.comparison.error import error
-from cnnlint.comparison.layout import channels_first, stored_axes
 from cnnlint.conversion.toolchain import toolchain
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.frontends.notation import to_onnx
 from cnnlint.models import open_model
 from cnnlint.runtime.program import Program
 from cnnlint.runtime.runner import OnnxRunner, Port
+from cnnlint.verification.error import channels_first, error
+from cnnlint.verification.feeding import stored_axes
+from cnnlint.verification.verify import compare
 
 NOTATION = "INPUT 3x12x10 -> CONV 4 3x3 -> BN -> RELU -> POOL 2 -> CONV 6 3x3 -> RELU -> FLATTEN -> FC 5 -> SOFTMAX"
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
-from cnnlint.comparison.layout import stored_axes
-from cnnlint.runtime.inputs import BATCH, EXTENTS, LENGTH, distribution, sample, worded
+from cnnlint.graph.layers import Rescale
+from cnnlint.runtime.inputs import BATCH, EXTENTS, KINDS, LENGTH, MOST_CHANNELS, distribution, image, sample, worded
+from cnnlint.verification.error import fits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from cnnlint.graph.graph import Graph
     from cnnlint.graph.tensor import Shape
     from cnnlint.runtime.runner import Port, Runner
 
@@ -28,17 +30,28 @@ class Feed(Struct, frozen=True):
         axes: Which axes of the common array make what each is fed.
         shape: Of the common array.
         dtype: Whose values are drawn.
+        is_image: Whether samples are drawn as images are: each of another kind.
+        pixels: Whether the network takes bytes, which it scales itself.
     """
 
     ports: tuple[Port, Port]
     axes: tuple[tuple[int, ...], tuple[int, ...]]
     shape: tuple[int, ...]
     dtype: str
+    is_image: bool = False
+    pixels: bool = False
 
-    @property
-    def words(self) -> str:
-        """What is fed: "image 2×3×224×224 standard normal"."""
-        return f"{self.ports[0].name} {worded(self.shape)} {distribution(self.dtype)}"
+    def words(self, first: int = 0) -> str:
+        """Return what is fed: "image 2×3×224×224 standard normal".
+
+        Args:
+            first: Which kind of image the first sample is.
+        """
+        how = distribution(self.dtype)
+        if self.is_image:
+            kinds = (KINDS * 2)[first : first + min(self.shape[0], len(KINDS))]
+            how = f"of {', '.join(kinds)}{' in 0..255' if self.pixels else ''}"
+        return f"{self.ports[0].name} {worded(self.shape)} {how}"
 
 
 def agree(before: Runner, after: Runner, *, batch: int = BATCH) -> tuple[tuple[Feed, ...], tuple[str, ...]]:
@@ -49,11 +62,12 @@ def agree(before: Runner, after: Runner, *, batch: int = BATCH) -> tuple[tuple[F
         return (), (f"the inputs are {counts}",)
     feeds, problems = list[Feed](), list[str]()
     layouts = before.graph.source.layout, after.graph.source.layout
+    scaled = {name for side in (before, after) for name in _scaled(side.graph)}
     for left, right in pairs:
         for known in (_known(left), _known(right)):
             axes = stored_axes(left, known, layouts[0]), stored_axes(right, known, layouts[1])
             if axes[0] is not None and axes[1] is not None:
-                feeds.append(_feed(left, right, (axes[0], axes[1]), known, batch))
+                feeds.append(_feed(left, right, (axes[0], axes[1]), known, batch, pixels=left.name in scaled))
                 break
         else:
             shapes = worded(left.shape or ()), worded(right.shape or ())
@@ -61,12 +75,15 @@ def agree(before: Runner, after: Runner, *, batch: int = BATCH) -> tuple[tuple[F
     return (() if problems else tuple(feeds)), tuple(problems)
 
 
-def draw(feeds: Sequence[Feed], seed: int, scale: float) -> tuple[dict[str, Array], dict[str, Array]]:
+def draw(
+    feeds: Sequence[Feed], seed: int, *, first: int = 0, scale: float = 1
+) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the inputs of the first and of the second model, drawn from one generator.
 
     Args:
         feeds: What both are fed.
         seed: Of the generator.
+        first: Which kind of image the first sample is.
         scale: Factor of floating values.
 
     Raises:
@@ -77,7 +94,10 @@ def draw(feeds: Sequence[Feed], seed: int, scale: float) -> tuple[dict[str, Arra
     rng = np.random.default_rng(seed)
     given: tuple[dict[str, Array], dict[str, Array]] = ({}, {})
     for feed in feeds:
-        value = sample(feed.shape, feed.dtype, rng)
+        if feed.is_image:
+            value = image(feed.shape, feed.dtype, rng, first=first, pixels=feed.pixels)
+        else:
+            value = sample(feed.shape, feed.dtype, rng)
         if value.dtype.kind == "f":
             value = (value * scale).astype(value.dtype)
         for side, port, axes in zip(given, feed.ports, feed.axes, strict=True):
@@ -95,11 +115,39 @@ def pair_ports(left: Sequence[Port], right: Sequence[Port]) -> list[tuple[Port, 
     return list(zip(left, right, strict=True))
 
 
+def stored_axes(port: Port, shape: Shape, layout: Literal["channels_first", "channels_last"]) -> tuple[int, ...] | None:
+    """Return which axes of an array of `shape`, channels first, make the array that `port` is fed, in order.
+
+    Args:
+        port: An input.
+        shape: What the graph has for it, or for its counterpart in another model.
+        layout: The usual order in its model, which decides where both orders fit the shape.
+
+    Returns:
+        None if the input is of another shape in any order.
+    """
+    plain = tuple(range(len(shape)))
+    if port.shape is None:
+        return plain
+    last = (0, *plain[2:], 1) if len(plain) > 2 else plain
+    fitting = [axes for axes in (plain, last) if fits(port.shape, tuple(shape[axis] for axis in axes), batch=True)]
+    wanted = last if layout == "channels_last" else plain
+    return wanted if wanted in fitting else fitting[0] if fitting else None
+
+
 def _known(port: Port) -> Shape:
     return port.canonical if port.canonical is not None else port.shape or ()
 
 
-def _feed(left: Port, right: Port, axes: tuple[tuple[int, ...], tuple[int, ...]], shape: Shape, batch: int) -> Feed:
+def _feed(
+    left: Port,
+    right: Port,
+    axes: tuple[tuple[int, ...], tuple[int, ...]],
+    shape: Shape,
+    batch: int,
+    *,
+    pixels: bool,
+) -> Feed:
     """Return what both are fed: what is open in `shape` is as either file declares it, or is chosen."""
     extents = list[int]()
     for axis, dim in enumerate(shape):
@@ -110,7 +158,20 @@ def _feed(left: Port, right: Port, axes: tuple[tuple[int, ...], tuple[int, ...]]
         usual = batch if axis == 0 else EXTENTS[0] if axis > 1 and len(shape) == 4 else LENGTH
         extents.append(next((extent for extent in said if isinstance(extent, int)), usual))
     dtype = right.dtype if "int" in right.dtype and "int" not in left.dtype else left.dtype
-    return Feed((left, right), axes, tuple(extents), dtype)
+    is_image = len(extents) == 4 and extents[1] <= MOST_CHANNELS and dtype in _IMAGES
+    return Feed((left, right), axes, tuple(extents), dtype, is_image, is_image and (pixels or dtype == "uint8"))
+
+
+_IMAGES = frozenset({"float16", "float32", "float64", "uint8", "int8"})
+"""Types of images' values."""
+
+
+def _scaled(graph: Graph) -> Iterator[str]:
+    """Yield the inputs that the network scales first: it takes bytes, which Rescaling and Normalization are for."""
+    for tensor in graph.inputs:
+        first = graph.consumers(tensor)
+        if first and all(isinstance(layer, Rescale) for layer in first):
+            yield tensor.name
 
 
 def _names(ports: Sequence[Port]) -> str:

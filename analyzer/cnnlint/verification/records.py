@@ -6,8 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from cnnlint.errors import __version__
-from cnnlint.results import SCHEMA
+from cnnlint.results import SCHEMA, Proof
 
 Verdict = Literal["equal", "differs", "unmatched", "view", "unseen"]
 
@@ -22,6 +21,9 @@ class ValueRow(Struct, frozen=True, kw_only=True):
         shape: Channels first, with the batch; () where nothing was compared.
         max_abs_error: None where nothing was compared, or values are not finite on one side only or differ in shape.
         max_rel_error: Relative to the largest magnitude in the first model; None as above.
+        own_error: The same where the second model's layer is given what the first one's is, so that nothing before it
+            has any part in it; None where it was not.
+        bound_share: The error of its worst element then, as a share of what rounding may come to; None as above.
         verdict: "unmatched" where only one model has it, "view" for a layer that only hands on what it gets,
             "unseen" where the value cannot be had.
         note: What else there is to say.
@@ -33,6 +35,8 @@ class ValueRow(Struct, frozen=True, kw_only=True):
     shape: tuple[int, ...] = ()
     max_abs_error: float | None = None
     max_rel_error: float | None = None
+    own_error: float | None = None
+    bound_share: float | None = None
     verdict: Verdict
     note: str = ""
 
@@ -59,17 +63,18 @@ class ComparisonReport(Struct, frozen=True, kw_only=True):
     Attributes:
         before: Path of the first model.
         after: Path of the second.
-        equal: Whether all outputs are, and the values before a last activation.
-        tolerance: What `max_rel_error` may be.
+        equal: Whether rounding explains every difference: `equivalent` of `proof`.
+        tolerance: What `max_rel_error` of an output may be.
         conditions: How the inputs were made.
         interface: How inputs and outputs differ, a sentence each; if the models cannot be fed alike, all there is.
         outputs: The outputs, and the values before their activation.
         layers: In the order of the first model, then what only the second has.
         origins: Where differences begin.
+        proof: What this rests on; None if the models cannot be fed alike.
     """
 
     schema: int = SCHEMA
-    cnnlint: str = __version__
+    cnnlint: str = ""
     before: str
     after: str
     equal: bool
@@ -79,3 +84,4 @@ class ComparisonReport(Struct, frozen=True, kw_only=True):
     outputs: tuple[ValueRow, ...] = ()
     layers: tuple[ValueRow, ...] = ()
     origins: tuple[Origin, ...] = ()
+    proof: Proof | None = None

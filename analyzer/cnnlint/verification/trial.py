@@ -1,16 +1,22 @@
-"""The changed part of one model, run in steps so that no large weight is copied as a whole."""
+"""The changed parts of a model and of its rewritten form under onnxruntime, judged where they differ."""
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from cnnlint.rewrite.permutation import contiguous
-from cnnlint.rewrite.region import Region, part
-from cnnlint.rewrite.weights import rearranged_weights
+from cnnlint.errors import RuntimeCheckError
+from cnnlint.results import Proof
+from cnnlint.rewrite.editor import used_names
+from cnnlint.rewrite.rearranged import contiguous, rearranged_weights
 from cnnlint.runtime.program import Program
 from cnnlint.runtime.session import Session, processors
+from cnnlint.verification.changed import Region, changed_region, part
+from cnnlint.verification.error import Error, error
+from cnnlint.verification.regions import bound
+from cnnlint.verification.rounding import RATIO, cap, perturbed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,10 +25,99 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import NodeProto
 
+    from cnnlint.runtime.probe import Probe
+
     Values = Mapping[str, NDArray[Any]]
+
+RUNS = 2
+"""Seeded inputs for each rewrite: one through the model, the other shuffled where the change begins."""
+
+PERTURBATIONS = 2
+"""Runs of the original's part with perturbed values, which say what rounding does there."""
 
 BLOCK = 32 << 20
 """Bytes of a transposed kernel that are in memory at a time; fresh memory costs more than the copy itself."""
+
+
+def verify_rewrite(probe: Probe, rewritten: onnx.ModelProto) -> Proof:
+    """Compare the model of `probe` with `rewritten` on seeded inputs, graph optimization off.
+
+    Outputs are compared, and the values before each final softmax, whose own values are all much the same in an
+    untrained network. Only the parts that differ are run side by side: what goes into them comes from the model's
+    seeded run, and for a further run from the same values in seeded random order.
+
+    Raises:
+        RuntimeCheckError: The rewritten model lacks a tensor that has to be compared, one of the models does not run,
+            or there is nothing finite to compare.
+    """
+    original = probe.program.proto()
+    changed = changed_region(original, rewritten, (tail.logits for tail in probe.tails))
+    before, after = (TrialPart(model, changed, probe.program) for model in (original, rewritten))
+    probe.watch((*changed.border, *changed.compared))
+    first = probe.run()
+    known = {**first.feeds, **first.values}
+    border = {name: known[name] for name in changed.border}
+    found = list[tuple[str, Error, float]]()
+    floor, most = 0.0, cap("float32")
+    if changed.compared:
+        inputs = [border, *(_shuffled(border, probe.seed + run) for run in range(1, RUNS))]
+        moved = [perturbed(border, probe.seed + run) for run in range(PERTURBATIONS)]
+        made = before.run([*inputs[1:], *moved])
+        expected = [{name: known[name] for name in changed.compared}, *made[: RUNS - 1]]
+        responses = {
+            name: max(error(expected[0][name], again[name]).relative for again in made[RUNS - 1 :])
+            for name in changed.compared
+        }
+        floor = max(responses.values())
+        given = sum(prod(value.shape[1:]) for value in border.values())
+        for left, right in zip(expected, after.run(inputs), strict=True):
+            for name, value in right.items():
+                terms = given / max(prod(value.shape[1:]), 1)
+                apart = _difference(name, left[name], value)
+                found.append((name, apart, bound(responses[name], value.dtype.name, terms)))
+                most = cap(value.dtype.name)
+    failed = tuple(dict.fromkeys(name for name, apart, allowed in found if apart.relative > allowed))
+    worst = max((apart for _, apart, _ in found), default=Error(0.0, 0.0))
+    return Proof(
+        equivalent=not failed,
+        max_abs_error=max((apart.absolute for _, apart, _ in found), default=0.0),
+        max_rel_error=worst.relative,
+        tolerance=min((allowed for _, _, allowed in found), default=most),
+        runs=RUNS,
+        tensors=changed.compared,
+        noise_floor=floor,
+        perturbations=PERTURBATIONS,
+        ratio=RATIO,
+        cap=most,
+        regions=len(changed.compared),
+        failed=failed,
+    )
+
+
+def _difference(name: str, expected: NDArray[Any], actual: NDArray[Any]) -> Error:
+    """Return how far two tensors are apart.
+
+    Raises:
+        RuntimeCheckError: An expected value is not finite.
+    """
+    import numpy as np
+
+    if expected.shape != actual.shape or expected.dtype != actual.dtype:
+        return Error(float("inf"), float("inf"), "of another shape or type")
+    if not np.isfinite(expected).all():
+        raise RuntimeCheckError(f"{name} is not finite, so that nothing can be said of what becomes of it")
+    return error(expected, actual)
+
+
+def _shuffled(border: Values, seed: int) -> dict[str, NDArray[Any]]:
+    """Return the floating values of `border` in random order; whole numbers are sizes and stay as they are."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    return {
+        name: rng.permuted(value.reshape(-1)).reshape(value.shape) if value.dtype.kind == "f" else value
+        for name, value in border.items()
+    }
 
 
 class BlockedConv(Struct, frozen=True, eq=False):
@@ -141,8 +236,6 @@ def _alone(node: NodeProto, values: Values, kernel: NDArray[Any], program: Progr
 def _declared(model: onnx.ModelProto, feeds: Values, program: Program) -> Program:
     """Make those of `feeds` that nodes of `model` use its inputs; shapes are left open."""
     from onnx import helper
-
-    from cnnlint.rewrite.names import used_names
 
     used = {name for node in model.graph.node for name in used_names(node)}
     for name, value in feeds.items():

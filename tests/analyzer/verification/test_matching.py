@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cnnlint import frontends
-from cnnlint.comparison.matching import match_layers
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Conv
+from cnnlint.verification.matching import match_layers
 from networks import graph_of
 
 MODELS = Path(__file__).parents[3] / "fixtures" / "models"

@@ -11,14 +11,14 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from cnnlint.comparison.compare import compare
-from cnnlint.comparison.records import ComparisonReport
 from cnnlint.conversion import convert_keras
 from cnnlint.conversion.toolchain import quiet, toolchain
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.models import open_model
 from cnnlint.runtime.program import Program
 from cnnlint.runtime.runner import OnnxRunner
+from cnnlint.verification.records import ComparisonReport
+from cnnlint.verification.verify import compare
 
 pytestmark = pytest.mark.tf
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnlint.comparison import alignment
-from cnnlint.comparison.alignment import align
+from cnnlint.verification import matching as alignment
+from cnnlint.verification.matching import align
 
 SEQUENCES = st.lists(st.integers(0, 3), max_size=16)
 

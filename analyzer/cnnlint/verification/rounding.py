@@ -1,0 +1,249 @@
+"""What rounding comes to: in one layer by an exact reference and a bound, in a network by perturbing its input.
+
+A sum of K products that is computed in floating point differs from the exact one by γ_K · Σ|w||x|. With roundings that
+are independent, γ_K grows as √K and not as K (Higham and Mary, "A New Approach to Probabilistic Rounding Error
+Analysis", SIAM J. Sci. Comput. 41, 2019); the constant leaves room for two sums in orders of their own.
+"""
+
+from __future__ import annotations
+
+from math import prod, sqrt
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from cnnlint.graph.layers import BatchNorm, Conv, Dense
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from cnnlint.graph.layer import Layer
+
+    Array = NDArray[Any]
+
+UNITS = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+"""Half the distance from 1 to the next number of a type: what one rounding comes to."""
+
+SAFETY = 4.0
+"""Standard deviations of a sum's rounding that a bound takes in."""
+
+OVERHEAD = 8
+"""Roundings besides those of the sum: the bias, and a norm's factor, its root and its shift, folded or not."""
+
+LARGEST_WEIGHT = 1 << 26
+"""Bytes of a weight that is read for a reference."""
+
+CAPS = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+"""Error relative to a tensor's largest magnitude that is never taken for rounding, whatever the network does to it.
+
+A dropped bias, a wrong order of axes or an epsilon of 1e-5 instead of 1e-3 come to 1e-3 and more.
+"""
+
+RATIO = 16.0
+"""How many times what one rounding of the input does, a difference may be: two models round at every layer."""
+
+PERTURBATIONS = 3
+"""Runs with perturbed inputs, of which the largest difference counts."""
+
+
+def unit(dtype: str) -> float:
+    """Return what one rounding comes to in values of `dtype`; that of float32 for types without a rounding."""
+    return UNITS.get(dtype, UNITS["float32"])
+
+
+def cap(dtype: str) -> float:
+    """Return the relative error that is never taken for rounding in values of `dtype`."""
+    return CAPS.get(dtype, CAPS["float32"])
+
+
+def perturbed(values: Mapping[str, Array], seed: int) -> dict[str, Array]:
+    """Return floating values times 1 + z·u, with z standard normal and u half the distance to the next number."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    return {
+        name: (value * (1 + unit(value.dtype.name) * rng.standard_normal(value.shape))).astype(value.dtype)
+        if value.dtype.kind == "f"
+        else value
+        for name, value in values.items()
+    }
+
+
+def growth(terms: float, dtype: str) -> float:
+    """Return γ: what a sum of `terms` products may be off by, relative to the sum of their magnitudes."""
+    return SAFETY * sqrt(terms + OVERHEAD) * unit(dtype)
+
+
+class Reference(Struct, frozen=True, eq=False):
+    """Elements of a layer's output as they should be.
+
+    Attributes:
+        exact: In float64, from the values that the layer was given.
+        bound: What rounding may add to each.
+    """
+
+    exact: Array
+    bound: Array
+
+
+class WeightedSum(Struct, frozen=True, eq=False):
+    """A convolution or a dense layer with the norms after it, as one sum of products for each output element.
+
+    Attributes:
+        layer: The layer.
+        kernel: Filters, channels of a group, then taps; units and features for a dense layer.
+        bias: Of each output channel.
+        scale: What norms multiply each output channel by.
+        shift: What they add afterwards.
+        shifting: Magnitudes of what that is the sum of: a mean may all but cancel against a shift.
+    """
+
+    layer: Conv | Dense
+    kernel: Array
+    bias: Array
+    scale: Array
+    shift: Array
+    shifting: Array
+
+    def fits(self, given: tuple[int, ...], made: tuple[int, ...]) -> bool:
+        """Return whether an input and an output of these shapes, channels first, are its own."""
+        layer, seen = self.layer, self.kernel.shape[1]
+        if isinstance(layer, Conv):
+            windows = layer.windows or ()
+            return (
+                len(given) == len(made) == len(windows) + 2
+                and (given[0], given[1], made[1]) == (made[0], seen * layer.groups, layer.filters)
+                and all(w.output(g) == m for w, g, m in zip(windows, given[2:], made[2:], strict=True))
+            )
+        axis = layer.axis % len(given) if given else 0
+        return (
+            len(given) == len(made) and made == (*given[:axis], layer.units, *given[axis + 1 :]) and given[axis] == seen
+        )
+
+    @property
+    def terms(self) -> int:
+        """Products in a sum."""
+        return prod(self.kernel.shape[1:])
+
+    def at(self, given: Array, places: Sequence[Array], dtype: str) -> Reference:
+        """Return the elements of the output at `places`.
+
+        Args:
+            given: The layer's input, channels first.
+            places: For each axis of the output, channels first, the indices of the elements.
+            dtype: Type that the layer computes in.
+        """
+        import numpy as np
+
+        exact, magnitude = np.empty(len(places[0])), np.empty(len(places[0]))
+        for index, place in enumerate(zip(*places, strict=True)):
+            values = self._seen(given, tuple(int(axis) for axis in place))
+            weights = self.kernel[place[self._channel_axis(given)]].reshape(-1).astype(np.float64)
+            products = weights * values
+            exact[index], magnitude[index] = products.sum(), np.abs(products).sum()
+        channels = places[self._channel_axis(given)]
+        bias, scale, shift = self.bias[channels], self.scale[channels], self.shift[channels]
+        largest = np.abs(scale) * (magnitude + np.abs(bias)) + self.shifting[channels]
+        return Reference(scale * (exact + bias) + shift, growth(self.terms, dtype) * largest)
+
+    def _channel_axis(self, given: Array) -> int:
+        return 1 if isinstance(self.layer, Conv) else self.layer.axis % given.ndim
+
+    def _seen(self, given: Array, place: tuple[int, ...]) -> Array:
+        """Return the inputs that one output element is made of, in the kernel's order; zeros in the padding."""
+        import numpy as np
+
+        if isinstance(self.layer, Dense):
+            axis = self._channel_axis(given)
+            return np.moveaxis(given, axis, -1)[place[:axis] + place[axis + 1 :]].astype(np.float64)
+        windows = self.layer.windows
+        assert windows is not None  # noqa: S101 - `weighted_sum` has looked
+        of_a_group = self.kernel.shape[1]
+        first = place[1] * self.layer.groups // self.layer.filters * of_a_group
+        axes: list[Array] = [
+            position * window.stride - window.before + window.dilation * np.arange(window.kernel)
+            for position, window in zip(place[2:], windows, strict=True)
+        ]
+        inside: list[Array] = [
+            (taps >= 0) & (taps < extent) for taps, extent in zip(axes, given.shape[2:], strict=True)
+        ]
+        seen = np.zeros((of_a_group, *(len(taps) for taps in axes)))
+        block = given[place[0], first : first + of_a_group]
+        kept: list[Array] = [taps[within] for taps, within in zip(axes, inside, strict=True)]
+        seen[:, *np.ix_(*inside)] = block[:, *np.ix_(*kept)]
+        return seen.reshape(-1)
+
+
+def weighted_sum(layer: Layer, norms: Sequence[Layer], *, keras: bool) -> tuple[WeightedSum, ...]:
+    """Return `layer` and the `norms` after it as a sum of products; () where they are none, or too large to read.
+
+    There are two where the file does not say which way a square kernel lies.
+
+    Args:
+        layer: A layer of the model that is taken for right.
+        norms: What follows and only scales channels.
+        keras: Whether the file arranges kernels as Keras does.
+
+    Raises:
+        CnnlintError: The values of a weight cannot be read.
+    """
+    import numpy as np
+
+    if not isinstance(layer, Conv | Dense) or not layer.weights:
+        return ()
+    if isinstance(layer, Conv) and layer.windows is None:
+        return ()
+    if max((weight.nbytes or 0 for weight in layer.weights), default=0) > LARGEST_WEIGHT:
+        return ()
+    outputs = layer.out_channels
+    scale, shift, shifting = np.ones(outputs), np.zeros(outputs), np.zeros(outputs)
+    for norm in norms:
+        if norm.is_identity_at_inference:
+            continue
+        affine = _affine(norm, outputs)
+        if affine is None:
+            return ()
+        factor, beta, mean = affine
+        scale, shift = scale * factor, (shift - mean) * factor + beta
+        shifting = (shifting + np.abs(mean)) * np.abs(factor) + np.abs(beta)
+    held = layer.weight("bias")
+    bias = np.zeros(outputs) if held is None else held.values().reshape(-1).astype(np.float64)
+    return tuple(
+        WeightedSum(layer, kernel, bias, scale, shift, shifting)
+        for kernel in arranged(layer, layer.weights[0].values(), keras=keras)
+        if kernel.dtype.kind == "f" and kernel.shape[0] == outputs == len(bias)
+    )
+
+
+def arranged(layer: Layer, values: Array, *, keras: bool) -> list[Array]:
+    """Return a kernel as ONNX arranges it, filters first; in both ways where a file does not say which one it has."""
+    if isinstance(layer, Dense) and values.ndim == 2:
+        forms = [values.T, values] if values.shape[1] == layer.units else [values]
+        return forms if values.shape[0] == values.shape[1] else forms[:1]
+    if isinstance(layer, Conv) and keras and values.ndim > 2:
+        axes = tuple(range(values.ndim - 2))
+        inputs, outputs = values.ndim - 2, values.ndim - 1
+        if layer.is_depthwise:  # channels, then filters of each
+            return [values.transpose(inputs, outputs, *axes).reshape(layer.filters, 1, *layer.kernel_size)]
+        return [values.transpose(outputs, inputs, *axes)]
+    return [values]
+
+
+def _affine(norm: Layer, channels: int) -> tuple[Array, Array, Array] | None:
+    """Return a norm's factor of each channel, shift and mean; None where its file does not show it whole."""
+    import numpy as np
+
+    if not isinstance(norm, BatchNorm) or norm.training:
+        return None
+    held = {weight.role: weight.values().reshape(-1).astype(np.float64) for weight in norm.weights}
+    if any(vector.shape != (channels,) for vector in held.values()):
+        return None
+    gamma, beta = held.get("gamma", np.ones(channels)), held.get("beta", np.zeros(channels))
+    if norm.folded:
+        return gamma, beta, np.zeros(channels)
+    mean, variance = held.get("moving_mean"), held.get("moving_variance")
+    if mean is None or variance is None or norm.epsilon is None:
+        return None
+    return gamma / np.sqrt(variance + norm.epsilon), beta, mean

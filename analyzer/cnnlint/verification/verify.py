@@ -1,0 +1,404 @@
+"""The verifier: two models on the same seeded inputs, layer by layer and end to end, and what rounding explains."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from cnnlint import __version__
+from cnnlint.analysis.cost import total_macs
+from cnnlint.errors import RuntimeCheckError
+from cnnlint.graph.layers import Activation
+from cnnlint.results import Proof
+from cnnlint.runtime.inputs import BATCH, KINDS
+from cnnlint.runtime.probe import COSTLY, SEED
+from cnnlint.verification.differences import origins
+from cnnlint.verification.error import Error, channels_first, error, like, nearest
+from cnnlint.verification.feeding import Feed, agree, draw, pair_ports
+from cnnlint.verification.matching import LayerPair, pair_layers
+from cnnlint.verification.records import ComparisonReport, Origin, ValueRow, Verdict
+from cnnlint.verification.regions import Region, Regions, sums
+from cnnlint.verification.rounding import PERTURBATIONS, RATIO, UNITS, cap, perturbed, unit
+from cnnlint.worker import steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from cnnlint.graph.graph import Graph
+    from cnnlint.graph.layer import Layer
+    from cnnlint.graph.tensor import Tensor
+    from cnnlint.runtime.runner import Port, Runner, Values
+
+    Fed = Mapping[str, NDArray[Any]]
+
+SATURATING = 1000.0
+"""Factor of inputs that reach a clip at 6 even after a rescaling of pixels to ±1; only activations are looked at."""
+
+MOST_BYTES = 2 << 30
+"""Bytes of layers' values that are held at once; the largest layers beyond that are part of a larger region."""
+
+
+def size_up(*graphs: Graph) -> None:
+    """State how much work the runs of these networks are, for whoever waits."""
+    macs = [total_macs(graph) for graph in graphs]
+    steps.sized(
+        weight_bytes=sum(graph.source.file_bytes or 0 for graph in graphs),
+        macs=None if None in macs else len(KINDS) * max(each or 0 for each in macs),
+    )
+
+
+def compare(
+    before: Runner, after: Runner, *, tolerance: float | None = None, seed: int = SEED, layers: bool = True
+) -> ComparisonReport:
+    """Run both models on the same inputs and judge whether they compute the same but for rounding.
+
+    Every layer that both have is held against the other's on the first model's own values (see `regions`). End to end,
+    outputs and the values before a last activation are held against the first model's noise floor, by `RATIO` and never
+    above the cap; where the floor itself is beyond the cap, the regions alone decide.
+
+    Args:
+        before: The model that is taken for right.
+        after: The other.
+        tolerance: The largest difference of outputs relative to the largest magnitude of a tensor, which then alone
+            decides; None for the judgment above.
+        seed: Of the inputs.
+        layers: Whether to look at layers, and not at outputs alone.
+
+    Raises:
+        RuntimeCheckError: One of the models does not run, or inputs cannot be made up.
+    """
+    return _Comparison(before, after, tolerance, seed, layers=layers).report()
+
+
+def coarsest(before: Runner, after: Runner) -> str:
+    """Return the coarsest floating type that either model computes in."""
+    types = {weight.dtype for side in (before, after) for weight in side.graph.weights}
+    types |= {tensor.dtype for side in (before, after) for layer in side.graph.layers for tensor in layer.outputs}
+    return max((dtype for dtype in types if dtype in UNITS), key=unit, default="float32")
+
+
+Feeds = tuple[Feed, ...]
+Ports = list[tuple["Port", "Port"]]
+
+Measured = tuple[Error, tuple[int, ...]]
+"""How far two tensors are apart, and the shape of the first."""
+
+
+class _Run(Struct, frozen=True, eq=False):
+    """What one run of both models showed.
+
+    Attributes:
+        outputs: How far each output is apart.
+        heads: The same of what goes into the activation of an output, by the output's place.
+        layers: The same of the layers that could be seen in both, by the first model's name.
+        regions: The layers on the first model's own values.
+        floor: How far rounding alone moves outputs and heads.
+    """
+
+    outputs: list[Measured]
+    heads: dict[int, Measured]
+    layers: dict[str, Measured]
+    regions: list[Region]
+    floor: float
+
+
+class _Comparison:
+    def __init__(self, before: Runner, after: Runner, tolerance: float | None, seed: int, *, layers: bool) -> None:
+        self.before, self.after = before, after
+        self.layers = layers
+        self.given = tolerance
+        self.cap = cap(coarsest(before, after))
+        self.seed = seed
+        self.costly = max(total_macs(side.graph) or 0 for side in (before, after)) > COSTLY
+        self.pairs = [pair for pair in pair_layers(before.graph, after.graph) if pair.may_be_equal]
+        self.ports: Ports = []
+        self.heads: dict[int, LayerPair] = {}
+
+    def report(self) -> ComparisonReport:
+        feeds, problems = agree(self.before, self.after, batch=1 if self.costly else BATCH)
+        if any(feed.is_image for feed in feeds) and not self.costly:
+            feeds, problems = agree(self.before, self.after, batch=len(KINDS))
+        ports = pair_ports(self.before.outputs, self.after.outputs)
+        if ports is None:
+            counts = [len(side.outputs) for side in (self.before, self.after)]
+            problems += (f"the first model has {counts[0]} outputs and the second {counts[1]}",)
+        if problems or ports is None:
+            return self._report(equal=False, tolerance=self.given or self.cap, interface=problems)
+        self.ports, self.heads = ports, dict(_heads(self.before.graph, self.after.graph, len(ports)))
+        feeds, runs = self._runs(feeds)
+        return self._judged(feeds, runs)
+
+    def _judged(self, feeds: Feeds, runs: list[_Run]) -> ComparisonReport:
+        floor = max(run.floor for run in runs)
+        tolerance = min(self.cap, RATIO * floor) if self.given is None else self.given
+        regions = _worst(region for run in runs for region in run.regions)
+        failed = tuple(region.name for region in regions.values() if not region.holds)
+        ends = [
+            (("", left.name, right.name, "Output"), [run.outputs[index] for run in runs])
+            for index, (left, right) in enumerate(self.ports)
+        ]
+        ends += [
+            (("before the last activation", head.left.name, head.right.name, head.left.kind), found)
+            for index, head in self.heads.items()
+            if (found := [run.heads[index] for run in runs if index in run.heads])
+        ]
+        largest = max((max(found)[0] for _, found in ends), default=Error(0.0, 0.0))
+        explained = bool(regions) and not failed and tolerance < largest.relative <= RATIO * floor
+        outputs = tuple(
+            _row(names, found, note=note, differs=max(found)[0].relative > tolerance and not explained)
+            for (note, *names), found in ends
+        )
+        equal = not failed and all(row.verdict == "equal" for row in outputs)
+        rows = self._layer_rows(runs, regions) if self.layers else {}
+        return self._report(
+            equal=equal,
+            tolerance=tolerance,
+            interface=tuple(self._renamed()),
+            conditions=self._conditions(feeds, len(runs)),
+            outputs=outputs,
+            layers=tuple(self._all_rows(rows)) if self.layers else (),
+            origins=tuple(origins(self.before.graph, self.after.graph, self.pairs, rows, failed)),
+            proof=Proof(
+                equivalent=equal,
+                max_abs_error=largest.absolute,
+                max_rel_error=largest.relative,
+                tolerance=tolerance,
+                runs=len(runs),
+                tensors=tuple(row.before for row in outputs),
+                noise_floor=floor,
+                perturbations=self._perturbations,
+                ratio=RATIO,
+                cap=self.cap,
+                regions=len(regions),
+                failed=failed,
+                by_region=explained,
+            ),
+        )
+
+    def _report(
+        self,
+        *,
+        equal: bool,
+        tolerance: float,
+        interface: tuple[str, ...],
+        conditions: tuple[str, ...] = (),
+        outputs: tuple[ValueRow, ...] = (),
+        layers: tuple[ValueRow, ...] = (),
+        origins: tuple[Origin, ...] = (),
+        proof: Proof | None = None,
+    ) -> ComparisonReport:
+        return ComparisonReport(
+            cnnlint=__version__,
+            before=self.before.path,
+            after=self.after.path,
+            equal=equal,
+            tolerance=tolerance,
+            conditions=conditions,
+            interface=interface,
+            outputs=outputs,
+            layers=layers,
+            origins=origins,
+            proof=proof,
+        )
+
+    @property
+    def _perturbations(self) -> int:
+        return 1 if self.costly else PERTURBATIONS
+
+    def _runs(self, feeds: Feeds) -> tuple[Feeds, list[_Run]]:
+        """Return the runs, and what was fed: one sample where a model that leaves its batch open takes no more."""
+        try:
+            return feeds, [self._run(feeds, first) for first in self._firsts(feeds)]
+        except RuntimeCheckError:
+            alone, _ = agree(self.before, self.after, batch=1)
+            if alone == feeds:
+                raise
+            return alone, [self._run(alone, first) for first in self._firsts(alone)]
+
+    def _firsts(self, feeds: Feeds) -> range:
+        """Return for each run which kind of image its first sample is, so that all runs together have all kinds."""
+        batch = min((feed.shape[0] for feed in feeds if feed.is_image), default=len(KINDS))
+        return range(0, 1 if self.costly else len(KINDS), batch)
+
+    def _conditions(self, feeds: Feeds, runs: int) -> tuple[str, ...]:
+        firsts = list(self._firsts(feeds))[:runs]
+        return tuple(f"{', '.join(feed.words(first) for feed in feeds)}, seed {self.seed + first}" for first in firsts)
+
+    def _run(self, feeds: Feeds, first: int) -> _Run:
+        """Run both models; of all tensors, only how far they are apart is kept."""
+        given = draw(feeds, self.seed + first, first=first)
+        seen = self._seen(feeds) if self.layers else []
+        heads = self.heads.values()
+        sources = {source.name for pair in seen if (source := self.before.graph.producer(pair.left.input)) is not None}
+        left = self.before.run(given[0], {pair.ahead.name for pair in (*seen, *heads)} | sources)
+        right = self.after.run(given[1], {pair.behind.name for pair in (*seen, *heads)})
+        outputs = [
+            nearest(
+                (expected := channels_first(left.outputs[index], one.canonical)),
+                like(right.outputs[self.after.outputs.index(other)], other.canonical, expected),
+                scale=self._scale(index),
+            )
+            for index, (one, other) in enumerate(self.ports)
+        ]
+        layers = {pair.left.name: found for pair in seen if (found := _apart(pair, left, right)) is not None}
+        ends = {index: found for index, head in self.heads.items() if (found := _apart(head, left, right)) is not None}
+        regions = list[Region]()
+        if seen and self.given is None:
+            places = [(i, self.after.outputs.index(other), one.name) for i, (one, other) in enumerate(self.ports)]
+            judge = Regions(self.after, seen, places, (left, right), sums(self.before, seen, left, given[0]))
+            regions = judge.judged(given[1])
+            if not self.costly:
+                wide = draw(feeds, self.seed + first, first=first, scale=SATURATING)
+                regions += judge.saturated(self.before, wide)
+        return _Run(outputs, ends, layers, regions, self._floor(given, left, right))
+
+    def _seen(self, feeds: Feeds) -> list[LayerPair]:
+        """Return the pairs whose values are looked at: all, but for the largest ones of a network that has too many."""
+        pairs = [pair for pair in self.pairs if not pair.is_view]
+        batch = max((feed.shape[0] for feed in feeds if feed.shape), default=1)
+        left = MOST_BYTES
+        kept = set[str]()
+        for pair in sorted(pairs, key=lambda pair: pair.ahead.output.sample_bytes or 0):
+            left -= batch * (pair.ahead.output.sample_bytes or 0)
+            if left >= 0:
+                kept.add(pair.left.name)
+        return [pair for pair in pairs if pair.left.name in kept]
+
+    def _floor(self, given: tuple[Fed, Fed], left: Values, right: Values) -> float:
+        """Return the most that rounding moves an output or a head, by perturbed inputs and by optimizations."""
+        heads = {head.ahead.name for head in self.heads.values()}
+        found = [unit("float64")]
+        for number in range(self._perturbations):
+            moved = self.before.run(perturbed(given[0], self.seed + number), heads)
+            found += self._moved(left, moved, [head.ahead for head in self.heads.values()])
+        for side, fed, plain in ((self.before, given[0], left), (self.after, given[1], right)):
+            layers = [head.ahead if side is self.before else head.behind for head in self.heads.values()]
+            optimized = side.optimized(fed, {layer.name for layer in layers})
+            if optimized is not None:
+                found += self._moved(plain, optimized, layers)
+                break
+        return max(each for each in found if isfinite(each))
+
+    def _moved(self, plain: Values, moved: Values, heads: list[Layer]) -> Iterator[float]:
+        for index, (one, other) in enumerate(zip(plain.outputs, moved.outputs, strict=True)):
+            yield error(one, other, scale=self._scale(index)).relative
+            yield unit(one.dtype.name)
+        once, again = plain.single(), moved.single()
+        for layer in heads:
+            if layer.name in once and layer.name in again:
+                yield error(once[layer.name], again[layer.name]).relative
+
+    def _scale(self, index: int) -> float | None:
+        """Return what the error of an output is relative to: 1 for a sigmoid whose scores are compared as well."""
+        head = self.heads.get(index)
+        last = None if head is None else self.before.graph.producer(self.before.graph.outputs[index])
+        return 1.0 if isinstance(last, Activation) and last.function in ("sigmoid", "hard_sigmoid") else None
+
+    def _renamed(self) -> Iterator[str]:
+        inputs = pair_ports(self.before.inputs, self.after.inputs) or []
+        for what, pairs in (("input", inputs), ("output", self.ports)):
+            for left, right in pairs:
+                if left.name != right.name:
+                    yield f"{what} {left.name} is called {right.name} in the second model"
+                if left.dtype != right.dtype:
+                    yield f"{what} {left.name} is {left.dtype} in the first model and {right.dtype} in the second"
+
+    def _layer_rows(self, runs: list[_Run], regions: Mapping[str, Region]) -> dict[str, ValueRow]:
+        """Return a row for each pair: it differs by its own region, or by what a layer ahead that does hands on."""
+        rows, tainted = dict[str, ValueRow](), set[str]()
+        pairs = {pair.left.name: pair for pair in self.pairs}
+        for layer in self.before.graph.layers:
+            inherited = any(source.name in tainted for source in self.before.graph.predecessors(layer))
+            pair, region = pairs.get(layer.name), regions.get(layer.name)
+            found = [run.layers[layer.name] for run in runs if layer.name in run.layers]
+            differs = region is not None and not region.holds
+            if found and (region is None or inherited):
+                differs = differs or max(found)[0].relative > (self.cap if self.given is None else self.given)
+            if differs or inherited:
+                tainted.add(layer.name)
+            if pair is None:
+                continue
+            names = pair.left.name, pair.right.name, pair.left.kind
+            if pair.is_view or not found:
+                rows[layer.name] = _empty(*names, verdict="view" if pair.is_view else "unseen")
+            else:
+                rows[layer.name] = _row(names, found, note=pair.note, differs=differs, region=region)
+        return rows
+
+    def _all_rows(self, rows: dict[str, ValueRow]) -> Iterator[ValueRow]:
+        looked_through = {name for pair in self.pairs for name in pair.looked_through}
+        for layer in self.before.graph.layers:
+            if layer.name in rows:
+                yield rows[layer.name]
+            elif layer.name not in looked_through:
+                yield _empty(layer.name, "", layer.kind, verdict="unmatched")
+        matched = {pair.right.name for pair in self.pairs}
+        for layer in self.after.graph.layers:
+            if layer.name not in matched and layer.name not in looked_through:
+                yield _empty("", layer.name, layer.kind, verdict="unmatched")
+
+
+def _heads(before: Graph, after: Graph, outputs: int) -> Iterator[tuple[int, LayerPair]]:
+    """Yield what goes into the activation of each output in both models: a softmax hides what goes into it."""
+    if len(before.outputs) != outputs or len(after.outputs) != outputs:
+        return
+    for index in range(outputs):
+        ends = [_scores(graph, graph.outputs[index]) for graph in (before, after)]
+        if ends[0] is not None and ends[1] is not None:
+            yield index, LayerPair(ends[0], ends[1], ends[0], ends[1])
+
+
+def _scores(graph: Graph, output: Tensor) -> Layer | None:
+    """Return the layer whose output goes into the activation that `output` is of; None if there is none."""
+    last = graph.producer(output)
+    while last is not None and last.is_view and last.inputs:
+        last = graph.producer(last.input)
+    return graph.producer(last.input) if isinstance(last, Activation) else None
+
+
+def _apart(pair: LayerPair, left: Values, right: Values) -> Measured | None:
+    values = left.layers.get(pair.ahead.name, ()), right.layers.get(pair.behind.name, ())
+    if not values[0] or not values[1]:
+        return None
+    expected = [form for value in values[0] for form in channels_first(value, pair.ahead.output.shape)]
+    return nearest(expected, [form for value in values[1] for form in like(value, pair.behind.output.shape, expected)])
+
+
+def _worst(regions: Iterable[Region]) -> dict[str, Region]:
+    found = dict[str, Region]()
+    for region in regions:
+        if region.name not in found or region.share > found[region.name].share:
+            found[region.name] = region
+    return found
+
+
+def _row(
+    names: Iterable[str],
+    found: list[Measured],
+    *,
+    note: str,
+    differs: bool,
+    region: Region | None = None,
+) -> ValueRow:
+    before, after, kind = names
+    worst, shape = max(found, key=lambda entry: entry[0])
+    return ValueRow(
+        before=before,
+        after=after,
+        kind=kind,
+        shape=shape,
+        max_abs_error=worst.absolute if isfinite(worst.absolute) else None,
+        max_rel_error=worst.relative if isfinite(worst.relative) else None,
+        own_error=None if region is None or not isfinite(region.error.relative) else region.error.relative,
+        bound_share=None if region is None or not isfinite(region.share) else region.share,
+        verdict="differs" if differs else "equal",
+        note="; ".join(part for part in (note, worst.note) if part),
+    )
+
+
+def _empty(before: str, after: str, kind: str, *, verdict: Verdict) -> ValueRow:
+    return ValueRow(before=before, after=after, kind=kind, verdict=verdict)
