@@ -11,6 +11,8 @@ from msgspec import Struct
 from msgspec import inspect as types
 
 from cnnlint.engine.rule import Example, Rule
+from cnnlint.graph.graph import Graph
+from cnnlint.report.framework_code import keras_code, pytorch_code
 
 
 def summary(rule: type[Rule]) -> str:
@@ -18,8 +20,13 @@ def summary(rule: type[Rule]) -> str:
     return " ".join(cleandoc(rule.__doc__ or "").partition("\n\n")[0].split())
 
 
-def page(rule: type[Rule]) -> str:
-    """Return the page: identity, what is wrong and why, what to do instead, examples, options, references."""
+def page(rule: type[Rule], *, code: bool = True) -> str:
+    """Return the page: identity, what is wrong and why, what to do instead, examples, options, references.
+
+    Args:
+        rule: The rule.
+        code: Whether to show an example in Keras and in PyTorch too; building its network takes onnx.
+    """
     first, sections = _sections(rule)
     lines = [f"# {rule.name} ({rule.code})", "", *_identity(rule), "", first, ""]
     trailing = {title: text for title, text in sections.items() if title == "References"}
@@ -27,7 +34,7 @@ def page(rule: type[Rule]) -> str:
         if title not in trailing:
             lines += [f"## {title}", "", text, ""]
     if examples := list(_examples(rule)):
-        lines += ["## Example", "", *examples]
+        lines += ["## Example", "", *examples, *(_in_code(rule) if code else ())]
     if options := list(_options(rule)):
         lines += ["## Options", "", *options, ""]
     for title, text in trailing.items():
@@ -90,6 +97,29 @@ def _examples(rule: type[Rule]) -> Iterator[str]:
         yield from (f"{title}:", "")
         for example in chosen:
             yield from ("```text", *_notation(example), "```", "")
+
+
+def _in_code(rule: type[Rule]) -> Iterator[str]:
+    """Yield the first network with the fault as one would write it, and what the rewrite makes of it or one without."""
+    before = next((example for example in rule.examples if example.bad), None)
+    after = next((example.model for example in rule.examples if not example.bad), None)
+    if before is None:
+        return
+    after = before.fixed or after
+    for framework, write in (("Keras", keras_code), ("PyTorch", pytorch_code)):
+        codes = [write(graph) if (graph := _graph_of(text)) else None for text in (before.model, after) if text]
+        if len(codes) == 2 and all(codes) and codes[0] != codes[1]:
+            yield from (f"In {framework}, {'before and after' if before.fixed else 'found and not found'}:", "")
+            for code in codes:
+                yield from ("```python", str(code), "```", "")
+
+
+def _graph_of(text: str) -> Graph | None:
+    """Return the network of an example; None for ONNX text, whose details are about the file and not the code."""
+    from cnnlint.frontends import load_onnx_bytes
+    from cnnlint.frontends.notation import is_notation, to_onnx
+
+    return load_onnx_bytes(to_onnx(text).SerializeToString()) if is_notation(text) else None
 
 
 def _notation(example: Example) -> Iterator[str]:

@@ -83,7 +83,7 @@ def _descriptors(found: Iterable[Finding]) -> list[dict[str, Any]]:
 def _descriptor(finding: Finding, rule: type[Rule] | None) -> dict[str, Any]:
     # a rule of a local file is not among the installed ones; what its finding says of it must do
     short = summary(rule) if rule else finding.name
-    text = page(rule) if rule else finding.message
+    text = page(rule, code=False) if rule else finding.message
     level = rule.severity if rule else finding.severity
     return {
         "id": finding.code,

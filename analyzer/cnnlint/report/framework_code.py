@@ -1,0 +1,252 @@
+"""A small network as code: what one would write for it in Keras and in PyTorch.
+
+A network in which each layer feeds the next becomes a `Sequential`; one with branches names what several layers read.
+Both writers are a table from kinds of layer to calls, and a network that holds a kind without an entry has no code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers import (
+    Activation,
+    Add,
+    AvgPool,
+    BatchNorm,
+    Concat,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    MaxPool,
+    Multiply,
+    Pad,
+)
+from cnnlint.graph.tensor import Tensor
+
+Call = Callable[[Layer], str | None]
+
+Pads = tuple[tuple[int, int], ...]
+
+KERAS_ACTIVATIONS = frozenset({
+    "elu", "exponential", "gelu", "hard_sigmoid", "hard_swish", "leaky_relu", "linear", "log_softmax", "mish", "relu",
+    "relu6", "selu", "sigmoid", "softmax", "softplus", "softsign", "swish", "tanh",
+})  # fmt: skip
+
+TORCH_ACTIVATIONS = {
+    "elu": "ELU()", "gelu": "GELU()", "hard_sigmoid": "Hardsigmoid()", "hard_swish": "Hardswish()",
+    "leaky_relu": "LeakyReLU()", "mish": "Mish()", "relu": "ReLU()", "relu6": "ReLU6()", "selu": "SELU()",
+    "sigmoid": "Sigmoid()", "softplus": "Softplus()", "softsign": "Softsign()", "swish": "SiLU()", "tanh": "Tanh()",
+    "log_softmax": "LogSoftmax(1)", "softmax": "Softmax(1)",
+}  # fmt: skip
+
+JOINS = (Add, Multiply, Concat)
+"""Layers of several inputs."""
+
+
+def keras_code(graph: Graph) -> str | None:
+    """Return the network in Keras; None if it holds what has no words here."""
+    if len(graph.inputs) != 1 or not graph.inputs[0].sample_extents:
+        return None
+    channels, *spatial = graph.inputs[0].sample_extents
+    shape = ", ".join(map(str, (*spatial, channels)))
+    calls = _calls(graph, _keras)
+    if calls is None:
+        return None
+    start = f"keras.Input(({shape}{'' if spatial else ','}))"
+    if _is_chain(graph):
+        return "\n".join(["keras.Sequential([", f"    {start},", *(f"    {call}," for call in calls), "])"])
+    lines, names = [f"x = {start}"], _names(graph)
+    for layer, call in zip(graph.layers, calls, strict=True):
+        fed = ", ".join(names[tensor.name] for tensor in layer.inputs)
+        fed = f"[{fed}]" if isinstance(layer, JOINS) else fed
+        lines.append(f"{names[layer.output.name]} = {call}({fed})")
+    return "\n".join(lines)
+
+
+def pytorch_code(graph: Graph) -> str | None:
+    """Return the network in PyTorch; None if it holds what has no words here."""
+    if len(graph.inputs) != 1:
+        return None
+    calls = _calls(graph, _torch)
+    if calls is None:
+        return None
+    if _is_chain(graph):
+        return "\n".join(["nn.Sequential(", *(f"    {part}," for call in calls for part in call.split("\n")), ")"])
+    modules, steps, names = list[str](), list[str](), _names(graph)
+    for layer, call in zip(graph.layers, calls, strict=True):
+        fed = [names[tensor.name] for tensor in layer.inputs]
+        if isinstance(layer, JOINS):
+            steps.append(f"{names[layer.output.name]} = {call.format(*fed, all=', '.join(fed))}")
+            continue
+        parts = call.split("\n")
+        module = parts[0] if len(parts) == 1 else f"nn.Sequential({', '.join(parts)})"
+        modules.append(f"self.{layer.name} = {module}")
+        steps.append(f"{names[layer.output.name]} = self.{layer.name}({fed[0]})")
+    results = ", ".join(names[tensor.name] for tensor in graph.outputs)
+    lines = ["class Network(nn.Module):", "    def __init__(self):", "        super().__init__()"]
+    lines += [f"        {module}" for module in modules]
+    return "\n".join([*lines, "", "    def forward(self, x):", *(f"        {step}" for step in steps),
+                      f"        return {results}"])  # fmt: skip
+
+
+def _calls(graph: Graph, write: Call) -> list[str] | None:
+    if any(layer.input.rank != 2 for layer in graph.of_kind(Dense)):
+        return None  # frameworks take it along other axes
+    calls = [write(layer) for layer in graph.layers]
+    return [call for call in calls if call is not None] if None not in calls else None
+
+
+def _is_chain(graph: Graph) -> bool:
+    """Return whether each layer reads what the one before it made, and nothing else reads it."""
+    before: Tensor = graph.inputs[0]
+    for layer in graph.layers:
+        if [tensor.name for tensor in layer.inputs] != [before.name]:
+            return False
+        before = layer.output
+    return True
+
+
+def _names(graph: Graph) -> dict[str, str]:
+    """Return a variable for each tensor: x for the input, else one called as the layer that makes it."""
+    made = {layer.output.name: layer.name.replace("/", "_") for layer in graph.layers}
+    return {graph.inputs[0].name: "x", **made}
+
+
+def _keras(layer: Layer) -> str | None:
+    rank = max((layer.input.rank or 2) - 2, 0)
+    match layer:
+        case Conv():
+            return _keras_conv(layer, rank)
+        case Dense():
+            return f"layers.Dense({layer.units}{_off('use_bias', layer.use_bias)})"
+        case BatchNorm() if not layer.folded and layer.axis == 1:
+            return "layers.BatchNormalization()"
+        case MaxPool() | AvgPool():
+            padding = _keras_padding(layer.pads)
+            kind = "MaxPooling" if isinstance(layer, MaxPool) else "AveragePooling"
+            strides = "" if layer.strides == layer.pool_size else f", strides={_square(layer.strides)}"
+            plain = padding is not None and not layer.ceil_mode and set(layer.dilation) == {1}
+            return f"layers.{kind}{rank}D({_square(layer.pool_size)}{strides}{padding})" if plain else None
+        case GlobalPool() if layer.mode in ("avg", "max"):
+            kind = "Average" if layer.mode == "avg" else "Max"
+            return f"layers.Global{kind}Pooling{rank}D({'keepdims=True' if layer.keepdims else ''})"
+        case Activation() if layer.function in KERAS_ACTIVATIONS and layer.axis in (None, 1, -1):
+            return f'layers.Activation("{layer.function}")'
+        case Flatten():
+            return "layers.Flatten()"
+        case Dropout():
+            return f"layers.Dropout({layer.rate or 0.5:g})"
+        case Pad() if layer.mode == "constant" and layer.value == 0 and rank:
+            return f"layers.ZeroPadding{rank}D({_square(tuple(layer.amounts[2:]))})"
+        case Add():
+            return "layers.Add()"
+        case Multiply():
+            return "layers.Multiply()"
+        case Concat() if layer.axis == 1:
+            return "layers.Concatenate()"
+        case _:
+            return None
+
+
+def _keras_conv(conv: Conv, rank: int) -> str | None:
+    padding = _keras_padding(conv.pads)
+    if padding is None:
+        return None
+    strides = "" if set(conv.strides) == {1} else f", strides={_square(conv.strides)}"
+    dilation = "" if set(conv.dilation) == {1} else f", dilation_rate={_square(conv.dilation)}"
+    groups = "" if conv.groups == 1 else f", groups={conv.groups}"
+    return (
+        f"layers.Conv{rank}D({conv.filters}, {_square(conv.kernel_size)}{strides}{padding}{dilation}{groups}"
+        f"{_off('use_bias', conv.use_bias)})"
+    )
+
+
+def _keras_padding(pads: Pads | None) -> str | None:
+    """Return the padding as an argument; "same" puts the odd zero after, as the notation does."""
+    if pads is None:
+        return None
+    if not any(map(any, pads)):
+        return ""
+    return ', padding="same"' if all(0 <= after - before <= 1 for before, after in pads) else None
+
+
+def _torch(layer: Layer) -> str | None:
+    rank = max((layer.input.rank or 2) - 2, 0)
+    match layer:
+        case Conv():
+            return _torch_conv(layer, rank)
+        case Dense() if layer.in_features is not None:
+            return f"nn.Linear({layer.in_features}, {layer.units}{_off('bias', layer.use_bias)})"
+        case BatchNorm() if not layer.folded and layer.axis == 1:
+            return f"nn.BatchNorm{max(rank, 1)}d({layer.input.channels})"
+        case MaxPool() | AvgPool() if layer.pads is not None and all(before == after for before, after in layer.pads):
+            return _torch_pool(layer, layer.pads, rank)
+        case GlobalPool() if layer.mode in ("avg", "max"):
+            pool = f"nn.Adaptive{'Avg' if layer.mode == 'avg' else 'Max'}Pool{rank}d(1)"
+            return pool if layer.keepdims else f"{pool}\nnn.Flatten()"
+        case Activation() if layer.function in TORCH_ACTIVATIONS and layer.axis in (None, 1, -1):
+            return f"nn.{TORCH_ACTIVATIONS[layer.function]}"
+        case Flatten():
+            return "nn.Flatten()"
+        case Dropout():
+            return f"nn.Dropout({layer.rate or 0.5:g})"
+        case Pad() if layer.mode == "constant" and layer.value == 0 and rank:
+            return _torch_pad(tuple(layer.amounts[2:]), rank)
+        case Add():
+            return " + ".join("{}" for _ in layer.inputs)
+        case Multiply():
+            return " * ".join("{}" for _ in layer.inputs)
+        case Concat() if layer.axis == 1:
+            return "torch.cat([{all}], 1)"
+        case _:
+            return None
+
+
+def _torch_conv(conv: Conv, rank: int) -> str | None:
+    if conv.pads is None or conv.in_channels is None:
+        return None
+    even = all(before == after for before, after in conv.pads)
+    arguments = [str(conv.in_channels), str(conv.filters), _square(conv.kernel_size)]
+    if set(conv.strides) != {1}:
+        arguments.append(f"stride={_square(conv.strides)}")
+    if even and any(map(any, conv.pads)):
+        arguments.append(f"padding={_square(tuple(before for before, _ in conv.pads))}")
+    if set(conv.dilation) != {1}:
+        arguments.append(f"dilation={_square(conv.dilation)}")
+    if conv.groups != 1:
+        arguments.append(f"groups={conv.groups}")
+    call = f"nn.Conv{rank}d({', '.join(arguments)}{_off('bias', conv.use_bias)})"
+    return call if even else f"{_torch_pad(conv.pads, rank)}\n{call}"
+
+
+def _torch_pool(pool: MaxPool | AvgPool, pads: Pads, rank: int) -> str:
+    arguments = [_square(pool.pool_size)]
+    if pool.strides != pool.pool_size:
+        arguments.append(f"stride={_square(pool.strides)}")
+    if any(map(any, pads)):
+        arguments.append(f"padding={_square(tuple(before for before, _ in pads))}")
+    if set(pool.dilation) != {1}:
+        arguments.append(f"dilation={_square(pool.dilation)}")
+    if pool.ceil_mode:
+        arguments.append("ceil_mode=True")
+    if isinstance(pool, AvgPool) and any(map(any, pads)) and not pool.count_include_pad:
+        arguments.append("count_include_pad=False")
+    return f"nn.{'Max' if isinstance(pool, MaxPool) else 'Avg'}Pool{rank}d({', '.join(arguments)})"
+
+
+def _torch_pad(pads: Pads, rank: int) -> str:
+    """Return the padding as PyTorch wants it: the last axis first."""
+    return f"nn.ZeroPad{rank}d(({', '.join(str(amount) for pair in pads[::-1] for amount in pair)}))"
+
+
+def _square(extents: tuple[object, ...]) -> str:
+    """Return extents that are all the same as one."""
+    return str(extents[0]) if len(set(extents)) == 1 else str(tuple(extents))
+
+
+def _off(name: str, value: bool) -> str:
+    return "" if value else f", {name}=False"
