@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from inspect import cleandoc
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import msgspec
 from msgspec import inspect as types
@@ -108,6 +108,22 @@ def findings(
     proto = to_model(model) if isinstance(model, str) else model
     graph = to_graph(proto, training=training)
     return _walk(with_options(rule, **options), proto, graph, _probe(proto, graph)).findings
+
+
+def lint(
+    rule: Rule, model: str | Graph, *, training: tuple[Training, ...] = (), source: Literal["onnx", "keras"] = "onnx"
+) -> Walk:
+    """Return what `rule` finds in the graph of `model` and where it stays silent; nothing is run.
+
+    Args:
+        rule: An instance.
+        model: As text, or as a graph.
+        training: What the file would say about the loss, if not what the graph says.
+        source: The format that the graph is to come from.
+    """
+    graph = to_graph(model) if isinstance(model, str) else model
+    seen = replace(graph, source=replace(graph.source, format=source), training=training or graph.training)
+    return walk(seen, [rule], near_misses=True)
 
 
 def with_options(rule: Rule | type[Rule], **options: object) -> Rule:

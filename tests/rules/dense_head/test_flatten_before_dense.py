@@ -51,7 +51,7 @@ def test_a_small_share_is_a_near_miss_that_names_the_option(lint):
 
 def test_a_regression_may_need_the_positions(lint):
     coordinates = f"{BODY} -> FLATTEN -> FC 128 -> RELU -> FC 30"
-    (found,) = lint(FlattenBeforeDense(), coordinates, loss=Training("mean_squared_error")).findings
+    (found,) = lint(FlattenBeforeDense(), coordinates, training=(Training("mean_squared_error"),)).findings
     assert found.severity == "info"
     (found,) = lint(FlattenBeforeDense(), coordinates).findings
     assert found.severity == "warning"

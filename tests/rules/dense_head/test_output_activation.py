@@ -45,9 +45,9 @@ def test_a_softmax_behind_a_global_pooling_of_scores_is_a_head(lint):
 
 def test_a_missing_softmax_is_seen_from_the_loss(lint):
     loss = Training("sparse_categorical_crossentropy", from_logits=False)
-    (found,) = lint(OutputActivation(), f"{BODY} -> FC 10", loss=loss).findings
+    (found,) = lint(OutputActivation(), f"{BODY} -> FC 10", training=(loss,)).findings
     assert (found.severity, found.layers) == ("error", ("fc1",))
-    assert not lint(OutputActivation(), f"{BODY} -> FC 10 -> SOFTMAX", loss=loss).findings
+    assert not lint(OutputActivation(), f"{BODY} -> FC 10 -> SOFTMAX", training=(loss,)).findings
 
 
 def test_a_softmax_on_hidden_features_is_a_warning(lint):
