@@ -38,7 +38,7 @@ def seeded_inputs(
 
 
 def run_onnx(proto: onnx.ModelProto | str, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Run a model, in memory or in a file, by onnxruntime without graph optimisations."""
+    """Run a model, in memory or in a file, by onnxruntime without graph optimizations."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -20,7 +20,7 @@ from cnnlint.engine.config.load import Document, find_document, read_document
 from cnnlint.engine.config.schema import Flags
 from cnnlint.engine.config.settings import Settings, resolve
 from cnnlint.engine.housekeeping import RunNotFinished
-from cnnlint.engine.ignoring import obey, once_per_run
+from cnnlint.engine.ignoring import apply_ignores, once_per_run
 from cnnlint.engine.registry import RuleSet, load_rules
 from cnnlint.engine.rule import Rule
 from cnnlint.engine.selection import Selection, choose, severities
@@ -188,16 +188,16 @@ class Linter:
         notes = [*plan.selection.notes, *_blind_spots(context), *result.notes]
         notes += [f"run time checks were left out: {run.left_out}"] if run.left_out else []
         walked = result.join(walked, rules)
-        obeyed = obey(
+        applied = apply_ignores(
             walked,
             graph,
             settings.ignores_for(path),
             plan.known,
-            heed_model=settings.model_ignores,
+            honor_model=settings.model_ignores,
             enabled=plan.selection.rules,
             today=self.today,
         )
-        findings = _graded((*obeyed.findings, *unfinished), plan.severity, graph)
+        findings = _graded((*applied.findings, *unfinished), plan.severity, graph)
         limits = (limit for rule in rules if isinstance(rule, BudgetRule) for limit in rule.limits())
         report = ModelReport(
             path=path,
@@ -208,7 +208,7 @@ class Linter:
             peak_activation_bytes=context.peak_activation_bytes,
             findings=findings,
             budgets=measure(context, limits),
-            suppressed=obeyed.suppressed,
+            suppressed=applied.suppressed,
             notes=tuple(notes),
             near_misses=walked.near_misses,
             sites=sites(graph, findings),

@@ -227,7 +227,7 @@ class BudgetResult(Struct, frozen=True, kw_only=True):
 
 
 class Site(Struct, frozen=True, kw_only=True):
-    """A layer that a finding is about, or a neighbour of one, as reports draw it.
+    """A layer that a finding is about, or a neighbor of one, as reports draw it.
 
     Attributes:
         position: Its place in the order of the graph.
@@ -266,7 +266,7 @@ class ModelReport(Struct, frozen=True, kw_only=True):
         suppressed: How many findings were ignored by the model or the configuration.
         notes: What was left out of the run and why, a sentence each.
         near_misses: Why rules stayed silent, by code; only filled on request.
-        sites: The layers that findings are about and their neighbours, by name.
+        sites: The layers that findings are about and their neighbors, by name.
         fail_on: The severity from which a finding fails the run, as the configuration of this model has it.
         incomplete: What was to be done and could not be, a sentence each; what is reported holds all the same.
         per: What MACs and activations are counted for: one sample, or a run as the model declares it.

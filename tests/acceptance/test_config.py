@@ -112,7 +112,7 @@ def test_mistakes_are_errors_with_place_and_suggestion(project: Path, text: str,
     assert said in line
 
 
-def test_what_an_onnx_model_says_of_itself_is_honoured_but_not_for_budgets(tmp_path: Path) -> None:
+def test_what_an_onnx_model_says_of_itself_is_honored_but_not_for_budgets(tmp_path: Path) -> None:
     import onnx
 
     proto = onnx.load(VGG)
@@ -124,8 +124,8 @@ def test_what_an_onnx_model_says_of_itself_is_honoured_but_not_for_budgets(tmp_p
     listed = {finding["code"] for finding in found["findings"]}
     assert "BG001" in listed
     assert "FC001" not in listed
-    (deaf,) = lint_json(tmp_path / "net.onnx", *args, "--no-model-ignores")
-    assert "FC001" in {finding["code"] for finding in deaf["findings"]}
+    (all_of_it,) = lint_json(tmp_path / "net.onnx", *args, "--no-model-ignores")
+    assert "FC001" in {finding["code"] for finding in all_of_it["findings"]}
 
 
 def test_show_settings_tells_where_each_comes_from(project: Path) -> None:

@@ -92,7 +92,7 @@ def test_functions_are_counted_for_every_call(tmp_path: Path) -> None:
     assert found["pattern"] == "INPUT -> [CONV -> RELU]*2"
 
 
-def test_quantised_weights_count_and_their_scales_and_zero_points_do_not(tmp_path: Path) -> None:
+def test_quantized_weights_count_and_their_scales_and_zero_points_do_not(tmp_path: Path) -> None:
     nodes = [node("DequantizeLinear", "w s z", "f", axis=0), node("Conv", "x f", "y", "conv")]
     arrays = [array("w", 4, 3, 3, 3, dtype=np.int8), array("s", 4), array("z", 4, dtype=np.int8)]
     found = count(tmp_path, model(nodes, arrays))

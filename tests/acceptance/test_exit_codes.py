@@ -97,7 +97,7 @@ def test_the_shell_completes_commands_models_options_and_rules() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "args", "coloured"),
+    ("environment", "args", "colored"),
     [
         ({}, [], False),
         ({"FORCE_COLOR": "1"}, [], True),
@@ -106,9 +106,9 @@ def test_the_shell_completes_commands_models_options_and_rules() -> None:
         ({"FORCE_COLOR": "1"}, ["--color", "never"], False),
     ],
 )
-def test_colours_are_the_users_choice(environment: dict[str, str], args: list[str], coloured: bool) -> None:
+def test_colors_are_the_users_choice(environment: dict[str, str], args: list[str], colored: bool) -> None:
     shown = cnnlint(VGG, "--isolated", "--static", *args, **environment).stdout
-    assert ("\x1b[" in shown) == coloured
+    assert ("\x1b[" in shown) == colored
 
 
 def on_a_terminal(*args: object, **environment: str) -> str:

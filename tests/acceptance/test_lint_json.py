@@ -94,7 +94,7 @@ def test_a_network_without_convolutions_is_not_told_to_become_one(tmp_path: Path
     assert found["findings"] == []
 
 
-def test_dynamic_quantisation_depends_on_the_batch_and_breaks_nothing(tmp_path: Path) -> None:
+def test_dynamic_quantization_depends_on_the_batch_and_breaks_nothing(tmp_path: Path) -> None:
     nodes = [
         node("DynamicQuantizeLinear", "x", "q s z"),
         node("ConvInteger", "q w z", "sums", "conv"),
@@ -105,7 +105,7 @@ def test_dynamic_quantisation_depends_on_the_batch_and_breaks_nothing(tmp_path: 
     (found,) = lint_json(write(tmp_path / "net.onnx", net), "--isolated", "--select", "RT004")
     (finding,) = found["findings"]
     assert finding["severity"] == "info"
-    assert "quantised by the range of the whole batch" in finding["message"]
+    assert "quantized by the range of the whole batch" in finding["message"]
 
 
 def test_the_rewrite_is_proved_on_the_users_model() -> None:

@@ -209,11 +209,11 @@ def test_a_budget_does_not_hear_what_the_model_says_about_itself(folder):
     [
         ({"cnnlint.ignore.FC001": "fc1"}, "CF002", "is not of the form"),
         ({"cnnlint.ignore.FC999": "fc1: because"}, "CF002", "names no rule"),
-        ({"cnnlint.ignore.FC001": "*: old (until 2020-01)"}, "CF003", "no longer honoured since 2020-02-01"),
+        ({"cnnlint.ignore.FC001": "*: old (until 2020-01)"}, "CF003", "no longer honored since 2020-02-01"),
         ({"cnnlint.ignore.FC003": "fc1: because"}, "CF001", "hides nothing"),
     ],
 )
-def test_bad_expired_and_unused_ignores_are_reported_and_not_honoured(folder, metadata, code, said):
+def test_bad_expired_and_unused_ignores_are_reported_and_not_honored(folder, metadata, code, said):
     path = networks.write(folder / "flat.onnx", FLAT, metadata=metadata)
     (model,) = cnnlint.lint(path, static=True).models
     assert "FC001" in codes(model)

@@ -108,7 +108,7 @@ def test_a_quantity_that_is_declared_has_its_label_in_every_report_on_budgets(fo
 def test_a_quantity_that_is_declared_stands_in_json_schemas_and_on_the_page_of_the_rule(one_more):
     assert '"quantity":"narrowest"' in one_more["reports"]["json"]
     assert "narrowest" in one_more["schema"]
-    assert "| `narrowest` | number or text |  | Filters of the narrowest convolution. |" in one_more["page"]
+    assert "| `narrowest` | number or text | not set | Filters of the narrowest convolution. |" in one_more["page"]
     assert "narrowest filters" in one_more["growth"]
 
 

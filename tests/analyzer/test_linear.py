@@ -63,8 +63,8 @@ def outputs(blocks: int) -> Network:
     return nodes, weights, [f"relu{index}" for index in range(blocks)]
 
 
-def normalised(blocks: int) -> Network:
-    """Every block is a finding: its normalisation could be folded into the convolution."""
+def normalized(blocks: int) -> Network:
+    """Every block is a finding: its normalization could be folded into the convolution."""
     nodes, weights, tensor = [], [], "image"
     for index in range(blocks):
         node, kernels = conv(f"conv{index}", tensor)
@@ -77,16 +77,16 @@ def normalised(blocks: int) -> Network:
 
 
 def spelled_out(blocks: int) -> Network:
-    """Instance normalisations in nine nodes each."""
+    """Instance normalizations in nine nodes each."""
     nodes, weights, tensor = [], [], "image"
     for index in range(blocks):
         node, kernels = conv(f"conv{index}", tensor)
         for role, value in (("gamma", np.ones((1, 4, 1, 1))), ("beta", np.ones((1, 4, 1, 1))), ("eps", np.array(1e-5))):
             weights.append(numpy_helper.from_array(value.astype(np.float32), f"{role}{index}"))
         steps = (
-            ("ReduceMean", ["conv"], "mean"), ("Sub", ["conv", "mean"], "centred"),
-            ("Mul", ["centred", "centred"], "square"), ("ReduceMean", ["square"], "variance"),
-            ("Add", ["variance", "eps"], "safe"), ("Sqrt", ["safe"], "root"), ("Div", ["centred", "root"], "unit"),
+            ("ReduceMean", ["conv"], "mean"), ("Sub", ["conv", "mean"], "centered"),
+            ("Mul", ["centered", "centered"], "square"), ("ReduceMean", ["square"], "variance"),
+            ("Add", ["variance", "eps"], "safe"), ("Sqrt", ["safe"], "root"), ("Div", ["centered", "root"], "unit"),
             ("Mul", ["unit", "gamma"], "scaled"), ("Add", ["scaled", "beta"], "out"),
         )  # fmt: skip
         nodes.append(node)
@@ -164,7 +164,7 @@ def growth(counts: list[int]) -> float:
     return (many - some) / 2 / (some - few)
 
 
-NETWORKS = (chain, branches, residual, outputs, normalised, spelled_out, transposed, one_name)
+NETWORKS = (chain, branches, residual, outputs, normalized, spelled_out, transposed, one_name)
 
 
 @pytest.mark.slow
@@ -182,7 +182,7 @@ def test_a_lint_and_its_report_grow_with_the_layers(network, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", [chain, branches, residual, normalised])
+@pytest.mark.parametrize("network", [chain, branches, residual, normalized])
 def test_a_summary_grows_with_the_layers(network, tmp_path):
     paths = [save(network(blocks), tmp_path / f"{blocks}.onnx") for blocks in (20, 40, 80)]
 

@@ -1,4 +1,4 @@
-"""One network gives one graph, whatever it is written in: Keras, tf2onnx, PyTorch's exporters, quantised."""
+"""One network gives one graph, whatever it is written in: Keras, tf2onnx, PyTorch's exporters, quantized."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_large_net_and_its_tf2onnx_conversion_give_the_same_layers(name: str) 
 @pytest.mark.parametrize("name", ["resnet_style", "mobile_style", "vgg_style"])
 @pytest.mark.parametrize("way", ["qdq", "operators", "dynamic"])
 @pytest.mark.filterwarnings("ignore")
-def test_a_quantised_net_has_the_layers_and_parameters_of_the_float_one(name: str, way: str, tmp_path: Path) -> None:
+def test_a_quantized_net_has_the_layers_and_parameters_of_the_float_one(name: str, way: str, tmp_path: Path) -> None:
     import numpy as np
     from onnxruntime import quantization
 
@@ -100,20 +100,20 @@ def test_a_quantised_net_has_the_layers_and_parameters_of_the_float_one(name: st
         def get_next(self) -> dict[str, object] | None:
             return next(self.images, None)
 
-    target = tmp_path / "quantised.onnx"
+    target = tmp_path / "quantized.onnx"
     if way == "dynamic":
         quantization.quantize_dynamic(source, target, weight_type=quantization.QuantType.QUInt8)
     else:
         form = quantization.QuantFormat.QDQ if way == "qdq" else quantization.QuantFormat.QOperator
         quantization.quantize_static(source, target, Images(), quant_format=form)
-    quantised = load(str(target))
+    quantized = load(str(target))
     counted = [
         Counter(layer.kind for layer in graph.layers if layer.kind not in ("Elementwise", "Transpose"))
-        for graph in (original, quantised)
+        for graph in (original, quantized)
     ]
     assert counted[0] == counted[1]
-    assert quantised.parameters == original.parameters
-    assert Context(quantised).macs == Context(original).macs
+    assert quantized.parameters == original.parameters
+    assert Context(quantized).macs == Context(original).macs
 
 
 @pytest.mark.parametrize("name", ["resnet_style", "mobile_style", "vgg_style"])

@@ -15,7 +15,7 @@ import numpy as np
 def layer(
     class_name: str, name: str, *, module: str = "keras.layers", calls: Any = None, **config: Any
 ) -> dict[str, Any]:
-    """Return a serialised layer; `calls` are names of layers, one list for each call."""
+    """Return a serialized layer; `calls` are names of layers, one list for each call."""
     record: dict[str, Any] = {
         "module": module,
         "class_name": class_name,
@@ -31,14 +31,14 @@ def layer(
 
 
 def tensor(name: str) -> dict[str, Any]:
-    """Return a serialised tensor: the first output of the first call of a layer."""
+    """Return a serialized tensor: the first output of the first call of a layer."""
     return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}}
 
 
 def functional(
     layers: list[dict[str, Any]], outputs: list[str], inputs: tuple[str, ...] = ("image",)
 ) -> dict[str, Any]:
-    """Return a serialised Functional model."""
+    """Return a serialized Functional model."""
     config = {
         "name": "model",
         "layers": layers,
@@ -49,7 +49,7 @@ def functional(
 
 
 def image(*shape: int | None, name: str = "image") -> dict[str, Any]:
-    """Return a serialised input."""
+    """Return a serialized input."""
     record = layer("InputLayer", name, batch_shape=[None, *shape], dtype="float32")
     return {**record, "inbound_nodes": []}
 

@@ -32,7 +32,7 @@ LIGHT: dict[str, dict[tuple[str, str], int]] = {
     },
     # The stem's norm and the one inside each of the 58 dense layers follow a convolution; the others come first.
     "densenet121": {("BN005", "info"): 59},
-    # No batch normalisation in 22 layers (that came with v2), and pooling without the ceiling that Caffe has.
+    # No batch normalization in 22 layers (that came with v2), and pooling without the ceiling that Caffe has.
     "inception_v1": {("BN004", "info"): 1, ("PL001", "info"): 1},
     "inception_v2": {("BN005", "info"): 69},
     "resnet50": {("BN005", "info"): 53},
@@ -46,7 +46,7 @@ LIGHT: dict[str, dict[tuple[str, str], int]] = {
 }
 
 KERAS: dict[str, dict[tuple[str, str], int]] = {
-    # 13 convolutions and 3 dense layers, none normalised; conv3_2, 3_3, 4_2 and 4_3 cost 12 % each.
+    # 13 convolutions and 3 dense layers, none normalized; conv3_2, 3_3, 4_2 and 4_3 cost 12 % each.
     "VGG16": {("FC001", "warning"): 1, ("BN004", "warning"): 1, ("CV003", "info"): 1},
     # Keras keeps the biases of the Caffe model in all 53 convolutions.
     "ResNet50": {("BN002", "info"): 53},
@@ -63,7 +63,7 @@ KERAS: dict[str, dict[tuple[str, str], int]] = {
 }
 
 ONNX: dict[str, dict[tuple[str, str], int]] = {
-    # Whether it was normalised once, an inference file does not say: no BN004.
+    # Whether it was normalized once, an inference file does not say: no BN004.
     "VGG16": {("FC001", "warning"): 1, ("CV003", "info"): 1},
     # tf2onnx leaves a norm behind a convolution with a bias as it is, and behind a depthwise one.
     "ResNet50": {("BN005", "info"): 53},

@@ -17,7 +17,7 @@ NAMES = (
     "convnext", "detector", "shuffle", "mobile", "u_net", "waveform", "volumes", "text_lines", "attention", "subpixel",
 )  # fmt: skip
 
-EXPORTERS = {"script": True, "script_unfolded": False, "dynamo": True, "dynamo_unoptimised": False}
+EXPORTERS = {"script": True, "script_unfolded": False, "dynamo": True, "dynamo_unoptimized": False}
 """The ways to export, and whether each folds norms into the convolutions before them."""
 
 

@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
 
 
 def export(model: nn.Module, shape: tuple[int, ...], folder: Path, name: str) -> None:
-    """Write the network as the TorchScript and the dynamo exporter do, with and without their optimisations."""
+    """Write the network as the TorchScript and the dynamo exporter do, with and without their optimizations."""
     sample = torch.randn(2, *shape)
     named: dict[str, Any] = {"input_names": ["x"]}
     script: dict[str, Any] = {"dynamo": False, "opset_version": 17, "dynamic_axes": {"x": {0: "batch"}}, **named}
@@ -44,7 +44,7 @@ def export(model: nn.Module, shape: tuple[int, ...], folder: Path, name: str) ->
     torch.onnx.export(model, (sample,), folder / f"{name}.script_unfolded.onnx", **script, **unfolded)
     dynamo: dict[str, Any] = {"dynamo": True, "external_data": False, "dynamic_shapes": ({0: "batch"},), **named}
     torch.onnx.export(model, (sample,), folder / f"{name}.dynamo.onnx", **dynamo)
-    torch.onnx.export(model, (sample,), folder / f"{name}.dynamo_unoptimised.onnx", optimize=False, **dynamo)
+    torch.onnx.export(model, (sample,), folder / f"{name}.dynamo_unoptimized.onnx", optimize=False, **dynamo)
 
 
 def facts(model: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:

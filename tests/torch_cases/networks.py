@@ -34,7 +34,7 @@ class Permuted(nn.Module):
 
 
 class ChannelNorm(nn.Module):
-    """ConvNeXt's own layer normalisation over the channels of a map."""
+    """ConvNeXt's own layer normalization over the channels of a map."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -96,7 +96,7 @@ SMALL: dict[str, Recipe] = {
 
 
 def make(name: str) -> keras.Model:
-    """Build the net `name`, of `NETS` or `SMALL`, as its constructor initialises it."""
+    """Build the net `name`, of `NETS` or `SMALL`, as its constructor initializes it."""
     if name in SMALL:
         recipe = SMALL[name]
         module = import_module(f"keras.src.applications.{recipe.module}")

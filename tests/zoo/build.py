@@ -18,7 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-# tf2onnx guards every optimiser by a deep copy of the graph, weights included: minutes and 24 GB on VGG16.
+# tf2onnx guards every optimizer by a deep copy of the graph, weights included: minutes and 24 GB on VGG16.
 os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")
 
 import keras

@@ -21,7 +21,7 @@ def prove(model: keras.Model) -> tuple[dict[str, Any], onnx.ModelProto | None]:
     Returns:
         "way", "seconds", "nodes", "transposes", "folded" and "error" (the largest absolute difference, as a share of
         the largest value), and the model; or "failure", what the ConversionError says, and None. The softmax layers of
-        `model` are linear afterwards.
+        `model` are linear afterward.
     """
     begin = perf_counter()
     try:

@@ -43,7 +43,7 @@ class Output(Struct, frozen=True):
     path: Path
 
     def write(self, report: LintReport, view: View) -> Rendered[LintReport]:
-        """Write `report`, without colours, and return what was written.
+        """Write `report`, without colors, and return what was written.
 
         Raises:
             ConfigError: The file cannot be written.

@@ -1,4 +1,4 @@
-"""What goes to standard output and standard error, in colour or not."""
+"""What goes to standard output and standard error, in color or not."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def complain_of(error: CnnlintError, *, verbose: bool) -> None:
 
 
 def in_color(choice: ColorChoice, stream: TextIO) -> bool:
-    """Return whether to write colours: as told, else by NO_COLOR and FORCE_COLOR, else to terminals only."""
+    """Return whether to write colors: as told, else by NO_COLOR and FORCE_COLOR, else to terminals only."""
     if choice != "auto":
         return choice == "always"
     if os.environ.get("NO_COLOR"):

@@ -53,7 +53,7 @@ class UnusedIgnore(HousekeepingRule, code="CF001", severity=Severity.WARNING, co
 
 
 class MalformedIgnore(HousekeepingRule, code="CF002", severity=Severity.WARNING, confidence=Confidence.EXACT):
-    """An ignore gives no reason, or names a rule that does not exist, and is not honoured.
+    """An ignore gives no reason, or names a rule that does not exist, and is not honored.
 
     ## Why
     An ignore travels with the model to people who did not write it. Without a reason nobody can tell whether
@@ -69,7 +69,7 @@ class MalformedIgnore(HousekeepingRule, code="CF002", severity=Severity.WARNING,
 
 
 class ExpiredIgnore(HousekeepingRule, code="CF003", severity=Severity.WARNING, confidence=Confidence.EXACT):
-    """An ignore has run out, and is no longer honoured.
+    """An ignore has run out, and is no longer honored.
 
     ## Why
     It was given a date so that somebody looks again, and that date is past.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 
@@ -70,7 +70,7 @@ class Suppression(Struct, frozen=True):
 
 
 class Flaw(Struct, frozen=True):
-    """An ignore of a model that is not honoured.
+    """An ignore of a model that is not honored.
 
     Attributes:
         code: The rule that it names.
@@ -84,7 +84,7 @@ class Flaw(Struct, frozen=True):
 
 
 def suppress(
-    findings: Sequence[Finding], ignores: Sequence[Ignore], *, today: date, unyielding: Iterable[str] = ()
+    findings: Sequence[Finding], ignores: Sequence[Ignore], *, today: date, protected: Collection[str] = ()
 ) -> Suppression:
     """Hide the findings that `ignores` cover.
 
@@ -92,9 +92,8 @@ def suppress(
         findings: What the rules said.
         ignores: From the configuration and from the model.
         today: Decides which ignores have run out.
-        unyielding: Codes that do not listen to what the model says about itself.
+        protected: Codes that only the configuration may ignore, and not the model.
     """
-    deaf = frozenset(unyielding)
     valid = [ignore for ignore in ignores if ignore.until is None or today < ignore.until]
     used = set[int]()
     kept = list[Finding]()
@@ -102,7 +101,7 @@ def suppress(
         hiding = [
             index
             for index, ignore in enumerate(valid)
-            if ignore.covers(finding) and not (ignore.by_model and finding.code in deaf)
+            if ignore.covers(finding) and not (ignore.by_model and finding.code in protected)
         ]
         used.update(hiding)
         if not hiding:
@@ -164,23 +163,23 @@ def _month_after(year: int, month: int) -> date:
     return date(first.year + first.month // 12, first.month % 12 + 1, 1)
 
 
-class Obeyed(Struct, frozen=True):
+class Applied(Struct, frozen=True):
     """The findings that are left, those about ignores among them, and how many are hidden."""
 
     findings: tuple[Finding, ...]
     suppressed: int
 
 
-def obey(
+def apply_ignores(
     walked: Walk,
     graph: Graph,
     configured: tuple[Ignore, ...],
     known: RuleSet,
     *,
-    heed_model: bool,
+    honor_model: bool,
     enabled: Iterable[type[Rule]],
     today: date,
-) -> Obeyed:
+) -> Applied:
     """Hide what is to be ignored, and say which ignores are wrong, have run out or hide nothing.
 
     Args:
@@ -188,16 +187,16 @@ def obey(
         graph: Holds what the model asks to have ignored.
         configured: The ignores that the configuration has for this model.
         known: All rules there are.
-        heed_model: Whether the model is listened to; budgets never do.
+        honor_model: Whether what the model asks to have ignored is; findings on budgets never are.
         enabled: The rules that run; findings about ignores keep to it too.
         today: Decides which ignores have run out.
     """
-    of_model, flaws = ignores_of_model(graph.ignores) if heed_model else ((), ())
+    of_model, flaws = ignores_of_model(graph.ignores) if honor_model else ((), ())
     unknown = [ignore for ignore in of_model if not known.matching(ignore.selector)]
     flaws += tuple(Flaw(ignore.selector, ignore.origin, "names no rule") for ignore in unknown)
     ignores = (*configured, *(ignore for ignore in of_model if ignore not in unknown))
-    stubborn = {rule.code for rule in known if issubclass(rule, BudgetRule)}
-    result = suppress(walked.findings, ignores, today=today, unyielding=stubborn)
+    budgets = {rule.code for rule in known if issubclass(rule, BudgetRule)}
+    result = suppress(walked.findings, ignores, today=today, protected=budgets)
     remarks = [
         *_malformed(flaws),
         *_outdated(expired(ignores, today)),
@@ -206,7 +205,7 @@ def obey(
     codes = {rule.code for rule in enabled}
     own = [with_fingerprint(remark.finding, {}, remark.subject) for remark in remarks if remark.finding.code in codes]
     about_ignores = suppress(own, configured, today=today)
-    return Obeyed((*result.findings, *about_ignores.findings), result.suppressed + about_ignores.suppressed)
+    return Applied((*result.findings, *about_ignores.findings), result.suppressed + about_ignores.suppressed)
 
 
 def once_per_run(
@@ -254,14 +253,14 @@ def _was_tried(ignore: Ignore, walked: Walk, known: RuleSet) -> bool:
 def _malformed(flaws: Iterable[Flaw]) -> Iterator[Diagnostic]:
     for flaw in flaws:
         yield MalformedIgnore().finding(
-            message=f"The model's {flaw.origin} is not honoured: {flaw.cause}.", evidence={}, subject=flaw.origin
+            message=f"The model's {flaw.origin} is not honored: {flaw.cause}.", evidence={}, subject=flaw.origin
         )
 
 
 def _outdated(ignores: Iterable[Ignore]) -> Iterator[Diagnostic]:
     for ignore in ignores:
         yield ExpiredIgnore().finding(
-            message=f"The ignore of {ignore.selector} in {ignore.origin} is no longer honoured since {ignore.until}"
+            message=f"The ignore of {ignore.selector} in {ignore.origin} is no longer honored since {ignore.until}"
             f"{f'; its reason was: {ignore.reason}' if ignore.reason else ''}.",
             evidence={},
             subject=_subject(ignore),

@@ -17,7 +17,7 @@ from cnnlint.conversion.writing import save
 from cnnlint.engine.checking import rewrite
 from cnnlint.engine.config.binding import bind
 from cnnlint.engine.config.schema import Flags
-from cnnlint.engine.ignoring import obey
+from cnnlint.engine.ignoring import apply_ignores
 from cnnlint.engine.rule import Rule
 from cnnlint.engine.walker import walk
 from cnnlint.errors import CnnlintError, ConfigError
@@ -171,12 +171,12 @@ class _Job(Struct, frozen=True, eq=False):
         """Return the first finding whose rewrite fits, and the model without it; note in `obstacles` what does not."""
         walked = walk(Context(graph), self.rules)
         settings = self.plan.settings
-        wanted = obey(
+        wanted = apply_ignores(
             walked,
             graph,
             settings.ignores_for(program.path),
             self.plan.known,
-            heed_model=settings.model_ignores,
+            honor_model=settings.model_ignores,
             enabled=self.plan.selection.rules,
             today=self.today,
         ).findings

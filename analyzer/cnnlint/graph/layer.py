@@ -38,7 +38,7 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
     known: its output shapes, costs and receptive field are None then, and it is not taken for harmless.
 
     Attributes:
-        name: Unique in the graph, and one that the user recognises.
+        name: Unique in the graph, and one that the user recognizes.
         inputs: The tensors it consumes, weights excepted.
         outputs: The tensors it produces.
         weights: What it holds, the kernel first.

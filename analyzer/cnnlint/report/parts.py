@@ -108,7 +108,7 @@ def excerpt(layers: tuple[str, ...], sites: dict[str, Site], view: View) -> Iter
     if not named:
         return
     meant = next(name for name in layers if name in sites)
-    rows = _with_neighbours(named, sites)
+    rows = _with_neighbors(named, sites)
     rows = _shortened(rows, meant)
     names = {row: shortened(row, max(16, view.width - 64)) for row in rows}
     across = max(len(name) for name in names.values())
@@ -128,7 +128,7 @@ def excerpt(layers: tuple[str, ...], sites: dict[str, Site], view: View) -> Iter
         yield f"{gutter}{mark} {view.paint(text, style) if style else text}"
 
 
-def _with_neighbours(named: list[str], sites: dict[str, Site]) -> list[str]:
+def _with_neighbors(named: list[str], sites: dict[str, Site]) -> list[str]:
     rows = dict.fromkeys(named)
     first, last = sites[named[0]], sites[named[-1]]
     reach = 2 if len(named) == 1 else 1

@@ -7,7 +7,7 @@ anywhere in a line, GitLab `section_start:...` before an escape sequence (action
 azure-pipelines-agent, Command.cs). .NET compares text by culture, where characters without a width count for nothing,
 so that these are spelled out as well.
 
-Names and sentences are made printable before a report is laid out. What starts a line is known only afterwards, when
+Names and sentences are made printable before a report is laid out. What starts a line is known only afterward, when
 tables are filled and sentences wrapped: each format looks at its finished text once more, and spells what it has to
 change in a way that its own readers undo.
 """

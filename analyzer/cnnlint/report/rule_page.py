@@ -151,7 +151,7 @@ def _options(rule: type[Rule]) -> Iterator[str]:
 def _table(head: str, record: type[Struct]) -> Iterator[str]:
     yield from (f"| {head} | Type | Default | Meaning |", "|---|---|---|---|")
     for name, kind, default, description in options(record):
-        shown = f"`{default}`" if default else ""
+        shown = f"`{default}`" if default else "not set"
         yield f"| `{name}` | {_cell(kind)} | {shown} | {_cell(description)} |"
 
 

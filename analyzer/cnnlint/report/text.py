@@ -36,7 +36,7 @@ def _model(model: ModelReport, view: View) -> Iterator[str]:
         if finding is not None:
             yield from _finding(finding, model, view)
             if finding.code not in explained:
-                yield from _labelled("see", f"cnnlint explain {finding.code}", view)
+                yield from _labeled("see", f"cnnlint explain {finding.code}", view)
             explained.add(finding.code)
         else:
             yield from _summed_up(hidden, view)
@@ -46,11 +46,11 @@ def _model(model: ModelReport, view: View) -> Iterator[str]:
         yield from budget_lines(budgets, model.per, view)
         yield ""
     for sentence in model.incomplete:
-        yield from _labelled("incomplete", sentence, view)
+        yield from _labeled("incomplete", sentence, view)
         yield ""
     if not view.quiet and model.notes:
         for note in model.notes:
-            yield from _labelled("note", note, view)
+            yield from _labeled("note", note, view)
         yield ""
 
 
@@ -112,13 +112,13 @@ def _finding(finding: Finding, model: ModelReport, view: View) -> Iterator[str]:
         yield gutter
     sentence, *code = finding.suggestion.splitlines() or [""]
     if sentence:
-        yield from _labelled("help", sentence, view)
+        yield from _labeled("help", sentence, view)
         for line in code:
             yield f"{' ' * len('   = help:   ')}{line}".rstrip()
     if saved := _saved(finding.savings):
-        yield from _labelled("saves", saved, view)
+        yield from _labeled("saves", saved, view)
     if finding.proof is not None:
-        yield from _labelled(finding.proof.label, finding.proof.words, view)
+        yield from _labeled(finding.proof.label, finding.proof.words, view)
 
 
 def _place(finding: Finding, model: ModelReport) -> str:
@@ -137,7 +137,7 @@ def _summed_up(hidden: list[Finding], view: View) -> Iterator[str]:
     yield view.paint(label, first.severity.value) + view.paint(text[len(label) :], "strong")
     if names:
         listed = ", ".join(names[:4]) + (f", … {names[-1]}" if len(names) > 4 else "")
-        yield from _labelled("at", listed, view)
+        yield from _labeled("at", listed, view)
     savings = [finding.savings for finding in hidden if finding.savings]
     total = Savings(
         parameters=sum(saved.parameters for saved in savings),
@@ -145,7 +145,7 @@ def _summed_up(hidden: list[Finding], view: View) -> Iterator[str]:
         bytes=sum(saved.bytes for saved in savings),
     )
     if saved := _saved(total):
-        yield from _labelled("saves", f"{saved} in all {len(hidden)}", view)
+        yield from _labeled("saves", f"{saved} in all {len(hidden)}", view)
 
 
 def _saved(savings: Savings | None) -> str:
@@ -159,7 +159,7 @@ def _saved(savings: Savings | None) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _labelled(label: str, text: str, view: View) -> Iterator[str]:
+def _labeled(label: str, text: str, view: View) -> Iterator[str]:
     prefix = f"   = {label}: "
     first, *rest = wrap(text, view.width - len(prefix), break_on_hyphens=False) or [""]
     yield f"   {view.paint('=', 'accent')} {view.paint(f'{label}:', 'strong')} {first}"

@@ -41,7 +41,7 @@ class View(Struct, frozen=True, kw_only=True):
     terminal: bool = False
 
     def paint(self, text: str, style: Style) -> str:
-        """Return `text` in a style, or as it is without colour."""
+        """Return `text` in a style, or as it is without color."""
         return f"\x1b[{_SEQUENCES[style]}m{text}\x1b[0m" if self.color and text else text
 
 

@@ -41,7 +41,7 @@ class HiddenSigmoid(LayerRule[Activation], code="AC001", severity=Severity.WARNI
     With ReLU, Krizhevsky et al. reach 25 % training error on CIFAR-10 six times as fast as with tanh.
 
     ## Instead
-    ReLU, or swish and GELU where smoothness is wanted, with He's initialisation.
+    ReLU, or swish and GELU where smoothness is wanted, with He's initialization.
 
     ## When not
     Gates (squeeze-and-excitation, attention, recurrent cells), swish, and outputs are what sigmoids are for; the

@@ -40,7 +40,7 @@ class UnusualPattern(ModelRule, code="AR001", severity=Severity.INFO, confidence
 
     ## When not
     Networks with branches and shortcuts have patterns of their own, and the rule does not look at them.
-    Normalisation and dropout may stand anywhere; any activation counts as RELU and any pooling as POOL.
+    Normalization and dropout may stand anywhere; any activation counts as RELU and any pooling as POOL.
 
     ## References
     - Stanford CS231n, "Convolutional Neural Networks", section "ConvNet Architectures: Layer Patterns".

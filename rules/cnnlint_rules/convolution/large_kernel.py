@@ -40,7 +40,7 @@ class LargeKernel(LayerRule[Conv], code="CV001", severity=Severity.WARNING, conf
 
     ## When not
     The first convolution sees three channels only, so a 7 × 7 or 11 × 11 stem is cheap (`exempt-stem`). Depthwise and
-    grouped large kernels (ConvNeXt's 7 × 7) and factorised ones (1 × 7, 7 × 1) are the remedy, not the smell.
+    grouped large kernels (ConvNeXt's 7 × 7) and factorized ones (1 × 7, 7 × 1) are the remedy, not the smell.
     A kernel as large as its map is a dense layer in other words.
 
     ## References
@@ -107,7 +107,7 @@ class LargeKernel(LayerRule[Conv], code="CV001", severity=Severity.WARNING, conf
         if layer.groups > 1:
             return "its channels are grouped"
         if min(layer.kernel_size) < self.min_kernel:
-            return "it is narrow on another axis: one part of a factorised kernel"
+            return "it is narrow on another axis: one part of a factorized kernel"
         if any(step > 1 for step in layer.dilation):
             return "it is dilated, so that it is larger than the number of its weights"
         if layer.strides == layer.kernel_size:

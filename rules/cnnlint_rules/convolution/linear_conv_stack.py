@@ -27,7 +27,7 @@ class LinearConvStack(PatternRule, code="CV002", severity=Severity.WARNING, conf
     """A convolution follows another with no non-linearity between, so that one convolution would do.
 
     ## Why
-    Two convolutions compose to one: a k₁ × k₁ and a k₂ × k₂ kernel to one of k₁ + k₂ − 1. Batch normalisation and
+    Two convolutions compose to one: a k₁ × k₁ and a k₂ × k₂ kernel to one of k₁ + k₂ − 1. Batch normalization and
     dropout between them change nothing about it, as they are a scale and a shift at inference. So the second
     layer buys receptive field but no expressive power; as a rule the activation was forgotten, as `Conv2D(64, 3)`
     and `nn.Conv2d` have none.
@@ -36,7 +36,7 @@ class LinearConvStack(PatternRule, code="CV002", severity=Severity.WARNING, conf
     An activation between the two. If it is left out on purpose, one convolution of the composed kernel does the same.
 
     ## When not
-    Leaving it out is right where the pair is a factorisation of a costlier kernel, and the rule knows these:
+    Leaving it out is right where the pair is a factorization of a costlier kernel, and the rule knows these:
     a depthwise or grouped convolution and its 1 × 1 (Xception trains better without an activation there), a linear
     bottleneck that narrows the channels (MobileNetV2: a ReLU would lose what is in the few channels left), a 1 × 1
     that saves weights against the composed kernel, and 1 × k with k × 1.
@@ -66,7 +66,7 @@ class LinearConvStack(PatternRule, code="CV002", severity=Severity.WARNING, conf
         both = prod(first.kernel_size) * channels * first.filters
         both += prod(second.kernel_size) * first.filters * second.filters
         one = prod(composed) * channels * second.filters
-        if reason := _factorises(first, second, channels, both, one):
+        if reason := _factorizes(first, second, channels, both, one):
             yield self.skip(first, second, reason=reason)
             return
         size = " × ".join(str(extent) for extent in composed)
@@ -110,8 +110,8 @@ def _reach(layer: Conv) -> tuple[int, ...]:
     return tuple(gap * (taps - 1) + 1 for taps, gap in zip(layer.kernel_size, layer.dilation, strict=True))
 
 
-def _factorises(first: Conv, second: Conv, channels: int, both: int, one: int) -> str:
-    """Return which factorisation the pair is; "" if it is none."""
+def _factorizes(first: Conv, second: Conv, channels: int, both: int, one: int) -> str:
+    """Return which factorization the pair is; "" if it is none."""
     if first.groups > 1 or second.groups > 1:
         return "one of the two is depthwise or grouped, and the other mixes its channels"
     narrows = first.filters < min(channels, second.filters)
@@ -119,7 +119,7 @@ def _factorises(first: Conv, second: Conv, channels: int, both: int, one: int) -
     if narrows or expands:
         return f"a linear bottleneck: {channels} → {first.filters} → {second.filters} channels"
     if (first.is_pointwise or second.is_pointwise) and both < one:
-        return f"a low-rank factorisation: {both:,} weights where the composed kernel has {one:,}"
+        return f"a low-rank factorization: {both:,} weights where the composed kernel has {one:,}"
     if all(min(pair) == 1 for pair in zip(first.kernel_size, second.kernel_size, strict=True)) and both < one:
-        return "a factorised kernel: each of the two is 1 wide where the other is not"
+        return "a factorized kernel: each of the two is 1 wide where the other is not"
     return ""

@@ -44,7 +44,7 @@ class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNI
     ## Instead
     Average each channel over the map (global average pooling) and put the dense layer on the C means:
     U × C weights, H × W times fewer, none at all in the pooling, and any image size is accepted. Network in Network
-    introduced it; GoogLeNet, ResNet, DenseNet, MobileNet and EfficientNet end this way. Retrain afterwards.
+    introduced it; GoogLeNet, ResNet, DenseNet, MobileNet and EfficientNet end this way. Retrain afterward.
 
     ## When not
     Where the position of a feature is the answer, as in regression of coordinates, key points or poses, an average

@@ -28,7 +28,7 @@ class LinearDenseStack(PatternRule, code="FC003", severity=Severity.WARNING, con
 
     ## Why
     W₂(W₁x + b₁) + b₂ = (W₂W₁)x + (W₂b₁ + b₂): two linear maps compose to one. A stack n → m → k holds
-    nm + mk weights, its product nk. Dropout is the identity at inference, and batch normalisation a scale and a
+    nm + mk weights, its product nk. Dropout is the identity at inference, and batch normalization a scale and a
     shift, so neither makes the stack more than linear. Most often the activation was simply forgotten: Keras's
     `Dense(64)` and PyTorch's `nn.Linear` have none.
 
@@ -37,7 +37,7 @@ class LinearDenseStack(PatternRule, code="FC003", severity=Severity.WARNING, con
     outputs stay what they are.
 
     ## When not
-    A narrow middle is a low-rank factorisation and saves parameters when m(n + k) < nk; the rule leaves those alone
+    A narrow middle is a low-rank factorization and saves parameters when m(n + k) < nk; the rule leaves those alone
     (Sainath et al. factor the output layer of a speech network this way and shed 30 to 50 % of its parameters).
     A linear stack may also train faster than its product, although it can express no more (Arora et al.): then
     keep it in training and multiply before deployment.
@@ -69,7 +69,7 @@ class LinearDenseStack(PatternRule, code="FC003", severity=Severity.WARNING, con
             yield self.skip(
                 first,
                 second,
-                reason=f"a low-rank factorisation: {features} → {middle} → {units} takes {both:,} weights,"
+                reason=f"a low-rank factorization: {features} → {middle} → {units} takes {both:,} weights,"
                 f" the product {product:,}",
             )
             return

@@ -20,7 +20,7 @@ class DeadInitializer(ModelRule, code="EX001", severity=Severity.WARNING, confid
 
     ## Why
     They are stored, downloaded and, by most runtimes, read into memory, and change nothing. They come from exports
-    that folded or cut off a part of the network, a training head or an optimiser's state, and kept its weights.
+    that folded or cut off a part of the network, a training head or an optimizer's state, and kept its weights.
     They do not count as parameters of the network, so a table of its layers does not show them.
 
     ## Instead

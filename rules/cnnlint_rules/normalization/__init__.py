@@ -1,1 +1,1 @@
-"""Rules about normalisation (BN)."""
+"""Rules about normalization (BN)."""

@@ -1,4 +1,4 @@
-"""BN002: a bias that the normalisation behind it takes away again."""
+"""BN002: a bias that the normalization behind it takes away again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cnnlint import (
 
 
 class ConvBiasBeforeNorm(PatternRule, code="BN002", severity=Severity.INFO, confidence=Confidence.EXACT):
-    """A layer adds a bias per channel that the batch normalisation right behind it subtracts again.
+    """A layer adds a bias per channel that the batch normalization right behind it subtracts again.
 
     ## Why
     BN(Wx + b) = γ(Wx + b − E[Wx + b])/σ + β = γ(Wx − E[Wx])/σ + β: the bias shifts the mean by exactly what it adds,
@@ -38,8 +38,8 @@ class ConvBiasBeforeNorm(PatternRule, code="BN002", severity=Severity.INFO, conf
     subtracted from the moving mean (μ ← μ − b) and dropped.
 
     ## When not
-    With an activation or a pooling by maximum between the two the bias is not cancelled; the rule wants the
-    normalisation right behind. Weights that must load into a published architecture keep its biases.
+    With an activation or a pooling by maximum between the two the bias is not canceled; the rule wants the
+    normalization right behind. Weights that must load into a published architecture keep its biases.
 
     ## References
     - Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
@@ -51,7 +51,7 @@ class ConvBiasBeforeNorm(PatternRule, code="BN002", severity=Severity.INFO, conf
     pattern = layer >> norm
 
     def check(self, match: Match, context: Context) -> Iterator[Diagnostic | NearMiss]:
-        """Yield how many biases are cancelled."""
+        """Yield how many biases are canceled."""
         layer, norm = match[self.layer], match[self.norm]
         if norm.folded:
             yield self.skip(
@@ -72,7 +72,7 @@ class ConvBiasBeforeNorm(PatternRule, code="BN002", severity=Severity.INFO, conf
         yield self.finding(
             layer,
             norm,
-            message=f"The {size:,} biases of {layer.name} are cancelled by the mean that {norm.name} subtracts"
+            message=f"The {size:,} biases of {layer.name} are canceled by the mean that {norm.name} subtracts"
             " right behind it.",
             evidence={"parameters": size, "share": size / total},
             advice=Advice(

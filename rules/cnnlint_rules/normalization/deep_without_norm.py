@@ -1,4 +1,4 @@
-"""BN004: a deep network without any normalisation."""
+"""BN004: a deep network without any normalization."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ NORMS = (BatchNorm, GroupNorm, InstanceNorm, LayerNorm)
 
 
 class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
-    """A deep classifier has no normalisation at all.
+    """A deep classifier has no normalization at all.
 
     ## Why
     The variance of activations and gradients is multiplied at every layer; beyond a dozen layers small errors of
-    the initialisation make both vanish or explode. VGG's authors trained their 11-layer network first and
-    initialised the 13- to 19-layer ones from it; He et al. show a 30-layer network that does not start to learn with
-    Glorot's initialisation. Normalisation removes the problem and gains accuracy: torchvision's VGG16 reaches 71.59 %
+    the initialization make both vanish or explode. VGG's authors trained their 11-layer network first and
+    initialized the 13- to 19-layer ones from it; He et al. show a 30-layer network that does not start to learn with
+    Glorot's initialization. Normalization removes the problem and gains accuracy: torchvision's VGG16 reaches 71.59 %
     top-1 on ImageNet and 73.36 % with it, VGG19 72.38 and 74.22 %. At inference it folds into the convolutions
     and costs nothing.
 
     ## Instead
-    A batch normalisation behind every convolution (without bias); group normalisation where batches are small.
+    A batch normalization behind every convolution (without bias); group normalization where batches are small.
 
     ## When not
-    Networks that regulate their variance otherwise: SELU (the rule knows it), Fixup, weight standardisation. Networks
+    Networks that regulate their variance otherwise: SELU (the rule knows it), Fixup, weight standardization. Networks
     that give back an image do better without (Lim et al. drop it for super-resolution); the rule looks at classifiers
-    and regressors of whole images only. Exporters and optimisers fold normalisation away for inference and drop
+    and regressors of whole images only. Exporters and optimizers fold normalization away for inference and drop
     dropout with it: an ONNX file without dropout is given the benefit of the doubt, and one with it, trained
     already, gets the finding as information.
 
@@ -64,7 +64,7 @@ class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confid
     ] = 12
 
     def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
-        """Yield the depth of a network without normalisation."""
+        """Yield the depth of a network without normalization."""
         graph = context.graph
         convolutions = sum(1 for _ in graph.of_kind(Conv))
         depths = [depth for depth in context.depths.values() if depth is not None]
@@ -76,24 +76,24 @@ class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confid
             yield self.skip(reason=f"{depth} layers with kernels on the longest path, fewer than {self.min_depth}")
             return
         if (norm := next(graph.of_kind(*NORMS), None)) is not None:
-            yield self.skip(norm, reason="the network has normalisation")
+            yield self.skip(norm, reason="the network has normalization")
             return
         trainable = graph.source.format in ("keras", "h5")
         if not trainable and next(graph.of_kind(Dropout), None) is None:
-            yield self.skip(reason="its normalisation may have been folded away with its dropout, for inference")
+            yield self.skip(reason="its normalization may have been folded away with its dropout, for inference")
             return
         if any(layer.function == "selu" for layer in graph.of_kind(Activation)):
             yield self.skip(reason="SELU keeps the variance by itself")
             return
         if not any(head.is_vector for head in context.heads):
-            yield self.skip(reason="the network gives back a map, where normalisation can do harm")
+            yield self.skip(reason="the network gives back a map, where normalization can do harm")
             return
         yield self.finding(
             message=f"{depth} layers with kernels lie one behind the other on the longest path, and none of the"
-            f" network's {convolutions} convolutions is normalised.",
+            f" network's {convolutions} convolutions is normalized.",
             evidence={"depth": depth, "convolutions": convolutions, "min_depth": self.min_depth},
             advice=Advice(
-                text="Put a batch normalisation behind every convolution and drop the convolution's bias, then retrain",
+                text="Put a batch normalization behind every convolution and drop the convolution's bias, then retrain",
                 keras='x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)\n'
                 'x = keras.layers.BatchNormalization()(x)\nx = keras.layers.Activation("relu")(x)',
             ),

@@ -1,4 +1,4 @@
-"""BN001: a batch normalisation behind the activation."""
+"""BN001: a batch normalization behind the activation."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ Order = Literal["conv-bn-act", "conv-pool-bn-act", "bn-act-conv", "conv-act-bn",
 class NormAfterActivation(
     LayerRule[BatchNorm], code="BN001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC
 ):
-    """A batch normalisation stands behind the activation, or in another order than those that the team allows.
+    """A batch normalization stands behind the activation, or in another order than those that the team allows.
 
     ## Why
-    Behind its convolution (or dense layer) a normalisation is free at inference: γ(Wx − μ)/σ + β is again a
-    convolution, with kernel γW/σ and bias β − γμ/σ. With the activation between it cannot be folded backwards, and
-    forwards only into a convolution without zero padding; so it stays, and costs a pass over the map: 2 × C × H × W
+    Behind its convolution (or dense layer) a normalization is free at inference: γ(Wx − μ)/σ + β is again a
+    convolution, with kernel γW/σ and bias β − γμ/σ. With the activation between it cannot be folded backward, and
+    forward only into a convolution without zero padding; so it stays, and costs a pass over the map: 2 × C × H × W
     operations and, on a device bound by memory, C × H × W reads and writes. What reaches the next convolution is then
     a rectified distribution stretched to unit variance, and no longer sparse.
 
     ## Instead
-    Convolution, normalisation, activation (Ioffe and Szegedy), or the pre-activation order normalisation,
+    Convolution, normalization, activation (Ioffe and Szegedy), or the pre-activation order normalization,
     activation, convolution in residual and dense blocks (He et al.; Huang et al.). A pooling before the
-    normalisation makes it cheaper and is fine.
+    normalization makes it cheaper and is fine.
 
     ## When not
     Where the next layer with a kernel can take the norm in, it costs nothing: a dense layer, also behind an average
@@ -58,7 +58,7 @@ class NormAfterActivation(
     layers or into a sum, the order is a residual design (ConvMixer, the identity branch of RepVGG): an activation
     last would let the branch only ever add. A pass that writes less than `min-share` of what the network writes is
     not worth a word. Accuracy speaks for either order: on a small CaffeNet, Mishkin et al. measured slightly better
-    results with the normalisation behind the ReLU. A team that prefers that allows `conv-act-bn` in `orders`.
+    results with the normalization behind the ReLU. A team that prefers that allows `conv-act-bn` in `orders`.
 
     ## References
     - Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
@@ -85,7 +85,7 @@ class NormAfterActivation(
         order, before = _order(context.graph, layer)
         if order is None:
             yield self.skip(
-                layer, reason="it is in no order with a convolution: what it normalises comes from elsewhere"
+                layer, reason="it is in no order with a convolution: what it normalizes comes from elsewhere"
             )
             return
         if order in self.orders:
@@ -100,14 +100,14 @@ class NormAfterActivation(
         if "act" in order.partition("bn")[0]:
             activation = next(step for step in before if is_nonlinear(step))
             cost = "" if elements is None else f", so {2 * elements:,} operations per sample stay at inference"
-            subject = f"{activation.name} keeps this normalisation from being folded into {learner}{cost}"
+            subject = f"{activation.name} keeps this normalization from being folded into {learner}{cost}"
         yield self.finding(
             layer,
             *before,
             message=f"{subject}.",
             evidence={} if elements is None else {"elements": elements, "operations": 2 * elements},
             advice=Advice(
-                text=f"Normalise right behind {learner} and activate afterwards, then retrain",
+                text=f"Normalize right behind {learner} and activate afterward, then retrain",
                 **_snippets(before),
             ),
         )

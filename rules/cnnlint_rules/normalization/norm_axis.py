@@ -1,4 +1,4 @@
-"""BN006: a normalisation along the wrong axis."""
+"""BN006: a normalization along the wrong axis."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ AXES = {3: ("samples", "channels", "positions"), 4: ("samples", "channels", "row
 
 
 class NormAxis(LayerRule[BatchNorm], code="BN006", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
-    """A batch normalisation keeps rows or columns of a map apart, and not its channels.
+    """A batch normalization keeps rows or columns of a map apart, and not its channels.
 
     ## Why
     A convolution has the same kernel at every position, so all positions of a channel follow one distribution, and
-    the normalisation of a convolutional network keeps one mean and variance for each channel (Ioffe and Szegedy,
+    the normalization of a convolutional network keeps one mean and variance for each channel (Ioffe and Szegedy,
     section 3.2). Along another axis it mixes unlike channels, has a scale for every row of the image, ties the
     network to that image size, and can no longer be folded into the convolution. It comes from data formats that do
     not match: `BatchNormalization(axis=1)`, right for channels first, on a map with its channels last.
@@ -44,7 +44,7 @@ class NormAxis(LayerRule[BatchNorm], code="BN006", severity=Severity.WARNING, co
     `axis=-1`, the default, for channels last; `axis=1` for channels first.
 
     ## When not
-    On spectrograms, a normalisation per frequency band (an axis of the map) is sometimes wanted.
+    On spectrograms, a normalization per frequency band (an axis of the map) is sometimes wanted.
 
     ## References
     - Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
@@ -71,11 +71,11 @@ class NormAxis(LayerRule[BatchNorm], code="BN006", severity=Severity.WARNING, co
         yield self.finding(
             layer,
             source,
-            message=f"This normalisation keeps the {extent} {names[axis]} of the map of {source.name} apart and mixes"
+            message=f"This normalization keeps the {extent} {names[axis]} of the map of {source.name} apart and mixes"
             f" its {channels} channels.",
             evidence=evidence,
             advice=Advice(
-                text="Normalise along the axis of the channels, then retrain",
+                text="Normalize along the axis of the channels, then retrain",
                 keras=f"keras.layers.BatchNormalization(axis={right})",
                 pytorch=f"nn.BatchNorm{len(shape) - 2}d({channels})",
             ),
@@ -92,8 +92,8 @@ class NormAxis(LayerRule[BatchNorm], code="BN006", severity=Severity.WARNING, co
                 statistics = ConstantOfShape (rows)
                 [conv1] convolved = Conv (x, kernel)
                 channels_last = Transpose <perm = [0, 2, 3, 1]> (convolved)
-                [bn1] normalised = BatchNormalization (channels_last, statistics, statistics, statistics, statistics)
-                y = Transpose <perm = [0, 3, 1, 2]> (normalised)
+                [bn1] normalized = BatchNormalization (channels_last, statistics, statistics, statistics, statistics)
+                y = Transpose <perm = [0, 3, 1, 2]> (normalized)
             }
             """,
             at=("bn1", "conv1"),
@@ -103,7 +103,7 @@ class NormAxis(LayerRule[BatchNorm], code="BN006", severity=Severity.WARNING, co
 
 
 def _origin(graph: Graph, norm: BatchNorm) -> tuple[Layer | None, int]:
-    """Return what makes the map that `norm` normalises, and which axis of that is kept apart."""
+    """Return what makes the map that `norm` normalizes, and which axis of that is kept apart."""
     axis = norm.channel_axis
     layer = graph.producer(norm.input)
     while isinstance(layer, Transpose | Activation | MaxPool | AvgPool | Dropout | Pad):

@@ -1,4 +1,4 @@
-"""BN003: normalisation by the statistics of the batch at hand."""
+"""BN003: normalization by the statistics of the batch at hand."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from cnnlint import Advice, Bad, BatchNorm, Confidence, Context, Diagnostic, Goo
 
 
 class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confidence=Confidence.EXACT):
-    """The network normalises by the statistics of the batch at hand and not by those gathered in training.
+    """The network normalizes by the statistics of the batch at hand and not by those gathered in training.
 
     ## Why
-    In training a batch normalisation uses the mean and variance of its mini-batch; at inference it must use the
+    In training a batch normalization uses the mean and variance of its mini-batch; at inference it must use the
     moving ones. Exported in training mode, a sample's output depends on which other samples share its batch, one
-    and the same image gives different answers, and a batch of one is normalised by itself alone: behind a dense
+    and the same image gives different answers, and a batch of one is normalized by itself alone: behind a dense
     layer or global pooling (x − x)/√ε = 0 whatever the image.
 
     ## Instead
     Export the network in inference mode: one call ahead of the export, not a change of the network. All
-    normalisations of a network fall under one finding, as one switch sets them all.
+    normalizations of a network fall under one finding, as one switch sets them all.
 
     ## When not
     Weight standardization (NFNet, BiT, NF-ResNet) is often written as a batch normalization of the kernel in training
@@ -32,7 +32,7 @@ class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confi
     """
 
     def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
-        """Yield one finding about all normalisations in training mode."""
+        """Yield one finding about all normalizations in training mode."""
         fed = _fed_tensors(context.graph)
         norms = tuple(norm for norm in context.graph.of_kind(BatchNorm) if norm.input.name in fed)
         constant = tuple(norm for norm in context.graph.of_kind(BatchNorm) if norm.input.name not in fed)
@@ -43,11 +43,11 @@ class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confi
         training = tuple(norm for norm in norms if norm.training)
         if not training:
             if norms:
-                yield self.skip(*norms[:1], reason=f"all {len(norms)} normalisations use their moving statistics")
+                yield self.skip(*norms[:1], reason=f"all {len(norms)} normalizations use their moving statistics")
             return
         yield self.finding(
             *training,
-            message=f"{len(training)} of {len(norms)} batch normalisations use the statistics of the batch at hand, so"
+            message=f"{len(training)} of {len(norms)} batch normalizations use the statistics of the batch at hand, so"
             " the output for an image depends on what else is in its batch.",
             evidence={"norms_in_training_mode": len(training), "norms": len(norms)},
             advice=Advice(

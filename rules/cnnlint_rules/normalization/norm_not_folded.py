@@ -1,4 +1,4 @@
-"""BN005: a normalisation that inference does not need."""
+"""BN005: a normalization that inference does not need."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from cnnlint import (
 
 
 class NormNotFolded(PatternRule, code="BN005", severity=Severity.INFO, confidence=Confidence.EXACT):
-    """A batch normalisation in a file for inference could be part of the convolution ahead of it.
+    """A batch normalization in a file for inference could be part of the convolution ahead of it.
 
     ## Why
-    At inference a normalisation is a scale and a shift of each channel, and so is part of what a convolution can do:
+    At inference a normalization is a scale and a shift of each channel, and so is part of what a convolution can do:
     γ(Wx + b − μ)/√(σ² + ε) + β = W′x + b′ with W′ = γW/√(σ² + ε) and b′ = β + γ(b − μ)/√(σ² + ε). Left as it is,
     it costs up to four vectors of parameters, a node, and a pass over the map: 2 × C × H × W operations. onnxruntime
-    folds it each time it loads the file (at its basic level of optimisation); many runtimes on small devices
-    do not, and quantisation needs it folded, as rounding has to see the final weights.
+    folds it each time it loads the file (at its basic level of optimization); many runtimes on small devices
+    do not, and quantization needs it folded, as rounding has to see the final weights.
 
     ## Instead
     Fold at export: PyTorch does when the model is in eval mode, tf2onnx does by itself; onnxsim and
-    onnxruntime's offline optimisation do it for a file that is there.
+    onnxruntime's offline optimization do it for a file that is there.
 
     ## When not
-    A file that is to be fine-tuned needs its normalisations. A Keras file is a training graph, and the rule does
+    A file that is to be fine-tuned needs its normalizations. A Keras file is a training graph, and the rule does
     not look at it.
 
     ## References
@@ -73,11 +73,11 @@ class NormNotFolded(PatternRule, code="BN005", severity=Severity.INFO, confidenc
         yield self.finding(
             norm,
             layer,
-            message=f"Folded into {layer.name}, this normalisation of {channels:,} channels would save {cost}"
+            message=f"Folded into {layer.name}, this normalization of {channels:,} channels would save {cost}"
             f"{max(saved, 0):,} parameters.",
             evidence={"channels": channels, "parameters": max(saved, 0), "operations": operations},
             advice=Advice(
-                text="Export with the normalisation folded, or fold it in the file with onnxsim",
+                text="Export with the normalization folded, or fold it in the file with onnxsim",
                 pytorch="torch.onnx.export(model.eval(), example, path)",
             ),
             savings=Savings(parameters=max(saved, 0)),

@@ -44,7 +44,7 @@ class PoolingDropsBorder(
     that the strides divide: 224 = 7 × 2⁵ is popular for that reason.
 
     ## When not
-    Where the border holds nothing (centred objects, padded images).
+    Where the border holds nothing (centered objects, padded images).
 
     ## References
     - Stanford CS231n, "Convolutional Neural Networks", on constraints on strides and layer sizing.

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 
 RANGED = frozenset({"ConvInteger", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "MatMulInteger"})
-"""Operators behind a dynamic quantisation, which takes one range for all samples of a batch."""
+"""Operators behind a dynamic quantization, which takes one range for all samples of a batch."""
 
-QUANTISED = Advice(text="Where samples must not meet, quantise statically, with ranges from calibration data")
+QUANTIZED = Advice(text="Where samples must not meet, quantize statically, with ranges from calibration data")
 TRAINING = Advice(
     text="Export the model in inference mode", keras="model(inputs, training=False)", pytorch="model.eval()"
 )
@@ -45,7 +45,7 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
     """A sample's output depends on the other samples of its batch.
 
     ## Why
-    At inference every sample stands for itself. A BatchNorm that was exported in training mode normalises by the
+    At inference every sample stands for itself. A BatchNorm that was exported in training mode normalizes by the
     statistics of the batch at hand, so a result changes with its company, and with a batch of one it is worst.
     A Reshape that mixes axes, or a mean or a softmax over the batch axis, does the same.
 
@@ -59,7 +59,7 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
 
     ## When not
     Networks that relate the samples of a batch on purpose, such as contrastive losses inside the graph. Dynamic
-    quantisation takes the range of a whole batch by its nature: that is information.
+    quantization takes the range of a whole batch by its nature: that is information.
 
     ## References
     - Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3.1: inference uses population statistics, so that
@@ -89,7 +89,7 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
             return
         layer = _first_difference(probe, (batch, other), scales)
         ranged = layer is not None and any(part.op in RANGED for part in layer.origin)
-        why = ", whose input is quantised by the range of the whole batch" if ranged else ""
+        why = ", whose input is quantized by the range of the whole batch" if ranged else ""
         start = f"; that begins at {layer.name} ({layer.kind}){why}" if layer else ""
         drop = next((drop for drop in probe.graph.of_kind(Dropout) if drop.training and drop.rate), None)
         start += f"; {drop.name} drops other values in each run besides" if drop else ""
@@ -100,7 +100,7 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
             message=f"{output} is not the same for a sample {company}: off by"
             f" {worst[output]:.2g}{'' if output in scales else ' of the largest value'} ({run.conditions}){start}.",
             evidence={"relative_error": worst[output], "batch": batch},
-            advice=QUANTISED if ranged else TRAINING,
+            advice=QUANTIZED if ranged else TRAINING,
             severity=Severity.INFO if ranged else None,
         )
 

@@ -29,7 +29,7 @@ class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=
     A file can be well formed and still be no program: a Reshape that does not fit, operands of different types, a
     batch of one baked into a graph that declares any batch. Nothing shows it but a run.
 
-    The model runs on the CPU with graph optimisation off, on seeded inputs: standard normal for floating types, all 1
+    The model runs on the CPU with graph optimization off, on seeded inputs: standard normal for floating types, all 1
     for whole numbers, the whole range for bytes. An open batch is 2, open heights and widths are 224, then 256 and
     64 if that fails; `--input NAME=1x3x512x512` sets them.
 

@@ -26,7 +26,7 @@ class NonFiniteOutput(RuntimeRule, code="RT003", severity=Severity.ERROR, confid
     ## Why
     A weight that became NaN in training, a variance of zero, a logarithm or a root of a negative number, a float16
     that overflows: from there on every value is lost, and a softmax spreads it over all classes. The inputs are
-    standard normal, which is what a normalised image looks like.
+    standard normal, which is what a normalized image looks like.
 
     ## Instead
     Start at the layer that the finding names: its inputs are finite and its output is not. Look at its weights, at

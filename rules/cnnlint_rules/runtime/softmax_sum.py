@@ -28,7 +28,7 @@ class SoftmaxSum(RuntimeRule, code="RT005", severity=Severity.ERROR, confidence=
     ## Why
     A caller reads the output as probabilities and compares it with thresholds. Before opset 13, ONNX's Softmax ran
     over all axes from `axis` on, so that on a C × H × W map it shares one probability among all pixels. Low precision
-    and quantisation can leave sums that are visibly off as well.
+    and quantization can leave sums that are visibly off as well.
 
     ## Instead
     For maps of scores, export with opset 13 or later and `axis` on the channels. Keep the softmax in float32.

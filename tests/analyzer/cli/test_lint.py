@@ -152,7 +152,7 @@ def test_a_file_whose_name_holds_wildcards_is_taken_as_it_is(tmp_path):
         (("--color", "never"), {"FORCE_COLOR": "1"}, False),
     ],
 )
-def test_colours_follow_the_option_and_then_the_environment(args, environment, colored, monkeypatch):
+def test_colors_follow_the_option_and_then_the_environment(args, environment, colored, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert ("\x1b[" in lint(SMELLY, *args).stdout) is colored

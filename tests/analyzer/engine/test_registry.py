@@ -37,7 +37,7 @@ RULE = '''
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """Return a folder on sys.path; what is imported from it is forgotten afterwards."""
+    """Return a folder on sys.path; what is imported from it is forgotten afterward."""
     folder = tmp_path / "site-packages"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))

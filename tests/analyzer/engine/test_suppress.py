@@ -57,8 +57,8 @@ def test_an_ignore_counts_until_its_day_and_no_longer():
 def test_codes_that_do_not_yield_hear_the_configuration_and_not_the_model():
     over = finding("BG001", "over-budget", ())
     of_model, of_config = Ignore(selector="BG001", by_model=True), Ignore(selector="BG001")
-    assert suppress([over], [of_model], today=TODAY, unyielding=["BG001"]).suppressed == 0
-    assert suppress([over], [of_config], today=TODAY, unyielding=["BG001"]).suppressed == 1
+    assert suppress([over], [of_model], today=TODAY, protected=["BG001"]).suppressed == 0
+    assert suppress([over], [of_config], today=TODAY, protected=["BG001"]).suppressed == 1
 
 
 def test_findings_are_counted_once_however_many_ignores_cover_them():

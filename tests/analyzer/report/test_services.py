@@ -33,7 +33,7 @@ def test_every_format_renders_an_empty_and_a_full_report(form):
 
 
 @pytest.mark.parametrize("form", sorted(set(FORMATS) - {"text", "concise"}))
-def test_formats_for_programs_have_no_colours(form):
+def test_formats_for_programs_have_no_colors(form):
     assert "\x1b" not in shown(form, color=True)
 
 
@@ -78,7 +78,7 @@ def test_findings_of_a_rule_in_one_file_are_alerts_of_their_own():
     assert len(set(hashes(report(model(findings=many + twins))))) == 23
 
 
-def test_an_alert_survives_a_change_of_its_numbers_and_of_its_neighbours():
+def test_an_alert_survives_a_change_of_its_numbers_and_of_its_neighbors():
     before = report(model(findings=(ERROR, FLATTENED)))
     changed = finding(message="fc1 holds 1 of 2 parameters.", evidence={"share": 0.5}, fingerprint="00d1")
     assert hashes(before)[1] == hashes(report(model(findings=(changed,))))[0]

@@ -63,7 +63,7 @@ def test_no_line_is_wider_than_the_terminal_unless_a_word_is(width):
     assert width < 80 or not excerpts
 
 
-def test_colour_adds_nothing_but_escape_sequences():
+def test_color_adds_nothing_but_escape_sequences():
     models = model(findings=(FLATTENED, finding(severity=Severity.ERROR)), budgets=BUDGETS, suppressed=2)
     painted = text(models, color=True)
     assert "\x1b[" in painted

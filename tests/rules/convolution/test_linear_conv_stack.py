@@ -46,11 +46,11 @@ def test_a_forgotten_activation_is_found_behind_a_norm_too(lint, between):
         ("CONV 64 1x1 groups 4 -> CONV 64 3x3 same", "depthwise or grouped"),
         ("CONV 8 1x1 -> BN -> CONV 48 1x1", "linear bottleneck"),
         ("CONV 16 1x1 -> BN -> CONV 72 1x1", "linear bottleneck"),
-        ("CONV 12 1x1 -> CONV 12 3x3 same", "low-rank factorisation"),
-        ("CONV 16 1x3 same -> CONV 16 3x1 same", "factorised kernel"),
+        ("CONV 12 1x1 -> CONV 12 3x3 same", "low-rank factorization"),
+        ("CONV 16 1x3 same -> CONV 16 3x1 same", "factorized kernel"),
     ],
 )
-def test_factorisations_are_no_smell(lint, pair, reason):
+def test_factorizations_are_no_smell(lint, pair, reason):
     walk = lint(LinearConvStack(), f"{START} -> {pair} -> {END}")
     assert not walk.findings
     assert reason in walk.near_misses["CV002"][0].reason

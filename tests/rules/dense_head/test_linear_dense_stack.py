@@ -36,7 +36,7 @@ def test_savings_are_what_the_network_with_one_matrix_has_less(lint):
 
 
 @pytest.mark.parametrize("between", ["DROPOUT 0.5 ->", "BN ->", "DROPOUT 0.2 -> BN ->"])
-def test_dropout_and_normalisation_do_not_make_it_non_linear(lint, between):
+def test_dropout_and_normalization_do_not_make_it_non_linear(lint, between):
     found = lint(LinearDenseStack(), f"{BODY} -> FC 64 -> {between} FC 10").findings
     assert [finding.layers for finding in found] == [("fc1", "fc2")]
 
@@ -46,13 +46,13 @@ def test_an_activation_between_is_fine(lint, between):
     assert not lint(LinearDenseStack(), f"{BODY} -> FC 64 -> {between} -> FC 10").findings
 
 
-def test_a_narrow_middle_is_a_low_rank_factorisation(lint):
+def test_a_narrow_middle_is_a_low_rank_factorization(lint):
     walk = lint(LinearDenseStack(), f"{BODY} -> FC 4 -> FC 100")
     assert not walk.findings
     assert "32 → 4 → 100 takes 528 weights, the product 3,200" in walk.near_misses["FC003"][0].reason
 
 
-def test_the_border_between_factorisation_and_waste_is_the_number_of_weights(lint):
+def test_the_border_between_factorization_and_waste_is_the_number_of_weights(lint):
     # 32 → m → 32 takes 64 m weights and the product 1024: even at m = 16
     assert not lint(LinearDenseStack(), "INPUT 32 -> FC 15 -> FC 32").findings
     assert lint(LinearDenseStack(), "INPUT 32 -> FC 16 -> FC 32").findings

@@ -18,7 +18,7 @@ def test_one_layer_less_is_fine(lint):
 
 
 @pytest.mark.parametrize("change", ["BN -> RELU", "LN -> RELU", "GN 4 -> RELU", "SELU"])
-def test_any_normalisation_will_do(lint, change):
+def test_any_normalization_will_do(lint, change):
     assert not lint(DeepWithoutNorm(), DEEP.replace("RELU", change), source="keras").findings
 
 

@@ -14,7 +14,7 @@ def test_an_activation_between_is_named_with_the_operations_that_stay(lint):
     (found,) = lint(NormAfterActivation(), f"{START} -> RELU -> BN -> {END}").findings
     assert found.layers == ("bn1", "conv1", "relu1")
     assert found.evidence["operations"] == 2 * 16 * 32 * 32
-    assert "relu1 keeps this normalisation from being folded into conv1" in found.message
+    assert "relu1 keeps this normalization from being folded into conv1" in found.message
 
 
 @pytest.mark.parametrize(

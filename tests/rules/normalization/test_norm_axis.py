@@ -14,8 +14,8 @@ net (float[1, 3, 8, 10] x) => (float[1, 16, {rows}, {columns}] y) {{
     [conv1] convolved = Conv (x, kernel)
     activated = Relu (convolved)
     moved = Transpose <perm = {permutation}> (activated)
-    [bn1] normalised = BatchNormalization (moved, statistics, statistics, statistics, statistics)
-    y = Transpose <perm = {back}> (normalised)
+    [bn1] normalized = BatchNormalization (moved, statistics, statistics, statistics, statistics)
+    y = Transpose <perm = {back}> (normalized)
 }}
 """
 

@@ -31,4 +31,4 @@ def test_the_output_of_a_sample_then_depends_on_its_batch():
 def test_moving_statistics_are_fine(lint):
     walk = lint(NormInTrainingMode(), TEXT.replace(" training", ""))
     assert not walk.findings
-    assert "all 2 normalisations" in walk.near_misses["BN003"][0].reason
+    assert "all 2 normalizations" in walk.near_misses["BN003"][0].reason

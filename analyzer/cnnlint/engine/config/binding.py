@@ -105,7 +105,7 @@ def left_out(document: Document) -> str:
     """Return the sentence that says what was left out, and how to go on."""
     return (
         f"{document.place('rule-files')}: the rules of {', '.join(document.configuration.rule_files)} were not run, for"
-        " this configuration was found beside a model and not from the working directory upwards"
+        " this configuration was found beside a model and not from the working directory upward"
         f" (--allow-config-code {document.root} runs them, --ignore-config-code does without)"
     )
 

@@ -1,6 +1,6 @@
 """Finding a configuration file and reading it: every mistake in it is named with its place.
 
-The nearest file counts: the first folder from the model's own upwards that holds a cnnlint.toml, or a
+The nearest file counts: the first folder from the model's own upward that holds a cnnlint.toml, or a
 pyproject.toml with a `[tool.cnnlint]` table. A model outside every such folder takes the one found from the
 working directory, as with ruff.
 """
