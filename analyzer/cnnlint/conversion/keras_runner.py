@@ -37,6 +37,8 @@ class KerasRunner:
         ConversionError: The model has no declared inputs.
     """
 
+    sees_inside = True
+
     def __init__(self, path: str, model: Any, graph: Graph) -> None:
         self._keras = toolchain().keras
         self.path = path

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnlint.conversion.constants import Constants
 from cnnlint.conversion.keras_model import guard_optimizers, refuse_opset
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import onnx
 
 SIGNATURE = "serving_default"
+SERVE = "serve"
+"""The tag of the graph that is served."""
 
 SIDE_EFFECTS = frozenset(
     {
@@ -57,12 +59,11 @@ def savedmodel_to_onnx(folder: str | os.PathLike[str], *, opset: int | None = No
     refuse_opset(opset, path)
     with quiet(), tools.tensorflow.device("/cpu:0"):
         try:
-            _refuse_side_effects(path)
-            loaded = tools.tensorflow.saved_model.load(path)
-            signature = _signature(loaded.signatures, path)
+            signature = load_signature(path)
             with guard_optimizers(guarded=True):
-                # The object that was loaded owns the variables, so it has to outlive the conversion.
-                proto, _ = tools.tf2onnx.from_function(_Traced(signature), (), opset=opset, custom_op_handlers=HANDLERS)
+                proto, _ = tools.tf2onnx.from_function(
+                    _Traced(signature.function), (), opset=opset, custom_op_handlers=HANDLERS
+                )
         except ConversionError:
             raise
         except Exception as error:
@@ -71,17 +72,79 @@ def savedmodel_to_onnx(folder: str | os.PathLike[str], *, opset: int | None = No
     if leftover:
         raise ConversionError(f"tf2onnx has no ONNX operator for {', '.join(leftover)}", path=path)
     mend_padding(proto.graph)
-    constants = Constants(proto.graph, held_captures(signature, tools), {})
+    constants = Constants(proto.graph, held_captures(signature.function, tools), {})
     constants.fold()
     fold_norms(constants)
     drop_numbers(proto.graph)
     name_constants(constants)
     constants.write()
-    # tf2onnx keeps the signature's names of inputs, and its order of outputs: by their names.
-    name_interface(proto.graph, {}, sorted(signature.structured_outputs))
+    # tf2onnx keeps the names of a traced function's inputs, and its order of outputs: by their names.
+    called = {f"{argument}:0": name for name, argument in signature.arguments.items() if argument != name}
+    name_interface(proto.graph, called, sorted(signature.function.structured_outputs))
     proto.graph.name = Path(path).resolve().name
     proto.graph.doc_string = ""
     return proto
+
+
+class Signature(NamedTuple):
+    """What a SavedModel is served by.
+
+    Attributes:
+        function: The traced function.
+        arguments: What that calls each input of the signature, by name.
+        owner: What was loaded; it owns the variables, so it has to live as long as the function.
+    """
+
+    function: Any
+    arguments: dict[str, str]
+    owner: Any
+
+    def call(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the outputs by name."""
+        constant: Any = toolchain().tensorflow.constant
+        given = {name: constant(value) for name, value in feeds.items()}
+        # A pruned function takes its inputs in the order in which it was given them.
+        return self.function(*(given[name] for name in self.arguments)) if self.arguments else self.function(**given)
+
+
+def load_signature(path: str) -> Signature:
+    """Load the SavedModel in the folder `path`: as TensorFlow 2 does, or else its graph as TensorFlow 1 did.
+
+    Objects that newer versions do not know, such as the optimizer that an older Keras wrote, are no part of the graph.
+
+    Raises:
+        ConversionError: It has no usable signature, or reaches out of the graph.
+        Exception: TensorFlow cannot load it in either way; what it said of the first.
+    """
+    tensorflow: Any = toolchain().tensorflow
+    _refuse_side_effects(path)
+    try:
+        loaded = tensorflow.saved_model.load(path)
+    except Exception as error:
+        try:
+            return _frozen(path, tensorflow)
+        except ConversionError:
+            raise
+        except Exception:
+            raise error from None
+    return Signature(_signature(loaded.signatures, path), {}, loaded)
+
+
+def _frozen(path: str, tensorflow: Any) -> Signature:
+    v1: Any = tensorflow.compat.v1
+    with tensorflow.Graph().as_default() as graph, v1.Session(graph=graph) as session:
+        meta = v1.saved_model.load(session, [SERVE], path)
+        signature = _signature(meta.signature_def, path)
+        outputs = {name: info.name for name, info in signature.outputs.items()}
+        inputs = {name: info.name for name, info in signature.inputs.items()}
+        names = [name.partition(":")[0] for name in outputs.values()]
+        definition = v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), names)
+    wrapped = v1.wrap_function(lambda: tensorflow.import_graph_def(definition, name=""), [])
+    tensors = {name: wrapped.graph.get_tensor_by_name(name) for name in (*inputs.values(), *outputs.values())}
+    function = wrapped.prune(
+        [tensors[name] for name in inputs.values()], {name: tensors[tensor] for name, tensor in outputs.items()}
+    )
+    return Signature(function, {name: tensor.partition(":")[0] for name, tensor in inputs.items()}, wrapped)
 
 
 class _Traced:
@@ -95,9 +158,9 @@ class _Traced:
 
 
 def _signature(signatures: Mapping[str, Any], path: str) -> Any:
-    if SIGNATURE in signatures:
+    names = sorted(name for name in signatures if not name.startswith("__"))  # what only initializes
+    if SIGNATURE in names:
         return signatures[SIGNATURE]
-    names = sorted(signatures)
     if len(names) == 1:
         return signatures[names[0]]
     listed = f"its signatures are {', '.join(names)}" if names else "it has no signature"

@@ -80,6 +80,11 @@ class Runner(Protocol):
         """What it gives."""
         ...
 
+    @property
+    def sees_inside(self) -> bool:
+        """Whether the outputs are made of the layers that it lets one look at, and not by something else."""
+        ...
+
     def run(
         self, feeds: Mapping[str, Array], watched: Collection[str], given: Mapping[str, Array] | None = None
     ) -> Values:
@@ -107,6 +112,8 @@ class Runner(Protocol):
 
 class OnnxRunner:
     """An ONNX model under onnxruntime; one session for the outputs of the model and of the layers that are watched."""
+
+    sees_inside = True
 
     def __init__(self, path: str, program: Program, graph: Graph) -> None:
         self.path = path

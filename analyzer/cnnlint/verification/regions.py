@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from cnnlint.errors import CnnlintError
-from cnnlint.graph.layers import Activation
+from cnnlint.graph.layers import Activation, GlobalPool
 from cnnlint.verification.error import Error, channels_first, channels_first_axes, error
-from cnnlint.verification.rounding import RATIO, SAFETY, WeightedSum, cap, perturbed, unit, weighted_sum
+from cnnlint.verification.rounding import OVERHEAD, RATIO, SAFETY, WeightedSum, cap, perturbed, unit, weighted_sum
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -194,7 +194,12 @@ class Regions:
         if found is not None and value.shape == mine.shape and (share := found.share(mine, value)) is not None:
             return Region(pair.left.name, error(mine, value), share)
         sources, made = pair.left.input.sample_elements or 1, pair.left.output.sample_elements or 1
-        return _measured(pair.left.name, mine, value, response, terms=max(sources / made, 1))
+        terms = max(sources / made, 1)
+        if isinstance(pair.left, GlobalPool):
+            # Nothing cancels in the mean of a constant map, and Keras sums it one element after the other.
+            apart, allowed = error(mine, value), (OVERHEAD + terms) * unit(mine.dtype.name)
+            return Region(pair.left.name, apart, apart.relative / allowed)
+        return _measured(pair.left.name, mine, value, response, terms=terms)
 
 
 class Sum(Struct, frozen=True, eq=False):

@@ -247,7 +247,7 @@ class _Comparison:
         layers = {pair.left.name: found for pair in seen if (found := _apart(pair, left, right)) is not None}
         ends = {index: found for index, head in self.heads.items() if (found := _apart(head, left, right)) is not None}
         regions = list[Region]()
-        if seen and self.given is None:
+        if seen and self.given is None and self.before.sees_inside and self.after.sees_inside:
             places = [(i, self.after.outputs.index(other), one.name) for i, (one, other) in enumerate(self.ports)]
             judge = Regions(self.after, seen, places, (left, right), sums(self.before, seen, left, given[0]))
             regions = judge.judged(given[1])

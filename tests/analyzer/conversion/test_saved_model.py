@@ -10,6 +10,7 @@ import onnx
 import pytest
 
 from cnnlint.conversion import savedmodel_to_onnx
+from cnnlint.conversion.saved_model import load_signature
 from cnnlint.conversion.toolchain import toolchain
 from cnnlint.errors import ConversionError, ModelError
 from parity import TOLERANCE, drop_softmax, relative_errors
@@ -82,3 +83,22 @@ def test_captured_constants_are_filled(tmp_path: Path) -> None:
     proto = savedmodel_to_onnx(save(tmp_path, lambda x: {"y": x @ captured}, ("serving_default",)))
     assert [value.name for value in proto.graph.input] == ["x"]
     assert [tuple(item.dims) for item in proto.graph.initializer] == [(3, 200)]
+
+
+def test_what_only_the_loader_of_tensorflow_1_reads_is_converted_and_run(
+    tmp_path: Path, keras: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As basic-pitch's SavedModel, whose objects are of an optimizer that a newer TensorFlow does not restore."""
+    model = drop_softmax(keras.saving.load_model(FIXTURES / "resnet_style.keras", compile=False))
+    model.export(tmp_path / "exported", verbose=False)
+
+    def refuse(path: str) -> Any:
+        raise AttributeError("'_UserObject' object has no attribute 'add_slot'")
+
+    monkeypatch.setattr(toolchain().tensorflow.saved_model, "load", refuse)
+    proto = savedmodel_to_onnx(tmp_path / "exported")
+    assert [value.name for value in proto.graph.input] == ["image"]
+    assert max(relative_errors(model, proto)) <= TOLERANCE
+    given = np.random.default_rng(5).normal(size=(2, 32, 32, 3)).astype(np.float32)
+    (made,) = load_signature(str(tmp_path / "exported")).call({"image": given}).values()
+    assert np.abs(np.asarray(made) - np.asarray(model(given, training=False))).max() <= 1e-5
