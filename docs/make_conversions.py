@@ -32,7 +32,7 @@ as a share of the largest value; one seeded input of normal noise (of deviation 
 elsewhere), float32, weights untrained and norms moved away from the identity. Weightless conversions keep the kernels
 out of tf2onnx and attach them afterward; ordinary ones send everything through it. Transposes beyond the one at the
 input are what tf2onnx could not move. Folded counts the products and sums (norms) that became part of the layer before
-them; norms left are those that stand before their convolution, or behind a sum or a concatenation, where there is
+them; norms left are those that stand before their convolution, or after a sum or a concatenation, where there is
 nothing to fold them into.
 
 Findings are those of the default rules and of the pedantic ones, from the files alone; MobileNetV3, of any height and
@@ -46,7 +46,7 @@ AFTER = """
 The Keras file of each net and its conversion have the same layers, with the same names, shapes and
 multiply-accumulates, except that
 
-- norms, and products by one number right behind a convolution, are folded into it;
+- norms, and products by one number right after a convolution, are folded into it;
 - Dropout and linear activations are gone;
 - tf2onnx makes one layer of equal ones on the same tensor (NASNet), and one Concat of a Concat of Concats (Inception).
 
@@ -60,7 +60,7 @@ WRONG = """
 Found by converting random networks. `cnnlint convert` compares the result with Keras and writes nothing where they
 differ; it names the first layer that does.
 
-- A dilated convolution with padding "same" behind ZeroPadding2D loses its own padding, and its map comes out smaller.
+- A dilated convolution with padding "same" after ZeroPadding2D loses its own padding, and its map comes out smaller.
   Give the zeros to the convolution, or use padding "valid" and all the zeros.
 - Conv2DTranspose with padding "same" and strides beyond its kernel gets negative padding, which ONNX does not have.
   `cnnlint convert` puts that right.
@@ -71,8 +71,8 @@ differ; it names the first layer that does.
   many of them as channels.
 - UpSampling2D becomes Unsqueeze, Tile and Reshape, with Transposes around them, and not Resize; GroupNormalization and
   PReLU become arithmetic, and Conv1D a convolution over two axes between an Unsqueeze and a Squeeze. cnnlint sees the
-  layers in them. `cnnlint convert` folds norms and biases of Conv1D, which tf2onnx leaves behind the Squeeze.
-- The scale of a norm behind a gate, gelu, mish or hard sigmoid is multiplied into one of their factors, so that the
+  layers in them. `cnnlint convert` folds norms and biases of Conv1D, which tf2onnx leaves after the Squeeze.
+- The scale of a norm after a gate, gelu, mish or hard sigmoid is multiplied into one of their factors, so that the
   graph has neither the norm nor the activation as one layer.
 """
 

@@ -120,7 +120,7 @@ def lint(
         model_ignores: Honor what an ONNX model's metadata says should be ignored.
         near_misses: Keep why rules stayed silent.
         cache_dir: Keep results in this folder, and do not open a model file again that has not changed.
-        allow_config_code: Configurations found beside a model and not from the working directory, or their folders,
+        allow_config_code: Configurations found next to a model and not from the working directory, or their folders,
             whose `rule-files` may be run.
         ignore_config_code: Do without the `rule-files` of others; else a report that lacks them is `incomplete`.
 

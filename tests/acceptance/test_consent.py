@@ -1,4 +1,4 @@
-"""A configuration that merely lies beside a model runs no code; the run says so, and how to go on."""
+"""A configuration that merely lies next to a model runs no code; the run says so, and how to go on."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class DenseHead(Struct, frozen=True, eq=False):
 
 
 def dense_head(graph: Graph, first: Dense, rest: Sequence[Layer]) -> DenseHead | str:
-    """Return the dense layers in a row that begins with `first`; or why they see no map, "" where that is no news.
+    """Return the dense layers in a row that begins with `first`; or why they see no map, "" if that needs no words.
 
     Args:
         graph: The network.

@@ -19,7 +19,7 @@ from cnnlint.worker.workers import Workers
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the inputs.")
 @click.option("--no-layers", is_flag=True, help="Compare outputs only.")
-@click.option("--all", "every", is_flag=True, help="Show layers behind the first one that differs too.")
+@click.option("--all", "every", is_flag=True, help="Show layers after the first one that differs too.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @setting_options("inputs")
 @setting_options("run_timeout", "run_memory")

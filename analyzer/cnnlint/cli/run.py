@@ -145,7 +145,7 @@ def _passed_over(report: ModelReport) -> bool:
     try:
         load(report.path)
     except WeightsOnlyError as error:
-        complain(f"{report.path} is passed over: it {error.cause}", "note")
+        complain(f"{report.path} is skipped: it {error.cause}", "note")
         return True
     except CnnlintError:
         return False

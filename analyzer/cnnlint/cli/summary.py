@@ -16,7 +16,7 @@ from cnnlint.results import SummaryReport
 
 @click.command("summary")
 @click.argument("paths", nargs=-1, required=True, metavar="MODEL...", type=click.Path())
-@click.option("--explain", is_flag=True, help="Show the formulas behind parameters, shapes and MACs.")
+@click.option("--explain", is_flag=True, help="Show the formulas of parameters, shapes and MACs.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @setting_options("inputs")
 @color_option

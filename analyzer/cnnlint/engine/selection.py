@@ -45,7 +45,7 @@ def choose(rules: RuleSet, requests: Iterable[Request], *, pedantic: bool = Fals
     Without any, these are all but the matters of opinion. A rule that is a matter of opinion runs if `pedantic`
     is set or if it is selected by its own code or name. Within a request a code or name outweighs a longer
     prefix, that a shorter one, that "ALL", and at a tie ignoring wins. Budgets and the CF family run whatever is
-    selected, for nobody sets a budget by accident; ignoring them works.
+    selected, since nobody sets a budget by accident; ignoring them works.
 
     Raises:
         ConfigError: A selector stands for no rule.

@@ -1,4 +1,4 @@
-"""The summary of a model as a table, with the formulas behind its numbers on request."""
+"""The summary of a model as a table, with the formulas of its numbers on request."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _title(model: ModelSummary) -> Text:
 def _below(model: ModelSummary, *, explain: bool) -> RenderableType:
     parts: list[RenderableType] = [_totals(model)]
     if explain:
-        parts += [Text(), Text("how the numbers come about", style="bold"), *_formulas(model)]
+        parts += [Text(), Text("formulas", style="bold"), *_formulas(model)]
     return Group(*parts, Text())
 
 

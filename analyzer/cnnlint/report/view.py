@@ -53,7 +53,7 @@ def extents(shape: Shape | None) -> str:
 
 
 def shortened(name: str, most: int) -> str:
-    """Return `name` in at most `most` columns; a scope loses its middle, for its ends tell it from others."""
+    """Return `name` in at most `most` columns; a scope loses its middle, since its ends tell it from others."""
     if len(name) <= most:
         return name
     head = (most - 1) // 3

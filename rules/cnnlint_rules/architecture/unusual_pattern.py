@@ -138,7 +138,7 @@ def textbook(graph: Graph) -> Textbook | None:
                 misfits.append((waiting.layer, f"{waiting.name} is followed by {step.name} without an activation"))
             waiting = step
         if kind in ("CONV", "POOL") and dense:
-            misfits.append((step.layer, f"{step.name} stands behind FC"))
+            misfits.append((step.layer, f"{step.name} comes after FC"))
         if kind == "CONV":
             inside += 1
         elif kind == "FC":

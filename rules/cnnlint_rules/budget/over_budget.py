@@ -37,7 +37,7 @@ class OverBudget(BudgetRule, code="BG001", severity=Severity.ERROR, confidence=C
     that they are for, and the keys below) or on the command line (`--max-params 5M`).
 
     ## When not
-    Without a budget the rule says nothing. What a model says about itself in its metadata is not listened to here.
+    Without a budget the rule says nothing. What a model says about itself in its metadata does not apply here.
 
     ## References
     - size-limit and Lighthouse CI, which do this for web pages.

@@ -28,20 +28,20 @@ class LargeKernel(LayerRule[Conv], code="CV001", severity=Severity.WARNING, conf
     """A convolution has a large kernel where a stack of 3 × 3 ones sees as much with fewer parameters.
 
     ## Why
-    n convolutions of 3 × 3 one behind the other see 2n + 1 pixels on each axis. From C to C channels they hold 9nC²
+    n convolutions of 3 × 3 in a row see 2n + 1 pixels on each axis. From C to C channels they hold 9nC²
     weights where a k × k kernel holds k²C²: 18C² against 25C² for 5 × 5 (28 % fewer), 27C² against 49C² for 7 × 7
-    (45 % fewer). They also make n non-linearities of one. Multiply-accumulates fall in the same proportion.
+    (45 % fewer). They also have n non-linearities instead of one. Multiply-accumulates fall in the same proportion.
     Where the channels change a lot the sum can come out the other way: the rule counts with the layer's own
     numbers, with as many channels between as the wider end has, and reports only what pays.
 
     ## Instead
-    ⌈(k − 1)/2⌉ convolutions of 3 × 3, each with its activation; a stride goes to the first. Or a depthwise k × k with
-    a 1 × 1 behind it: (k² + C)C weights.
+    ⌈(k − 1)/2⌉ convolutions of 3 × 3, each with its activation; a stride goes to the first. Or a depthwise k × k
+    followed by a 1 × 1: (k² + C)C weights.
 
     ## When not
     The first convolution sees three channels only, so a 7 × 7 or 11 × 11 stem is cheap (`exempt-stem`). Depthwise and
     grouped large kernels (ConvNeXt's 7 × 7) and factorized ones (1 × 7, 7 × 1) are the remedy, not the smell.
-    A kernel as large as its map is a dense layer in other words.
+    A kernel as large as its map is a dense layer by another name.
 
     ## References
     - Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
@@ -50,11 +50,13 @@ class LargeKernel(LayerRule[Conv], code="CV001", severity=Severity.WARNING, conf
     - Liu et al., "A ConvNet for the 2020s", CVPR 2022.
     """
 
-    min_kernel: Annotated[int, Meta(description="Smallest kernel extent that is looked at.", ge=4)] = 5
+    min_kernel: Annotated[int, Meta(description="The smallest kernel extent that is checked.", ge=4)] = 5
     min_saving: Annotated[
         float, Meta(description="The least share of the layer's parameters that the stack saves, 0 to 1.", ge=0, le=1)
     ] = 0.2
-    exempt_stem: Annotated[bool, Meta(description="Whether the first convolution may be as large as it likes.")] = True
+    exempt_stem: Annotated[bool, Meta(description="Whether the first convolution may have a kernel of any size.")] = (
+        True
+    )
 
     def check(self, layer: Conv, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the parameters of `layer` and of the stack."""
@@ -94,7 +96,7 @@ class LargeKernel(LayerRule[Conv], code="CV001", severity=Severity.WARNING, conf
                 "saved_share": 1 - stack / now,
             },
             advice=Advice(
-                text=f"Stack {depth} convolutions of {by} with an activation behind each, then retrain",
+                text=f"Stack {depth} convolutions of {by} with an activation after each, then retrain",
                 keras=f"for _ in range({depth}):\n"
                 f'    x = keras.layers.Conv{rank}D({wide}, 3, padding="same", activation="relu")(x)',
                 pytorch=f"nn.Sequential(nn.Conv{rank}d({channels}, {wide}, 3, padding=1), nn.ReLU(), ...)"
@@ -113,7 +115,7 @@ class LargeKernel(LayerRule[Conv], code="CV001", severity=Severity.WARNING, conf
         if layer.strides == layer.kernel_size:
             return "it cuts the map into patches"
         if layer.input.spatial == layer.kernel_size:
-            return "it covers the whole map: a dense layer in other words"
+            return "it covers the whole map: a dense layer by another name"
         if self.exempt_stem and context.depths[layer.name] == 1:
             return "it is the first convolution"
         return ""

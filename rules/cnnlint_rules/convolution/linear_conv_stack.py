@@ -29,7 +29,7 @@ class LinearConvStack(PatternRule, code="CV002", severity=Severity.WARNING, conf
     ## Why
     Two convolutions compose to one: a k₁ × k₁ and a k₂ × k₂ kernel to one of k₁ + k₂ − 1. Batch normalization and
     dropout between them change nothing about it, as they are a scale and a shift at inference. So the second
-    layer buys receptive field but no expressive power; as a rule the activation was forgotten, as `Conv2D(64, 3)`
+    layer buys receptive field but no expressive power; usually the activation was forgotten, as `Conv2D(64, 3)`
     and `nn.Conv2d` have none.
 
     ## Instead
@@ -86,7 +86,7 @@ class LinearConvStack(PatternRule, code="CV002", severity=Severity.WARNING, conf
             advice=Advice(
                 text=f"Put an activation between {first.name} and {second.name}, or make them one convolution",
                 keras=f'keras.layers.Conv{len(composed)}D({first.filters}, {first.kernel_size}, activation="relu")',
-                pytorch=f"nn.ReLU()  # behind {first.name}",
+                pytorch=f"nn.ReLU()  # after {first.name}",
             ),
         )
 

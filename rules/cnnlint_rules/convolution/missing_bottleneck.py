@@ -32,7 +32,7 @@ from cnnlint import (
 
 
 class Reducible(Struct, frozen=True):
-    """A wide convolution, and what it would cost behind a reduction."""
+    """A wide convolution, and what it would cost after a reduction."""
 
     layer: Conv
     channels: int
@@ -49,20 +49,20 @@ class MissingBottleneck(ModelRule, code="CV003", severity=Severity.INFO, confide
     ## Why
     A k × k convolution from C to F channels holds k²CF weights and multiplies them at every position. Reduced to
     C/r channels by a 1 × 1 convolution first, the two hold C²/r + k²CF/r: for 3 × 3 from 512 to 512 and r = 4
-    these are 655,360 instead of 2,359,296. The channels of a wide map are correlated, so most of what they say
+    these are 655,360 instead of 2,359,296. The channels of a wide map are correlated, so most of the information
     survives: GoogLeNet could afford its 5 × 5 branches this way, and ResNet50 is deeper than ResNet34 at about the same
     cost (3.8 against 3.6 billion multiply-accumulates).
 
     ## Instead
     1 × 1 convolution to C/r channels, activation, k × k convolution (and, in a residual block, 1 × 1 back to C).
-    A depthwise k × k with a 1 × 1 behind it goes further.
+    A depthwise k × k followed by a 1 × 1 goes further.
 
     All such convolutions of a network fall under one finding, the top_contributors first.
 
     ## When not
     A convolution that is one of many alike is the network's design: VGG19 and ResNet18 consist of them, each a few
     percent, and the rule looks only at what stands out (`min-share`). Accuracy per layer is higher without. On
-    accelerators that are bound by memory, a plain 3 × 3 convolution may be as quick as the pair, as the intermediate
+    memory-bound accelerators, a plain 3 × 3 convolution may be as fast as the pair, as the intermediate
     map has to be written and read (Ma et al., ShuffleNet V2).
 
     ## References
@@ -84,7 +84,7 @@ class MissingBottleneck(ModelRule, code="CV003", severity=Severity.INFO, confide
     reduction: Annotated[int, Meta(description="By what the channels are divided in the numbers shown.", ge=2)] = 4
 
     def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
-        """Yield the weights and multiply-accumulates of all wide convolutions as they are and behind reductions."""
+        """Yield the weights and multiply-accumulates of all wide convolutions as they are and after reductions."""
         found = list[Reducible]()
         for layer in context.graph.of_kind(Conv):
             looked = self._look(layer, context)
@@ -103,13 +103,13 @@ class MissingBottleneck(ModelRule, code="CV003", severity=Severity.INFO, confide
         if len(found) == 1:
             size = " × ".join(str(extent) for extent in first.layer.kernel_size)
             message = (
-                f"A {size} convolution reads {first.channels:,} channels with {cost}; behind a 1 × 1 reduction to"
+                f"A {size} convolution reads {first.channels:,} channels with {cost}; after a 1 × 1 reduction to"
                 f" {first.reduced:,} the two take {after}."
             )
         else:
             fewest = min(each.channels for each in found)
             message = (
-                f"{len(found)} convolutions read {fewest:,} channels or more with {cost}; behind 1 × 1 reductions to"
+                f"{len(found)} convolutions read {fewest:,} channels or more with {cost}; after 1 × 1 reductions to"
                 f" 1/{self.reduction} of the channels they take {after}."
             )
         rank = len(first.layer.kernel_size)
@@ -136,7 +136,7 @@ class MissingBottleneck(ModelRule, code="CV003", severity=Severity.INFO, confide
         )
 
     def _look(self, layer: Conv, context: Context) -> Reducible | str:
-        """Return what a reduction would do for `layer`; or why none is missing, "" where that is no news."""
+        """Return what a reduction would do for `layer`; or why none is missing, "" where that is not worth saying."""
         channels, macs = layer.in_channels, context.layer_macs(layer)
         if layer.is_pointwise or layer.groups > 1 or channels is None or channels < self.min_channels:
             return ""
@@ -147,7 +147,7 @@ class MissingBottleneck(ModelRule, code="CV003", severity=Severity.INFO, confide
         if not macs or not context.macs or not positions:
             return "its multiply-accumulates or the network's are unknown"
         if layer.input.spatial == layer.kernel_size:
-            return "it covers the whole map: a dense layer in other words"
+            return "it covers the whole map: a dense layer by another name"
         share = macs / context.macs
         if share < self.min_share:
             return f"{share:.1%} of the multiply-accumulates, less than min-share = {self.min_share:.0%}"

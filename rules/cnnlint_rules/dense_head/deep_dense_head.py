@@ -33,7 +33,7 @@ class DeepDenseHead(ModelRule, code="FC005", severity=Severity.WARNING, confiden
 
     ## Instead
     One hidden dense layer, or none: global average pooling and the output layer. If the head has to be deep for
-    the task to be learnt, the features are not good enough yet: spend the parameters on convolutions.
+    the task to be learned, the features are not good enough yet: spend the parameters on convolutions.
 
     ## When not
     Heads that join an image with other inputs, and projection heads of contrastive learning (SimCLR has one hidden
@@ -79,7 +79,7 @@ class DeepDenseHead(ModelRule, code="FC005", severity=Severity.WARNING, confiden
                 },
                 advice=Advice(
                     text=f"Leave out {', '.join(layer.name for layer in hidden[: len(hidden) - self.max_hidden])}"
-                    " (or all of them, behind global average pooling), then retrain"
+                    " (or all of them, after global average pooling), then retrain"
                 ),
                 subject=head.output.name,
             )

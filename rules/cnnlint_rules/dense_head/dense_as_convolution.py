@@ -59,7 +59,7 @@ class DenseAsConvolution(PatternRule, code="FC002", severity=Severity.INFO, conf
     - Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
       section 3.2: testing on whole images by turning the dense layers into convolutions.
     - Sermanet et al., "OverFeat", ICLR 2014, section 3.5.
-    - Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016: the dense layer behind a
+    - Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016: the dense layer after a
       global average pooling, put ahead of it, maps where a class is seen.
     - Stanford CS231n, "Convolutional Neural Networks", "Converting FC layers to CONV layers".
     """

@@ -48,8 +48,8 @@ class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNI
 
     ## When not
     Where the position of a feature is the answer, as in regression of coordinates, key points or poses, an average
-    throws away what the dense layer needs: a loss of regression in the file makes the finding information, and
-    networks that give back maps (autoencoders, detectors) are left alone. On maps of 2 × 2 little is to be had.
+    throws away what the dense layer needs: a regression loss in the file turns the finding into information, and
+    networks that output maps (autoencoders, detectors) are left alone. On maps of 2 × 2 there is little to gain.
     A flattened sequence, as a recurrent cell or an attention makes it, is no map, and the rule leaves it alone.
 
     ## References
@@ -95,7 +95,7 @@ class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNI
             yield self.skip(dense, reason=reason)
             return
         if not any(head.is_vector for head in context.heads):
-            yield self.skip(dense, reason="the network gives back maps, whose positions an average would lose")
+            yield self.skip(dense, reason="the network outputs maps, whose positions an average would lose")
             return
         regresses = any(head.training and is_regression(head.training) for head in context.heads)
         saved = size - size // positions

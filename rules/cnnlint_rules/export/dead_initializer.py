@@ -29,7 +29,7 @@ class DeadInitializer(ModelRule, code="EX001", severity=Severity.WARNING, confid
 
     ## When not
     A file that several programs share may hold arrays for the others. Leftovers of less than 1 % of the weights are
-    only worth knowing; `min-bytes` hides them.
+    information only; `min-bytes` hides them.
 
     ## References
     - ONNX specification, "Graphs": initializers that are no input of a node have no effect.

@@ -1,4 +1,4 @@
-"""BN002: a bias that the normalization behind it takes away again."""
+"""BN002: a bias that the normalization after it takes away again."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from cnnlint import (
 
 
 class ConvBiasBeforeNorm(PatternRule, code="BN002", severity=Severity.INFO, confidence=Confidence.EXACT):
-    """A layer adds a bias per channel that the batch normalization right behind it subtracts again.
+    """A layer adds a bias per channel that the batch normalization right after it subtracts again.
 
     ## Why
     BN(Wx + b) = γ(Wx + b − E[Wx + b])/σ + β = γ(Wx − E[Wx])/σ + β: the bias shifts the mean by exactly what it adds,
     its gradient is zero, and the variance does not see it. What is left for a bias to do, β does. At inference the
     moving mean holds the same shift. The parameters are few (ResNet50 in Keras has 26,560 such biases in 53
-    convolutions, 0.1 % of its parameters), but so is the effort: an argument.
+    convolutions, 0.1 % of its parameters), but so is the effort: one argument.
 
     ## Instead
-    Leave the bias out: `use_bias=False`, `bias=False`. A trained network stays what it is when the bias is
+    Leave the bias out: `use_bias=False`, `bias=False`. A trained network does not change when the bias is
     subtracted from the moving mean (μ ← μ − b) and dropped.
 
     ## When not
     With an activation or a pooling by maximum between the two the bias is not canceled; the rule wants the
-    normalization right behind. Weights that must load into a published architecture keep its biases.
+    normalization right after it. Weights that must load into a published architecture keep its biases.
 
     ## References
     - Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
@@ -59,7 +59,9 @@ class ConvBiasBeforeNorm(PatternRule, code="BN002", severity=Severity.INFO, conf
             )
             return
         if norm.channel_axis != layer.channel_axis:
-            yield self.skip(layer, norm, reason=f"{norm.name} keeps another axis apart than the channels of the bias")
+            yield self.skip(
+                layer, norm, reason=f"{norm.name} normalizes along another axis than the channels of the bias"
+            )
             return
         bias, total = layer.weight("bias"), context.parameters
         if total is None:
@@ -73,7 +75,7 @@ class ConvBiasBeforeNorm(PatternRule, code="BN002", severity=Severity.INFO, conf
             layer,
             norm,
             message=f"The {size:,} biases of {layer.name} are canceled by the mean that {norm.name} subtracts"
-            " right behind it.",
+            " right after it.",
             evidence={"parameters": size, "share": size / total},
             advice=Advice(
                 text=f"Leave the bias of {layer.name} out; if it is trained, subtract it from the moving mean of"

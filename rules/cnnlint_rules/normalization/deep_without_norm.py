@@ -41,11 +41,11 @@ class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confid
     and costs nothing.
 
     ## Instead
-    A batch normalization behind every convolution (without bias); group normalization where batches are small.
+    A batch normalization after every convolution (without bias); group normalization where batches are small.
 
     ## When not
     Networks that regulate their variance otherwise: SELU (the rule knows it), Fixup, weight standardization. Networks
-    that give back an image do better without (Lim et al. drop it for super-resolution); the rule looks at classifiers
+    that output an image do better without it (Lim et al. drop it for super-resolution); the rule looks at classifiers
     and regressors of whole images only. Exporters and optimizers fold normalization away for inference and drop
     dropout with it: an ONNX file without dropout is given the benefit of the doubt, and one with it, trained
     already, gets the finding as information.
@@ -60,7 +60,11 @@ class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confid
     """
 
     min_depth: Annotated[
-        int, Meta(description="Convolutions and dense layers on the longest path from which on a norm is due.", ge=1)
+        int,
+        Meta(
+            description="Convolutions and dense layers on the longest path from which a normalization is expected.",
+            ge=1,
+        ),
     ] = 12
 
     def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
@@ -86,14 +90,14 @@ class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confid
             yield self.skip(reason="SELU keeps the variance by itself")
             return
         if not any(head.is_vector for head in context.heads):
-            yield self.skip(reason="the network gives back a map, where normalization can do harm")
+            yield self.skip(reason="the network outputs a map, where normalization can do harm")
             return
         yield self.finding(
-            message=f"{depth} layers with kernels lie one behind the other on the longest path, and none of the"
+            message=f"The longest path has {depth} layers with kernels, and none of the"
             f" network's {convolutions} convolutions is normalized.",
             evidence={"depth": depth, "convolutions": convolutions, "min_depth": self.min_depth},
             advice=Advice(
-                text="Put a batch normalization behind every convolution and drop the convolution's bias, then retrain",
+                text="Put a batch normalization after every convolution and drop the convolution's bias, then retrain",
                 keras='x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)\n'
                 'x = keras.layers.BatchNormalization()(x)\nx = keras.layers.Activation("relu")(x)',
             ),

@@ -1,4 +1,4 @@
-"""BN001: a batch normalization behind the activation."""
+"""BN001: a batch normalization after the activation."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ Order = Literal["conv-bn-act", "conv-pool-bn-act", "bn-act-conv", "conv-act-bn",
 class NormAfterActivation(
     LayerRule[BatchNorm], code="BN001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC
 ):
-    """A batch normalization stands behind the activation, or in another order than those that the team allows.
+    """A batch normalization comes after the activation, or in another order than those that the team allows.
 
     ## Why
-    Behind its convolution (or dense layer) a normalization is free at inference: γ(Wx − μ)/σ + β is again a
+    After its convolution (or dense layer) a normalization is free at inference: γ(Wx − μ)/σ + β is again a
     convolution, with kernel γW/σ and bias β − γμ/σ. With the activation between it cannot be folded backward, and
     forward only into a convolution without zero padding; so it stays, and costs a pass over the map: 2 × C × H × W
     operations and, on a device bound by memory, C × H × W reads and writes. What reaches the next convolution is then
@@ -53,12 +53,12 @@ class NormAfterActivation(
     normalization makes it cheaper and is fine.
 
     ## When not
-    Where the next layer with a kernel can take the norm in, it costs nothing: a dense layer, also behind an average
+    Where the next layer with a kernel can take the norm in, it costs nothing: a dense layer, also after an average
     pooling, and a convolution without zero padding. Where the norm's output or the activation itself goes to several
     layers or into a sum, the order is a residual design (ConvMixer, the identity branch of RepVGG): an activation
     last would let the branch only ever add. A pass that writes less than `min-share` of what the network writes is
-    not worth a word. Accuracy speaks for either order: on a small CaffeNet, Mishkin et al. measured slightly better
-    results with the normalization behind the ReLU. A team that prefers that allows `conv-act-bn` in `orders`.
+    not reported. Either order can be the more accurate one: on a small CaffeNet, Mishkin et al. measured slightly
+    better results with the normalization after the ReLU. A team that prefers that allows `conv-act-bn` in `orders`.
 
     ## References
     - Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
@@ -107,7 +107,7 @@ class NormAfterActivation(
             message=f"{subject}.",
             evidence={} if elements is None else {"elements": elements, "operations": 2 * elements},
             advice=Advice(
-                text=f"Normalize right behind {learner} and activate afterward, then retrain",
+                text=f"Normalize right after {learner} and activate afterward, then retrain",
                 **_snippets(before),
             ),
         )
@@ -123,7 +123,7 @@ class NormAfterActivation(
         if source is not None and graph.sole_successor(source) is None:
             return f"others read {source.name} too: it is a branch of its own"
         if (taker := folds_forward(graph, norm)) is not None:
-            return f"it folds into {taker.name} behind it"
+            return f"it folds into {taker.name} after it"
         if (share := context.written_share(norm)) is not None and share < self.min_share:
             return f"its pass writes {share:.2%} of what the network writes, less than min-share = {self.min_share:.1%}"
         return ""

@@ -31,7 +31,7 @@ AXES = {3: ("samples", "channels", "positions"), 4: ("samples", "channels", "row
 
 
 class NormAxis(LayerRule[BatchNorm], code="BN006", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
-    """A batch normalization keeps rows or columns of a map apart, and not its channels.
+    """A batch normalization has statistics for each row or column of a map, and not for each channel.
 
     ## Why
     A convolution has the same kernel at every position, so all positions of a channel follow one distribution, and
@@ -71,8 +71,8 @@ class NormAxis(LayerRule[BatchNorm], code="BN006", severity=Severity.WARNING, co
         yield self.finding(
             layer,
             source,
-            message=f"This normalization keeps the {extent} {names[axis]} of the map of {source.name} apart and mixes"
-            f" its {channels} channels.",
+            message=f"This normalization has statistics for each of the {extent} {names[axis]} of the map of"
+            f" {source.name}, and mixes its {channels} channels.",
             evidence=evidence,
             advice=Advice(
                 text="Normalize along the axis of the channels, then retrain",

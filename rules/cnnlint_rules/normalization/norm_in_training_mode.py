@@ -1,4 +1,4 @@
-"""BN003: normalization by the statistics of the batch at hand."""
+"""BN003: normalization by the statistics of the current batch."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from cnnlint import Advice, Bad, BatchNorm, Confidence, Context, Diagnostic, Goo
 
 
 class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confidence=Confidence.EXACT):
-    """The network normalizes by the statistics of the batch at hand and not by those gathered in training.
+    """The network normalizes by the statistics of the current batch and not by those gathered in training.
 
     ## Why
     In training a batch normalization uses the mean and variance of its mini-batch; at inference it must use the
     moving ones. Exported in training mode, a sample's output depends on which other samples share its batch, one
-    and the same image gives different answers, and a batch of one is normalized by itself alone: behind a dense
+    and the same image gives different answers, and a batch of one is normalized by itself alone: after a dense
     layer or global pooling (x − x)/√ε = 0 whatever the image.
 
     ## Instead
-    Export the network in inference mode: one call ahead of the export, not a change of the network. All
-    normalizations of a network fall under one finding, as one switch sets them all.
+    Export the network in inference mode: one call before the export, not a change of the network. All
+    normalizations of a network are reported in one finding, as one switch sets them all.
 
     ## When not
     Weight standardization (NFNet, BiT, NF-ResNet) is often written as a batch normalization of the kernel in training
@@ -47,7 +47,7 @@ class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confi
             return
         yield self.finding(
             *training,
-            message=f"{len(training)} of {len(norms)} batch normalizations use the statistics of the batch at hand, so"
+            message=f"{len(training)} of {len(norms)} batch normalizations use the statistics of the current batch, so"
             " the output for an image depends on what else is in its batch.",
             evidence={"norms_in_training_mode": len(training), "norms": len(norms)},
             advice=Advice(

@@ -36,7 +36,7 @@ class NormNotFolded(PatternRule, code="BN005", severity=Severity.INFO, confidenc
 
     ## Instead
     Fold at export: PyTorch does when the model is in eval mode, tf2onnx does by itself; onnxsim and
-    onnxruntime's offline optimization do it for a file that is there.
+    onnxruntime's offline optimization do it for an existing file.
 
     ## When not
     A file that is to be fine-tuned needs its normalizations. A Keras file is a training graph, and the rule does
@@ -61,7 +61,7 @@ class NormNotFolded(PatternRule, code="BN005", severity=Severity.INFO, confidenc
             yield self.skip(norm, layer, reason="it uses the statistics of the batch, which nothing can fold")
             return
         if norm.channel_axis != layer.channel_axis:
-            yield self.skip(norm, layer, reason=f"it keeps another axis apart than the channels of {layer.name}")
+            yield self.skip(norm, layer, reason=f"it normalizes along another axis than the channels of {layer.name}")
             return
         channels, held = layer.out_channels, norm.parameters
         if held is None:

@@ -41,7 +41,7 @@ class FeatureMapExhausted(
     no pooling), or drop the layers that have nothing left to see.
 
     ## When not
-    A kernel as large as its map is a dense layer in other words, and a pooling as large as its map is global
+    A kernel as large as its map is a dense layer by another name, and a pooling as large as its map is global
     pooling: both are fine and not reported. A detector's heads on its last, tiny maps share their design
     with the larger ones.
 

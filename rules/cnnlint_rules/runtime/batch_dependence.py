@@ -1,4 +1,4 @@
-"""RT004: what a sample gives depends on the samples beside it."""
+"""RT004: a sample's output depends on the other samples of its batch."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 
 
 RANGED = frozenset({"ConvInteger", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "MatMulInteger"})
-"""Operators behind a dynamic quantization, which takes one range for all samples of a batch."""
+"""Operators after a dynamic quantization, which takes one range for all samples of a batch."""
 
-QUANTIZED = Advice(text="Where samples must not meet, quantize statically, with ranges from calibration data")
+QUANTIZED = Advice(
+    text="Where samples must not affect one another, quantize statically, with ranges from calibration data"
+)
 TRAINING = Advice(
     text="Export the model in inference mode", keras="model(inputs, training=False)", pytorch="model.eval()"
 )
@@ -45,11 +47,11 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
     """A sample's output depends on the other samples of its batch.
 
     ## Why
-    At inference every sample stands for itself. A BatchNorm that was exported in training mode normalizes by the
-    statistics of the batch at hand, so a result changes with its company, and with a batch of one it is worst.
+    At inference, samples are independent. A BatchNorm that was exported in training mode normalizes by the
+    statistics of the current batch, so a result changes with the rest of the batch, and a batch of one is the worst.
     A Reshape that mixes axes, or a mean or a softmax over the batch axis, does the same.
 
-    The first sample of a seeded batch of two is run again alone, or in a model of fixed batch beside another second
+    The first sample of a seeded batch of two is run again alone, or, if the batch is fixed, with another second
     sample, and its outputs and the values before a softmax are compared, with room for rounding. A network
     whose every layer is known to treat samples one by one is spared the second run.
 
@@ -92,8 +94,8 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
         why = ", whose input is quantized by the range of the whole batch" if ranged else ""
         start = f"; that begins at {layer.name} ({layer.kind}){why}" if layer else ""
         drop = next((drop for drop in probe.graph.of_kind(Dropout) if drop.training and drop.rate), None)
-        start += f"; {drop.name} drops other values in each run besides" if drop else ""
-        company = f"alone as in a batch of {batch}" if other == 1 else "beside some samples as beside others"
+        start += f"; {drop.name} also drops other values in each run" if drop else ""
+        company = f"alone as in a batch of {batch}" if other == 1 else "with some samples as with others"
         output = max(worst, key=lambda name: worst[name])
         yield self.finding(
             *((layer,) if layer else ()),

@@ -36,7 +36,7 @@ class OutputShapeMismatch(RuntimeRule, code="RT002", severity=Severity.ERROR, co
 
     ## Instead
     Correct the declaration, or delete it and let `onnx.shape_inference` write it anew. After an edit of the graph it
-    is often the old declaration that was left behind.
+    is often the old declaration that was left over.
 
     ## When not
     Never: a declaration that is wrong is worse than none.

@@ -202,7 +202,7 @@ def test_a_configuration_is_found_named_or_left_out(tmp_path):
     assert len(codes(SMELLY, "--isolated")) > 3
 
 
-def test_weights_without_a_network_are_passed_over_on_request(tmp_path):
+def test_weights_without_a_network_are_skipped_on_request(tmp_path):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file.attrs["layer_names"] = [b"conv"]
@@ -210,6 +210,6 @@ def test_weights_without_a_network_are_passed_over_on_request(tmp_path):
     assert lint("w.h5").exit_code == 2
     done = lint("w.h5", SEED, "--skip-weights-only")
     assert done.exit_code == 0
-    assert "cnnlint: note: w.h5 is passed over" in done.stderr
+    assert "cnnlint: note: w.h5 is skipped" in done.stderr
     (tmp_path / "broken.h5").write_bytes(b"not a model")
     assert lint("broken.h5", "--skip-weights-only").exit_code == 2

@@ -39,7 +39,7 @@ def test_the_table_and_totals_of_the_seed():
     (first,) = [line for line in lines if line.startswith("conv2d ")]
     assert first.split()[1:4] == ["Conv", "16×223×223", "208"]
     assert any(line.split() == ["parameters", "19,189"] for line in lines)
-    assert "how the numbers come about" not in shown
+    assert "formulas" not in shown
     assert "pattern           INPUT -> [CONV -> RELU -> POOL]*3 -> GAP -> FC" in lines
 
 

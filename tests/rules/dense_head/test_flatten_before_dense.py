@@ -76,7 +76,7 @@ def test_a_network_that_gives_back_a_map_keeps_its_positions(lint):
     walk = lint(FlattenBeforeDense(), text)
     assert not walk.findings
     assert walk.near_misses["FC001"][0].layers == ("fc1",)
-    assert "gives back maps" in walk.near_misses["FC001"][0].reason
+    assert "outputs maps" in walk.near_misses["FC001"][0].reason
 
 
 def test_two_heads_on_one_flattened_map_are_both_found(lint):

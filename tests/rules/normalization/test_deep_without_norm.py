@@ -34,4 +34,4 @@ def test_networks_that_give_back_an_image_do_without(lint):
     text = "INPUT 3x32x32 -> [CONV 16 3x3 same -> RELU]*14 -> CONV 3 3x3 same"
     walk = lint(DeepWithoutNorm(), text, source="keras")
     assert not walk.findings
-    assert "gives back a map" in walk.near_misses["BN004"][0].reason
+    assert "outputs a map" in walk.near_misses["BN004"][0].reason

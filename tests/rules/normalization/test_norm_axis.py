@@ -24,11 +24,11 @@ net (float[1, 3, 8, 10] x) => (float[1, 16, {rows}, {columns}] y) {{
     ("permutation", "back", "size", "axis"),
     [([0, 2, 3, 1], [0, 3, 1, 2], 6, "6 rows"), ([0, 3, 2, 1], [0, 3, 2, 1], 8, "8 columns")],
 )
-def test_rows_or_columns_kept_apart_are_named(lint, permutation, back, size, axis):
+def test_rows_or_columns_with_statistics_of_their_own_are_named(lint, permutation, back, size, axis):
     text = TEXT.format(rows=6, columns=8, size=size, permutation=permutation, back=back)
     (found,) = lint(NormAxis(), text).findings
     assert found.layers == ("bn1", "conv1")
-    assert f"keeps the {axis} of the map of conv1 apart and mixes its 16 channels" in found.message
+    assert f"has statistics for each of the {axis} of the map of conv1, and mixes its 16 channels" in found.message
 
 
 def test_channels_behind_a_transpose_that_leaves_them_in_place_are_fine(lint):

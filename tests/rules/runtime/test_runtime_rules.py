@@ -162,7 +162,7 @@ def test_a_norm_in_training_mode_is_located() -> None:
 
 
 def test_it_shows_in_a_fixed_batch_too() -> None:
-    assert "beside some samples as beside others" in found(TRAINING.replace("[N,", "[4,"))["RT004"].message
+    assert "with some samples as with others" in found(TRAINING.replace("[N,", "[4,"))["RT004"].message
 
 
 SATURATED = """g (float[N,64,8,8] x) => (float[N,1,8,8] y)

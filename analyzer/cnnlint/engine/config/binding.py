@@ -1,6 +1,6 @@
 """The rules of a configuration: with their options and budgets, and whose own rule files may run.
 
-A configuration that merely lies beside a model does not decide that. Files of rules are Python, and a folder of models
+A configuration that merely lies next to a model does not decide that. Files of rules are Python, and a folder of models
 is as often downloaded as written. A configuration runs its `rule-files` if the user chose it: by `--config`, by working
 in or below its folder, or by naming it.
 """
@@ -86,10 +86,10 @@ def check_allowed(paths: Iterable[Path]) -> None:
 
 
 def may_run_code(document: Document, own: Document | None, allowed: Iterable[Path]) -> bool:
-    """Return whether the rule-files of `document`, which lies beside a model, may be run.
+    """Return whether the rule-files of `document`, which lies next to a model, may be run.
 
     Args:
-        document: The configuration; symbolic links to it lead nowhere, for its files are looked for beside the link.
+        document: The configuration; symbolic links to it lead nowhere, since its files are looked for next to the link.
         own: The configuration that the working directory has.
         allowed: Configurations, or their folders, whose code the user wants to run.
     """
@@ -104,9 +104,9 @@ def may_run_code(document: Document, own: Document | None, allowed: Iterable[Pat
 def left_out(document: Document) -> str:
     """Return the sentence that says what was left out, and how to go on."""
     return (
-        f"{document.place('rule-files')}: the rules of {', '.join(document.configuration.rule_files)} were not run, for"
-        " this configuration was found beside a model and not from the working directory upward"
-        f" (--allow-config-code {document.root} runs them, --ignore-config-code does without)"
+        f"{document.place('rule-files')}: the rules of {', '.join(document.configuration.rule_files)} were not run,"
+        " because this configuration was found next to a model and not from the working directory upward"
+        f" (--allow-config-code {document.root} runs them, --ignore-config-code leaves them out)"
     )
 
 

@@ -211,7 +211,7 @@ SETTINGS = {
 
 
 def config_schema(rules: Iterable[type["Rule"]]) -> Schema:
-    """Return the JSON Schema of `[tool.cnnlint]`, with the options of `rules`; options of other rules are let be."""
+    """Return the JSON Schema of `[tool.cnnlint]`, with the options of `rules`; those of other rules are not checked."""
     (reference,), definitions = msgspec.json.schema_components([Configuration], ref_template=TEMPLATE)
     configuration = definitions["Configuration"]
     for name in Configuration.__struct_fields__:

@@ -26,7 +26,7 @@ from cnnlint.worker.limits import RunLimits
 Dims = tuple[int, ...]
 
 CACHE = ".cnnlint_cache"
-"""The folder that `cache = true` keeps results in, beside the configuration file."""
+"""The folder that `cache = true` keeps results in, next to the configuration file."""
 
 LEAST_MEMORY = 200_000_000
 """Bytes below which importing onnxruntime itself may fail."""
