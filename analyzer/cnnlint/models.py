@@ -303,7 +303,7 @@ class Download:
         self._remote = remote
 
     def __enter__(self) -> Model:
-        from cnnlint.frontends.remote.download import downloaded
+        from cnnlint.frontends.remote.remote_file import downloaded
 
         self._copy = downloaded(self._remote.url)
         self._path = self._copy.__enter__()

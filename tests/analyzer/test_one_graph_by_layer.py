@@ -37,7 +37,6 @@ APART = {
     "Global*-first": "rows taken for channels: a transposed mean in Keras, a mean of other axes in ONNX",
     "Adaptive*": "written as a sum over many poolings",
     "EinsumDense-*": "tokens, which ONNX cannot tell from the positions of a signal",
-    "Reshape-tokens": "tokens",
     "LayerNormalization-tokens": "tokens",
     "RMSNormalization": "tokens",
     "Permute-*": "a Transpose like those of a layout",

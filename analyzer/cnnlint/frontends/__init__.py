@@ -47,7 +47,7 @@ def savedmodel_folder(path: str) -> str:
 
 
 def load(path: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
-    """Read a model file, or a model file behind a URL; a SavedModel has to be converted first.
+    """Read a model file, or a model file at a URL; a SavedModel has to be converted first.
 
     Args:
         path: An `.onnx`, `.keras` or `.h5` file or a URL of one.

@@ -42,7 +42,7 @@ class LocalFile:
     """A local file, opened at the first access.
 
     Small ranges are read through a block that grows while they follow one another: a first touch of a mapped page
-    costs thirty times the system call, and maps its neighbours into memory too. Values are mapped.
+    costs thirty times the system call, and maps its neighbors into memory too. Values are mapped.
 
     Args:
         path: As the user wrote it.
@@ -106,7 +106,7 @@ class LocalFile:
 
 
 class Memory:
-    """A model in memory, such as a serialised `onnx.ModelProto`."""
+    """A model in memory, such as a serialized `onnx.ModelProto`."""
 
     path = None
 

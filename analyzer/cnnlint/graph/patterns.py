@@ -3,13 +3,14 @@
     flatten, dense = Op(Flatten), Op(Dense)
     pattern = flatten >> Maybe(Dropout) >> dense
 
-A match starts at each layer that fits the first element and follows the layers' only consumers.
+A match starts at each layer that fits the first element and follows the layers' only consumers. Patterns are found in a
+finished graph, where rules look, and in one under construction, where the passes of the frontends do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
@@ -18,21 +19,31 @@ L = TypeVar("L", bound=Layer)
 M = TypeVar("M", bound=Layer)
 
 
+class Layers(Protocol):
+    """Layers in an order in which patterns can be found."""
+
+    def of_kind(self, *kinds: type[L]) -> Iterator[L]:
+        """Yield the layers of the given kinds in topological order."""
+        ...
+
+    def sole_successor(self, layer: Layer) -> Layer | None:
+        """Return the only layer that sees what `layer` makes."""
+        ...
+
+
 class Op(Generic[L]):
     """Exactly one layer of the given kinds.
 
     Args:
         kinds: Classes of layer that fit, derived ones too.
         where: What else must hold for the layer.
-        forks: Whether other layers than the next of the pattern may see its output as well.
     """
 
     least, most = 1, 1
 
-    def __init__(self, *kinds: type[L], where: Callable[[L], bool] | None = None, forks: bool = False) -> None:
+    def __init__(self, *kinds: type[L], where: Callable[[L], bool] | None = None) -> None:
         self.kinds = kinds
         self.where = where
-        self.forks = forks
 
     def fits(self, layer: Layer) -> bool:
         """Return whether `layer` can stand here."""
@@ -40,9 +51,6 @@ class Op(Generic[L]):
 
     def __rshift__(self, following: Op[M] | Chain) -> Chain:
         return Chain(self) >> following
-
-    def __or__(self, other: Op[M]) -> Op[L | M]:
-        return Op[L | M](*self.kinds, *other.kinds, where=lambda layer: self.fits(layer) or other.fits(layer))
 
 
 class Maybe(Op[L]):
@@ -56,15 +64,13 @@ class Many(Op[L]):
 
     most = 1_000_000
 
-    def __init__(
-        self, *kinds: type[L], where: Callable[[L], bool] | None = None, forks: bool = False, least: int = 0
-    ) -> None:
-        super().__init__(*kinds, where=where, forks=forks)
+    def __init__(self, *kinds: type[L], where: Callable[[L], bool] | None = None, least: int = 0) -> None:
+        super().__init__(*kinds, where=where)
         self.least = least
 
 
 class Chain:
-    """Elements one behind the other."""
+    """Elements one after the other."""
 
     def __init__(self, *elements: Op[Layer] | Op[L]) -> None:
         self.elements: tuple[Op[Layer], ...] = elements  # pyright: ignore[reportAttributeAccessIssue] - read only
@@ -72,42 +78,43 @@ class Chain:
     def __rshift__(self, following: Op[M] | Chain) -> Chain:
         return Chain(*self.elements, *(following.elements if isinstance(following, Chain) else (following,)))
 
-    def find(self, graph: Graph) -> Iterator[Match]:
+    def find(self, graph: Layers) -> Iterator[Match]:
         """Yield every match, in topological order of its first layer; repeated elements take all they can."""
         for layer in graph.of_kind(*self.elements[0].kinds):
             found = self._match(graph, layer)
             if found is not None:
                 yield Match(graph, found)
 
-    def _match(self, graph: Graph, start: Layer) -> dict[int, list[Layer]] | None:
+    def _match(self, graph: Layers, start: Layer) -> dict[int, list[Layer]] | None:
         found = dict[int, list[Layer]]()
-        candidates: tuple[Layer, ...] = (start,)
+        layer: Layer | None = start
         for element in self.elements:
             taken = found.setdefault(id(element), [])
-            while len(taken) < element.most:
-                layer = next((layer for layer in candidates if element.fits(layer)), None)
-                if layer is None:
-                    break
+            while layer is not None and len(taken) < element.most and element.fits(layer):
                 taken.append(layer)
-                candidates = _following(graph, layer, forks=element.forks)
+                layer = graph.sole_successor(layer)
             if len(taken) < element.least:
                 return None
         return found
 
 
-def _following(graph: Graph, layer: Layer, *, forks: bool) -> tuple[Layer, ...]:
-    if forks:
-        return graph.successors(layer)
-    successor = graph.sole_successor(layer)
-    return () if successor is None else (successor,)
-
-
 class Match:
     """The layers that a pattern's elements stand for; indexed by the elements themselves."""
 
-    def __init__(self, graph: Graph, found: dict[int, list[Layer]]) -> None:
-        self.graph = graph
+    def __init__(self, graph: Layers, found: dict[int, list[Layer]]) -> None:
+        self._graph = graph
         self._found = found
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that the match was found in.
+
+        Raises:
+            LookupError: It is not finished yet.
+        """
+        if not isinstance(self._graph, Graph):
+            raise LookupError("the graph that the pattern was found in is not finished")
+        return self._graph
 
     def __getitem__(self, element: Op[L]) -> L:
         return self._found[id(element)][0]  # pyright: ignore[reportReturnType] - the element admits no other kind

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cnnlint.frontends.sources import ByteSource
 
 LOOK = 512
-"""Bytes from the start of a file that are enough to recognise it."""
+"""Bytes from the start of a file that are enough to recognize it."""
 
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 

@@ -195,7 +195,7 @@ class ModelDefinition(Struct, frozen=True, gc=False):
 
 
 def lists_layers(record: Config) -> bool:
-    """Return whether a serialised object is a model whose layers the file lists."""
+    """Return whether a serialized object is a model whose layers the file lists."""
     config = config_of(record)
     layers = config.get("layers")
     if not isinstance(layers, list):

@@ -108,7 +108,7 @@ class LayerRecord(Struct, frozen=True, gc=False):
 def described(
     record: Config, *, path: str, weights: tuple[WeightRecord, ...] = (), trainable: bool = True
 ) -> LayerRecord:
-    """Return the record of a serialised layer."""
+    """Return the record of a serialized layer."""
     config = config_of(record)
     built = record.get("build_config")
     shape = cast("Config", built).get("input_shape") if isinstance(built, dict) else None
@@ -127,7 +127,7 @@ def described(
 
 
 def is_operation(module: object, config: Config, class_name: object) -> bool:
-    """Return whether a serialised object is a function of `keras.ops`.
+    """Return whether a serialized object is a function of `keras.ops`.
 
     A legacy `.h5` file names no modules; there, all layers say of which type they are or whether they are trainable.
     """
@@ -138,7 +138,7 @@ def is_operation(module: object, config: Config, class_name: object) -> bool:
 
 
 def config_of(record: Config) -> Config:
-    """Return the configuration in a serialised object; Sequential models of old had a bare list of layers."""
+    """Return the configuration in a serialized object; Sequential models of old had a bare list of layers."""
     config: Any = record.get("config")
     if isinstance(config, list):
         return {"layers": config}
@@ -146,5 +146,5 @@ def config_of(record: Config) -> Config:
 
 
 def name_of(record: Config) -> str:
-    """Return a serialised layer's name."""
+    """Return a serialized layer's name."""
     return str(record.get("name") or config_of(record).get("name") or record.get("class_name") or "layer")

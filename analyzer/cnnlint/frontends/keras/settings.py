@@ -35,7 +35,7 @@ def parse(text: bytes | str, *, name: str, path: str) -> Config:
     data = text.encode() if isinstance(text, str) else text
     if len(data) > MAX_JSON_BYTES:
         raise ModelError(f"{name} has more than {MAX_JSON_BYTES:,} bytes, which is the limit", path=path)
-    # Each value but the first stands behind a comma or opens something. Those in texts are counted too.
+    # Each value but the first stands after a comma or opens something. Those in texts are counted too.
     if sum(map(data.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES:
         raise ModelError(f"{name} holds more than {MAX_JSON_VALUES:,} values, which is the limit", path=path)
     try:
@@ -79,7 +79,7 @@ def _inside(value: object) -> Iterable[object]:
 
 
 def items(value: object) -> list[Any] | None:
-    """Return the elements of a list, or of a tuple as Keras 2 serialises it; None for anything else."""
+    """Return the elements of a list, or of a tuple as Keras 2 serializes it; None for anything else."""
     if isinstance(value, list | tuple):
         return list(cast("list[Any]", value))
     if isinstance(value, dict):
@@ -160,7 +160,7 @@ def policy_name(policy: object) -> str | None:
 
 
 def function_name(value: object) -> str | None:
-    """Return the name of a serialised function in the vocabulary's spelling; None for "no function".
+    """Return the name of a serialized function in the vocabulary's spelling; None for "no function".
 
     An activation may also be a layer, such as ReLU: its class is the name then.
     """
@@ -183,7 +183,7 @@ def snake_case(name: str) -> str:
 
 
 def is_custom(value: object) -> bool:
-    """Return whether a serialised function or object comes from outside Keras."""
+    """Return whether a serialized function or object comes from outside Keras."""
     if not isinstance(value, dict):
         return False
     record = cast("Config", value)

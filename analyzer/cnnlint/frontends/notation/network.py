@@ -7,55 +7,63 @@ from difflib import get_close_matches
 import onnx
 from onnx import TensorProto, helper
 
-from cnnlint.frontends.notation import pointwise, windows
-from cnnlint.frontends.notation.arguments import LARGEST, Arguments
-from cnnlint.frontends.notation.emitter import IR_VERSION, OPSET, Emitter, Value, known
-from cnnlint.frontends.notation.pointwise import Emit
-from cnnlint.frontends.notation.syntax import JOINS, Item, Join, Network, NotationError, Repeat, Step, parse
+from cnnlint.frontends.notation import steps
+from cnnlint.frontends.notation.emitter import IR_VERSION, LARGEST, OPSET, Arguments, Emitter, Value, known
+from cnnlint.frontends.notation.steps import Emit
+from cnnlint.frontends.notation.syntax import (
+    JOINS,
+    Item,
+    JoinSyntax,
+    NetworkSyntax,
+    NotationError,
+    RepeatSyntax,
+    StepSyntax,
+    parse,
+)
 from cnnlint.graph.tensor import Dim, Shape
 
 STEPS: dict[str, tuple[str, Emit]] = {
-    "CONV": ("conv", windows.conv),
-    "DWCONV": ("dwconv", windows.depthwise),
-    "DECONV": ("deconv", windows.deconv),
-    "POOL": ("pool", windows.pool),
-    "AVGPOOL": ("avgpool", windows.average_pool),
-    "GAP": ("gap", windows.global_average),
-    "GMP": ("gmp", windows.global_maximum),
-    "PAD": ("pad", windows.pad),
-    "UPSAMPLE": ("upsample", windows.upsample),
-    "RESIZE": ("resize", windows.resize),
-    "FC": ("fc", pointwise.dense),
-    "FLATTEN": ("flatten", pointwise.flatten),
-    "BN": ("bn", pointwise.batch_norm),
-    "LN": ("ln", pointwise.layer_norm),
-    "GN": ("gn", pointwise.group_norm),
-    "IN": ("in", pointwise.instance_norm),
-    "LRN": ("lrn", pointwise.local_response_norm),
-    "DROPOUT": ("dropout", pointwise.dropout),
-    "RESCALE": ("rescale", pointwise.rescale),
-    "RELU": ("relu", pointwise.operator("Relu")),
-    "RELU6": ("relu6_", pointwise.relu6),
-    "LEAKYRELU": ("leakyrelu", pointwise.sloped("LeakyRelu", 0.01)),
-    "PRELU": ("prelu", pointwise.prelu),
-    "ELU": ("elu", pointwise.sloped("Elu", 1.0)),
-    "SELU": ("selu", pointwise.operator("Selu")),
-    "GELU": ("gelu", pointwise.operator("Gelu")),
-    "SIGMOID": ("sigmoid", pointwise.operator("Sigmoid")),
-    "HSIGMOID": ("hsigmoid", pointwise.operator("HardSigmoid", alpha=1 / 6, beta=0.5)),
-    "TANH": ("tanh", pointwise.operator("Tanh")),
-    "SWISH": ("swish", pointwise.swish),
-    "HSWISH": ("hswish", pointwise.operator("HardSwish")),
-    "MISH": ("mish", pointwise.operator("Mish")),
-    "SOFTPLUS": ("softplus", pointwise.operator("Softplus")),
-    "SOFTSIGN": ("softsign", pointwise.operator("Softsign")),
-    "SOFTMAX": ("softmax", pointwise.softmax("Softmax")),
-    "LOGSOFTMAX": ("logsoftmax", pointwise.softmax("LogSoftmax")),
+    "CONV": ("conv", steps.conv),
+    "DWCONV": ("dwconv", steps.depthwise),
+    "DECONV": ("deconv", steps.deconv),
+    "POOL": ("pool", steps.pool),
+    "AVGPOOL": ("avgpool", steps.average_pool),
+    "GAP": ("gap", steps.global_average),
+    "GMP": ("gmp", steps.global_maximum),
+    "PAD": ("pad", steps.pad),
+    "UPSAMPLE": ("upsample", steps.upsample),
+    "RESIZE": ("resize", steps.resize),
+    "FC": ("fc", steps.dense),
+    "FLATTEN": ("flatten", steps.flatten),
+    "BN": ("bn", steps.batch_norm),
+    "LN": ("ln", steps.layer_norm),
+    "GN": ("gn", steps.group_norm),
+    "IN": ("in", steps.instance_norm),
+    "LRN": ("lrn", steps.local_response_norm),
+    "DROPOUT": ("dropout", steps.dropout),
+    "RESCALE": ("rescale", steps.rescale),
+    "RELU": ("relu", steps.operator("Relu")),
+    "RELU6": ("relu6_", steps.relu6),
+    "LEAKYRELU": ("leakyrelu", steps.sloped("LeakyRelu", 0.01)),
+    "PRELU": ("prelu", steps.prelu),
+    "ELU": ("elu", steps.sloped("Elu", 1.0)),
+    "SELU": ("selu", steps.operator("Selu")),
+    "GELU": ("gelu", steps.operator("Gelu")),
+    "SIGMOID": ("sigmoid", steps.operator("Sigmoid")),
+    "HSIGMOID": ("hsigmoid", steps.operator("HardSigmoid", alpha=1 / 6, beta=0.5)),
+    "TANH": ("tanh", steps.operator("Tanh")),
+    "SWISH": ("swish", steps.swish),
+    "HSWISH": ("hswish", steps.operator("HardSwish")),
+    "MISH": ("mish", steps.operator("Mish")),
+    "SOFTPLUS": ("softplus", steps.operator("Softplus")),
+    "SOFTSIGN": ("softsign", steps.operator("Softsign")),
+    "SOFTMAX": ("softmax", steps.softmax("Softmax")),
+    "LOGSOFTMAX": ("logsoftmax", steps.softmax("LogSoftmax")),
 }
 """Kind -> prefix of its layers' names, and what it becomes."""
 
 
-def build(network: Network, *, seed: int) -> onnx.ModelProto:
+def build(network: NetworkSyntax, *, seed: int) -> onnx.ModelProto:
     """Return `network` as an ONNX model, whose nodes are named as its steps are.
 
     Raises:
@@ -74,13 +82,13 @@ def build(network: Network, *, seed: int) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="cnnlint notation")
 
 
-def _input(network: Network) -> tuple[Dim, Value]:
+def _input(network: NetworkSyntax) -> tuple[Dim, Value]:
     step = network.input
     arguments = Arguments(network.text, step)
     if not step.words:
         raise arguments.error("INPUT needs its shape: channels, then extents", remedy="INPUT 3x32x32")
     word = step.words[0]
-    rest = Arguments(network.text, Step(step.kind, step.at, step.words[1:]))
+    rest = Arguments(network.text, StepSyntax(step.kind, step.at, step.words[1:]))
     batch = rest.option("batch", 1)
     rest.finish()
     dims = list[Dim]()
@@ -101,16 +109,16 @@ class _Builder:
     def sequence(self, value: Value, items: tuple[Item, ...], filters: int | None = None) -> Value:
         for item in items:
             match item:
-                case Step():
+                case StepSyntax():
                     value = self.step(value, item, filters)
-                case Repeat():
+                case RepeatSyntax():
                     for _ in range(item.times):
                         value = self.sequence(value, item.body, filters)
-                case Join():
+                case JoinSyntax():
                     value = self.join(value, item)
         return value
 
-    def step(self, value: Value, step: Step, filters: int | None) -> Value:
+    def step(self, value: Value, step: StepSyntax, filters: int | None) -> Value:
         arguments = Arguments(self.text, step, filters)
         if step.kind == "SE":
             return self.squeeze_excite(value, arguments)
@@ -120,11 +128,11 @@ class _Builder:
             raise arguments.error(f"{step.kind} is no step", remedy=remedy)
         prefix, emit_step = STEPS[step.kind]
         if step.kind == "FC" and value.rank:
-            value = self.step(value, Step("FLATTEN", step.at), None)
+            value = self.step(value, StepSyntax("FLATTEN", step.at), None)
         return emit_step(self.emit, self.emit.name(prefix, arguments), value, arguments)
 
-    def join(self, value: Value, join: Join) -> Value:
-        arguments = Arguments(self.text, Step(join.kind, join.at, (), join.name))
+    def join(self, value: Value, join: JoinSyntax) -> Value:
+        arguments = Arguments(self.text, StepSyntax(join.kind, join.at, (), join.name))
         results = list[Value]()
         for branch in join.branches:
             # a shortcut's convolution comes to as many channels as the branch that it goes around
@@ -170,9 +178,9 @@ class _Builder:
             f" -> CONV {channels} {one} -> SIGMOID]"
         )
         (gate,) = parse(text).body
-        if not isinstance(gate, Join) or not value.rank:
+        if not isinstance(gate, JoinSyntax) or not value.rank:
             raise arguments.error(f"SE works on maps; it is given {value}")
-        return self.join(value, Join(gate.kind, arguments.step.at, gate.branches, arguments.step.name))
+        return self.join(value, JoinSyntax(gate.kind, arguments.step.at, gate.branches, arguments.step.name))
 
 
 def _broadcast(results: list[Value]) -> Shape | None:

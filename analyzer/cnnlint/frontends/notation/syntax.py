@@ -48,7 +48,7 @@ class Word(Struct, frozen=True):
     at: int
 
 
-class Step(Struct, frozen=True):
+class StepSyntax(Struct, frozen=True):
     """One layer.
 
     Attributes:
@@ -64,14 +64,14 @@ class Step(Struct, frozen=True):
     name: Word | None = None
 
 
-class Repeat(Struct, frozen=True):
+class RepeatSyntax(Struct, frozen=True):
     """A sequence that stands several times, each with weights of its own."""
 
     body: tuple[Item, ...]
     times: int
 
 
-class Join(Struct, frozen=True):
+class JoinSyntax(Struct, frozen=True):
     """Branches that start from one tensor and are joined; an empty one is the identity.
 
     Attributes:
@@ -87,10 +87,10 @@ class Join(Struct, frozen=True):
     name: Word | None = None
 
 
-Item = Step | Repeat | Join
+Item = StepSyntax | RepeatSyntax | JoinSyntax
 
 
-class Network(Struct, frozen=True):
+class NetworkSyntax(Struct, frozen=True):
     """A whole text.
 
     Attributes:
@@ -100,7 +100,7 @@ class Network(Struct, frozen=True):
     """
 
     text: str
-    input: Step
+    input: StepSyntax
     body: tuple[Item, ...]
 
 
@@ -122,7 +122,7 @@ _TOKEN = re.compile(
 )
 
 
-def parse(text: str) -> Network:
+def parse(text: str) -> NetworkSyntax:
     """Return the syntax of `text`.
 
     Raises:
@@ -135,7 +135,7 @@ def parse(text: str) -> Network:
     body = parser.sequence() if parser.take("->") else ()
     if not parser.ended:
         raise parser.error(f"expected -> and not {parser.seen!r}", parser.at)
-    return Network(text, first, body)
+    return NetworkSyntax(text, first, body)
 
 
 class _Parser:
@@ -197,7 +197,7 @@ class _Parser:
                 )
             if not body:
                 raise self.error("nothing stands between the brackets", at)
-            return Repeat(body, self.times())
+            return RepeatSyntax(body, self.times())
         step = self.step()
         if step.kind not in JOINS:
             if self.take("*"):
@@ -207,8 +207,8 @@ class _Parser:
             raise self.error(f"{step.kind} joins branches", step.at, f"{step.kind}[... | ...]")
         branches = self.nested(step.at)
         times = self.times()
-        join = Join(step.kind, step.at, branches, self.name())
-        return join if times == 1 else Repeat((join,), times)
+        join = JoinSyntax(step.kind, step.at, branches, self.name())
+        return join if times == 1 else RepeatSyntax((join,), times)
 
     def nested(self, at: int) -> tuple[tuple[Item, ...], ...]:
         self.depth += 1
@@ -242,14 +242,14 @@ class _Parser:
             raise self.error(f"no network repeats anything {word.text} times", word.at)
         return int(word.text)
 
-    def step(self) -> Step:
+    def step(self) -> StepSyntax:
         if self.group != "word":
             raise self.error(f"expected a step such as CONV and not {self.seen!r}", self.at)
         kind = self.word()
         words = list[Word]()
         while self.group == "word":
             words.append(self.word())
-        return Step(kind.text.upper(), kind.at, tuple(words), self.name())
+        return StepSyntax(kind.text.upper(), kind.at, tuple(words), self.name())
 
     def name(self) -> Word | None:
         if self.group != "name":

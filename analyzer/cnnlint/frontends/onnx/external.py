@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cnnlint.frontends.sources import ByteSource
 
 
-class Folder(Protocol):
+class DataFolder(Protocol):
     """The place that a model's external data lies in."""
 
     def file(self, location: str, tensor: str) -> ByteSource:

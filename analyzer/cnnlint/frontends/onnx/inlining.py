@@ -1,4 +1,4 @@
-"""The nodes of a model as one list: calls of its functions written out, and each behind those that it reads.
+"""The nodes of a model as one list: calls of its functions written out, and each after those that it reads.
 
 Calls inside calls multiply: thirty functions of two calls each come to a billion nodes. So what the calls would come to
 is worked out first, once per function; only what stays within the limits is written out.
@@ -109,7 +109,7 @@ def _weigh(nodes: Iterable[NodeRecord], sizes: dict[Key, int]) -> int:
 
 
 def _called_first(model: ModelRecord) -> list[Key]:
-    """Return the functions in such an order that each comes behind those that it calls.
+    """Return the functions in such an order that each comes after those that it calls.
 
     Raises:
         ModelError: There is none: they call one another in a circle.
@@ -192,7 +192,7 @@ def _renamed(body: GraphRecord, local: Callable[[str], str]) -> GraphRecord:
 
 
 def in_order(nodes: Sequence[NodeRecord], graph: GraphRecord, path: str) -> list[NodeRecord]:
-    """Return `nodes` so that each comes behind those it reads; the file's own order where that will do.
+    """Return `nodes` so that each comes after those it reads; the file's own order where that will do.
 
     Raises:
         ModelError: Two nodes make one tensor, a node reads what nothing makes, or nodes read one another.

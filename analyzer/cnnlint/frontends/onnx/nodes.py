@@ -6,8 +6,7 @@ import struct
 from typing import TYPE_CHECKING, cast
 
 from cnnlint.frontends.onnx.records import FunctionRecord, GraphRecord, NodeRecord, TensorRecord, ValueRecord
-from cnnlint.frontends.onnx.tensors import sparse_tensor, tensor
-from cnnlint.frontends.onnx.values import MAX_SUBGRAPHS, value_info, value_type
+from cnnlint.frontends.onnx.tensors import MAX_SUBGRAPHS, sparse_tensor, tensor, value_info, value_type
 from cnnlint.frontends.onnx.wire import (
     WireError,
     closed,
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from cnnlint.frontends.onnx.records import AttributeValue, TensorRecord, ValueRecord
-    from cnnlint.frontends.onnx.values import Reading
+    from cnnlint.frontends.onnx.tensors import Reading
 
 INLINE = 1024
 """Messages up to this many bytes are read whole; of larger ones, fields that hold payloads stay in the file."""

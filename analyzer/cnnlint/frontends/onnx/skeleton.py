@@ -12,12 +12,12 @@ from cnnlint.errors import ModelError, UnsupportedModelError
 from cnnlint.frontends.onnx.external import LocalFolder
 from cnnlint.frontends.onnx.nodes import function, graph, opset
 from cnnlint.frontends.onnx.records import ModelRecord
-from cnnlint.frontends.onnx.values import Reading
+from cnnlint.frontends.onnx.tensors import Reading
 from cnnlint.frontends.onnx.wire import TruncatedError, WireError, entry, fields, signed, varint
 from cnnlint.frontends.sources import Memory, local_file
 
 if TYPE_CHECKING:
-    from cnnlint.frontends.onnx.external import Folder
+    from cnnlint.frontends.onnx.external import DataFolder
     from cnnlint.frontends.onnx.records import FunctionRecord, GraphRecord
     from cnnlint.frontends.sources import ByteSource
 
@@ -40,7 +40,7 @@ def read_bytes(data: bytes | memoryview, path: str = "") -> ModelRecord:
     """Read the skeleton of a model in memory; its weights are read from `data` when they are asked for.
 
     Args:
-        data: A serialised ModelProto.
+        data: A serialized ModelProto.
         path: The file that its external data lies beside; without one, such weights have no storage.
 
     Raises:
@@ -54,7 +54,7 @@ def read_bytes(data: bytes | memoryview, path: str = "") -> ModelRecord:
         raise
 
 
-def read_source(source: ByteSource, folder: Folder | None, path: str) -> ModelRecord:
+def read_source(source: ByteSource, folder: DataFolder | None, path: str) -> ModelRecord:
     """Read the skeleton of the model in `source`, whose external data lies in `folder`.
 
     Raises:
@@ -134,7 +134,7 @@ def _unreadable(source: ByteSource, path: str, begun: list[int], error: Exceptio
 
 
 LOOK = 4096
-"""Bytes from the start of a file that are enough to recognise it."""
+"""Bytes from the start of a file that are enough to recognize it."""
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file, perhaps a Keras .h5 model"),
@@ -150,7 +150,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
 
 
 def diagnose(head: bytes, path: str | None) -> ModelError | None:
-    """Return the error for a file that starts with `head` if it is recognised as something else than ONNX."""
+    """Return the error for a file that starts with `head` if it is recognized as something else than ONNX."""
     if head.startswith(b"version https://git-lfs.github.com/spec/"):
         return UnsupportedModelError(
             "is a Git LFS pointer: the model itself was not downloaded", path=path, remedy="git lfs pull"

@@ -138,7 +138,7 @@ def content(data: bytes, pos: int) -> tuple[int, int, int]:
 def fields(source: ByteSource, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Walk the message at [start, end) of `source`: each field's tag, and its content's start and stop.
 
-    Content is never read, unless a header's neighbourhood holds it. A varint's content is its bytes.
+    Content is never read, unless a header's neighborhood holds it. A varint's content is its bytes.
 
     Raises:
         WireError: The message is malformed.

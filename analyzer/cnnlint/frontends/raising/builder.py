@@ -59,7 +59,7 @@ class GraphBuilder:
         *,
         dtype: str | None = None,
     ) -> tuple[Tensor, ...]:
-        """Add a layer behind all others and return its outputs, shaped by the layer's own arithmetic.
+        """Add a layer after all others and return its outputs, shaped by the layer's own arithmetic.
 
         Args:
             layer: Without outputs; its inputs are tensors of this builder.
@@ -109,7 +109,7 @@ class GraphBuilder:
     def tensor(self, view: TensorView) -> Tensor:
         """Return the tensor that a view shows, through a Transpose layer if the order of its axes differs.
 
-        Where one axis alone is longer than 1, as behind a pooling, no element moves: that is a Reshape.
+        Where one axis alone is longer than 1, as after a pooling, no element moves: that is a Reshape.
         """
         if view.permutation is None:
             return view.tensor
@@ -172,6 +172,10 @@ class GraphBuilder:
             return None
         consumers = self.consumers(tensor)
         return consumers[0] if len(consumers) == 1 else None
+
+    def sole_successor(self, layer: Layer) -> Layer | None:
+        """Return the only layer that sees what `layer`, which makes one tensor, makes; as for a finished graph."""
+        return self.sole_consumer(layer.outputs[0]) if len(layer.outputs) == 1 else None
 
     def is_output(self, tensor: Tensor) -> bool:
         """Return whether the user gets `tensor`."""

@@ -1,4 +1,4 @@
-"""A place behind a URL that can be asked, each question within a time; the only module that imports fsspec."""
+"""A place at a URL that can be asked, each question within a time; the only module that imports fsspec."""
 
 # fsspec, s3fs and aiohttp have no types, and none of them need be installed.
 # pyright: reportMissingTypeStubs=false, reportMissingImports=false, reportUnknownMemberType=false
@@ -14,8 +14,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from cnnlint.errors import ConfigError, ModelError
-from cnnlint.frontends.remote.address import protocols, shown
-from cnnlint.frontends.remote.failure import DOWNLOAD, NO_RANGES, failure, missing_package
+from cnnlint.frontends.remote.address import DOWNLOAD, NO_RANGES, failure, missing_package, protocols, shown
 
 Answer = TypeVar("Answer")
 
@@ -118,7 +117,7 @@ def bounded_response() -> type[Any]:
 WEB = ("http", "https")
 
 
-class Place:
+class RemotePlace:
     """A file of a file system of fsspec, each question to which has an end.
 
     Args:

@@ -1,17 +1,20 @@
-"""A file behind a URL that is read by ranges, and the external data beside it."""
+"""A file at a URL that is read by ranges, the external data beside it, and all of it in a temporary folder."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from typing import Any
 
 from cnnlint.errors import ModelError, UnsupportedModelError
+from cnnlint.frontends import KERAS_SUFFIXES
 from cnnlint.frontends.onnx.external import leaves
-from cnnlint.frontends.remote.address import shown, sibling
-from cnnlint.frontends.remote.failure import DOWNLOAD, NO_RANGES
-from cnnlint.frontends.remote.place import Place
+from cnnlint.frontends.remote.address import DOWNLOAD, NO_RANGES, name_of, shown, sibling
+from cnnlint.frontends.remote.place import RemotePlace
 from cnnlint.frontends.remote.ranges import Ranges
+from cnnlint.limits import MAX_UNANNOUNCED
 
 WHATEVER = 1 << 16
 """fsspec takes a block size although it is told to keep no blocks."""
@@ -37,7 +40,7 @@ class RemoteFile:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._place = Place(url)
+        self._place = RemotePlace(url)
         self._file = self._opened()
         self.size = self._measured()
         self._sends_parts = False
@@ -91,14 +94,14 @@ class RemoteFile:
 
 
 def saved_model(url: str) -> UnsupportedModelError:
-    """Return the error for a SavedModel behind a URL."""
+    """Return the error for a SavedModel at a URL."""
     return UnsupportedModelError(
         "is a TensorFlow SavedModel, a folder that is only read from disk", path=shown(url), remedy=DOWNLOAD
     )
 
 
 class RemoteFolder:
-    """The folder of a model behind a URL; each data file is asked for its size, once.
+    """The folder of a model at a URL; each data file is asked for its size, once.
 
     Args:
         url: Of the model.
@@ -126,7 +129,7 @@ class RemoteFolder:
         known = self._files.get(location)
         if known is not None:
             return known
-        if leaves(location) or "::" in location:  # fsspec would follow a second URL behind it
+        if leaves(location) or "::" in location:  # fsspec would follow a second URL after it
             raise ModelError(
                 f"tensor {tensor!r} refers to external data outside the model's folder: {location!r}",
                 path=shown(self._url),
@@ -141,3 +144,66 @@ class RemoteFolder:
             ) from error
         file = self._files[location] = Ranges(remote.fetch, remote.size)
         return file
+
+
+CHUNK = 1 << 21
+"""Bytes of a download that must come within the time of one request."""
+
+
+@contextmanager
+def downloaded(url: str) -> Generator[str]:
+    """Download a model and its external data, and yield the path of the copy, which is removed afterwards.
+
+    Raises:
+        ModelError: The server fails, the model is not one, or the disk is full.
+        MissingExtraError: The protocol needs a package that is not installed.
+    """
+    with tempfile.TemporaryDirectory(prefix="cnnlint-", ignore_cleanup_errors=True) as folder:
+        path = os.path.join(folder, os.path.basename(name_of(url)) or "model.onnx")
+        _copy(url, path)
+        for location in _external_data(url, path):
+            target = os.path.join(folder, os.path.normpath(location))
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            _copy(sibling(url, location), target)
+        yield path
+
+
+def _copy(url: str, path: str) -> None:
+    """Copy the file at `url` to the new file `path`; over HTTP this takes no ranges."""
+    place = RemotePlace(url)
+    expected = place.size()
+    remote = place.open(**({"block_size": 0} if place.is_web else {"cache_type": "none"}))
+    most = MAX_UNANNOUNCED if expected is None else expected
+    said = f"{most:,} bytes, and had announced {'none' if expected is None else 'as many'}"
+    received = 0
+    try:
+        with open(path, "xb") as file:
+            while chunk := place.guarded(lambda: remote.read(CHUNK)):
+                received += file.write(chunk)
+                if received > most:
+                    raise ModelError(f"the server sends more than {said}", path=place.shown)
+    except OSError as error:
+        raise ModelError(f"cannot be downloaded: {error.strerror}", path=place.shown) from error
+    finally:
+        remote.close()
+    if expected is not None and received != expected:
+        raise ModelError(
+            f"the download ended after {received:,} of {expected:,} bytes", path=place.shown, remedy="try again"
+        )
+
+
+def _external_data(url: str, path: str) -> tuple[str, ...]:
+    if path.lower().endswith(KERAS_SUFFIXES):
+        return ()
+    from cnnlint.frontends.onnx.skeleton import read_source
+    from cnnlint.frontends.remote.remote_file import RemoteFolder
+    from cnnlint.frontends.sources import local_file
+
+    folder = RemoteFolder(url)
+    try:
+        read_source(local_file(path), folder, path)
+    except ModelError as error:
+        if error.path in {None, path}:
+            error.path = shown(url)
+        raise
+    return folder.locations

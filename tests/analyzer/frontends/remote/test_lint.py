@@ -14,8 +14,8 @@ import pytest
 import cnnlint
 from acceptance.command import cnnlint as cnnlint_command
 from cnnlint.frontends.notation import to_onnx
-from cnnlint.frontends.remote import download
-from cnnlint.frontends.remote.place import Place
+from cnnlint.frontends.remote import remote_file
+from cnnlint.frontends.remote.place import RemotePlace
 from cnnlint.results import ModelReport
 from remote_models.file_server import FileServer, serving
 from remote_models.networks import chain, save_external, save_keras
@@ -106,8 +106,8 @@ def test_a_download_without_end_stops_at_what_was_announced(server: FileServer, 
 def test_a_download_without_an_announced_size_stops_at_the_limit(
     server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "MAX_UNANNOUNCED", 1 << 20)
-    monkeypatch.setattr(Place, "size", lambda _: None)
+    monkeypatch.setattr(remote_file, "MAX_UNANNOUNCED", 1 << 20)
+    monkeypatch.setattr(RemotePlace, "size", lambda _: None)
     server.extra = 1 << 30
 
     error = lint(f"{server.url}/heavy.onnx", static=False).error or ""

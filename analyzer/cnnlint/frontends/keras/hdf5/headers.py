@@ -20,7 +20,7 @@ UNDEFINED = (1 << 64) - 1
 """The address of what is not in the file."""
 
 LAST_START = 1 << 16
-"""The signature stands at 0, or behind a block of the user's own at 512, 1024, 2048, ..."""
+"""The signature stands at 0, or after a block of the user's own at 512, 1024, 2048, ..."""
 
 DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL, LAYOUT = 0x01, 0x02, 0x03, 0x06, 0x07, 0x08
 ATTRIBUTE, CONTINUATION, SYMBOL_TABLE, ATTRIBUTE_INFO = 0x0C, 0x10, 0x11, 0x15

@@ -85,7 +85,7 @@ class Node:
         return self._message(headers.DATATYPE) is not None and self._message(headers.DATASPACE) is not None
 
     def links(self) -> dict[str, int | None]:
-        """Return the address behind each name in a group; None behind a soft or external link.
+        """Return the address for each name in a group; None for a soft or external link.
 
         Raises:
             ModelError: The group is damaged.

@@ -6,7 +6,6 @@ from functools import cache
 
 from cnnlint.frontends.keras.layers import (
     functions,
-    normalization,
     pointwise,
     products,
     sequences,
@@ -16,7 +15,7 @@ from cnnlint.frontends.keras.layers import (
 from cnnlint.frontends.keras.layers.call import Call, Handler, add_opaque
 from cnnlint.frontends.raising.view import TensorView
 
-FAMILIES = (functions, normalization, pointwise, products, sequences, shaping, windows)
+FAMILIES = (functions, pointwise, products, sequences, shaping, windows)
 """Where classes of layers are looked up; each stands in one family."""
 
 

@@ -6,7 +6,6 @@ from functools import cache
 
 from cnnlint.frontends.onnx.operators import (
     constants,
-    normalization,
     pointwise,
     products,
     quantized,
@@ -18,7 +17,7 @@ from cnnlint.frontends.onnx.operators.context import Handler
 from cnnlint.frontends.onnx.operators.outside import CONTROL_FLOW, PLAIN, add_opaque, add_operator
 from cnnlint.frontends.onnx.records import NodeRecord
 
-FAMILIES = (constants, normalization, pointwise, products, quantized, shaping, slicing, windows)
+FAMILIES = (constants, pointwise, products, quantized, shaping, slicing, windows)
 """Where operators are looked up; each stands in one family."""
 
 KNOWN_DOMAINS = frozenset({"", "com.microsoft"})

@@ -14,9 +14,8 @@ from cnnlint.frontends.onnx.operators.layout import said_of
 from cnnlint.frontends.onnx.operators.values import Constant, FlattenedRows, Value, constant_of
 from cnnlint.frontends.onnx.records import ModelRecord, NodeRecord, TensorRecord, ValueRecord
 from cnnlint.frontends.raising.builder import GraphBuilder
-from cnnlint.frontends.raising.layout import find_layout
 from cnnlint.frontends.raising.ops import OpContext
-from cnnlint.frontends.raising.view import Permutation, TensorView
+from cnnlint.frontends.raising.view import Permutation, TensorView, find_layout
 from cnnlint.graph.dtype import is_floating
 from cnnlint.graph.layer import Layer, Part
 from cnnlint.graph.layers import Operator, Reshape

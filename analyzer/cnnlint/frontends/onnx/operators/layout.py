@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cnnlint.frontends.onnx.operators.values import Constant, Value
 from cnnlint.frontends.onnx.records import NodeRecord
-from cnnlint.frontends.raising.layout import Verdict
-from cnnlint.frontends.raising.view import to_channels_first
+from cnnlint.frontends.raising.view import Verdict, to_channels_first
 from cnnlint.graph.tensor import Shape
 
 AGNOSTIC = frozenset(
