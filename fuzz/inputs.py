@@ -54,7 +54,7 @@ class Source:
         Some are held against more of them: what is dear is looked at less often.
         """
         rare = Random(f"depth:{self.seed}:{number}").random()
-        depth = 3 if rare < 0.02 else 2 if rare < 0.06 else 1 if rare < 0.25 else 0
+        depth = 4 if rare < 0.002 else 3 if rare < 0.02 else 2 if rare < 0.06 else 1 if rare < 0.25 else 0
         return check(self.kind, self.draw(number), folder, depth=depth)
 
     def _random(self, number: int) -> Random:
