@@ -11,8 +11,8 @@ Names are imported when they are first used, so that importing the package costs
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as in `typing`, which is dear to import
 if TYPE_CHECKING:
     from cnnlint.analysis.context import Context
     from cnnlint.analysis.feature_map import is_feature_map

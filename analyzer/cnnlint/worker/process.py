@@ -53,7 +53,8 @@ class Worker:
         self.kind = kind
         self.limits = limits
         self.is_owing = False
-        self._process, self._said, self._memory = start(kind, limits.memory)
+        started = start(kind, limits.memory)
+        self._process, self._said, self._memory = started.process, started.said, started.limit
         self._answers = SimpleQueue[Any]()
         threading.Thread(target=_receive, args=(self._process.stdout, self._answers), daemon=True).start()
         self._polled = not sys.platform.startswith("linux")

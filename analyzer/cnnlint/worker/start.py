@@ -9,17 +9,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
-from importlib import import_module
-from typing import IO, TYPE_CHECKING, NamedTuple
 
 from cnnlint.worker import memory
 
+TYPE_CHECKING = False  # as in `typing`, which is dear to import
 if TYPE_CHECKING:
+    from typing import IO
+
     from cnnlint.worker.protocol import Kind
 
+LEAN = "sys.modules['typing_extensions'] = None; import msgspec; del sys.modules['typing_extensions']"
+"""What imports msgspec without typing_extensions. The names that it takes from there, if that can be imported, are
+those of `typing` in every Python that cnnlint runs in; importing it takes as long as all of msgspec."""
 
-class Started(NamedTuple):
+
+class Started:
     """A process that was started.
 
     Attributes:
@@ -28,12 +32,15 @@ class Started(NamedTuple):
         limit: Bytes of memory that it may take; None for as much as there is.
     """
 
-    process: subprocess.Popen[bytes]
-    said: IO[bytes]
-    limit: int | None
+    __slots__ = ("limit", "process", "said")
+
+    def __init__(self, process: subprocess.Popen[bytes], said: IO[bytes], limit: int | None) -> None:
+        self.process = process
+        self.said = said
+        self.limit = limit
 
 
-_waiting = list[Started]()
+_waiting: list[Started] = []
 """The process that was started ahead of time, if nobody has taken it; it ends when this one does."""
 
 
@@ -47,36 +54,28 @@ def start(kind: Kind, limit: int | None) -> Started:
     if kind == "onnxruntime" and limit is None and _waiting:
         return _waiting.pop()
     limit = memory.usual_limit() if limit is None else limit
-    program = (
-        f"{import_path()}from cnnlint.worker.start import lean_msgspec; lean_msgspec()\n"
-        f"from cnnlint.worker.child import main; main({kind!r}, {limit!r})"
-    )
-    said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+    program = f"{import_path()}{LEAN}\nfrom cnnlint.worker.child import main; main({kind!r}, {limit!r})"
+    said = _scratch()
     process = subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
         [sys.executable, "-P", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
     )
     return Started(process, said, limit)
 
 
+def _scratch() -> IO[bytes]:
+    """Return a file without a name; `tempfile` is imported only where the system has none."""
+    try:
+        return os.fdopen(os.open(os.environ.get("TMPDIR") or "/tmp", os.O_TMPFILE | os.O_RDWR, 0o600), "w+b")  # noqa: S108 - nobody else can open it
+    except (OSError, AttributeError):
+        import tempfile
+
+        return tempfile.TemporaryFile()
+
+
 def start_ahead() -> None:
     """Start the process of the first onnxruntime that will be asked for with the usual limits."""
     if not _waiting:
         _waiting.append(start("onnxruntime", None))
-
-
-def lean_msgspec() -> None:
-    """Import msgspec without typing_extensions, which it takes three names from where it is there.
-
-    They are those of `typing` in every Python that cnnlint runs in, and importing it takes as long as all of msgspec.
-    """
-    lent = "typing_extensions" not in sys.modules
-    if lent:
-        sys.modules["typing_extensions"] = None  # type: ignore[assignment] - how `import` is told that there is none
-    try:
-        import_module("msgspec")
-    finally:
-        if lent:
-            del sys.modules["typing_extensions"]
 
 
 def drop() -> None:

@@ -67,8 +67,5 @@ def test_what_nobody_took_is_ended():
 
 
 def test_msgspec_without_typing_extensions_leaves_them_to_whoever_wants_them():
-    code = (
-        "import sys; from cnnlint.worker.start import lean_msgspec; lean_msgspec(); "
-        "assert 'typing_extensions' not in sys.modules; import typing_extensions; import msgspec"
-    )
+    code = f"import sys; {start.LEAN}; assert 'typing_extensions' not in sys.modules; import typing_extensions"
     subprocess.run([sys.executable, "-c", code], check=True)
