@@ -17,6 +17,11 @@ from fuzz import values
 STRUCTURES = re.compile(rb"\x89HDF\r\n\x1a\n|TREE|HEAP|SNOD|GCOL|OHDR|OCHK|FRHP|FHDB|FHIB|BTHD|BTLF|BTIN|FSHD|FSSE")
 """What the structures of an HDF5 file begin with (HDF5 File Format Specification 3.0)."""
 
+LARGEST_COPY = 1_000_000
+"""Bytes of JSON that one mutation adds."""
+
+LARGEST_UNPACKED = 1 << 24
+
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
@@ -24,6 +29,10 @@ def mutate(random: Random, content: bytes, donor: bytes) -> bytes:
     """Return a mutant of a `.keras` archive or of an HDF5 file."""
     if not zipfile.is_zipfile(io.BytesIO(content)):
         return damaged_hdf5(random, content)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > LARGEST_UNPACKED:  # those that pack a gigabyte are not unpacked here either
+        return _damaged_records(random, content)
     members = members_of(content)
     for _ in range(random.choice((1, 1, 2, 3))):
         way = random.random()
@@ -127,7 +136,8 @@ def _mutant(random: Random, tree: Any, donor: bytes) -> Any:
         other, place = random.choice(places)
         held[key] = other[place] if not isinstance(other[place], (dict, list)) else json.loads(json.dumps(other[place]))
     elif way == 3 and isinstance(held, list):
-        held[key:key] = [held[key]] * random.choice((1, 1, 2, 50, 2000))
+        most = 1 + LARGEST_COPY // len(json.dumps(held[key]))  # copies of copies are soon gigabytes
+        held[key:key] = [held[key]] * min(random.choice((1, 1, 2, 50, 2000)), most)
     elif way == 4:
         for _ in range(random.choice((1, 1, 2, 400))):
             held[key] = [held[key]] if random.random() < 0.5 else {"class_name": "Wrapped", "config": held[key]}

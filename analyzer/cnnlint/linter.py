@@ -115,7 +115,9 @@ class Linter:
             for _, ignore in settings.per_model_ignores:
                 if not known.matching(ignore.selector):
                     raise known.unknown(ignore.selector, where=ignore.origin)
-            self._plans[key] = Plan(settings, known, selection, severities(known, settings.severity), incomplete)
+            where = None if document is None else document.place("severity")
+            severity = severities(known, settings.severity, where=where)
+            self._plans[key] = Plan(settings, known, selection, severity, incomplete)
         return self._plans[key]
 
     def complete_plan(self, path: str) -> Plan:

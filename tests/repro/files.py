@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import string
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
@@ -161,10 +162,41 @@ def _zeros(megabytes: int) -> Iterator[bytes]:
         yield bytes(2**20)
 
 
+def _relus(count: int) -> bytes:
+    """Return Relus in a row, each with the shortest name there is left: as many as fit into 1 MB."""
+    from onnx import ModelProto
+
+    letters = string.ascii_letters + string.digits
+
+    def name(number: int) -> str:
+        digits = letters[number % len(letters)]
+        while number := number // len(letters):
+            digits += letters[number % len(letters)]
+        return digits
+
+    model = ModelProto.FromString(_model("g (float[1,3,8,8] x) => (float[1,3,8,8] y) { y = Relu (x) }"))
+    del model.graph.node[:]
+    for number in range(count):
+        model.graph.node.add(op_type="Relu", input=[name(number)], output=[name(number + 1)])
+    model.graph.input[0].name, model.graph.output[0].name = name(0), name(count)
+    return model.SerializeToString()
+
+
 _CONFIG = b'{"class_name":"Sequential","config":['
 _WIDE = 10**119
 
 BUILT: dict[str, Callable[[], bytes]] = {
+    "relus.onnx": lambda: _relus(50_000),
+    "reduce_axis.onnx": lambda: _model(
+        "g (int32[4,5] x) => (float[4,5] y) { z = ReduceProd <axes: ints = [6]> (x) y = EyeLike <dtype: int = 1> (z) }"
+    ),
+    "f_merge.onnx": lambda: _model(
+        "g (float[1,3,8,8] x) => (float[] y) <float[5] c = {1, 2, 3, 4, 5}> { y = Concat <axis = 1> (x, c) }"
+    ),
+    "f_view.onnx": lambda: _model(
+        "g (float[1,3,8,8] x) => (float[] y) { y = Transpose <perm: ints = [4294967296, 3, 1, 2]> (x) }"
+    ),
+    "deep.toml": lambda: b"a=" + b"[" * 1500 + b"]" * 1500,
     "calls200.onnx": lambda: _calls(200, "Relu", 1),
     "laughs40.onnx": lambda: _calls(40, "Relu", 2),
     "s_laughs30.onnx": lambda: _calls(30, "Relu", 2),
