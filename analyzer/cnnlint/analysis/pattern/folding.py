@@ -146,8 +146,8 @@ def _choose(tokens: list[_Token], known: Known) -> Iterator[tuple[int, int, int]
 def _runs(tokens: list[_Token]) -> Iterator[Run]:
     numbers = dict[str, int]()
     ids = [numbers.setdefault(token.text, len(numbers)) for token in tokens]
-    for period in range(1, min(LONGEST, len(ids) // 2) + 1):
-        for match in re.finditer(b"\x00{%d,}" % period, _differences(ids, period)):
+    for period, differences in _differences(ids, range(1, min(LONGEST, len(ids) // 2) + 1)):
+        for match in re.finditer(b"\x00{%d,}" % period, differences):
             start, end = match.span()
             unit = tokens[start : start + period]
             if not any(token.stage for token in unit) or any(token.weighted and not token.stage for token in unit):
@@ -160,17 +160,19 @@ def _runs(tokens: list[_Token]) -> Iterator[Run]:
                 start = edge + 1
 
 
-def _differences(ids: list[int], period: int) -> bytes:
-    """Return a byte for each of `ids` that has one a `period` further, 0 where the two are equal.
+def _differences(ids: list[int], periods: range) -> Iterator[tuple[int, bytes]]:
+    """Yield for each period a byte for each of `ids` that has one a period further, 0 where the two are equal.
 
     Up to 256 different ones are the digits of a number, which shifted and combined with itself by exclusive or tells of
     all of them at once: thousands of layers are compared at 64 distances in milliseconds.
     """
     if max(ids, default=0) > 255:
-        return bytes(map(ne, ids, ids[period:]))
-    digits = int.from_bytes(bytes(ids), "big")
-    length = len(ids) - period
-    return ((digits ^ (digits >> 8 * period)) & ((1 << 8 * length) - 1)).to_bytes(length, "big")
+        yield from ((period, bytes(map(ne, ids, ids[period:]))) for period in periods)
+        return
+    digits = int.from_bytes(bytes(ids), "little")
+    for period in periods:
+        differing = digits ^ (digits >> 8 * period)
+        yield period, differing.to_bytes(len(ids), "little")[: len(ids) - period]
 
 
 def _phase(tokens: list[_Token], run: Run, known: Known) -> Iterator[tuple[int, int, int, int, int]]:
