@@ -1,8 +1,8 @@
 """Generate what follows from the code: `python docs/generate.py`; with `--check`, only say what is stale.
 
 Rule pages and JSON Schemas are written whole. In the pages that people write, blocks between `<!-- run: COMMAND -->`,
-`<!-- rules -->` or `<!-- budgets -->` and `<!-- end -->` are filled: with what the command prints, with the table of
-rules, and with that of the quantities that can be budgeted.
+`<!-- rules -->`, `<!-- budgets -->` or `<!-- limits -->` and `<!-- end -->` are filled: with what the command prints,
+with the table of rules, with that of the quantities that can be budgeted, and with that of the limits.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import cnnlint
+from cnnlint import limits
 from cnnlint.comparison.conversion import ConversionReport
 from cnnlint.comparison.diff_report import DiffReport
 from cnnlint.engine.budget import QUANTITIES
@@ -38,7 +40,8 @@ PAIRS = {"convert": ConversionReport, "compare": ComparisonReport, "diff": DiffR
 """The records behind the JSON of commands about two models."""
 
 BLOCK = re.compile(
-    r"^<!-- (?:run: (?P<command>[^\n]+)|(?P<rules>rules)|(?P<budgets>budgets)) -->\n(?P<text>.*?)^<!-- end -->\n",
+    r"^<!-- (?:run: (?P<command>[^\n]+)|(?P<rules>rules)|(?P<budgets>budgets)|(?P<limits>limits)) -->\n"
+    r"(?P<text>.*?)^<!-- end -->\n",
     re.DOTALL | re.MULTILINE,
 )
 """A block to fill; a command may end in `| head -n N`, and is shown with it."""
@@ -158,7 +161,7 @@ def filled(path: Path) -> str:
         if block["command"]:
             new = transcript(block["command"])
         else:
-            new = rule_table(path.parent) if block["rules"] else budget_table()
+            new = rule_table(path.parent) if block["rules"] else budget_table() if block["budgets"] else limit_table()
         kept = text if ROUNDING.sub(" ", new) == ROUNDING.sub(" ", text) else new
         return block[0].replace(text, kept) if text else block[0].replace("<!-- end -->", f"{kept}<!-- end -->")
 
@@ -177,6 +180,26 @@ def budget_table() -> str:
         for name, quantity in QUANTITIES.items()
     ]
     return "\n".join(["| Key | Option | What is limited |", "|---|---|---|", *rows, ""])
+
+
+def limit_table() -> str:
+    """Return the table of the constants of `cnnlint/limits.py`, each with what stands beside it there."""
+    body = ast.parse(inspect.getsource(limits)).body
+    rows = list[str]()
+    for part, said in pairwise(body):
+        names = list(constants(part))
+        if names and isinstance(said, ast.Expr):
+            numbers = ", ".join(f"{getattr(limits, name):,}" for name in names)
+            rows.append(f"| `{'`, `'.join(names)}` | {numbers} | {' '.join(ast.literal_eval(said.value).split())} |")
+    return "\n".join(["| Limit | | What it is |", "|---|---:|---|", *rows, ""])
+
+
+def constants(part: ast.stmt) -> Iterator[str]:
+    """Yield the constants that a statement names, several where it assigns a tuple."""
+    for target in part.targets if isinstance(part, ast.Assign) else ():
+        for name in target.elts if isinstance(target, ast.Tuple) else (target,):
+            if isinstance(name, ast.Name) and name.id.isupper() and len(name.id) > 1:
+                yield name.id
 
 
 def transcript(command: str) -> str:
