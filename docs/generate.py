@@ -28,7 +28,7 @@ from cnnlint.engine.budget import QUANTITIES
 from cnnlint.engine.config.schema import config_schema
 from cnnlint.engine.registry import load_rules
 from cnnlint.engine.rule import Rule
-from cnnlint.fixing.records import FixReport
+from cnnlint.fixing.report import FixReport
 from cnnlint.report.json import DOCUMENTS, schema_of
 from cnnlint.report.rule_page import index, page
 from cnnlint.verification.records import ComparisonReport

@@ -187,8 +187,8 @@ class KerasArchive(Model):
         return self._folder.file("model.onnx")
 
     def runner(self, inputs: Inputs = None) -> Runner:
-        from cnnlint.conversion.keras_runner import KerasRunner
         from cnnlint.conversion.loading import load_keras
+        from cnnlint.conversion.runners import KerasRunner
         from cnnlint.conversion.toolchain import toolchain
 
         tools = toolchain()
@@ -245,7 +245,7 @@ class LiveKeras(Model):
         return self._converted
 
     def runner(self, inputs: Inputs = None) -> Runner:
-        from cnnlint.conversion.keras_runner import KerasRunner
+        from cnnlint.conversion.runners import KerasRunner
 
         return KerasRunner(self.path, self.live, self.graph(inputs))
 
@@ -272,7 +272,7 @@ class SavedModel(Model):
         return self._folder.file("model.onnx")
 
     def runner(self, inputs: Inputs = None) -> Runner:
-        from cnnlint.conversion.saved_model_runner import SavedModelRunner
+        from cnnlint.conversion.runners import SavedModelRunner
         from cnnlint.runtime.program import Program
 
         return SavedModelRunner(self.path, Program.from_file(self.program), self.graph(inputs))

@@ -139,7 +139,7 @@ def with_options(rule: Rule | type[Rule], **options: object) -> Rule:
 
 
 def check_examples(rule: type[Rule]) -> None:
-    """Check that each Bad finds exactly what it says and each Good nothing; rewrites are proved and linted again.
+    """Check that each Bad finds exactly what it says and each Good nothing; rewrites are verified and linted again.
 
     Raises:
         AssertionError: An example does not hold; the message says which and what was found.

@@ -108,7 +108,7 @@ def test_dynamic_quantization_depends_on_the_batch_and_breaks_nothing(tmp_path: 
     assert "quantized by the range of the whole batch" in finding["message"]
 
 
-def test_the_rewrite_is_proved_on_the_users_model() -> None:
+def test_the_rewrite_is_verified_on_the_users_model() -> None:
     (found,) = lint_json(VGG, "--isolated", "--select", "FC002")
     (finding,) = found["findings"]
     assert finding["proof"]["equivalent"]

@@ -25,7 +25,7 @@ import keras
 import numpy as np
 
 from cnnlint.conversion import convert_keras
-from cnnlint.conversion.leftover import leftover_operators
+from cnnlint.conversion.operators import leftover_operators
 from zoo.architectures import SETTLED, make
 from zoo.proof import pixels, prove
 

@@ -22,10 +22,10 @@ class Commands(click.Group):
     MODULES: ClassVar[dict[str, tuple[str, str]]] = {
         "lint": ("cnnlint.cli.lint", "Say what is wrong with models (what `cnnlint MODEL` does)."),
         "summary": ("cnnlint.cli.summary", "Show layers, shapes, parameters, MACs, and how each follows."),
-        "convert": ("cnnlint.cli.convert", "Convert a Keras model to ONNX, and prove that nothing changed."),
+        "convert": ("cnnlint.cli.convert", "Convert a Keras model to ONNX, and verify that nothing changed."),
         "compare": ("cnnlint.cli.compare", "Run two models on the same inputs; say where they begin to differ."),
         "diff": ("cnnlint.cli.diff", "Show which layers, costs and findings differ between two models."),
-        "fix": ("cnnlint.cli.fix", "Apply the rewrites of fixable rules to an ONNX model, proved equal."),
+        "fix": ("cnnlint.cli.fix", "Apply the rewrites of fixable rules to an ONNX model, verified."),
         "explain": ("cnnlint.cli.explain", "Show the page of a rule, or why it is silent on a model."),
         "rules": ("cnnlint.cli.rules", "List all rules."),
         "completion": ("cnnlint.cli.completion", "Print the completion script of a shell."),

@@ -46,7 +46,7 @@ def command(
     """Run the models A and B on the same seeded inputs and say where they begin to differ.
 
     Each is a Keras model (run by Keras), an ONNX model (run by onnxruntime, graph optimizations off) or a SavedModel
-    (run by TensorFlow). Exit codes: 0 they are equal within the tolerance, 1 they differ, 2 they cannot be compared.
+    (run by TensorFlow). Exit codes: 0 they are equal but for rounding, 1 they differ, 2 they cannot be compared.
     """
     from cnnlint.comparison.compare import Comparison
     from cnnlint.models import open_model

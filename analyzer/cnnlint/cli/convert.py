@@ -1,4 +1,4 @@
-"""`cnnlint convert`: a Keras model to ONNX, proved equal, then linted."""
+"""`cnnlint convert`: a Keras model to ONNX, verified, then linted."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def command(
     ignore_config_code: bool,
     **_: object,
 ) -> int:
-    """Convert MODEL (.keras, .h5 or a SavedModel) to ONNX, compare both on seeded inputs, and lint the result.
+    """Convert MODEL (.keras, .h5 or a SavedModel) to ONNX, verify that both compute the same, and lint the result.
 
-    Nothing is written unless both agree. Exit codes: 0 done, 1 they differ or the result has findings at or above
+    Nothing is written unless it is verified. Exit codes: 0 done, 1 they differ or the result has findings at or above
     `fail-on`, 2 it could not be converted.
     """
     _refuse(model, output)

@@ -99,7 +99,7 @@ def _explain_on(
     found, missing = models(paths)
     for error in missing:
         complain(str(error))
-    # what is proved or run is no part of why a rule stays silent, and takes longest
+    # what is verified or run is no part of why a rule stays silent, and takes longest
     flags = Flags(
         select=(rule.code,),
         static=not rule.needs_run,

@@ -1,4 +1,4 @@
-"""`cnnlint fix`: the rewrites of rules, applied to an ONNX model and proved."""
+"""`cnnlint fix`: the rewrites of rules, applied to an ONNX model and verified."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def command(
     ignore_config_code: bool,
     **_: object,
 ) -> int:
-    """Rewrite the ONNX model MODEL where rules can, and write it if onnxruntime proves that it computes the same.
+    """Rewrite the ONNX model MODEL where rules can, and write it if it is verified to compute the same.
 
-    Exit codes: 0 written or nothing to rewrite, 1 --diff shows a rewrite or the proof fails, 2 it cannot be done.
+    Exit codes: 0 written or nothing to rewrite, 1 --diff shows a rewrite or it is not verified, 2 it cannot be done.
     """
     _refuse(model, output, difference=difference)
     from cnnlint.fixing.fix import FixRequest
-    from cnnlint.fixing.records import FixReport
+    from cnnlint.fixing.report import FixReport
 
     workers = Workers(run_limits(run_timeout, run_memory))
     request = FixRequest(
@@ -76,7 +76,7 @@ def command(
         report = workers.call("onnxruntime", "cnnlint.fixing.fix:fix", request, FixReport)
         workers.close()
         report = replace(report, output=output or "")
-        if place is not None and report.is_proved:
+        if place is not None and report.is_verified:
             place.publish()
             report = replace(report, written=True)
     if output and report.applied and not report.written:
@@ -87,7 +87,7 @@ def command(
 
         write(encode(report, view))
     else:
-        from cnnlint.fixing.text import render
+        from cnnlint.fixing.report import render
 
         write(render(report, view, difference=difference))
     return 0 if report.written or not report.applied else 1

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from msgspec import Struct
 
 from cnnlint.conversion.constants import Constants
-from cnnlint.conversion.leftover import leftover_operators
 from cnnlint.conversion.loading import first_line, load_keras
 from cnnlint.conversion.naming import drop_numbers, kernel_layers, name_constants, name_interface, name_layers
 from cnnlint.conversion.norms import fold_norms
-from cnnlint.conversion.operators import HANDLERS
+from cnnlint.conversion.operators import HANDLERS, leftover_operators, mend_padding
 from cnnlint.conversion.toolchain import quiet, toolchain
 from cnnlint.conversion.trace import trace
-from cnnlint.conversion.transposed import mend_padding
 from cnnlint.errors import ConversionError
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from cnnlint.conversion.constants import replace_nodes, unique_name
 if TYPE_CHECKING:
     import onnx
 
-    from cnnlint.conversion.arithmetic import Array
-    from cnnlint.conversion.constants import Constants
+    from cnnlint.conversion.constants import Array, Constants
 
 CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 

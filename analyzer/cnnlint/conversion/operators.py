@@ -1,9 +1,13 @@
-"""TensorFlow operations that tf2onnx has no translation for, or a wrong one."""
+"""What tf2onnx has no translation for, or a wrong one: handlers, mends, and what is left."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def translate_erfc(ctx: Any, node: Any, name: str, args: Any) -> None:  # noqa: ARG001 - tf2onnx's own signature
@@ -31,3 +35,51 @@ def translate_conv3d(ctx: Any, node: Any, name: str, args: Any) -> None:  # noqa
 
 HANDLERS: dict[str, Any] = {"Conv3D": (translate_conv3d, []), "Erfc": (translate_erfc, [])}
 """What `custom_op_handlers` of tf2onnx takes."""
+
+
+def mend_padding(graph: onnx.GraphProto) -> None:
+    """Turn negative padding, which ONNX does not have, into output padding.
+
+    With "same" padding TensorFlow then adds rows and columns at the end alone; tf2onnx splits them over both sides.
+    """
+    from onnx import helper
+
+    for node in graph.node:
+        pads = next((item for item in node.attribute if item.name == "pads"), None)
+        if node.op_type != "ConvTranspose" or pads is None or min(pads.ints, default=0) >= 0:
+            continue
+        half = len(pads.ints) // 2
+        missing = [before + after for before, after in zip(pads.ints[:half], pads.ints[half:], strict=True)]
+        ends = [max(total, 0) for total in missing]
+        given = next((list(item.ints) for item in node.attribute if item.name == "output_padding"), [0] * half)
+        kept = [item for item in node.attribute if item.name not in ("pads", "output_padding")]
+        added = [more + max(-total, 0) for more, total in zip(given, missing, strict=True)]
+        # An axis whose kernel is larger than its stride keeps its padding as TensorFlow splits it.
+        starts = [total // 2 for total in ends]
+        mended = [
+            helper.make_attribute("pads", starts + [end - start for start, end in zip(starts, ends, strict=True)]),
+            helper.make_attribute("output_padding", added),
+        ]
+        copies = [type(item).FromString(item.SerializeToString()) for item in kept]
+        del node.attribute[:]
+        node.attribute.extend([*copies, *mended])
+
+
+def leftover_operators(model: onnx.ModelProto) -> list[str]:
+    """Return the nodes that no operator set of `model` defines, as "type (name)", the first of each type."""
+    from onnx import defs
+
+    opsets = {item.domain: item.version for item in model.opset_import}
+    found: dict[str, str] = {}
+    for node in _all_nodes(model.graph):
+        if not (node.domain in opsets and defs.has(node.op_type, opsets[node.domain], node.domain)):
+            found.setdefault(node.op_type, node.name)
+    return [f"{kind} ({name})" for kind, name in found.items()]
+
+
+def _all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _all_nodes(inner)

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnlint.conversion.constants import Constants
 from cnnlint.conversion.keras_model import guard_optimizers, refuse_opset
-from cnnlint.conversion.leftover import leftover_operators
 from cnnlint.conversion.loading import first_line
 from cnnlint.conversion.naming import drop_numbers, name_constants, name_interface
 from cnnlint.conversion.norms import fold_norms
-from cnnlint.conversion.operators import HANDLERS
+from cnnlint.conversion.operators import HANDLERS, leftover_operators, mend_padding
 from cnnlint.conversion.toolchain import quiet, toolchain
 from cnnlint.conversion.trace import held_captures
-from cnnlint.conversion.transposed import mend_padding
 from cnnlint.errors import ConversionError, ModelError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""All rewrites of an ONNX model, one after the other until no rule finds anything to rewrite, and their proof."""
+"""All rewrites of an ONNX model, one after the other until nothing is left to rewrite, and their verification."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cnnlint.engine.ignoring import apply_ignores
 from cnnlint.engine.rule import Rule
 from cnnlint.engine.walker import walk
 from cnnlint.errors import CnnlintError, ConfigError
-from cnnlint.fixing.records import AppliedFix, FixReport
+from cnnlint.fixing.report import AppliedFix, FixReport
 from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.graph.graph import Graph
 from cnnlint.linter import Linter, Plan
@@ -139,7 +139,12 @@ def fix(request: FixRequest) -> FixReport:
     return replace(
         report,
         proof=replace(proof, equivalent=equal),
-        parity=replace(parity, equal=equal, layers=() if equal else parity.layers),
+        parity=replace(
+            parity,
+            equal=equal,
+            layers=() if equal else parity.layers,
+            proof=None if parity.proof is None else replace(parity.proof, equivalent=equal),
+        ),
         diff=replace(difference, after=called),
     )
 

@@ -12,19 +12,22 @@ from cnnlint.analysis.cost import peak_activation_bytes, total_macs
 from cnnlint.errors import RuntimeCheckError, UnfinishedRunError
 from cnnlint.graph.quantity import size
 from cnnlint.graph.queries import mixing_layers
+from cnnlint.runtime.checks import Tail, find_tails
 from cnnlint.runtime.inputs import BATCH, EXTENTS, Extents, choose_extents, distribution, fed_inputs, sample, worded
 from cnnlint.runtime.session import Session, SessionError
-from cnnlint.runtime.tails import Tail, find_tails
 from cnnlint.worker import memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
     from cnnlint.frontends.onnx.records import ValueRecord
     from cnnlint.graph.graph import Graph
+    from cnnlint.graph.layer import Layer
     from cnnlint.runtime.program import Program
+
+    Values = Mapping[str, NDArray[Any]]
 
 SEED = 20_150_410
 """The day that VGG's final version was put on arXiv; any number would do."""
@@ -252,3 +255,38 @@ class Probe:
         for needed, what in ((peak, "activations"), (made, "weights that are not in the file")):
             if needed > most:
                 raise UnfinishedRunError(f"a run needs {size(needed)} of {what}, more than it may have")
+
+
+def first_layer(probe: Probe, shows: Callable[[Values, str], bool]) -> Layer | None:
+    """Return the first layer of the network at whose output `shows` holds; None if none does, or it cannot be told.
+
+    The model runs once more, with every layer's output kept.
+
+    Args:
+        probe: The model; its own runs stay as they are.
+        shows: Is given all values of the run, by tensor, and the name of the layer's output among them.
+    """
+    run = traced(probe)
+    if run is None:
+        return None
+    for layer in probe.graph.layers:
+        tensor = outcome(layer)
+        if tensor in run and shows(run, tensor):
+            return layer
+    return None
+
+
+def traced(probe: Probe, *, again: bool = False) -> Values | None:
+    """Return the values of all layers in the first run, or in the second; None if there is no such run."""
+    watcher = Probe(probe.program, probe.graph, inputs=probe.given, seed=probe.seed)
+    watcher.watch(name for layer in probe.graph.layers if (name := outcome(layer)))
+    try:
+        run = watcher.again() if again else watcher.run()
+    except RuntimeCheckError:
+        return None
+    return run.values if run is not None else None
+
+
+def outcome(layer: Layer) -> str:
+    """Return the file's name for what `layer` makes; "" if it has none."""
+    return layer.origin[-1].output if layer.origin else ""

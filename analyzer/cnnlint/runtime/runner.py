@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from cnnlint.errors import RuntimeCheckError
 from cnnlint.runtime.inputs import fed_inputs
-from cnnlint.runtime.origin import outcome
+from cnnlint.runtime.probe import outcome
 from cnnlint.runtime.session import Session, SessionError
 
 if TYPE_CHECKING:

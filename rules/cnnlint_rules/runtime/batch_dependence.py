@@ -19,8 +19,8 @@ from cnnlint import (
     RuntimeRule,
     Severity,
 )
-from cnnlint.runtime.company import sample_error, tolerance
-from cnnlint.runtime.origin import outcome, traced
+from cnnlint.runtime.checks import sample_error, tolerance
+from cnnlint.runtime.probe import outcome, traced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,8 @@ from cnnlint import (
     RuntimeRule,
     Severity,
 )
-from cnnlint.runtime.origin import first_layer, non_finite
+from cnnlint.runtime.checks import non_finite
+from cnnlint.runtime.probe import first_layer
 
 
 class NonFiniteOutput(RuntimeRule, code="RT003", severity=Severity.ERROR, confidence=Confidence.EXACT):

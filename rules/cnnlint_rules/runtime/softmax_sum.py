@@ -18,8 +18,7 @@ from cnnlint import (
     RuntimeRule,
     Severity,
 )
-from cnnlint.runtime.distribution import class_axis, worst_sum
-from cnnlint.runtime.tails import SOFTMAX
+from cnnlint.runtime.checks import SOFTMAX, class_axis, worst_sum
 
 
 class SoftmaxSum(RuntimeRule, code="RT005", severity=Severity.ERROR, confidence=Confidence.EXACT):

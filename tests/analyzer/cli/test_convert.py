@@ -1,4 +1,4 @@
-"""`cnnlint convert` writes what it has proved, and nothing else."""
+"""`cnnlint convert` writes what it has verified, and nothing else."""
 
 from __future__ import annotations
 
@@ -132,4 +132,4 @@ def test_the_text_says_what_the_converter_left(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert "weightless conversion in" in done.stdout
     assert "1 Transpose;" in done.stdout
-    assert "proved equal: largest error" in done.stdout
+    assert "verified: largest error" in done.stdout

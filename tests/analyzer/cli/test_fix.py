@@ -17,7 +17,7 @@ from acceptance.command import MODELS
 from cnnlint.cli.commands import commands
 from cnnlint.engine.walker import Place
 from cnnlint.fixing import fix as fixing
-from cnnlint.fixing.records import FixReport
+from cnnlint.fixing.report import FixReport
 from cnnlint.report.json import schema_of
 from networks import write
 
@@ -65,7 +65,7 @@ def test_diff_shows_what_would_change_and_writes_nothing(tmp_path: Path) -> None
     assert result.exit_code == 1
     assert "fc1  Conv 8×8" in result.output
     assert "kind Dense → Conv" in result.output
-    assert "proved equal" in result.output
+    assert "verified: " in result.output
     assert [entry.name for entry in tmp_path.iterdir()] == ["flat.onnx"]
 
 

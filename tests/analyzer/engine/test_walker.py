@@ -238,7 +238,7 @@ class Wrong(LayerRule[Conv], code="ZZ010"):
         node.op_type = "Tanh"
 
 
-def test_a_rewrite_is_proved_refuted_or_said_not_to_fit():
+def test_a_rewrite_is_verified_refuted_or_said_not_to_fit():
     model = to_onnx(networks.SMALL)
     graph = networks.graph_of(networks.SMALL)
     probe = Probe(Program.from_proto(model), graph)
@@ -250,7 +250,7 @@ def test_a_rewrite_is_proved_refuted_or_said_not_to_fit():
     assert not wrong.proof.equivalent
     assert wrong.proof.max_abs_error > 1e-3
     (note,) = looked.notes
-    assert note.startswith(f"the rewrite of ZZ009 at {unfitting.layers[0]} is not proved: KeyError")
+    assert note.startswith(f"the rewrite of ZZ009 at {unfitting.layers[0]} is not verified: KeyError")
 
 
 class ReadsValues(LayerRule[Conv], code="ZZ011", reads_values=True):

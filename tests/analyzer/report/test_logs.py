@@ -17,8 +17,8 @@ from cnnlint.comparison.compare import render as render_comparison
 from cnnlint.comparison.diff_report import DiffReport, LayerDiff
 from cnnlint.comparison.diff_report import render as render_diff
 from cnnlint.engine.registry import load_rules
-from cnnlint.fixing.records import AppliedFix, FixReport
-from cnnlint.fixing.text import render as render_fix
+from cnnlint.fixing.report import AppliedFix, FixReport
+from cnnlint.fixing.report import render as render_fix
 from cnnlint.report import FORMATS, render
 from cnnlint.report.json import encode
 from cnnlint.report.summary_text import render as render_summary

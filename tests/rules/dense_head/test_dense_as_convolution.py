@@ -169,7 +169,7 @@ def proven(path: Path) -> list:
     ("name", "layers"),
     [("seed_cnn", ("dense",)), ("vgg_style", ("fc1", "fc2", "predictions")), ("resnet_style", ("predictions",))],
 )
-def test_it_is_proved_on_the_users_own_model(name: str, layers: tuple[str, ...]) -> None:
+def test_it_is_verified_on_the_users_own_model(name: str, layers: tuple[str, ...]) -> None:
     (finding,) = proven(MODELS / f"{name}.onnx")
     assert finding.layers == layers
     assert finding.evidence["parameters"] == finding.evidence["parameters_as_convolution"]

@@ -15,7 +15,7 @@ from cnnlint.engine.walker import walk
 from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.results import Finding, Severity
 from cnnlint.runtime import probe as module
-from cnnlint.runtime.company import sample_error, tolerance
+from cnnlint.runtime.checks import sample_error, tolerance
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.program import Program
 from cnnlint_rules.runtime.batch_dependence import BatchDependence

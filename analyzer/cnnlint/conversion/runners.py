@@ -1,4 +1,4 @@
-"""A Keras model, run by Keras itself, layer by layer under watch."""
+"""Keras models run by Keras, and SavedModels by TensorFlow, layer by layer under watch."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from cnnlint.conversion.loading import first_line
+from cnnlint.conversion.saved_model import load_signature
 from cnnlint.conversion.toolchain import quiet, toolchain
 from cnnlint.errors import ConversionError, RuntimeCheckError
+from cnnlint.frontends import savedmodel_folder
 from cnnlint.graph.layers import Activation
-from cnnlint.runtime.runner import Port, Values
+from cnnlint.runtime.runner import OnnxRunner, Port, Values
 from cnnlint.worker import steps
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.layer import Layer
+    from cnnlint.runtime.program import Program
 
     Array = NDArray[Any]
 
@@ -165,3 +168,40 @@ def _instead(made: Any, given: Array | None) -> Any:
     """Return `given` as Keras has tensors, in the type of what it takes the place of; `made` if there is none."""
     keras: Any = toolchain().keras
     return made if given is None else keras.ops.convert_to_tensor(given, dtype=made.dtype)
+
+
+class SavedModelRunner(OnnxRunner):
+    """A SavedModel and its conversion, whose inputs and outputs are called as the signature calls them."""
+
+    sees_inside = False
+
+    def __init__(self, path: str, program: Program, graph: Graph) -> None:
+        super().__init__(path, program, graph)
+        tensorflow: Any = toolchain().tensorflow
+        with quiet(), tensorflow.device("/cpu:0"):
+            self._signature = load_signature(savedmodel_folder(path))
+
+    def run(
+        self,
+        feeds: Mapping[str, Array],
+        watched: Collection[str],
+        given: Mapping[str, Array] | None = None,
+    ) -> Values:
+        """Call the signature, and run the conversion for the layers; for all where it is `given` values."""
+        import numpy as np
+
+        if given:
+            return super().run(feeds, watched, given)
+        tensorflow: Any = toolchain().tensorflow
+        steps.begin("running it under TensorFlow", at_least=steps.CONVERSION)
+        try:
+            with quiet(), tensorflow.device("/cpu:0"):
+                outputs = self._signature.call(feeds)
+        except Exception as error:
+            raise RuntimeCheckError(f"TensorFlow cannot run it: {first_line(error)}", path=self.path) from error
+        layers = super().run(feeds, watched).layers if watched else {}
+        return Values([np.asarray(outputs[port.name]) for port in self.outputs], layers)
+
+    def optimized(self, feeds: Mapping[str, Array], watched: Collection[str]) -> Values | None:
+        """Return nothing: what onnxruntime would run is the conversion, which may be wrong."""
+        del feeds, watched
