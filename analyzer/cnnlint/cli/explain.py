@@ -62,7 +62,7 @@ def command(
             ignore_config_code=ignore_config_code,
         )
     if form == "markdown":
-        write(page(found))
+        write(page(found, code=False))
     else:
         write(_rendered(found, view_of_stdout(color)))
     return 0
@@ -80,7 +80,7 @@ def _rendered(rule: type[Rule], view: View) -> str:
         highlight=False,
     )
     with console.capture() as capture:
-        console.print(Markdown(page(rule), code_theme="ansi_dark", hyperlinks=False))
+        console.print(Markdown(page(rule, code=False), code_theme="ansi_dark", hyperlinks=False))
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
