@@ -276,7 +276,6 @@ def graph(reading: Reading, start: int, end: int, depth: int = 0) -> GraphRecord
     inputs: list[ValueRecord] = []
     outputs: list[ValueRecord] = []
     infos: list[ValueRecord] = []
-    quantized: list[str] = []
     for tag, begin, stop in fields(reading.source, start, end):
         if tag == 0x0A:
             nodes.append(node(reading, begin, stop, depth))
@@ -292,9 +291,6 @@ def graph(reading: Reading, start: int, end: int, depth: int = 0) -> GraphRecord
             name = reading.text(begin, stop)
         elif tag == 0x7A:
             initializers.append(sparse_tensor(reading, begin, stop))
-        elif tag == 0x72:
-            # tensor_name is field 1 of TensorAnnotation as key is of StringStringEntryProto.
-            quantized.append(entry(read(begin, stop - begin))[0])
     return GraphRecord(
         name,
         tuple(nodes),
@@ -302,7 +298,6 @@ def graph(reading: Reading, start: int, end: int, depth: int = 0) -> GraphRecord
         tuple(inputs),
         tuple(outputs),
         {record.name: record for record in infos},
-        frozenset(quantized),
     )
 
 
@@ -318,7 +313,6 @@ def function(reading: Reading, start: int, end: int) -> FunctionRecord:
     inputs: list[str] = []
     outputs: list[str] = []
     nodes: list[NodeRecord] = []
-    required: list[str] = []
     defaults: dict[str, AttributeValue] = {}
     opsets: dict[str, int] = {}
     for tag, begin, stop in fields(reading.source, start, end):
@@ -330,8 +324,6 @@ def function(reading: Reading, start: int, end: int) -> FunctionRecord:
             inputs.append(reading.text(begin, stop))
         elif tag == 0x2A:
             outputs.append(reading.text(begin, stop))
-        elif tag == 0x32:
-            required.append(reading.text(begin, stop))
         elif tag == 0x4A:
             opsets.update((opset(read(begin, stop - begin)),))
         elif tag == 0x52:
@@ -350,7 +342,6 @@ def function(reading: Reading, start: int, end: int) -> FunctionRecord:
         tuple(nodes),
         opsets,
         overload,
-        tuple(required),
         defaults,
     )
 

@@ -86,7 +86,6 @@ class GraphRecord(Struct, frozen=True, gc=False):
         inputs: With the initializers that files of IR version 3 list among them.
         outputs: As declared.
         value_infos: What the file declares of inner tensors, by name.
-        quantized: Tensors that carry a quantization annotation.
     """
 
     name: str
@@ -95,7 +94,6 @@ class GraphRecord(Struct, frozen=True, gc=False):
     inputs: tuple[ValueRecord, ...]
     outputs: tuple[ValueRecord, ...]
     value_infos: dict[str, ValueRecord]
-    quantized: frozenset[str] = frozenset()
 
 
 class FunctionRecord(Struct, frozen=True, gc=False):
@@ -109,7 +107,6 @@ class FunctionRecord(Struct, frozen=True, gc=False):
         nodes: Its body.
         opsets: Version by domain for the body.
         overload: Tells apart functions of one name.
-        attributes: Attributes that a call must give.
         attribute_defaults: Attributes that a call may give, with their defaults.
     """
 
@@ -120,7 +117,6 @@ class FunctionRecord(Struct, frozen=True, gc=False):
     nodes: tuple[NodeRecord, ...]
     opsets: dict[str, int]
     overload: str = ""
-    attributes: tuple[str, ...] = ()
     attribute_defaults: dict[str, AttributeValue] = field(default_factory=dict[str, "AttributeValue"])
 
 
@@ -133,12 +129,10 @@ class ModelRecord(Struct, frozen=True, gc=False):
         opsets: Version by domain; the default domain is "".
         functions: By (domain, name, overload).
         metadata: `metadata_props` of the model.
-        external_files: Paths of the external data files that tensors refer to, each once.
         source: The bytes that all this was read from.
     """
 
     path: str
-    ir_version: int
     producer: str
     producer_version: str
     opsets: dict[str, int]
@@ -146,7 +140,6 @@ class ModelRecord(Struct, frozen=True, gc=False):
     functions: dict[tuple[str, str, str], FunctionRecord]
     metadata: dict[str, str]
     file_bytes: int | None
-    external_files: tuple[str, ...] = ()
     source: ByteSource | None = None
 
 

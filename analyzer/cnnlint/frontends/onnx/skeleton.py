@@ -106,7 +106,6 @@ def _model(reading: Reading, path: str, begun: list[int]) -> ModelRecord:
     data = list(reading.folder.files()) if reading.folder else []
     return ModelRecord(
         path,
-        ir_version,
         producer,
         producer_version,
         opsets,
@@ -114,7 +113,6 @@ def _model(reading: Reading, path: str, begun: list[int]) -> ModelRecord:
         functions,
         metadata,
         source.size + sum(file.size for file in data),
-        tuple(file.path for file in data if file.path),
         source,
     )
 

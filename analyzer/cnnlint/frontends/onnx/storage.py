@@ -55,11 +55,6 @@ class RawStorage(Struct, frozen=True, gc=False):
         """The bytes that the values take in the file."""
         return self.length
 
-    def location(self) -> tuple[str, int, int] | None:
-        """Return file path, offset and length, for a reader that maps the bytes itself; None if not local."""
-        path = self.source.path
-        return None if path is None else (path, self.offset, self.length)
-
     def read(self) -> NDArray[np.generic]:
         """Return the values, mapped and not copied but for types narrower than a byte.
 
@@ -107,10 +102,6 @@ class TypedStorage(Struct, frozen=True, gc=False):
     def nbytes(self) -> int:
         """The bytes that the values take in the file."""
         return self.content_bytes
-
-    def location(self) -> None:
-        """Return None: these are not plain bytes that another reader could map."""
-        return
 
     def read(self) -> NDArray[np.generic]:
         """Return the values, decoded; text as an array of `str` objects.
@@ -160,10 +151,6 @@ class SparseStorage(Struct, frozen=True, gc=False):
         """The bytes that values and indices take in the file."""
         sizes = [part.storage.nbytes if part.storage else 0 for part in (self.values, self.indices)]
         return None if None in sizes else sum(size or 0 for size in sizes)
-
-    def location(self) -> None:
-        """Return None: these are not plain bytes that another reader could map."""
-        return
 
     def read(self) -> NDArray[np.generic]:
         """Return the values as a dense array.

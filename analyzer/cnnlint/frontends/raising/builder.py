@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from cnnlint import limits
 from cnnlint.errors import ContradictionError
-from cnnlint.frontends.raising.view import Permutation, TensorView, is_row
+from cnnlint.frontends.raising.view import Permutation, TensorView, inverse, is_row
 from cnnlint.graph.graph import Graph, Source, Training, UnusedWeight
 from cnnlint.graph.layer import Layer, Part
 from cnnlint.graph.layers import Reshape, Transpose
@@ -92,20 +92,6 @@ class GraphBuilder:
         self._put(len(self._slots) - 1, replace(layer, name=layer_name, outputs=tuple(outputs), origin=origin))
         return tuple(outputs)
 
-    def add_oriented(self, layer: Layer, name: str, permutation: Permutation | None) -> TensorView:
-        """Add a layer whose shape is in the graph's order and return the source's view of its output.
-
-        Args:
-            layer: As for `add`.
-            name: Of its output.
-            permutation: How the source's order becomes the graph's; None if it is the same.
-        """
-        tensor = self.add(layer, [name])[0]
-        if permutation is None:
-            return TensorView(tensor)
-        inverse = tuple(permutation.index(axis) for axis in range(len(permutation)))
-        return TensorView(tensor, inverse)
-
     def tensor(self, view: TensorView) -> Tensor:
         """Return the tensor that a view shows, through a Transpose layer if the order of its axes differs.
 
@@ -130,7 +116,7 @@ class GraphBuilder:
             tensor = Tensor(name, shape, dtype)
             return tensor, TensorView(tensor)
         tensor = Tensor(name, tuple(shape[axis] for axis in permutation), dtype)
-        return tensor, TensorView(tensor, tuple(permutation.index(axis) for axis in range(len(permutation))))
+        return tensor, TensorView(tensor, inverse(permutation))
 
     # looking
 

@@ -49,11 +49,10 @@ def test_agrees_with_onnx_on_models_saved_with_external_data(tmp_path):
     record = read(str(path))
     agreement.assert_same_model(record, onnx.load(path, load_external_data=False), str(path.parent))
     data = path.parent / "m.onnx.data"
-    assert record.external_files == (str(data),)
     assert record.file_bytes == path.stat().st_size + data.stat().st_size
     for name, array in arrays.items():
-        file, offset, length = record.graph.initializers[name].storage.location()
-        assert Path(file).read_bytes()[offset : offset + length] == array.tobytes()
+        storage = record.graph.initializers[name].storage
+        assert Path(storage.source.path).read_bytes()[storage.offset :][: storage.length] == array.tobytes()
         assert record.graph.initializers[name].storage.field == "external_data"
 
 
