@@ -222,4 +222,4 @@ def _severity(level: str) -> Severity:
     try:
         return msgspec.convert(level, Severity)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{level!r} is no severity", remedy="write info, warning or error") from error
+        raise ConfigError(f"{level!r} is not a severity", remedy="write info, warning or error") from error

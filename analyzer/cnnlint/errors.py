@@ -95,7 +95,7 @@ class RuntimeCheckError(CnnlintError):
 
 
 class UnfinishedRunError(CnnlintError):
-    """A model was not run to its end: a limit was met, or the process that ran it ended.
+    """A model did not run to completion: a limit was met, or the process that ran it ended.
 
     It is no statement about the model, and so no RuntimeCheckError, which rules take for one.
     """

@@ -71,7 +71,7 @@ class Linter:
         errors: What was wrong with models that could not be linted, by path.
 
     Raises:
-        ConfigError: The configuration of a model is wrong, or a budget fits no model.
+        ConfigError: The configuration of a model is wrong, or a budget matches no model.
         RuleError: A plugin or a file of rules is.
     """
 
@@ -283,7 +283,7 @@ class _Run:
         except (UnfinishedRunError, ConversionError) as error:
             then = f" {error.remedy[:1].upper()}{error.remedy[1:]}." if error.remedy else ""
             unfinished = RunNotFinished().finding(
-                message=f"The model was not run to its end: {error.cause}.{then}", evidence={}
+                message=f"The model did not run to completion: {error.cause}.{then}", evidence={}
             )
             return (with_fingerprint(unfinished.finding, {}, unfinished.subject),), CheckResult()
 
@@ -321,7 +321,7 @@ def _blind_spots(context: Context) -> Iterator[str]:
     """Yield what rules cannot see in this network, a sentence each."""
     graph = context.graph
     if context.unknown_weights:
-        yield f"{context.unknown_weights}; budgets on them are over, and rules that count them stay silent"
+        yield f"{context.unknown_weights}; budgets on them fail, and rules that count them stay silent"
     yield from context.notes_on_numbers()
     opaque = list(graph.of_kind(Opaque))
     if opaque:
@@ -329,4 +329,4 @@ def _blind_spots(context: Context) -> Iterator[str]:
         more = f" and {len(opaque) - 3} more" if len(opaque) > 3 else ""
         yield f"no rule looks into opaque layers: {named}{more}"
     elif next(graph.of_kind(Conv, ConvTranspose), None) is None:
-        yield "there is no convolution in this network: rules on convolutions and feature maps had nothing to look at"
+        yield "there is no convolution in this network: rules on convolutions and feature maps had nothing to check"

@@ -335,7 +335,7 @@ def open_model(given: Given, workers: Workers | None = None) -> Model:
         return LiveKeras(given, workers)
     kind = cast("type[object]", type(given))
     raise ModelError(
-        f"a {kind.__module__}.{kind.__qualname__} is no model",
+        f"a {kind.__module__}.{kind.__qualname__} is not a model",
         remedy="give a path, an onnx.ModelProto or a keras.Model",
     )
 

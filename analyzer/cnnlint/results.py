@@ -194,7 +194,7 @@ SCHEMA = 1
 """Version of the JSON that these records become."""
 
 UNFINISHED = "RT006"
-"""The rule that says that a model was not run to its end."""
+"""The rule that says that a model did not run to completion."""
 
 FailOn = Literal["info", "warning", "error", "never"]
 """The severity from which a finding fails the run."""

@@ -177,7 +177,7 @@ def test_a_missing_file_and_a_pattern_without_matches_are_named(tmp_path: Path) 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
         "cnnlint: error: nowhere.onnx: there is no such file or folder",
-        "cnnlint: error: none/*.onnx: this pattern fits no model",
+        "cnnlint: error: none/*.onnx: this pattern matches no model",
     ]
 
 

@@ -61,7 +61,7 @@ class Context:
             return ""
         layer = next((layer for layer in self.graph.layers if self.layer_macs(layer) is None), None)
         if layer is None:
-            return "64 bits do not hold the sum"
+            return "the sum exceeds 64 bits"
         if layer.multiplies is None:
             return f"{layer.name} {layer.unknown_because}"
         return f"shapes at {layer.name} are not known in numbers"

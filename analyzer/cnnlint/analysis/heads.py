@@ -158,7 +158,7 @@ def dense_head(graph: Graph, first: Dense, rest: Sequence[Layer]) -> DenseHead |
         return "" if isinstance(layer, Dense | Activation | BatchNorm | Dropout) else "no feature map feeds it"
     seen = pool.input if pool is not None else flatten.input if flatten is not None else first.input
     if not is_feature_map(graph, seen):
-        return "what it reads is a sequence or a vector, no map of positions"
+        return "what it reads is a sequence or a vector, not a map of positions"
     pooled = (1,) * len(pool.input.spatial or ()) if pool else ()
     spatial = flatten.input.spatial if flatten else pooled
     sizes = tuple(extent for extent in spatial or () if isinstance(extent, int))

@@ -25,7 +25,7 @@ GROWING = [name.replace("_", "-") for name, quantity in QUANTITIES.items() if qu
     metavar="params=2%",
     help=f"How much more B may have than A, in percent or in numbers, of one of {', '.join(GROWING)}; may be repeated.",
 )
-@click.option("--all", "every", is_flag=True, help="List all layers that are not the same, renamed ones too.")
+@click.option("--all", "every", is_flag=True, help="List all layers that differ, renamed ones too.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @setting_options("inputs")
 @config_options

@@ -91,7 +91,7 @@ def _fitting(pattern: str) -> Iterator[str]:
             any_found = True
             yield match
     if not any_found:
-        raise ModelError("this pattern fits no model", path=pattern)
+        raise ModelError("this pattern matches no model", path=pattern)
 
 
 def run(

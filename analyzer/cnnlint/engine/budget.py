@@ -108,7 +108,7 @@ def _unknown_activations(context: Context) -> str:
         return f"{inside.name} {inside.unknown_because}"
     tensors = (*graph.inputs, *(tensor for layer in graph.layers for tensor in layer.outputs))
     unknown = next((tensor for tensor in tensors if tensor_bytes(tensor, context.batch) is None), None)
-    return f"the size of {unknown.name} is not known in numbers" if unknown else "64 bits do not hold the sum"
+    return f"the size of {unknown.name} is not known in numbers" if unknown else "the sum exceeds 64 bits"
 
 
 def _unknown_weight_bytes(context: Context) -> str:

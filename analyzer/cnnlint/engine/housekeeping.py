@@ -37,7 +37,7 @@ class UnusedIgnore(HousekeepingRule, code="CF001", severity=Severity.WARNING, co
 
     ## Why
     The rule that it names ran on this model and found nothing at the layers that it names. The model was
-    mended, or the layers were renamed; left in place, the ignore would hide the next finding that is meant.
+    fixed, or the layers were renamed; left in place, the ignore would hide the next finding that is meant.
 
     ## Instead
     Delete the ignore, or correct its layers.
@@ -69,13 +69,13 @@ class MalformedIgnore(HousekeepingRule, code="CF002", severity=Severity.WARNING,
 
 
 class ExpiredIgnore(HousekeepingRule, code="CF003", severity=Severity.WARNING, confidence=Confidence.EXACT):
-    """An ignore has run out, and is no longer honored.
+    """An ignore has expired and is no longer honored.
 
     ## Why
     It was given a date so that somebody looks again, and that date is past.
 
     ## Instead
-    Mend what it hid, or give it a new reason and a new date.
+    Fix what it hid, or give it a new reason and a new date.
 
     ## References
     - trivy, whose ignore file holds expiry dates.
@@ -90,7 +90,7 @@ class CrashedRule(HousekeepingRule, code="CF004", severity=Severity.ERROR, confi
     rules have run, and their findings stand.
 
     ## Instead
-    Report it to the rule's author with the model's text form; until it is mended, leave the rule out with
+    Report it to the rule's author with the model's text form; until it is fixed, leave the rule out with
     `--ignore CODE`.
 
     ## References
@@ -99,7 +99,7 @@ class CrashedRule(HousekeepingRule, code="CF004", severity=Severity.ERROR, confi
 
 
 class RunNotFinished(HousekeepingRule, code=UNFINISHED, severity=Severity.ERROR, confidence=Confidence.EXACT):
-    """The model was not run to its end: a limit of time or memory was met, or the process that ran it ended.
+    """The model did not run to completion: a time or memory limit was reached, or the process that ran it ended.
 
     ## Why
     Models are run in a process of their own, so that one that loops, takes all memory or crashes onnxruntime costs
@@ -109,7 +109,7 @@ class RunNotFinished(HousekeepingRule, code=UNFINISHED, severity=Severity.ERROR,
     ## Instead
     Read the cause. Where the limit was too low for this machine, raise it with `--run-timeout SECONDS` or
     `--run-memory BYTES`; where the model takes large inputs, give smaller ones with `--input`; or leave the run out
-    with `--static`. Where onnxruntime crashes, the model has met a fault of onnxruntime's: reduce it and report it.
+    with `--static`. If onnxruntime crashes, that is a bug in onnxruntime: reduce the model and report it.
 
     ## When not
     Nothing hides it: neither an ignore in the configuration nor what the model says about itself, for a gate that

@@ -122,12 +122,12 @@ def parse_reason(written: str) -> tuple[str, date | None]:
         return written.strip(), None
     matched = re.fullmatch(DATE, found["date"])
     if matched is None:
-        raise ValueError(f"{found['date']!r} is no date such as 2027-01 or 2027-01-31")
+        raise ValueError(f"{found['date']!r} is not a date such as 2027-01 or 2027-01-31")
     year, month, day = int(matched["year"]), int(matched["month"]), matched["day"]
     try:
         end = date.fromordinal(date(year, month, int(day)).toordinal() + 1) if day else _month_after(year, month)
     except ValueError as error:
-        raise ValueError(f"{found['date']!r} is no date: {error}") from error
+        raise ValueError(f"{found['date']!r} is not a date: {error}") from error
     return written[: found.start()].strip(), end
 
 
@@ -260,7 +260,7 @@ def _malformed(flaws: Iterable[Flaw]) -> Iterator[Diagnostic]:
 def _outdated(ignores: Iterable[Ignore]) -> Iterator[Diagnostic]:
     for ignore in ignores:
         yield ExpiredIgnore().finding(
-            message=f"The ignore of {ignore.selector} in {ignore.origin} is no longer honored since {ignore.until}"
+            message=f"The ignore of {ignore.selector} in {ignore.origin} has not been honored since {ignore.until}"
             f"{f'; its reason was: {ignore.reason}' if ignore.reason else ''}.",
             evidence={},
             subject=_subject(ignore),

@@ -157,12 +157,12 @@ def run_file(file: Path) -> ModuleType:
 
     where = str(file)
     if not file.is_file():
-        raise RuleError("there is no such file of rules", path=where)
+        raise RuleError("there is no such rule file", path=where)
     # The name is one of its own, so that a file called numpy.py does not stand in for numpy.
     name = f"{LOCAL}{file.stem}_{crc32(str(file.resolve()).encode()):08x}"
     spec = spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise RuleError("a file of rules ends in .py", path=where)
+        raise RuleError("a rule file ends in .py", path=where)
     module = module_from_spec(spec)
     sys.modules[name] = module  # annotations of the rules' options are looked up here
     try:

@@ -148,7 +148,7 @@ class Rule(Struct, metaclass=RuleMeta):
     @classmethod
     def flaw(cls) -> str:
         """Return what the class lacks to be a rule of its scope, as a clause; "" if nothing."""
-        return "is of no scope; derive it from PatternRule, LayerRule, ModelRule or RuntimeRule"
+        return "has no scope; derive it from PatternRule, LayerRule, ModelRule or RuntimeRule"
 
     def finding(
         self,

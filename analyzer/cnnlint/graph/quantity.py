@@ -33,7 +33,7 @@ AMOUNT = r"(?P<whole>\d[\d_,]*)(?:\.(?P<part>\d+))?\s*(?P<unit>[A-Za-z%]*)"
 SHOWN_AS = {
     "count": "a number such as 5000000 or 5 M",
     "bytes": "a size such as 20 MB or 20 MiB",
-    "share": "a share such as 50 % or 0.5",
+    "share": "a share such as 50% or 0.5",
 }
 
 

@@ -38,7 +38,7 @@ class HiddenSigmoid(LayerRule[Activation], code="AC001", severity=Severity.WARNI
     Its slope goes to zero on both sides, so a unit that is far from zero gets no gradient and stops learning. A
     sigmoid's slope is 1/4 at its steepest: five such layers shrink a gradient by 4⁵ = 1024 at least, ten by a million.
     A sigmoid's outputs are also all positive, which pushes the next layer's weights in one direction at a time.
-    With ReLU, Krizhevsky et al. reach 25 % training error on CIFAR-10 six times as fast as with tanh.
+    With ReLU, Krizhevsky et al. reach 25% training error on CIFAR-10 six times as fast as with tanh.
 
     ## Instead
     ReLU, or swish and GELU where smoothness is wanted, with He's initialization.

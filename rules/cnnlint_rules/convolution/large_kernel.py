@@ -29,8 +29,8 @@ class LargeKernel(LayerRule[Conv], code="CV001", severity=Severity.WARNING, conf
 
     ## Why
     n convolutions of 3 × 3 in a row see 2n + 1 pixels on each axis. From C to C channels they hold 9nC²
-    weights where a k × k kernel holds k²C²: 18C² against 25C² for 5 × 5 (28 % fewer), 27C² against 49C² for 7 × 7
-    (45 % fewer). They also have n non-linearities instead of one. Multiply-accumulates fall in the same proportion.
+    weights where a k × k kernel holds k²C²: 18C² against 25C² for 5 × 5 (28% fewer), 27C² against 49C² for 7 × 7
+    (45% fewer). They also have n non-linearities instead of one. Multiply-accumulates fall in the same proportion.
     Where the channels change a lot the sum can come out the other way: the rule counts with the layer's own
     numbers, with as many channels between as the wider end has, and reports only what pays.
 

@@ -27,7 +27,7 @@ class DeepDenseHead(ModelRule, code="FC005", severity=Severity.WARNING, confiden
 
     ## Why
     The pattern of convolutional classifiers is INPUT → [[CONV → RELU]*N → POOL?]*M → [FC → RELU]*K → FC with K < 3.
-    AlexNet and VGG16 have two hidden dense layers, and these hold 89 and 86 % of their parameters; GoogLeNet, ResNet
+    AlexNet and VGG16 have two hidden dense layers, and these hold 89 and 86% of their parameters; GoogLeNet, ResNet
     and nearly all that came after have none, and are more accurate. Convolutions make the features; what is left
     to the head is a linear decision, and each further dense layer adds n × m weights that see no structure.
 

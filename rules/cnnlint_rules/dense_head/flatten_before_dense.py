@@ -37,7 +37,7 @@ class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNI
     ## Why
     A dense layer of U units on a C × H × W map holds U × C × H × W weights: a weight of its own for every position,
     where a convolution shares one among all. In VGG16 the first dense layer on the 512 × 7 × 7 map holds
-    4096 × 512 × 7 × 7 = 102,760,448 of 138,357,544 parameters, 74 %, for 0.7 % of the multiply-accumulates.
+    4096 × 512 × 7 × 7 = 102,760,448 of 138,357,544 parameters, 74%, for 0.7% of the multiply-accumulates.
     It also ties the network to a single image size, and it is where such networks overfit: AlexNet and VGG need
     dropout of 0.5 there.
 
@@ -56,7 +56,7 @@ class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNI
     - Lin, Chen and Yan, "Network In Network", ICLR 2014, section 3.2.
     - Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015.
     - Szegedy et al., "Going Deeper with Convolutions", CVPR 2015: average pooling in place of dense layers raised
-      top-1 accuracy by about 0.6 %.
+      top-1 accuracy by about 0.6%.
     - Stanford CS231n, "Convolutional Neural Networks", on the memory and parameters of VGGNet.
     """
 

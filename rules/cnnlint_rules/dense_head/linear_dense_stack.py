@@ -38,7 +38,7 @@ class LinearDenseStack(PatternRule, code="FC003", severity=Severity.WARNING, con
 
     ## When not
     A narrow middle is a low-rank factorization and saves parameters when m(n + k) < nk; the rule leaves those alone
-    (Sainath et al. factor the output layer of a speech network this way and shed 30 to 50 % of its parameters).
+    (Sainath et al. factor the output layer of a speech network this way and shed 30 to 50% of its parameters).
     A linear stack may also train faster than its product, although it can express no more (Arora et al.): then
     keep it in training and multiply before deployment.
 

@@ -28,7 +28,7 @@ class DeadInitializer(ModelRule, code="EX001", severity=Severity.WARNING, confid
     onnxslim and onnxsim do this among much else. Then export in a way that leaves them out.
 
     ## When not
-    A file that several programs share may hold arrays for the others. Leftovers of less than 1 % of the weights are
+    A file that several programs share may hold arrays for the others. Leftovers of less than 1% of the weights are
     information only; `min-bytes` hides them.
 
     ## References

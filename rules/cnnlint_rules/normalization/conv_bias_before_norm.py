@@ -31,7 +31,7 @@ class ConvBiasBeforeNorm(PatternRule, code="BN002", severity=Severity.INFO, conf
     BN(Wx + b) = γ(Wx + b − E[Wx + b])/σ + β = γ(Wx − E[Wx])/σ + β: the bias shifts the mean by exactly what it adds,
     its gradient is zero, and the variance does not see it. What is left for a bias to do, β does. At inference the
     moving mean holds the same shift. The parameters are few (ResNet50 in Keras has 26,560 such biases in 53
-    convolutions, 0.1 % of its parameters), but so is the effort: one argument.
+    convolutions, 0.1% of its parameters), but so is the effort: one argument.
 
     ## Instead
     Leave the bias out: `use_bias=False`, `bias=False`. A trained network does not change when the bias is

@@ -37,7 +37,7 @@ class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confid
     the initialization make both vanish or explode. VGG's authors trained their 11-layer network first and
     initialized the 13- to 19-layer ones from it; He et al. show a 30-layer network that does not start to learn with
     Glorot's initialization. Normalization removes the problem and gains accuracy: torchvision's VGG16 reaches 71.59 %
-    top-1 on ImageNet and 73.36 % with it, VGG19 72.38 and 74.22 %. At inference it folds into the convolutions
+    top-1 on ImageNet and 73.36% with it, VGG19 72.38 and 74.22%. At inference it folds into the convolutions
     and costs nothing.
 
     ## Instead

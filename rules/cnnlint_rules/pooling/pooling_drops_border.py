@@ -36,7 +36,7 @@ class PoolingDropsBorder(
     ## Why
     Without padding, windows of k that move by s over n elements number ⌊(n − k)/s⌋ + 1 and end at element
     (⌊(n − k)/s⌋)s + k; what lies beyond is thrown away, and with it the work of the convolutions that made it.
-    Pooling 2 × 2 over 7 × 7 sees 6 × 6: 13 of 49 values (27 %) never reach the output, always those at the bottom and
+    Pooling 2 × 2 over 7 × 7 sees 6 × 6: 13 of 49 values (27%) never reach the output, always those at the bottom and
     the right, so the network is blind there. On large maps it is a row of hundreds: that is reported as information.
 
     ## Instead

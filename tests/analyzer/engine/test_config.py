@@ -181,10 +181,10 @@ def test_each_setting_knows_where_it_comes_from(tmp_path):
             "'5 MB' is not a number (write a number such as 5000000 or 5 M)",
         ),
         ("[[budgets]]\nmodels = '*'", "a budget limits nothing"),
-        ("[inputs]\nx = '1x3xHxW'", "cnnlint.toml:2: inputs.x: '1x3xHxW' is no shape"),
-        ("[inputs]\nx = '1x0'", "is no shape"),
-        ("[per-model-ignores]\n'*' = ['FC001: why (until May)']", "'May' is no date"),
-        ("select = [", "cnnlint.toml: is no valid TOML"),
+        ("[inputs]\nx = '1x3xHxW'", "cnnlint.toml:2: inputs.x: '1x3xHxW' is not a shape"),
+        ("[inputs]\nx = '1x0'", "is not a shape"),
+        ("[per-model-ignores]\n'*' = ['FC001: why (until May)']", "'May' is not a date"),
+        ("select = [", "cnnlint.toml: is not valid TOML"),
     ],
 )
 def test_what_is_wrong_is_named_with_file_line_and_key(tmp_path, text, said):

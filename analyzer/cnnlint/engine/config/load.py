@@ -129,9 +129,9 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError is one; so is a number of more digits than Python reads
-        raise ConfigError(f"is no valid TOML: {error}", path=str(path)) from error
+        raise ConfigError(f"is not valid TOML: {error}", path=str(path)) from error
     except RecursionError as error:
-        raise ConfigError("is no valid TOML: values are nested too deeply", path=str(path)) from error
+        raise ConfigError("is not valid TOML: values are nested too deeply", path=str(path)) from error
 
 
 def _convert(table: dict[str, Any], document: Document) -> Configuration:

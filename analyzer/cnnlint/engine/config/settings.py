@@ -88,7 +88,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         """Make sure that every budget of the file is meant for a model of the run, or for one that it left out.
 
         Raises:
-            ConfigError: A budget fits no model and no file, so it limits nothing: its glob is mistyped, or the
+            ConfigError: A budget matches no model and no file, so it limits nothing: its glob is mistyped, or the
                 model has moved.
         """
         if self.document is None or not models:
@@ -174,7 +174,7 @@ def _dims(name: str, written: str, document: Document | None) -> Dims:
     extents = written.lower().replace("×", "x").replace(",", "x").split("x")
     if all(extent.strip().isdecimal() and int(extent) > 0 for extent in extents):
         return tuple(int(extent) for extent in extents)
-    cause, remedy = f"{written!r} is no shape", "write every extent as a number: 1x3x224x224"
+    cause, remedy = f"{written!r} is not a shape", "write every extent as a number: 1x3x224x224"
     if document is not None:
         raise document.error(cause, "inputs", name, remedy=remedy)
     raise ConfigError(f"the input {name}: {cause}", remedy=remedy)

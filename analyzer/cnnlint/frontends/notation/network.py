@@ -95,7 +95,7 @@ def _input(network: NetworkSyntax) -> tuple[Dim, Value]:
     for part in word.text.replace("×", "x").split("x"):
         number = part.isdecimal() and len(part) < 11
         if not part or (number and not 0 < int(part) <= LARGEST) or (not number and not part[0].isalpha()):
-            raise arguments.error(f"{word.text!r} is no shape", at=word, remedy="INPUT 3x32x32, or 3xHxW")
+            raise arguments.error(f"{word.text!r} is not a shape", at=word, remedy="INPUT 3x32x32, or 3xHxW")
         dims.append(int(part) if number else part)
     shape: Shape = tuple(dims)
     return (batch[0] if batch else "N"), Value(step.name.text if step.name else "input", shape)

@@ -189,7 +189,7 @@ def elements_followed(nodes: Iterable[NodeRecord], graph: GraphRecord) -> int:
             made = sum(given)
         else:
             made = max(given, default=1)
-        # a tensor that is no shape is followed by nobody, but every operator could make one
+        # a tensor that is not a shape is followed by nobody, but every operator could make one
         if made > 1:
             total += made
             sizes.update(dict.fromkeys(node.outputs, made))

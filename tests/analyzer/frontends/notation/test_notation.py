@@ -149,7 +149,7 @@ def test_seed_network_has_its_parameters() -> None:
         ("INPUT 3x32x32 -> CONVV 16", 18, "did you mean CONV?"),
         ("CONV 3", 1, "starts with its input"),
         ("INPUT", 1, "needs its shape"),
-        ("INPUT 3x0 -> RELU", 7, "is no shape"),
+        ("INPUT 3x0 -> RELU", 7, "is not a shape"),
         ("INPUT 3x32x32", 14, "no layers"),
         ("INPUT 3x32x32 -> CONV 16", 18, "needs its kernel size"),
         ("INPUT 3x32x32 -> CONV 16 3x3x3", 26, "has 3 axes where 2 are meant"),
