@@ -36,7 +36,7 @@ class Head(Struct, frozen=True):
         output: What the user gets.
         activations: The functions that are applied last with nothing but views between them, the last one first;
             the identity is left out.
-        scorer: The layer whose kernel makes the scores, pooled and normalised or not; None if several layers'
+        scorer: The layer whose kernel makes the scores, pooled and normalized or not; None if several layers'
             outputs are joined on the way.
         training: The loss that the file names for this output; None if it does not.
     """

@@ -28,7 +28,7 @@ class Program(Struct, frozen=True, dict=True, eq=False):
     """A model that can be run.
 
     Attributes:
-        content: A serialised ModelProto, whose large weights may be external data.
+        content: A serialized ModelProto, whose large weights may be external data.
         folder: Where its external data lies; "" if it has none.
         path: As the user wrote it; "" for a model in memory.
     """
@@ -60,7 +60,7 @@ class Program(Struct, frozen=True, dict=True, eq=False):
         """Return `proto`, whose external data lies in `folder`.
 
         Raises:
-            RuntimeCheckError: Its weights inside the message are more than protobuf can serialise.
+            RuntimeCheckError: Its weights inside the message are more than protobuf can serialize.
         """
         if proto.ByteSize() > LARGEST:
             raise RuntimeCheckError("the model in memory has more than 2 GB of weights, too many for one protobuf")

@@ -249,8 +249,8 @@ def test_what_tf2onnx_needs_the_kernels_for_goes_the_ordinary_way(keras: Any) ->
     assert max(relative_errors(recurrent, conversion.model)) <= TOLERANCE
 
 
-def test_what_an_optimiser_of_tf2onnx_fails_on_is_converted_without_it(keras: Any, convert: Any) -> None:
-    # Its optimiser of Transposes takes the 3 in relu6(x + 3) / 6 for the bias that the convolution lacks.
+def test_what_an_optimizer_of_tf2onnx_fails_on_is_converted_without_it(keras: Any, convert: Any) -> None:
+    # Its optimizer of Transposes takes the 3 in relu6(x + 3) / 6 for the bias that the convolution lacks.
     image = keras.Input((6, 6, 3))
     conv = keras.layers.Conv2D(4, 3, use_bias=False, activation="hard_sigmoid")
     net = keras.Model(image, conv(image))

@@ -165,7 +165,7 @@ def test_two_rules_of_one_code_or_name_are_an_error_that_names_both(tmp_path, ch
         ('"""A convolution has very many filters."""', "", "has no docstring"),
         ("LayerRule[Conv]", "LayerRule", "names no kind"),
         ("def check", "def inspect", "has no check"),
-        ("LayerRule[Conv]", "Rule", "is of no scope"),
+        ("LayerRule[Conv]", "Rule", "has no scope"),
         ("LayerRule[Conv]", "PatternRule", "has no pattern"),
         ("from cnnlint.graph.layers import Conv", "from cnnlint.graph.layers import Convolution", "ImportError"),
     ],

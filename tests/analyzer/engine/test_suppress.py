@@ -83,7 +83,7 @@ def test_a_month_counts_to_its_end(written, reason, until):
 
 @pytest.mark.parametrize("written", ["x (until soon)", "x (until 2027-13)", "x (until 2027-02-30)", "x (until )"])
 def test_what_is_no_date_is_refused(written):
-    with pytest.raises(ValueError, match="is no date"):
+    with pytest.raises(ValueError, match="is not a date"):
         parse_reason(written)
 
 

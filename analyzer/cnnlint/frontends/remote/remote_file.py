@@ -152,7 +152,7 @@ CHUNK = 1 << 21
 
 @contextmanager
 def downloaded(url: str) -> Generator[str]:
-    """Download a model and its external data, and yield the path of the copy, which is removed afterwards.
+    """Download a model and its external data, and yield the path of the copy, which is removed afterward.
 
     Raises:
         ModelError: The server fails, the model is not one, or the disk is full.

@@ -122,7 +122,7 @@ def test_a_scale_and_shift_per_channel_is_a_folded_norm() -> None:
 
 
 @pytest.mark.parametrize(("axes", "kind"), [((1,), "LayerNorm"), ((2, 3), "InstanceNorm")])
-def test_a_spelled_out_normalisation_is_one_layer(axes: tuple[int, ...], kind: str) -> None:
+def test_a_spelled_out_normalization_is_one_layer(axes: tuple[int, ...], kind: str) -> None:
     graph = raised(
         f"""agraph (float[N,4,8,8] x) => (float[N,4,8,8] y) {{
             e = Constant<value_float = 0.001>() two = Constant<value_float = 2.0>()
@@ -585,13 +585,13 @@ def test_slices_that_cover_a_tensor_are_a_split(parts: tuple[tuple[int, int], ..
 
 
 @pytest.mark.parametrize(
-    ("quantised", "zero", "products"), [(1, 0, [0.25]), (8, 0, [2.0]), (8, 4, []), (-8, 0, [-2.0]), (6, 4, [0.5])]
+    ("quantized", "zero", "products"), [(1, 0, [0.25]), (8, 0, [2.0]), (8, 4, []), (-8, 0, [-2.0]), (6, 4, [0.5])]
 )
-def test_a_quantised_number_is_the_one_that_it_stands_for(quantised: int, zero: int, products: list[float]) -> None:
+def test_a_quantized_number_is_the_one_that_it_stands_for(quantized: int, zero: int, products: list[float]) -> None:
     """A product with (8 − 4) × 0.25 is none."""
     graph = raised(
         f"""agraph (float[N,4] x) => (float[N,4] y)
-            <int8 q = {{{quantised}}}, float s = {{0.25}}, int8 z = {{{zero}}}>
+            <int8 q = {{{quantized}}}, float s = {{0.25}}, int8 z = {{{zero}}}>
             {{ d = DequantizeLinear(q, s, z) h = Relu(x) y = Mul(h, d) }}"""
     )
     assert [layer.constant for layer in graph.layers if isinstance(layer, Elementwise)] == products

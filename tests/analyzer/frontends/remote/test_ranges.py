@@ -54,7 +54,7 @@ def test_no_byte_of_a_small_read_is_sent_twice(reads: list[tuple[int, int]]) -> 
     assert (source.requests, source.fetched) == (len(spans), sum(length for _, length in spans))
 
 
-def test_neighbours_come_together_and_wider_as_they_go_on() -> None:
+def test_neighbors_come_together_and_wider_as_they_go_on() -> None:
     sender = Sender()
     source = Ranges(sender, len(CONTENT))
     for offset in range(0, len(CONTENT), 100):
@@ -85,7 +85,7 @@ def test_values_are_sent_as_they_are_and_not_kept() -> None:
     assert sender.asked == [(5, ALONE), (5, ALONE)]
 
 
-def test_what_a_block_leads_to_is_asked_for_at_once_and_neighbours_of_it_together() -> None:
+def test_what_a_block_leads_to_is_asked_for_at_once_and_neighbors_of_it_together() -> None:
     far = [1 << 20, (1 << 20) + NEAR // 2, 2 << 20]
     batches: list[list[tuple[int, int]]] = []
 

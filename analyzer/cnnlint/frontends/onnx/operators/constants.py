@@ -241,7 +241,7 @@ def _mul(one: Element, other: Element) -> Element:
 
 def _div(one: Element, other: Element) -> Element:
     if isinstance(one, int) and isinstance(other, int):
-        # integer division truncates towards zero in ONNX
+        # integer division truncates toward zero in ONNX
         return abs(one) // abs(other) * (1 if (one < 0) == (other < 0) else -1) if other else None
     if isinstance(one, float) or isinstance(other, float):
         return _numbers(lambda left, right: left / right if right else 0.0)(one, other)

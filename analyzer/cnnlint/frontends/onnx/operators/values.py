@@ -125,7 +125,7 @@ def _applied(function: Callable[[float], float], value: Element) -> Element:
 
 
 def as_single(value: Element) -> Element:
-    """Return a number as float32 holds it: what is rounded up or down afterwards may hang on its last bit."""
+    """Return a number as float32 holds it: what is rounded up or down afterward may hang on its last bit."""
     if not isinstance(value, float):
         return value
     try:
