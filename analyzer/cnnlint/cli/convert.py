@@ -10,7 +10,7 @@ import click
 from msgspec.structs import replace
 
 from cnnlint.cli.options import about, color_option, config_options, run_limits, setting_options, verbose_option
-from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
+from cnnlint.cli.streams import ColorChoice, check_output, complain, view_of_stdout, write
 from cnnlint.errors import ConfigError
 from cnnlint.frontends import KERAS_SUFFIXES
 from cnnlint.worker.workers import Workers
@@ -96,10 +96,6 @@ def command(
 
 def _refuse(model: str, output: str) -> None:
     """Raise ConfigError for an output that cannot be meant."""
-    path = Path(output)
-    if path.is_dir():
-        raise ConfigError("the output is a folder", path=output, remedy="name the file: -o FOLDER/model.onnx")
-    if output.lower().endswith(KERAS_SUFFIXES) or (path.exists() and Path(model).exists() and path.samefile(model)):
-        raise ConfigError("the output is no name for an ONNX model", path=output, remedy="write -o model.onnx")
-    if not path.absolute().parent.is_dir():
-        raise ConfigError("the output's folder does not exist", path=output)
+    if output.lower().endswith(KERAS_SUFFIXES):
+        raise ConfigError("this is not a name for an ONNX model", path=output, remedy="write -o model.onnx")
+    check_output(output, model)

@@ -18,7 +18,7 @@ from cnnlint.cli.options import (
     setting_options,
     verbose_option,
 )
-from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write
+from cnnlint.cli.streams import ColorChoice, check_output, complain, view_of_stdout, write
 from cnnlint.conversion.writing import replacing
 from cnnlint.errors import ConfigError
 from cnnlint.worker.workers import Workers
@@ -99,12 +99,5 @@ def _refuse(model: str, output: str | None, *, difference: bool) -> None:
         raise ConfigError("--diff writes nothing, so that -o has no meaning", remedy="give one of them")
     if not difference and not output:
         raise ConfigError("there is no place to write to", remedy="give -o FILE, or --diff to look first")
-    if output is None:
-        return
-    path = Path(output)
-    if path.is_dir():
-        raise ConfigError("the output is a folder", path=output, remedy="name the file: -o FOLDER/model.onnx")
-    if path.exists() and Path(model).exists() and path.samefile(model):
-        raise ConfigError("the output is the model itself", path=output, remedy="write to another file, then move it")
-    if not path.absolute().parent.is_dir():
-        raise ConfigError("the output's folder does not exist", path=output)
+    if output:
+        check_output(output, model)

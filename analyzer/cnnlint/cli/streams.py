@@ -1,14 +1,15 @@
-"""What goes to standard output and standard error, in color or not."""
+"""What goes to standard output and standard error, in color or not, and to files."""
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
-from cnnlint.errors import CnnlintError, InternalError
+from cnnlint.errors import CnnlintError, ConfigError, InternalError
 
 if TYPE_CHECKING:
     from cnnlint.report.view import View
@@ -80,6 +81,21 @@ def write(text: str) -> None:
     except BrokenPipeError:
         # what Python still holds would fail again when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def check_output(output: str, model: str) -> None:
+    """Make sure that a file can be written that is to come from `model`.
+
+    Raises:
+        ConfigError: The output is a folder or the model itself, or its folder does not exist.
+    """
+    path = Path(output)
+    if path.is_dir():
+        raise ConfigError("the output is a folder", path=output, remedy="name the file: -o FOLDER/model.onnx")
+    if path.exists() and Path(model).exists() and path.samefile(model):
+        raise ConfigError("the output is the model itself", path=output, remedy="write to another file, then move it")
+    if not path.absolute().parent.is_dir():
+        raise ConfigError("the output's folder does not exist", path=output)
 
 
 def _columns() -> int:

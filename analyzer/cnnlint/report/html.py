@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from cnnlint.graph.quantity import brief, count, size
-from cnnlint.report.parts import amount, budget_label, excerpt, relative, summary_line
+from cnnlint.report.parts import amount, budget_label, excerpt, facts, relative, summary_line
 from cnnlint.report.printable import in_markup, printable_report, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Per
@@ -49,10 +48,7 @@ def _model(model: ModelReport) -> Iterator[str]:
     if model.error is not None:
         yield f'<p class="error">{escape(model.error)}</p></section>'
         return
-    yield (
-        f'<p class="facts">{count(model.parameters)} parameters · {brief(model.macs)} MACs · '
-        f"weights {size(model.weight_bytes)} · peak activations {size(model.peak_activation_bytes)}</p>"
-    )
+    yield f'<p class="facts">{" · ".join(facts(model))}</p>'
     yield from (f'<p class="error">{escape(sentence)}</p>' for sentence in model.incomplete)
     if model.budgets:
         yield "<table><tr><th></th><th>Budget</th><th>Measured</th><th>Limit</th><th>Margin</th></tr>"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint.graph.quantity import brief, count, size
-from cnnlint.report.parts import amount, budget_label, relative, summary_line
+from cnnlint.graph.quantity import count
+from cnnlint.report.parts import amount, budget_label, facts, relative, summary_line
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Severity
@@ -43,10 +43,7 @@ def _model(model: ModelReport) -> Iterator[str]:
     if model.error is not None:
         yield from (f"{SIGNS[Severity.ERROR]} {_cell(model.error)}", "")
         return
-    yield (
-        f"{count(model.parameters)} parameters, {brief(model.macs)} MACs, weights {size(model.weight_bytes)}, "
-        f"peak activations {size(model.peak_activation_bytes)}"
-    )
+    yield ", ".join(facts(model))
     yield ""
     for sentence in model.incomplete:
         yield from (f"{SIGNS[Severity.ERROR]} {_cell(sentence)}", "")

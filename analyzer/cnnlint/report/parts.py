@@ -9,7 +9,7 @@ from pathlib import PurePath
 from textwrap import wrap
 
 from cnnlint.engine.budget import QUANTITIES
-from cnnlint.graph.quantity import UNKNOWN, count, ratio, share
+from cnnlint.graph.quantity import UNKNOWN, brief, count, ratio, share, size
 from cnnlint.report.view import View, extents, several, shortened
 from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Per, Severity, Site, digest
 
@@ -45,6 +45,16 @@ def summary_line(report: LintReport, view: View) -> str:
     if unread:
         text += f"; {lost}"
     return text
+
+
+def facts(model: ModelReport) -> tuple[str, ...]:
+    """Return what a model costs: "138,357,544 parameters", "15.5 G MACs", and so on."""
+    return (
+        f"{count(model.parameters)} parameters",
+        f"{brief(model.macs)} MACs",
+        f"weights {size(model.weight_bytes)}",
+        f"peak activations {size(model.peak_activation_bytes)}",
+    )
 
 
 def budget_lines(budgets: Sequence[BudgetResult], per: Per, view: View) -> Iterator[str]:

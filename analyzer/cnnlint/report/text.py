@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
 from cnnlint.graph.quantity import brief, count, size
-from cnnlint.report.parts import budget_lines, excerpt, summary_line
+from cnnlint.report.parts import budget_lines, excerpt, facts, summary_line
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import Finding, LintReport, ModelReport, Savings
@@ -58,22 +58,16 @@ def _headline(model: ModelReport, view: View) -> Iterator[str]:
     form = f" ({model.format})" if model.format else ""
     clean = "" if model.findings else view.paint("  no findings", "good")
     yield f"{view.paint(model.path, 'strong')}{view.paint(form, 'faint')}{clean}"
-    facts = (
-        f"{count(model.parameters)} parameters",
-        f"{brief(model.macs)} MACs",
-        f"weights {size(model.weight_bytes)}",
-        f"peak activations {size(model.peak_activation_bytes)}",
-    )
-    yield from _joined(facts, view.width)
+    yield from _joined(facts(model), view.width)
 
 
-def _joined(facts: Iterable[str], width: int) -> Iterator[str]:
+def _joined(parts: Iterable[str], width: int) -> Iterator[str]:
     line = ""
-    for fact in facts:
-        if line and len(line) + len(fact) + 5 > width:
+    for part in parts:
+        if line and len(line) + len(part) + 5 > width:
             yield f"  {line}"
             line = ""
-        line = f"{line} · {fact}" if line else fact
+        line = f"{line} · {part}" if line else part
     yield f"  {line}"
 
 

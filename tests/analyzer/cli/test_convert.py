@@ -114,7 +114,7 @@ def test_without_tensorflow_the_command_that_installs_it_is_named(
     [
         ("no-such.keras", "model.onnx", "no such file"),
         (MODELS / "seed_cnn.onnx", "model.onnx", "ONNX model already"),
-        (KERAS, "model.keras", "no name for an ONNX model"),
+        (KERAS, "model.keras", "not a name for an ONNX model"),
         (KERAS, ".", "is a folder"),
         (KERAS, "nowhere/model.onnx", "folder does not exist"),
     ],

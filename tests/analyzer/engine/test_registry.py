@@ -181,7 +181,7 @@ def test_a_malformed_rule_is_an_error_that_names_file_and_fault(tmp_path, old, n
 
 
 def test_a_missing_rule_file_is_an_error(tmp_path):
-    with pytest.raises(RuleError, match=r"gone\.py: there is no such file"):
+    with pytest.raises(RuleError, match=r"gone\.py: there is no such rule file"):
         load_rules([tmp_path / "gone.py"])
 
 
