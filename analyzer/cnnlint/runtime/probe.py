@@ -197,8 +197,13 @@ class Probe:
 
     @cached_property
     def keeps_samples_apart(self) -> bool:
-        """Whether every layer is known to treat each sample of a batch by itself."""
-        return not mixing_layers(self.graph)
+        """Whether every layer is known to treat each sample of a batch by itself.
+
+        A dynamic quantization takes the range of the whole batch, of which the layer that is made of it does not tell.
+        """
+        nodes = self.program.record.graph.nodes
+        ranged = any(node.op_type.startswith("DynamicQuantize") for node in nodes)
+        return not ranged and not mixing_layers(self.graph)
 
     def again(self) -> Run | None:
         """Return a run of the first batch's first sample in other company: alone, or beside other samples.
