@@ -64,6 +64,7 @@ class Proof(Struct, frozen=True, kw_only=True):
         noise_floor: What rounding alone does to these tensors: the largest change of the first model, relative as
             above, when its input is perturbed by one rounding, or onnxruntime optimizes it.
         perturbations: How many perturbed inputs were tried.
+        optimizations: Whether onnxruntime's optimizations were tried as well.
         ratio: How many times `noise_floor` a difference may be.
         cap: The relative difference that is never taken for rounding.
         regions: How many parts were held against their own rounding bounds, on the first model's values.
@@ -79,6 +80,7 @@ class Proof(Struct, frozen=True, kw_only=True):
     tensors: tuple[str, ...]
     noise_floor: float = 0.0
     perturbations: int = 0
+    optimizations: bool = False
     ratio: float = 0.0
     cap: float = 0.0
     regions: int = 0
@@ -116,9 +118,10 @@ class Proof(Struct, frozen=True, kw_only=True):
         if not self.perturbations:
             return ""
         times = "a perturbation" if self.perturbations == 1 else f"the largest of {self.perturbations} perturbations"
+        also = ", and onnxruntime's optimizations" if self.optimizations else ""
         return (
-            f"rounding alone: {self.noise_floor:.2g} ({times} of the input by one rounding, and onnxruntime's"
-            f" optimizations); {self.ratio:g} times that is allowed, at most {self.cap:.2g}"
+            f"rounding alone: {self.noise_floor:.2g} ({times} of the input by one rounding{also});"
+            f" {self.ratio:g} times that is allowed, at most {self.cap:.2g}"
         )
 
 

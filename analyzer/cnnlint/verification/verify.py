@@ -97,6 +97,7 @@ class _Run(Struct, frozen=True, eq=False):
         layers: The same of the layers that could be seen in both, by the first model's name.
         regions: The layers on the first model's own values.
         floor: How far rounding alone moves outputs and heads.
+        optimized: Whether onnxruntime's optimizations have a part in that.
     """
 
     outputs: list[Measured]
@@ -104,6 +105,7 @@ class _Run(Struct, frozen=True, eq=False):
     layers: dict[str, Measured]
     regions: list[Region]
     floor: float
+    optimized: bool
 
 
 class _Comparison:
@@ -171,6 +173,7 @@ class _Comparison:
                 tensors=tuple(row.before for row in outputs),
                 noise_floor=floor,
                 perturbations=self._perturbations,
+                optimizations=any(run.optimized for run in runs),
                 ratio=RATIO,
                 cap=self.cap,
                 regions=len(regions),
@@ -254,7 +257,7 @@ class _Comparison:
             if not self.costly:
                 wide = draw(feeds, self.seed + first, first=first, scale=SATURATING)
                 regions += judge.saturated(self.before, wide)
-        return _Run(outputs, ends, layers, regions, self._floor(given, left, right))
+        return _Run(outputs, ends, layers, regions, *self._floor(given, left, right))
 
     def _seen(self, feeds: Feeds) -> list[LayerPair]:
         """Return the pairs whose values are looked at: all, but for the largest ones of a network that has too many."""
@@ -268,20 +271,22 @@ class _Comparison:
                 kept.add(pair.left.name)
         return [pair for pair in pairs if pair.left.name in kept]
 
-    def _floor(self, given: tuple[Fed, Fed], left: Values, right: Values) -> float:
-        """Return the most that rounding moves an output or a head, by perturbed inputs and by optimizations."""
+    def _floor(self, given: tuple[Fed, Fed], left: Values, right: Values) -> tuple[float, bool]:
+        """Return the most that rounding moves an output or a head, and whether optimizations were tried for it."""
         heads = {head.ahead.name for head in self.heads.values()}
         found = [unit("float64")]
         for number in range(self._perturbations):
             moved = self.before.run(perturbed(given[0], self.seed + number), heads)
             found += self._moved(left, moved, [head.ahead for head in self.heads.values()])
+        tried = False
         for side, fed, plain in ((self.before, given[0], left), (self.after, given[1], right)):
             layers = [head.ahead if side is self.before else head.behind for head in self.heads.values()]
             optimized = side.optimized(fed, {layer.name for layer in layers})
             if optimized is not None:
                 found += self._moved(plain, optimized, layers)
+                tried = True
                 break
-        return max(each for each in found if isfinite(each))
+        return max(each for each in found if isfinite(each)), tried
 
     def _moved(self, plain: Values, moved: Values, heads: list[Layer]) -> Iterator[float]:
         for index, (one, other) in enumerate(zip(plain.outputs, moved.outputs, strict=True)):
