@@ -46,7 +46,7 @@ MUTANTS: dict[str, Mutant] = {
         f"{ENGINE}/cli/streams.py", "err=True, color=True", "color=True", ("tests/acceptance/test_bad_input.py",)
     ),
     "a-budget-that-is-just-met-is-over": Mutant(
-        f"{ENGINE}/budget.py", "margin >= 0", "margin > 0", ("tests/acceptance/test_config.py",)
+        f"{ENGINE}/engine/budget.py", "margin >= 0", "margin > 0", ("tests/acceptance/test_config.py",)
     ),
     "links-are-followed-out-of-the-folder": Mutant(
         f"{ENGINE}/frontends/onnx/external.py", "if not any(", "if False and not any(",
@@ -63,21 +63,21 @@ MUTANTS: dict[str, Mutant] = {
         (f"{TESTS}/test_agreement_random.py",),
     ),
     "signals-are-pooled-by-one": Mutant(
-        f"{ENGINE}/frontends/keras/lowering/pooling.py",
+        f"{ENGINE}/frontends/keras/layers/windows.py",
         'strides = size if call.config.get("strides") is None',
         'strides = (1,) * rank if call.config.get("strides") is None or rank == 1',
         (f"{TESTS}/test_one_graph_by_layer.py",),
     ),
     "norms-are-folded-without-epsilon": Mutant(
-        f"{ENGINE}/convert/norms.py", "np.sqrt(variance + epsilon)", "np.sqrt(variance)",
-        (f"{TESTS}/convert/test_norms.py",),
+        f"{ENGINE}/conversion/norms.py", "np.sqrt(variance + epsilon)", "np.sqrt(variance)",
+        (f"{TESTS}/conversion/test_norms.py",),
     ),
     "varints-end-after-nine-bytes": Mutant(
         f"{ENGINE}/frontends/onnx/wire.py", "MAX_VARINT = 10\n", "MAX_VARINT = 9\n",
         (f"{TESTS}/frontends/onnx/test_wire.py",),
     ),
     "depthwise-is-called-convolution": Mutant(
-        f"{ENGINE}/analysis/pattern/naming.py", '"DWCONV" if layer.is_depthwise else "CONV"', '"CONV"',
+        f"{ENGINE}/graph/layers/convolution.py", '"DWCONV" if self.is_depthwise else "CONV"', '"CONV"',
         (f"{TESTS}/analysis/test_pattern.py",),
     ),
     "a-comparison-accepts-a-hundred-times-its-tolerance": Mutant(
@@ -85,12 +85,12 @@ MUTANTS: dict[str, Mutant] = {
         (f"{TESTS}/compare", f"{TESTS}/cli/test_compare.py"),
     ),
     "padding-never-counts-in-a-mean": Mutant(
-        f"{ENGINE}/frontends/onnx/lowering/pooling.py",
-        'bool(state.attribute_int("count_include_pad", 0))', "False",
+        f"{ENGINE}/frontends/onnx/operators/windows.py",
+        'bool(ctx.attribute_int("count_include_pad", 0))', "False",
         (f"{TESTS}/frontends/onnx/test_average_pooling.py",),
     ),
     "padding-counts-in-a-mean-by-default": Mutant(
-        f"{ENGINE}/frontends/onnx/lowering/pooling.py", '("count_include_pad", 0)', '("count_include_pad", 1)',
+        f"{ENGINE}/frontends/onnx/operators/windows.py", '("count_include_pad", 0)', '("count_include_pad", 1)',
         (f"{TESTS}/frontends/onnx/test_average_pooling.py",),
     ),
     "keras-counts-padding-in-a-mean": Mutant(

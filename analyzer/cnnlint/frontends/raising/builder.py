@@ -316,8 +316,3 @@ def _unique(name: str, taken: dict[str, int]) -> str:
         if candidate not in taken:
             taken[candidate] = 1
             return candidate
-
-
-def part(name: str, op: str, output: str = "") -> tuple[Part, ...]:
-    """Return the origin of a layer that was raised from one node or source layer."""
-    return (Part(name=name, op=op, output=output),)
