@@ -116,8 +116,9 @@ class Regions:
     def judged(self, feeds: Feeds) -> list[Region]:
         """Return each region with its error as a share of what rounding may come to in it.
 
-        A layer that differs may be right together with what follows it: a scale may have gone from one layer into
-        another. So what the second model makes there is handed on, and what follows is looked at again.
+        A layer that differs may be right together with another that does: a scale may have gone from one into the
+        other. So what the second model makes there is handed on, and what follows is looked at again. A layer that
+        differs alone is wrong, though what follows may not show it on these inputs.
 
         Args:
             feeds: What the second model is fed.
@@ -133,10 +134,11 @@ class Regions:
             wrong = [region for region in found if not region.holds]
             if not wrong:
                 return found
-            if any(region.is_output for region in wrong):
+            names = {region.name for region in wrong if not region.is_output}
+            more = {pair.behind.name for pair in self.pairs if pair.left.name in names} - joined
+            if not more or len(wrong) == 1:  # nothing is left that could make up for it
                 break
-            names = {region.name for region in wrong}
-            joined |= {pair.behind.name for pair in self.pairs if pair.left.name in names}
+            joined |= more
         return first or []
 
     def saturated(self, before: Runner, feeds: tuple[Feeds, Feeds]) -> Iterator[Region]:

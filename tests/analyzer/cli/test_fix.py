@@ -92,6 +92,11 @@ def test_a_rewrite_that_changes_the_function_is_not_written(tmp_path: Path, monk
     assert result.exit_code == 1
     assert "is not written" in result.stderr
     assert not (tmp_path / "out.onnx").exists()
+    report = json.loads(fix(tmp_path / "flat.onnx", "-o", tmp_path / "out.onnx", "--format", "json").stdout)
+    assert not report["written"]
+    assert not report["proof"]["equivalent"]
+    assert not report["parity"]["equal"]
+    assert not report["parity"]["proof"]["equivalent"]
 
 
 def test_the_json_holds_proof_and_difference(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""What one command says of two models, no other denies: lint, fix, compare and diff on the same rewrite."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from acceptance.command import MODELS, cnnlint
+
+
+@pytest.mark.parametrize("name", ["branches", "mobile_style", "resnet_style", "seed_cnn", "torch_twin", "vgg_style"])
+def test_a_rewrite_that_a_lint_verifies_is_written_and_compares_equal(name: str, tmp_path: Path) -> None:
+    model, fixed = MODELS / f"{name}.onnx", tmp_path / "fixed.onnx"
+    linted = json.loads(cnnlint(model, "--isolated", "--select", "FC002", "--format", "json").stdout)
+    (finding,) = linted["models"][0]["findings"]
+    said = json.loads(cnnlint("fix", model, "-o", fixed, "--isolated", "--format", "json").stdout)
+    compared = cnnlint("compare", model, fixed, "--format", "json")
+    again = json.loads(compared.stdout)
+    verdicts = (
+        finding["proof"]["equivalent"],
+        said["proof"]["equivalent"],
+        said["parity"]["equal"],
+        said["parity"]["proof"]["equivalent"],
+        said["written"],
+        fixed.exists(),
+        again["equal"],
+        again["proof"]["equivalent"],
+        compared.returncode == 0,
+    )
+    assert all(verdicts), verdicts
+    # the same judgment: rounding here, cap and ratio alike
+    assert {proof["cap"] for proof in (finding["proof"], said["proof"], again["proof"])} == {1e-4}
+    assert finding["proof"]["ratio"] == again["proof"]["ratio"]
+    assert finding["proof"]["max_rel_error"] == said["proof"]["max_rel_error"]
+    assert said["parity"]["proof"]["max_rel_error"] == again["proof"]["max_rel_error"]
+
+
+def test_all_commands_use_the_same_words(tmp_path: Path) -> None:
+    model, fixed = MODELS / "torch_twin.onnx", tmp_path / "fixed.onnx"
+    texts = [
+        cnnlint(model, "--isolated", "--select", "FC002").stdout,
+        cnnlint("fix", model, "-o", fixed, "--isolated").stdout,
+        cnnlint("compare", model, fixed).stdout,
+    ]
+    assert all("verified: largest error" in text for text in texts)
+    assert not any("prove" in text for text in texts)

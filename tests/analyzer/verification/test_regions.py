@@ -1,0 +1,125 @@
+"""A layer is held against its exact sum, and taken together with what follows it where that alone makes it right."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from cnnlint.frontends import load_onnx_bytes
+from cnnlint.graph.layers import Conv, Dense
+from cnnlint.runtime.program import Program
+from cnnlint.runtime.runner import OnnxRunner
+from cnnlint.verification.regions import Sum
+from cnnlint.verification.rounding import weighted_sum
+from cnnlint.verification.verify import compare
+
+
+def network(
+    nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], shape: list[object], *, rank: int = 4
+) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None] * rank)],
+        [numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def runner(model: onnx.ModelProto) -> OnnxRunner:
+    content = model.SerializeToString()
+    return OnnxRunner("net.onnx", Program(content), load_onnx_bytes(content))
+
+
+@pytest.mark.parametrize(
+    ("groups", "strides", "pads", "dilations"),
+    [
+        (1, [1, 1], [1, 1, 1, 1], [1, 1]),
+        (1, [2, 1], [0, 1, 2, 0], [1, 1]),
+        (2, [1, 2], [1, 0, 0, 1], [2, 1]),
+        (8, [2, 2], [2, 2, 2, 2], [1, 2]),
+    ],
+)
+def test_a_convolution_keeps_to_its_exact_sum_and_another_kernel_does_not(
+    groups: int, strides: list[int], pads: list[int], dilations: list[int]
+) -> None:
+    rng = np.random.default_rng(groups)
+    kernel, bias = rng.normal(size=(16, 8 // groups, 3, 3)), rng.normal(size=16)
+    settings = {"group": groups, "strides": strides, "pads": pads, "dilations": dilations}
+    model = network(
+        [helper.make_node("Conv", ["x", "k", "b"], ["y"], **settings)], {"k": kernel, "b": bias}, [2, 8, 13, 11]
+    )
+    other = network(
+        [helper.make_node("Conv", ["x", "k", "b"], ["y"], **settings)],
+        {"k": kernel.transpose(0, 1, 3, 2), "b": bias},
+        [2, 8, 13, 11],
+    )
+    given = rng.normal(size=(2, 8, 13, 11)).astype(np.float32)
+    sound, turned = runner(model), runner(other)
+    (layer,) = sound.graph.of_kind(Conv)
+    made, wrong = (each.run({"x": given}, ()).outputs[0] for each in (sound, turned))
+    held = Sum(weighted_sum(layer, (), keras=False), (given,))
+    share = held.share(made, made)
+    assert share is not None
+    assert 0 < share < 0.5
+    worst = held.share(made, wrong)
+    assert worst is not None
+    assert worst > 1000
+
+
+def test_a_dense_layer_on_tokens_keeps_to_its_exact_sum() -> None:
+    rng = np.random.default_rng(1)
+    kernel = rng.normal(size=(24, 24))  # square, so that the file does not say which way it lies
+    model = network([helper.make_node("MatMul", ["x", "k"], ["y"])], {"k": kernel}, [2, 7, 24], rank=3)
+    given = rng.normal(size=(2, 7, 24)).astype(np.float32)
+    side = runner(model)
+    (layer,) = side.graph.of_kind(Dense)
+    (made,) = side.run({"x": given}, ()).outputs
+    share = Sum(weighted_sum(layer, (), keras=False), (given,)).share(made, made * np.float32(1 + 1e-4))
+    assert share is not None
+    assert share > 1
+
+
+def scaled(factor: float) -> onnx.ModelProto:
+    """Return two convolutions with a relu between them, a factor moved from the second into the first."""
+    rng = np.random.default_rng(9)
+    first, second = rng.normal(size=(6, 3, 3, 3)), rng.normal(size=(4, 6, 3, 3))
+    nodes = [
+        helper.make_node("Conv", ["x", "k1"], ["c1"], name="first"),
+        helper.make_node("Relu", ["c1"], ["r1"], name="relu"),
+        helper.make_node("Conv", ["r1", "k2"], ["y"], name="second"),
+    ]
+    return network(nodes, {"k1": first * factor, "k2": second / factor}, ["N", 3, 12, 12])
+
+
+def test_a_scale_that_went_into_the_next_layer_is_no_difference() -> None:
+    report = compare(runner(scaled(1)), runner(scaled(3)))
+    assert report.equal, report.proof
+
+
+def test_a_scale_that_went_nowhere_is_one() -> None:
+    wrong = scaled(3)
+    kernel = next(weight for weight in wrong.graph.initializer if weight.name == "k2")
+    kernel.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(kernel) * np.float32(3.01), "k2"))
+    report = compare(runner(scaled(1)), runner(wrong))
+    assert not report.equal
+    assert "first" in [origin.before for origin in report.origins]
+
+
+def test_a_fault_that_what_follows_hides_on_these_inputs_is_found() -> None:
+    """The gate is saturated, so that no output shows what is wrong before it."""
+    rng = np.random.default_rng(4)
+    nodes = [
+        helper.make_node("Conv", ["x", "k", "b"], ["c"], name="gate"),
+        helper.make_node("HardSigmoid", ["c"], ["g"], name="open"),
+        helper.make_node("Mul", ["x", "g"], ["y"], name="gated"),
+    ]
+    weights = {"k": rng.normal(size=(3, 3, 1, 1)) * 0.01, "b": np.full(3, 50.0)}
+    sound = network(nodes, weights, ["N", 3, 12, 12])
+    wrong = network(nodes, {**weights, "b": np.full(3, 60.0)}, ["N", 3, 12, 12])
+    report = compare(runner(sound), runner(wrong))
+    assert not report.equal
+    assert [origin.before for origin in report.origins] == ["gate"]
