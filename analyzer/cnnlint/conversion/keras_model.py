@@ -117,7 +117,7 @@ def _convert(model: Any, tools: Toolchain, opset: int | None, way: Way, *, fold:
 
 @contextmanager
 def guard_optimizers(*, guarded: bool) -> Generator[None]:
-    """Let tf2onnx go on when one of its optimisers fails; for that, it copies the graph before each of them."""
+    """Let tf2onnx go on when one of its optimizers fails; for that, it copies the graph before each of them."""
     name = "TF2ONNX_CATCH_ERRORS"
     before = os.environ.pop(name, None)
     if not guarded:

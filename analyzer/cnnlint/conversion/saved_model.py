@@ -168,7 +168,7 @@ def _signature(signatures: Mapping[str, Any], path: str) -> Any:
 
 
 def _refuse_side_effects(path: str) -> None:
-    """Loading runs the initialisers of a SavedModel, so nothing in it may reach files or Python."""
+    """Loading runs the initializers of a SavedModel, so nothing in it may reach files or Python."""
     schema: Any = import_module("tensorflow.core.protobuf.saved_model_pb2")
     content = schema.SavedModel.FromString((Path(path) / "saved_model.pb").read_bytes())
     for meta in content.meta_graphs:

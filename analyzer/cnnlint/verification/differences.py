@@ -48,7 +48,7 @@ class Change(Struct, frozen=True):
 
 
 def changes(before: Layer, after: Layer) -> tuple[Change, ...]:
-    """Return what differs between `before` and `after`, names, neighbours and values of weights aside."""
+    """Return what differs between `before` and `after`, names, neighbors and values of weights aside."""
     if before.kind != after.kind:
         return (Change("kind", before.kind, after.kind), *_sizes(before, after))
     return (*_settings(before, after), *_sizes(before, after))

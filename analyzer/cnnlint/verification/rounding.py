@@ -96,7 +96,7 @@ class WeightedSum(Struct, frozen=True, eq=False):
         kernel: Filters, channels of a group, then taps; units and features for a dense layer.
         bias: Of each output channel.
         scale: What norms multiply each output channel by.
-        shift: What they add afterwards.
+        shift: What they add afterward.
         shifting: Magnitudes of what that is the sum of: a mean may all but cancel against a shift.
     """
 

@@ -35,7 +35,7 @@ POLL = 0.1
 NAMES = {"onnxruntime": "onnxruntime", "tensorflow": "TensorFlow"}
 
 OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "MemoryError", "Failed to allocate memory", "Cannot allocate memory")
-"""What libraries say on standard error before they end the process for want of memory."""
+"""What libraries say on standard error before they end the process for lack of memory."""
 
 
 class Worker:
@@ -133,7 +133,7 @@ class Worker:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
             if name == "SIGKILL":
                 return UnfinishedRunError(
-                    f"the process was killed while {step.doing}, most likely by the system for want of memory",
+                    f"the process was killed while {step.doing}, most likely by the system for lack of memory",
                     remedy="--run-memory BYTES sets a limit below that",
                 )
             return UnfinishedRunError(f"the process crashed ({name}) while {step.doing}")

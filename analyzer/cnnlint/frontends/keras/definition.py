@@ -250,7 +250,7 @@ def define(record: Config, around: Surroundings) -> ModelDefinition:
     for entry in settings.items(config["layers"]) or []:
         layer = settings.mapping(entry)
         if layer is None:
-            raise ModelError("its configuration lists something that is no layer", path=around.path)
+            raise ModelError("its configuration lists something that is not a layer", path=around.path)
         layers.append(_define_layer(layer, around))
     if "output_layers" in config:
         return ModelDefinition(

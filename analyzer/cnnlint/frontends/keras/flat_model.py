@@ -76,7 +76,7 @@ def flatten_model(archive: ArchiveRecord) -> FlatModel:
     """Inline the nested models of an archive; a model whose layers the file does not list is one step.
 
     Raises:
-        ModelError: Its configuration contradicts itself: a cycle, a tensor that nobody makes.
+        ModelError: Its configuration contradicts itself: a cycle, a tensor that nothing produces.
     """
     inliner = _Inliner(archive.path)
     if lists_layers(archive.config):
@@ -215,7 +215,7 @@ class _FunctionalCall:
         if left:
             names = ", ".join(sorted({calls[position][0].layer.name for position in left})[:3])
             raise ModelError(
-                f"its layers wait for one another or for a tensor that nobody makes: {names}",
+                f"its layers wait for one another or for a tensor that nothing produces: {names}",
                 path=self._inliner.path,
             )
 

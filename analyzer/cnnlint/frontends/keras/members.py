@@ -105,7 +105,7 @@ class ZipMembers:
             raise _too_large(name, MAX_JSON_BYTES, self._path)
         text = b"".join(self._unpacked(info, MAX_JSON_BYTES))
         if zlib.crc32(text) != info.CRC:
-            raise ModelError(f"{name} is damaged: its checksum is another", path=self._path, remedy=AGAIN)
+            raise ModelError(f"{name} is damaged: its checksum does not match", path=self._path, remedy=AGAIN)
         return text
 
     def content(self, name: str) -> ByteSource:

@@ -53,7 +53,7 @@ def swish(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value
 
 
 def prelu(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
-    """PRELU: a rectifier with a learnt slope for every channel."""
+    """PRELU: a rectifier with a learned slope for every channel."""
     arguments.finish()
     channels = known(value.shape[0], "channel", arguments)
     slope = emit.vector(f"{name}.slope", (channels, *(1,) * value.rank), arguments, low=0.1, high=0.4)

@@ -87,7 +87,7 @@ class LocalFolder:
         return ModelError(
             f"tensor {tensor!r} refers to external data outside the model's folder: {location!r}",
             path=self._model,
-            remedy="cnnlint reads only files beside the model",
+            remedy="cnnlint reads only files next to the model",
         )
 
 
@@ -123,7 +123,7 @@ def _number(entries: dict[str, str], key: str, tensor: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise ModelError(f"tensor {tensor!r} has the external data {key} {text[:40]!r}, which is no byte count")
+        raise ModelError(f"tensor {tensor!r} has the external data {key} {text[:40]!r}, which is not a byte count")
     return int(text)
 
 

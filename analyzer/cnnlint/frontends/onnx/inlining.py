@@ -30,7 +30,7 @@ def inlined(nodes: Iterable[NodeRecord], model: ModelRecord) -> tuple[NodeRecord
     """Return `nodes` with every call of a function of `model` replaced by its body.
 
     Raises:
-        ModelError: Functions call one another in a circle, or the calls come to more than `limits.MAX_INLINED`.
+        ModelError: Functions call one another recursively, or the calls come to more than `limits.MAX_INLINED`.
     """
     if not model.functions:
         return tuple(nodes)
@@ -112,7 +112,7 @@ def _called_first(model: ModelRecord) -> list[Key]:
     """Return the functions in such an order that each comes after those that it calls.
 
     Raises:
-        ModelError: There is none: they call one another in a circle.
+        ModelError: There is none: they call one another recursively.
     """
     functions = model.functions
     ordered, state = list[Key](), dict[Key, bool]()  # whether all that it calls stands in `ordered`
@@ -133,7 +133,7 @@ def _called_first(model: ModelRecord) -> list[Key]:
                 stack.append((called, _calls(functions[called], functions)))
             elif not state[called]:
                 raise ModelError(
-                    f"its functions call one another in a circle: {called[1]} is called by what it calls",
+                    f"its functions call one another recursively: {called[1]} is called by what it calls",
                     path=model.path,
                 )
     return ordered

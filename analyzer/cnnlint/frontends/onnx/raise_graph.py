@@ -201,7 +201,7 @@ def _add_inputs(
             raise ModelError(
                 f"the shape {'×'.join(map(str, shape))} given to the input {value.name!r} contradicts the file",
                 path=ctx.model.path,
-                remedy=f"the file says {said}, and only what is no number there can be set",
+                remedy=f"the file says {said}, and only what is not a number there can be set",
             )
         permutation = ctx.layout_of(value.name, shape)
         view = ctx.builder.add_input(value.name, shape, value.dtype or "float32", permutation=permutation)

@@ -235,7 +235,7 @@ def _external_entry(data: bytes) -> tuple[str, str]:
     """
     key, value = entry(data)
     if "\\x" in key + value and not _is_text(data):
-        raise WireError("an entry of external data is no text")
+        raise WireError("an entry of external data is not text")
     return key, value
 
 

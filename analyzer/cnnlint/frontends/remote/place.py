@@ -39,7 +39,7 @@ def timeout() -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < threading.TIMEOUT_MAX:
-        raise ConfigError(f"{VARIABLE}={written} is no number of seconds", remedy=f"write {VARIABLE}=60")
+        raise ConfigError(f"{VARIABLE}={written} is not a number of seconds", remedy=f"write {VARIABLE}=60")
     return seconds
 
 

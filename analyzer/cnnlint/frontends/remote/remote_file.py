@@ -133,13 +133,13 @@ class RemoteFolder:
             raise ModelError(
                 f"tensor {tensor!r} refers to external data outside the model's folder: {location!r}",
                 path=shown(self._url),
-                remedy="cnnlint reads only files beside the model",
+                remedy="cnnlint reads only files next to the model",
             )
         try:
             remote = RemoteFile(sibling(self._url, location))
         except ModelError as error:
             raise ModelError(
-                f"the external data file {location!r}, which holds tensor {tensor!r}, cannot be had: {error}",
+                f"the external data file {location!r}, which holds tensor {tensor!r}, cannot be fetched: {error}",
                 path=shown(self._url),
             ) from error
         file = self._files[location] = Ranges(remote.fetch, remote.size)

@@ -275,7 +275,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         _sequence(by_hand.image(5, 5, 3), _conv("a", "image", padding="odd")),
         "padding 'odd' is not known",
     ),
-    "no layer": (by_hand.functional([7], ["a"]), "something that is no layer"),  # type: ignore[list-item] - on purpose
+    "no layer": (by_hand.functional([7], ["a"]), "something that is not a layer"),  # type: ignore[list-item] - on purpose
     "no output": (
         _sequence(by_hand.image(5, 5, 3), _conv("a", "image"))
         | {"config": {"layers": [], "output_layers": [["z", 0, 0]]}},

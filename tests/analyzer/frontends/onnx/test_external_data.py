@@ -144,10 +144,10 @@ def test_a_folder_or_a_pipe_is_no_data_file(tmp_path):
         ({"offset": 10**15, "length": 2400}, "truncated or belongs to another model"),
         ({"offset": 64, "length": 2396}, "needs 2,400 bytes by its dims, but its external data has 2,396"),
         ({"offset": 0, "length": 2404}, "needs 2,400 bytes by its dims, but its external data has 2,404"),
-        ({"offset": -1}, "'-1', which is no byte count"),
-        ({"offset": "0x10"}, "no byte count"),
-        ({"length": "9" * 5000}, "no byte count"),
-        ({"length": "²"}, "no byte count"),
+        ({"offset": -1}, "'-1', which is not a byte count"),
+        ({"offset": "0x10"}, "not a byte count"),
+        ({"length": "9" * 5000}, "not a byte count"),
+        ({"length": "²"}, "not a byte count"),
     ],
 )
 def test_a_range_that_does_not_fit_is_refused(entries, message, tmp_path, weights):

@@ -233,7 +233,7 @@ def test_missing_external_data_is_named(server: FileServer, folder: Path) -> Non
     folder.joinpath("alone").mkdir()
     folder.joinpath("alone", "chain.onnx").write_bytes(folder.joinpath("external", "chain.onnx").read_bytes())
 
-    with pytest.raises(ModelError, match=r"'weights/data\.bin', which holds tensor 'conv0\.weight', cannot be had"):
+    with pytest.raises(ModelError, match=r"'weights/data\.bin', which holds tensor 'conv0\.weight', cannot be fetched"):
         frontends.load(f"{server.url}/alone/chain.onnx")
 
 

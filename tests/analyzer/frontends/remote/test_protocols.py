@@ -82,5 +82,5 @@ def test_the_package_of_another_protocol_is_named(monkeypatch: pytest.MonkeyPatc
 def test_a_time_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
     monkeypatch.setenv("CNNLINT_REMOTE_TIMEOUT", written)
 
-    with pytest.raises(ConfigError, match="is no number of seconds"):
+    with pytest.raises(ConfigError, match="is not a number of seconds"):
         timeout()

@@ -195,7 +195,7 @@ def _messages(
             elif kind == CONTINUATION:
                 begin, extent = struct.unpack_from("<QQ", block, at)
                 if begin in seen or extent < len(signature) + checksum:
-                    raise contents.damaged("a header runs in a circle")
+                    raise contents.damaged("a header runs in a loop")
                 seen.add(begin)
                 blocks.append((begin + len(signature), extent - len(signature) - checksum))
             at += size

@@ -46,7 +46,7 @@ def _leaves(contents: Contents, tree: int) -> Iterator[int]:
     while waiting:
         address, above = waiting.pop()
         if address in seen:
-            raise contents.damaged("a group runs in a circle")
+            raise contents.damaged("a group runs in a loop")
         seen.add(address)
         signature, kind, level, count = struct.unpack("<4sBBH16x", contents.take(address, 24))
         if signature != b"TREE" or kind or level >= above:
@@ -78,7 +78,7 @@ def records(contents: Contents, address: int) -> Iterator[bytes]:
         if node == UNDEFINED or not count:
             continue
         if node in seen:
-            raise contents.damaged("an index runs in a circle")
+            raise contents.damaged("an index runs in a loop")
         seen.add(node)
         block = contents.take(node, 6 + count * size + (count + 1) * layout.pointer(level))
         if block[:4] != (b"BTIN" if level else b"BTLF"):
@@ -197,7 +197,7 @@ class FractalHeap:
             (block,) = struct.unpack("<Q", self._contents.take(block + entry, 8))
             begin = first + column * size
             rows = 0 if size <= self._largest else (size // (self._start * self._columns)).bit_length()
-        raise self._contents.damaged("a heap runs in a circle")
+        raise self._contents.damaged("a heap runs in a loop")
 
 
 class GlobalHeap:
