@@ -112,6 +112,9 @@ def _dim(data: bytes) -> Dim:
     return dim
 
 
+_HEAD = 64
+"""Bytes that hold name, dims and type of a tensor in what every writer writes."""
+
 _TYPED = frozenset(datatypes.FIELD_NAMES)
 _SETTINGS = frozenset({0x6A, 0x70, 0x10})
 """Tags of external_data, data_location and data_type."""
@@ -184,16 +187,19 @@ def _scan(reading: Reading, start: int, end: int) -> _Parts:
     read = reading.source.read
     parts = _Parts()
     dims = parts.dims
+    head = read(start, min(_HEAD, end - start))
+    whole = start + len(head)
     for tag, begin, stop in fields(reading.source, start, end):
         if tag == 0x08:
-            dims.append(signed(varint(read(begin, stop - begin), 0)[0]))
+            short = stop - begin == 1 and stop <= whole
+            dims.append(head[begin - start] if short else signed(varint(read(begin, stop - begin), 0)[0]))
         elif tag == 0x42:
-            parts.name = reading.text(begin, stop)
+            parts.name = text(head[begin - start : stop - start]) if stop <= whole else reading.text(begin, stop)
         elif tag == 0x4A:
             once(parts.raw is not None, "the raw_data of a tensor")
             parts.raw = (begin, stop - begin)
         elif tag in _SETTINGS:
-            _note(parts, tag, read(begin, stop - begin))
+            _note(parts, tag, head[begin - start : stop - start] if stop <= whole else read(begin, stop - begin))
         elif tag >> 3 in _TYPED:
             parts.payloads.setdefault(tag >> 3, []).append((begin, stop))
         elif tag == 0x0A:
