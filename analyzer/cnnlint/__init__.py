@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cnnlint.engine.rule import Bad, Diagnostic, Good, LayerRule, ModelRule, PatternRule, Rule, RuntimeRule
     from cnnlint.engine.walker import walk
     from cnnlint.errors import CnnlintError, ConfigError, ModelError, RuleError, RuntimeCheckError, __version__
+    from cnnlint.frontends.onnx.records import ValueRecord
     from cnnlint.graph.graph import Graph, Training
     from cnnlint.graph.layer import Layer
     from cnnlint.graph.layers import (
@@ -85,12 +86,17 @@ if TYPE_CHECKING:
     )
     from cnnlint.rewrite.dense_to_conv import dense_to_conv
     from cnnlint.rewrite.editor import Editor
-    from cnnlint.runtime.probe import Probe
+    from cnnlint.runtime.checks import SOFTMAX, class_axis, non_finite, sample_error, tolerance, worst_sum
+    from cnnlint.runtime.inputs import DISTRIBUTIONS, distribution, shown_shape
+    from cnnlint.runtime.probe import Failure, Probe, first_layer, outcome, traced
+    from cnnlint.runtime.session import Refusal, SessionError
 
 __all__ = [
+    "DISTRIBUTIONS",
     "KERNEL_LAYERS",
     "QUANTITIES",
     "RANGED_BY_BATCH",
+    "SOFTMAX",
     "Activation",
     "Add",
     "Advice",
@@ -119,6 +125,7 @@ __all__ = [
     "Einsum",
     "Elementwise",
     "Embedding",
+    "Failure",
     "Finding",
     "Flatten",
     "GlobalPool",
@@ -153,6 +160,7 @@ __all__ = [
     "Proof",
     "Recurrent",
     "Reduce",
+    "Refusal",
     "Report",
     "Rescale",
     "Reshape",
@@ -163,6 +171,7 @@ __all__ = [
     "RuntimeCheckError",
     "RuntimeRule",
     "Savings",
+    "SessionError",
     "Severity",
     "Split",
     "Step",
@@ -170,13 +179,17 @@ __all__ = [
     "SummaryReport",
     "Training",
     "Transpose",
+    "ValueRecord",
     "Window",
     "__version__",
     "brief",
+    "class_axis",
     "closing_options",
     "decompose",
     "dense_head",
     "dense_to_conv",
+    "distribution",
+    "first_layer",
     "folds_forward",
     "following",
     "format_amount",
@@ -191,14 +204,21 @@ __all__ = [
     "loss_mismatch",
     "loss_name",
     "measure",
+    "non_finite",
+    "outcome",
     "preceding",
     "reads_axis_of",
+    "sample_error",
     "scored_by",
+    "shown_shape",
     "spatial_on",
     "summarize",
+    "tolerance",
     "top_contributors",
+    "traced",
     "walk",
     "weight_elements",
+    "worst_sum",
 ]  # fmt: skip
 
 HOMES = {
@@ -209,11 +229,12 @@ HOMES = {
     "analysis.losses": ("is_regression", "loss_mismatch", "loss_name"),
     "analysis.pattern": ("Step", "decompose"),
     "api": ("Report", "Summary", "lint", "load", "summarize"),
-    "engine.budget": ("Budget", "BudgetRule", "QUANTITIES", "top_contributors", "measure"),
+    "engine.budget": ("Budget", "BudgetRule", "QUANTITIES", "measure", "top_contributors"),
     "engine.registry": ("RuleSet", "load_rules"),
     "engine.rule": ("Bad", "Diagnostic", "Good", "LayerRule", "ModelRule", "PatternRule", "Rule", "RuntimeRule"),
     "engine.walker": ("walk",),
     "errors": ("CnnlintError", "ConfigError", "ModelError", "RuleError", "RuntimeCheckError", "__version__"),
+    "frontends.onnx.records": ("ValueRecord",),
     "graph.graph": ("Graph", "Training"),
     "graph.layer": ("Layer",),
     "graph.layers": (
@@ -234,7 +255,10 @@ HOMES = {
     ),
     "rewrite.dense_to_conv": ("dense_to_conv",),
     "rewrite.editor": ("Editor",),
-    "runtime.probe": ("Probe",),
+    "runtime.checks": ("SOFTMAX", "class_axis", "non_finite", "sample_error", "tolerance", "worst_sum"),
+    "runtime.inputs": ("DISTRIBUTIONS", "distribution", "shown_shape"),
+    "runtime.probe": ("Failure", "Probe", "first_layer", "outcome", "traced"),
+    "runtime.session": ("Refusal", "SessionError"),
 }  # fmt: skip
 """The names that each module gives; what the built-in rules import is among them."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import textwrap
@@ -401,6 +402,14 @@ def test_every_public_name_can_be_imported_and_is_listed():
     assert set(cnnlint.__all__) <= set(dir(cnnlint))
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         _ = cnnlint.nonsense
+
+
+def test_built_in_rules_import_from_cnnlint_alone_what_a_plugin_could():
+    for file in (ROOT / "rules" / "cnnlint_rules").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "cnnlint":
+                assert node.module == "cnnlint", f"{file.name} imports from {node.module}"
+                assert {alias.name for alias in node.names} <= {*cnnlint.__all__, "limits"}, file.name
 
 
 def loaded_after(script: str, folder: Path) -> set[str]:

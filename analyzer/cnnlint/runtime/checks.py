@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cnnlint.frontends.onnx.records import GraphRecord, ModelRecord, NodeRecord
 
 SOFTMAX = ("Softmax", "LogSoftmax")
+"""Operators that make probabilities that sum to one, and their logarithms."""
 
 SQUASHING = (*SOFTMAX, "Sigmoid", "HardSigmoid")
 """Operators that turn scores into probabilities and hide how far scores are apart."""

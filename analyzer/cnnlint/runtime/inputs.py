@@ -112,7 +112,9 @@ def _given(value: ValueRecord, shape: tuple[int, ...]) -> tuple[int, ...]:
         and all(not isinstance(dim, int) or dim == size for dim, size in zip(declared, shape, strict=True))
     )
     if not fits:
-        raise RuntimeCheckError(f"input {value.name} is declared as {worded(declared or ())}, not {worded(shape)}")
+        raise RuntimeCheckError(
+            f"input {value.name} is declared as {shown_shape(declared or ())}, not {shown_shape(shape)}"
+        )
     return shape
 
 
@@ -237,6 +239,6 @@ _KINDS: tuple[Callable[[tuple[int, ...], np.random.Generator], NDArray[Any]], ..
 )
 
 
-def worded(shape: Sequence[Dim]) -> str:
+def shown_shape(shape: Sequence[Dim]) -> str:
     """Return a shape as reports write it: "2×3×224×224"."""
     return "×".join("?" if dim is None else str(dim) for dim in shape) or "scalar"

@@ -13,7 +13,16 @@ from cnnlint.errors import RuntimeCheckError, UnfinishedRunError
 from cnnlint.graph.quantity import size
 from cnnlint.graph.queries import mixing_layers
 from cnnlint.runtime.checks import Tail, find_tails
-from cnnlint.runtime.inputs import BATCH, EXTENTS, Extents, choose_extents, distribution, fed_inputs, sample, worded
+from cnnlint.runtime.inputs import (
+    BATCH,
+    EXTENTS,
+    Extents,
+    choose_extents,
+    distribution,
+    fed_inputs,
+    sample,
+    shown_shape,
+)
 from cnnlint.runtime.session import Session, SessionError
 from cnnlint.worker import memory
 
@@ -244,7 +253,7 @@ class Probe:
         return {value.name: sample(extents.shapes[value.name], value.dtype, rng) for value in self.inputs}
 
     def _conditions(self, extents: Extents) -> str:
-        parts = (f"{v.name} {worded(extents.shapes[v.name])} {distribution(v.dtype)}" for v in self.inputs)
+        parts = (f"{v.name} {shown_shape(extents.shapes[v.name])} {distribution(v.dtype)}" for v in self.inputs)
         return f"{', '.join(parts) or 'no inputs'}, seed {self.seed}"
 
     def _refuse_memory(self, extents: Extents) -> None:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 
 from cnnlint.graph.layers import Rescale
-from cnnlint.runtime.inputs import BATCH, EXTENTS, KINDS, LENGTH, MOST_CHANNELS, distribution, image, sample, worded
+from cnnlint.runtime.inputs import (
+    BATCH,
+    EXTENTS,
+    KINDS,
+    LENGTH,
+    MOST_CHANNELS,
+    distribution,
+    image,
+    sample,
+    shown_shape,
+)
 from cnnlint.verification.error import fits
 
 if TYPE_CHECKING:
@@ -51,7 +61,7 @@ class Feed(Struct, frozen=True):
         if self.is_image:
             kinds = (KINDS * 2)[first : first + min(self.shape[0], len(KINDS))]
             how = f"of {', '.join(kinds)}{' in 0..255' if self.pixels else ''}"
-        return f"{self.ports[0].name} {worded(self.shape)} {how}"
+        return f"{self.ports[0].name} {shown_shape(self.shape)} {how}"
 
 
 def agree(before: Runner, after: Runner, *, batch: int = BATCH) -> tuple[tuple[Feed, ...], tuple[str, ...]]:
@@ -70,7 +80,7 @@ def agree(before: Runner, after: Runner, *, batch: int = BATCH) -> tuple[tuple[F
                 feeds.append(_feed(left, right, (axes[0], axes[1]), known, batch, pixels=left.name in scaled))
                 break
         else:
-            shapes = worded(left.shape or ()), worded(right.shape or ())
+            shapes = shown_shape(left.shape or ()), shown_shape(right.shape or ())
             problems.append(f"input {left.name} is {shapes[0]} in the first model and {shapes[1]} in the second")
     return (() if problems else tuple(feeds)), tuple(problems)
 

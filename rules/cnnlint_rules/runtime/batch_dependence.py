@@ -19,9 +19,11 @@ from cnnlint import (
     RuntimeCheckError,
     RuntimeRule,
     Severity,
+    outcome,
+    sample_error,
+    tolerance,
+    traced,
 )
-from cnnlint.runtime.checks import sample_error, tolerance
-from cnnlint.runtime.probe import outcome, traced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cnnlint import (
+    DISTRIBUTIONS,
     Advice,
     Bad,
     Confidence,
     Context,
     Diagnostic,
+    Failure,
     Good,
     NearMiss,
     Probe,
+    Refusal,
     RuntimeCheckError,
     RuntimeRule,
+    SessionError,
     Severity,
+    distribution,
 )
-from cnnlint.runtime.inputs import DISTRIBUTIONS, distribution
-from cnnlint.runtime.probe import Failure
-from cnnlint.runtime.session import Refusal, SessionError
 
 
 class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=Confidence.EXACT):

@@ -16,9 +16,9 @@ from cnnlint import (
     RuntimeCheckError,
     RuntimeRule,
     Severity,
+    first_layer,
+    non_finite,
 )
-from cnnlint.runtime.checks import non_finite
-from cnnlint.runtime.probe import first_layer
 
 
 class NonFiniteOutput(RuntimeRule, code="RT003", severity=Severity.ERROR, confidence=Confidence.EXACT):

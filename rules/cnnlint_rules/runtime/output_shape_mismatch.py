@@ -17,13 +17,13 @@ from cnnlint import (
     RuntimeCheckError,
     RuntimeRule,
     Severity,
+    shown_shape,
 )
-from cnnlint.runtime.inputs import worded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cnnlint.frontends.onnx.records import ValueRecord
+    from cnnlint import ValueRecord
 
 
 class OutputShapeMismatch(RuntimeRule, code="RT002", severity=Severity.ERROR, confidence=Confidence.EXACT):
@@ -99,11 +99,11 @@ def _difference(declared: ValueRecord, value: NDArray[Any], known: dict[str, int
     if declared.shape is None:
         return ""
     if len(declared.shape) != len(value.shape):
-        return f"is declared as {worded(declared.shape)} and comes out as {worded(value.shape)}"
+        return f"is declared as {shown_shape(declared.shape)} and comes out as {shown_shape(value.shape)}"
     for dim, extent in zip(declared.shape, value.shape, strict=True):
         expected = known.get(dim) if isinstance(dim, str) else dim
         if expected is not None and expected != extent:
             symbols = {str(dim): known[dim] for dim in declared.shape if isinstance(dim, str) and dim in known}
             where = f", where {', '.join(f'{name} is {size}' for name, size in symbols.items())}" if symbols else ""
-            return f"is declared as {worded(declared.shape)}{where}, and comes out as {worded(value.shape)}"
+            return f"is declared as {shown_shape(declared.shape)}{where}, and comes out as {shown_shape(value.shape)}"
     return ""

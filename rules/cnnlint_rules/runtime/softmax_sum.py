@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cnnlint import (
+    SOFTMAX,
     Activation,
     Advice,
     Bad,
@@ -17,8 +18,9 @@ from cnnlint import (
     RuntimeCheckError,
     RuntimeRule,
     Severity,
+    class_axis,
+    worst_sum,
 )
-from cnnlint.runtime.checks import SOFTMAX, class_axis, worst_sum
 
 
 class SoftmaxSum(RuntimeRule, code="RT005", severity=Severity.ERROR, confidence=Confidence.EXACT):
