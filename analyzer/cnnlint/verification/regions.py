@@ -22,7 +22,7 @@ from cnnlint.verification.error import Error, channels_first, channels_first_axe
 from cnnlint.verification.rounding import OVERHEAD, RATIO, SAFETY, WeightedSum, cap, perturbed, unit, weighted_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -141,25 +141,27 @@ class Regions:
             joined |= more
         return first or []
 
-    def saturated(self, before: Runner, feeds: tuple[Feeds, Feeds]) -> Iterator[Region]:
+    def saturated(self, before: Runner, feeds: tuple[Feeds, Feeds], sound: Container[str]) -> Iterator[Region]:
         """Yield the activations that differ on values as large as these inputs make them: only one of two clips them.
 
         Args:
             before: The first model.
             feeds: Far larger inputs than usual, for the first model and for the second.
+            sound: The layers that are equal on usual inputs; others may be no counterparts at all.
 
         Raises:
             RuntimeCheckError: One of the models does not run so.
         """
         import numpy as np
 
-        pairs = [pair for pair in self.pairs if isinstance(pair.left, Activation) and pair.left.axis is None]
+        equal = [pair for pair in self.pairs if pair.left.name in sound]
+        pairs = [pair for pair in equal if isinstance(pair.left, Activation) and pair.left.axis is None]
         if not pairs:
             return
-        mine = before.run(feeds[0], {pair.ahead.name for pair in self.pairs}).single()
+        mine = before.run(feeds[0], {pair.ahead.name for pair in equal}).single()
         given = {
             pair.behind.name: self._orders[pair.behind.name].forth(mine[pair.ahead.name], self._given[pair.behind.name])
-            for pair in self.pairs
+            for pair in equal
             if pair.ahead.name in mine
         }
         made = self._after.run(feeds[1], {pair.behind.name for pair in pairs}, given).single()

@@ -256,7 +256,7 @@ class _Comparison:
             regions = judge.judged(given[1])
             if not self.costly:
                 wide = draw(feeds, self.seed + first, first=first, scale=SATURATING)
-                regions += judge.saturated(self.before, wide)
+                regions += judge.saturated(self.before, wide, {region.name for region in regions if region.holds})
         return _Run(outputs, ends, layers, regions, *self._floor(given, left, right))
 
     def _seen(self, feeds: Feeds) -> list[LayerPair]:
