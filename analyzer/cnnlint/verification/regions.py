@@ -155,7 +155,13 @@ class Regions:
         import numpy as np
 
         equal = [pair for pair in self.pairs if pair.left.name in sound]
-        pairs = [pair for pair in equal if isinstance(pair.left, Activation) and pair.left.axis is None]
+        # What a layer that differs makes is not replaced, so that what it feeds would differ with it.
+        handed_on = {pair.ahead.output.name for pair in self.pairs if pair.left.name not in sound}
+        pairs = [
+            pair
+            for pair in equal
+            if isinstance(pair.left, Activation) and pair.left.axis is None and pair.left.input.name not in handed_on
+        ]
         if not pairs:
             return
         mine = before.run(feeds[0], {pair.ahead.name for pair in equal}).single()
