@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Generator
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from cnnlint.conversion.toolchain import quiet
-from cnnlint.worker import child
+from cnnlint.worker import child, question
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -86,3 +88,19 @@ def _no_worker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """Do in this process what a worker would do: starting one takes longer than most tests."""
     if request.node.get_closest_marker("worker") is None:
         monkeypatch.setattr(child, "kind_of_this_process", "tensorflow")
+
+
+@pytest.fixture
+def onnx_answers_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have onnx infer shapes in this process, for tests of many models that are known not to crash it."""
+    monkeypatch.setattr(question, "ask", _answer)
+
+
+def _answer(program: str, given: bytes, **_: object) -> bytes | None:
+    written = io.BytesIO()
+    streams = SimpleNamespace(stdin=SimpleNamespace(buffer=io.BytesIO(given)), stdout=SimpleNamespace(buffer=written))
+    try:
+        exec(program, {"sys": streams})
+    except Exception:  # as in a process of its own, which then fails
+        return None
+    return written.getvalue()

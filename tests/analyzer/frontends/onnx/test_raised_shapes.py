@@ -37,6 +37,7 @@ def test_keras_applications_converted_have_the_shapes_that_onnxruntime_produces(
     assert mismatches(path, load(str(path))) == []
 
 
+@pytest.mark.usefixtures("onnx_answers_here")
 @pytest.mark.filterwarnings("ignore")
 def test_every_operator_case_of_onnx_is_raised_with_the_shapes_of_its_outputs(thorough: bool) -> None:
     cases = [case for case in collect_testcases(None) if case.model is not None]
