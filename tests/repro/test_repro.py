@@ -191,7 +191,7 @@ def test_a_configuration_nested_too_deep_is_named(tmp_path):
     lay("deep.toml", tmp_path)
     code, out, err, _ = measured(["lint", "--static", "--config", "deep.toml", "good.onnx"], tmp_path, 20)
     assert code == 2, out + err
-    assert err == "cnnlint: error: deep.toml: is no valid TOML: values are nested too deeply\n"
+    assert err == "cnnlint: error: deep.toml: is not valid TOML: values are nested too deeply\n"
 
 
 def test_a_configuration_beside_a_model_runs_no_code(tmp_path):
