@@ -30,6 +30,8 @@ def test_a_rewrite_that_a_lint_verifies_is_written_and_compares_equal(name: str,
         compared.returncode == 0,
     )
     assert all(verdicts), verdicts
+    assert not [row for row in again["layers"] if row["verdict"] == "differs"]
+    assert again["origins"] == []
     # the same judgment: rounding here, cap and ratio alike
     assert {proof["cap"] for proof in (finding["proof"], said["proof"], again["proof"])} == {1e-4}
     assert finding["proof"]["ratio"] == again["proof"]["ratio"]

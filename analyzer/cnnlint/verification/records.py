@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from cnnlint.errors import __version__
 from cnnlint.results import SCHEMA, Proof
 
 Verdict = Literal["equal", "differs", "unmatched", "view", "unseen"]
@@ -74,7 +75,7 @@ class ComparisonReport(Struct, frozen=True, kw_only=True):
     """
 
     schema: int = SCHEMA
-    cnnlint: str = ""
+    cnnlint: str = __version__
     before: str
     after: str
     equal: bool

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from cnnlint import __version__
 from cnnlint.analysis.cost import total_macs
 from cnnlint.errors import RuntimeCheckError
 from cnnlint.graph.layers import Activation
@@ -156,6 +155,8 @@ class _Comparison:
         )
         equal = not failed and all(row.verdict == "equal" for row in outputs)
         rows = self._layer_rows(runs, regions) if self.layers else {}
+        if equal:  # layers of two shapes, paired by their places, are no counterparts then
+            rows = {name: row for name, row in rows.items() if row.verdict != "differs"}
         return self._report(
             equal=equal,
             tolerance=tolerance,
@@ -163,7 +164,7 @@ class _Comparison:
             conditions=self._conditions(feeds, len(runs)),
             outputs=outputs,
             layers=tuple(self._all_rows(rows)) if self.layers else (),
-            origins=tuple(origins(self.before.graph, self.after.graph, self.pairs, rows, failed)),
+            origins=() if equal else tuple(origins(self.before.graph, self.after.graph, self.pairs, rows, failed)),
             proof=Proof(
                 equivalent=equal,
                 max_abs_error=largest.absolute,
@@ -195,7 +196,6 @@ class _Comparison:
         proof: Proof | None = None,
     ) -> ComparisonReport:
         return ComparisonReport(
-            cnnlint=__version__,
             before=self.before.path,
             after=self.after.path,
             equal=equal,
@@ -341,7 +341,7 @@ class _Comparison:
                 yield rows[layer.name]
             elif layer.name not in looked_through:
                 yield _empty(layer.name, "", layer.kind, verdict="unmatched")
-        matched = {pair.right.name for pair in self.pairs}
+        matched = {pair.right.name for pair in self.pairs if pair.left.name in rows}
         for layer in self.after.graph.layers:
             if layer.name not in matched and layer.name not in looked_through:
                 yield _empty("", layer.name, layer.kind, verdict="unmatched")
