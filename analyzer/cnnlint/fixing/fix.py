@@ -27,10 +27,10 @@ from cnnlint.graph.graph import Graph
 from cnnlint.linter import Linter, Plan
 from cnnlint.models import open_model
 from cnnlint.results import Finding
-from cnnlint.rewrite.rearranged import materialize
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.program import Program
 from cnnlint.runtime.runner import OnnxRunner
+from cnnlint.verification.rearranged import materialize
 from cnnlint.verification.trial import verify_rewrite
 from cnnlint.verification.verify import compare, size_up
 

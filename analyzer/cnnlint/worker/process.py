@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from cnnlint.errors import CnnlintError, UnfinishedRunError
-from cnnlint.graph.quantity import size
 from cnnlint.worker import memory, protocol
 from cnnlint.worker.protocol import Done, Failed, Job, Kind, Step
 from cnnlint.worker.start import start
@@ -140,14 +139,16 @@ class Worker:
         return UnfinishedRunError(f"the process ended with exit code {code} while {step.doing}")
 
     def _too_large(self, doing: str) -> UnfinishedRunError:
-        amount = "it could get" if self._memory is None else f"{size(self._memory)}"
+        amount = "it could get" if self._memory is None else f"{self._memory / 1e6:,.0f} MB"
         return UnfinishedRunError(f"{doing} took more memory than {amount}", remedy="--run-memory BYTES allows more")
 
     def _worded(self, error: CnnlintError) -> CnnlintError:
         """Return an error that names the limit of memory, which only this side knows."""
         if isinstance(error, UnfinishedRunError) and error.remedy is None and self._memory is not None:
             return UnfinishedRunError(
-                f"{error.cause} ({size(self._memory)})", path=error.path, remedy="--run-memory BYTES allows more"
+                f"{error.cause} ({self._memory / 1e6:,.0f} MB)",
+                path=error.path,
+                remedy="--run-memory BYTES allows more",
             )
         return error
 
