@@ -139,17 +139,14 @@ class Worker:
         return UnfinishedRunError(f"the process ended with exit code {code} while {step.doing}")
 
     def _too_large(self, doing: str) -> UnfinishedRunError:
-        amount = "it could get" if self._memory is None else f"{self._memory / 1e6:,.0f} MB"
+        amount = "it could get" if self._memory is None else _amount(self._memory)
         return UnfinishedRunError(f"{doing} took more memory than {amount}", remedy="--run-memory BYTES allows more")
 
     def _worded(self, error: CnnlintError) -> CnnlintError:
         """Return an error that names the limit of memory, which only this side knows."""
         if isinstance(error, UnfinishedRunError) and error.remedy is None and self._memory is not None:
-            return UnfinishedRunError(
-                f"{error.cause} ({self._memory / 1e6:,.0f} MB)",
-                path=error.path,
-                remedy="--run-memory BYTES allows more",
-            )
+            cause = f"{error.cause} ({_amount(self._memory)})"
+            return UnfinishedRunError(cause, path=error.path, remedy="--run-memory BYTES allows more")
         return error
 
 
@@ -170,3 +167,8 @@ def _end(process: subprocess.Popen[bytes], said: Any) -> None:
         with suppress(OSError, ValueError):
             if stream is not None:
                 stream.close()
+
+
+def _amount(nbytes: int) -> str:
+    """Return a limit of memory in words; `graph.quantity`, which knows all units, stands above this room."""
+    return f"{nbytes / 1e9:.3g} GB" if nbytes >= 1_000_000 else f"{nbytes} B"
