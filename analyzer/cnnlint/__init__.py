@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     )
     from cnnlint.graph.patterns import Many, Match, Maybe, Op
     from cnnlint.graph.quantity import brief, format_amount
-    from cnnlint.graph.queries import KERNEL_LAYERS, RANGED_BY_BATCH, folds_forward, following, is_nonlinear, preceding
+    from cnnlint.graph.queries import KERNEL_LAYERS, folds_forward, following, is_nonlinear, preceding
     from cnnlint.graph.tensor import Dim, weight_elements
     from cnnlint.graph.window import Pads, Window
     from cnnlint.results import (
@@ -95,7 +95,6 @@ __all__ = [
     "DISTRIBUTIONS",
     "KERNEL_LAYERS",
     "QUANTITIES",
-    "RANGED_BY_BATCH",
     "SOFTMAX",
     "Activation",
     "Add",
@@ -246,7 +245,7 @@ HOMES = {
     ),
     "graph.patterns": ("Many", "Match", "Maybe", "Op"),
     "graph.quantity": ("brief", "format_amount"),
-    "graph.queries": ("KERNEL_LAYERS", "RANGED_BY_BATCH", "folds_forward", "following", "is_nonlinear", "preceding"),
+    "graph.queries": ("KERNEL_LAYERS", "folds_forward", "following", "is_nonlinear", "preceding"),
     "graph.tensor": ("Dim", "weight_elements"),
     "graph.window": ("Pads", "Window"),
     "results": (

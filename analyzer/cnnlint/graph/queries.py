@@ -12,10 +12,6 @@ KERNEL_LAYERS = (Conv, ConvTranspose, Dense)
 """Layers that multiply their input by a learned kernel."""
 
 
-RANGED_BY_BATCH = frozenset({"ConvInteger", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "MatMulInteger"})
-"""Operators on inputs that are quantized as they come, by one range for all samples of a batch."""
-
-
 def following(graph: Graph, layer: Layer, through: Callable[[Layer], bool]) -> Layer | None:
     """Return the first layer behind `layer` that `through` does not hold for; None at a fork or an output."""
     successor = graph.sole_successor(layer)
@@ -47,7 +43,6 @@ def mixing_layers(graph: Graph) -> tuple[Layer, ...]:
         layer
         for layer in graph.layers
         if not layer.keeps_samples_apart
-        or any(part.op in RANGED_BY_BATCH for part in layer.origin)
         or any(tensor.shape is None or tensor.shape[:1] != batch for tensor in (*layer.inputs, *layer.outputs))
     )
 

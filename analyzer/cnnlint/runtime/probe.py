@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from cnnlint.analysis.cost import peak_activation_bytes, total_macs
 from cnnlint.errors import RuntimeCheckError, UnfinishedRunError
+from cnnlint.frontends.onnx.records import all_nodes
 from cnnlint.graph.quantity import size
 from cnnlint.graph.queries import mixing_layers
 from cnnlint.runtime.checks import Tail, find_tails
@@ -210,8 +211,9 @@ class Probe:
 
         A dynamic quantization takes the range of the whole batch, of which the layer that is made of it does not tell.
         """
-        nodes = self.program.record.graph.nodes
-        ranged = any(node.op_type.startswith("DynamicQuantize") for node in nodes)
+        record = self.program.record
+        bodies = [record.graph.nodes, *(function.nodes for function in record.functions.values())]
+        ranged = any(node.op_type.startswith("DynamicQuantize") for body in bodies for node in all_nodes(body))
         return not ranged and not mixing_layers(self.graph)
 
     def again(self) -> Run | None:

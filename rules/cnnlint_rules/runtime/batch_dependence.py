@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from cnnlint import (
-    RANGED_BY_BATCH,
     Advice,
     Bad,
     Confidence,
@@ -34,6 +33,9 @@ if TYPE_CHECKING:
 
     Values = Mapping[str, NDArray[Any]]
 
+
+RANGED = frozenset({"ConvInteger", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "MatMulInteger"})
+"""Operators after a dynamic quantization, which takes one range for all samples of a batch."""
 
 QUANTIZED = Advice(
     text="Where samples must not affect one another, quantize statically, with ranges from calibration data"
@@ -90,7 +92,7 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
         if not worst:
             return
         layer = _first_difference(probe, (batch, other), scales)
-        ranged = layer is not None and any(part.op in RANGED_BY_BATCH for part in layer.origin)
+        ranged = layer is not None and any(part.op in RANGED for part in layer.origin)
         why = ", whose input is quantized by the range of the whole batch" if ranged else ""
         start = f"; that begins at {layer.name} ({layer.kind}){why}" if layer else ""
         drop = next((drop for drop in probe.graph.of_kind(Dropout) if drop.training and drop.rate), None)

@@ -126,6 +126,20 @@ def test_whatever_can_mix_samples_is_never_spared(body: str) -> None:
     assert mixing_layers(probe_of(text).graph)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "g (float[N,2,4,4] x) => (float[N,2,4,4] y)"
+        " { q, s, z = DynamicQuantizeLinear(x) y = DequantizeLinear(q, s, z) }",
+        "g (float[N,2,4,4] x) => (float[N,2,4,4] y) { y = own.ranged(x) }"
+        ' <domain: "own", opset_import: ["" : 17]> ranged (a) => (b)'
+        " { q, s, z = DynamicQuantizeLinear(a) b = DequantizeLinear(q, s, z) }",
+    ],
+)
+def test_what_is_quantized_by_the_range_of_a_batch_is_never_spared(text: str) -> None:
+    assert not probe_of(text).keeps_samples_apart
+
+
 def test_weights_that_a_file_only_claims_are_not_made_beyond_the_machines_memory() -> None:
     huge = "g (float[1,65536] x) => (float[1,B] y) <int64[2] s = {65536, 16777216}> "
     probe = probe_of(huge + "{ w = ConstantOfShape(s) y = MatMul(x, w) }")
