@@ -62,12 +62,19 @@ def error(expected: Array, actual: Array, *, scale: float | None = None) -> Erro
         return Error(0.0, 0.0)
     left, right = expected.astype(np.float64), actual.astype(np.float64)
     finite = np.isfinite(left)
+    if finite.all() and np.isfinite(right).all():
+        apart = float(np.abs(left - right).max())
+        return _relative(apart, float(np.abs(left).max()) if scale is None else scale)
     if not (np.isfinite(right) == finite).all():
         return Error(float("inf"), float("inf"), "finite in one model only")
     if not finite.any():
         return Error(0.0, 0.0, "no value is finite")
     apart = float(np.abs(left - right, where=finite, out=np.zeros_like(left)).max())
     largest = float(np.abs(left[finite]).max()) if scale is None else scale
+    return _relative(apart, largest)
+
+
+def _relative(apart: float, largest: float) -> Error:
     return Error(apart / largest if largest else float("inf") if apart else 0.0, apart)
 
 

@@ -291,7 +291,8 @@ def _orders(values: Mapping[str, tuple[Array, Array]]) -> dict[str, Order]:
         fitting = [
             Order(order) for order in sorted(choices) if _plain(mine.transpose(order).shape) == _plain(other.shape)
         ]
-        errors = [error(order.forth(mine, other), other).relative for order in fitting]
+        # where one order fits alone, there is nothing to choose by how near it comes
+        errors = [error(order.forth(mine, other), other).relative for order in fitting] if fitting[1:] else [0.0]
         if fitting:
             found[name] = sorted(zip(errors, fitting, strict=True), key=lambda entry: entry[0])
     votes = Counter(choices[0][1] for choices in found.values() if len(choices) == 1 or choices[0][0] < NEAR)
