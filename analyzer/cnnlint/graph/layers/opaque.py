@@ -6,18 +6,10 @@ from cnnlint.graph.layer import Layer
 from cnnlint.graph.tensor import Shape
 
 
-class Operator(Layer, frozen=True, kw_only=True, eq=False):
-    """A standard operator outside the vocabulary that does no multiply-accumulates: TopK, Gather, ...
-
-    Attributes:
-        op: The source's own term.
-        shapes: Of its outputs, None where unknown.
-    """
+class _Outside(Layer, frozen=True, kw_only=True, eq=False):
+    """What the vocabulary has no name for, and goes by the source's."""
 
     op: str
-    shapes: tuple[Shape | None, ...]
-
-    multiplies = False
 
     @property
     def term(self) -> str:
@@ -29,12 +21,25 @@ class Operator(Layer, frozen=True, kw_only=True, eq=False):
         """The source's term."""
         return self.op
 
+
+class Operator(_Outside, frozen=True, kw_only=True, eq=False):
+    """A standard operator outside the vocabulary that does no multiply-accumulates: TopK, Gather, ...
+
+    Attributes:
+        op: The source's own term.
+        shapes: Of its outputs, None where unknown.
+    """
+
+    shapes: tuple[Shape | None, ...]
+
+    multiplies = False
+
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return what the source or onnx's inference says."""
         return self.shapes
 
 
-class Opaque(Layer, frozen=True, kw_only=True, eq=False):
+class Opaque(_Outside, frozen=True, kw_only=True, eq=False):
     """A layer whose inside is not known: custom operators and layers, control flow.
 
     Attributes:
@@ -43,21 +48,10 @@ class Opaque(Layer, frozen=True, kw_only=True, eq=False):
         shapes: Of its outputs, None where unknown.
     """
 
-    op: str
     reason: str
     shapes: tuple[Shape | None, ...]
 
     starts_block = True
-
-    @property
-    def term(self) -> str:
-        """The source's term."""
-        return self.op.upper()
-
-    @property
-    def label(self) -> str:
-        """The source's term."""
-        return self.op
 
     @property
     def unknown_because(self) -> str:

@@ -27,7 +27,23 @@ def whole_map(layer: Layer, axes: int) -> tuple[Span, ...] | None:
     return None if extents is None or len(extents) != axes else tuple(Span(extent, 0) for extent in extents)
 
 
-class _WindowPool(Layer, frozen=True, kw_only=True, eq=False):
+class _Pool(Layer, frozen=True, kw_only=True, eq=False):
+    """One value for several positions of a channel."""
+
+    multiplies = False
+    infers_shape = True
+
+    @property
+    def keeps_samples_apart(self) -> bool:
+        """Always."""
+        return True
+
+    def mixed_axes(self) -> tuple[int, ...]:
+        """Return those of the map."""
+        return tuple(range(2, self.input.rank or 2))
+
+
+class _WindowPool(_Pool, frozen=True, kw_only=True, eq=False):
     """A pooling over windows.
 
     Attributes:
@@ -44,22 +60,10 @@ class _WindowPool(Layer, frozen=True, kw_only=True, eq=False):
     dilation: tuple[int, ...]
     ceil_mode: bool = False
 
-    multiplies = False
-    infers_shape = True
-
     @property
     def label(self) -> str:
         """The kind with its window: "MaxPool 2×2"."""
         return f"{self.kind} {size_text(self.pool_size, self.strides, usual=self.pool_size)}"
-
-    @property
-    def keeps_samples_apart(self) -> bool:
-        """Always."""
-        return True
-
-    def mixed_axes(self) -> tuple[int, ...]:
-        """Return those of the map."""
-        return tuple(range(2, self.input.rank or 2))
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
         """Return the window's."""
@@ -121,7 +125,7 @@ class AvgPool(_WindowPool, frozen=True, kw_only=True, eq=False):
         return "AVGPOOL"
 
 
-class GlobalPool(Layer, frozen=True, kw_only=True, eq=False):
+class GlobalPool(_Pool, frozen=True, kw_only=True, eq=False):
     """One value for each channel's whole map.
 
     Attributes:
@@ -132,22 +136,10 @@ class GlobalPool(Layer, frozen=True, kw_only=True, eq=False):
     mode: Literal["avg", "max", "lp"]
     keepdims: bool = False
 
-    multiplies = False
-    infers_shape = True
-
     @property
     def term(self) -> str:
         """GAP for a mean, GMP for a maximum."""
         return {"avg": "GAP", "max": "GMP", "lp": "GLP"}[self.mode]
-
-    @property
-    def keeps_samples_apart(self) -> bool:
-        """Always."""
-        return True
-
-    def mixed_axes(self) -> tuple[int, ...]:
-        """Return those of the map."""
-        return tuple(range(2, self.input.rank or 2))
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
         """Return the whole map's."""

@@ -13,17 +13,10 @@ from cnnlint.graph.tensor import Dim, Shape, no_axis
 from cnnlint.graph.window import POINT, Span
 
 
-class Flatten(Layer, frozen=True, kw_only=True, eq=False):
-    """A map made a vector.
-
-    Attributes:
-        order: Which axis runs fastest in the vector: spatial ("channels_first") or channels ("channels_last").
-    """
-
-    order: Literal["channels_first", "channels_last"] = "channels_first"
+class _Reshaping(Layer, frozen=True, kw_only=True, eq=False):
+    """The same elements, in the same order, in another shape."""
 
     multiplies = False
-    infers_shape = True
 
     @property
     def term(self) -> str:
@@ -44,6 +37,18 @@ class Flatten(Layer, frozen=True, kw_only=True, eq=False):
     def is_view(self) -> bool:
         """Always."""
         return True
+
+
+class Flatten(_Reshaping, frozen=True, kw_only=True, eq=False):
+    """A map made a vector.
+
+    Attributes:
+        order: Which axis runs fastest in the vector: spatial ("channels_first") or channels ("channels_last").
+    """
+
+    order: Literal["channels_first", "channels_last"] = "channels_first"
+
+    infers_shape = True
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
         """Return the whole map's: the vector counts as one."""
@@ -55,7 +60,7 @@ class Flatten(Layer, frozen=True, kw_only=True, eq=False):
         return (None,) if shape is None else ((shape[0], product(shape[1:])),)
 
 
-class Reshape(Layer, frozen=True, kw_only=True, eq=False):
+class Reshape(_Reshaping, frozen=True, kw_only=True, eq=False):
     """The same elements in another shape.
 
     Attributes:
@@ -63,28 +68,6 @@ class Reshape(Layer, frozen=True, kw_only=True, eq=False):
     """
 
     target: Shape | None
-
-    multiplies = False
-
-    @property
-    def term(self) -> str:
-        """Nothing: it only carries values."""
-        return ""
-
-    @property
-    def keeps_samples_apart(self) -> bool:
-        """Always."""
-        return True
-
-    @property
-    def is_identity_at_inference(self) -> bool:
-        """Whether the shape stays."""
-        return self.input.shape is not None and self.input.shape == self.output.shape
-
-    @property
-    def is_view(self) -> bool:
-        """Always."""
-        return True
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
         """Return points where the last axes stay as they are, the whole map's where it is made a vector."""
