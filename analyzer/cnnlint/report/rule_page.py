@@ -106,8 +106,9 @@ def _in_code(rule: type[Rule]) -> Iterator[str]:
     if before is None:
         return
     after = before.fixed or after
+    graphs = [graph for text in (before.model, after) if text and (graph := _graph_of(text)) is not None]
     for framework, write in (("Keras", keras_code), ("PyTorch", pytorch_code)):
-        codes = [write(graph) if (graph := _graph_of(text)) else None for text in (before.model, after) if text]
+        codes = [write(graph) for graph in graphs]
         if len(codes) == 2 and all(codes) and codes[0] != codes[1]:
             yield from (f"In {framework}, {'before and after' if before.fixed else 'found and not found'}:", "")
             for code in codes:
