@@ -1,1 +1,1 @@
-"""Applying the rewrites of rules to an ONNX model, with a proof that it computes what it did."""
+"""Applying the rewrites of rules to an ONNX model, verified to compute what it did."""

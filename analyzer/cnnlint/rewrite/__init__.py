@@ -1,4 +1,4 @@
-"""Edits of an ONNX model that keep its function, and their proof.
+"""Edits of an ONNX model that keep its function, each to be verified on the model.
 
 Importing this package is cheap: onnx is imported by the first edit.
 """

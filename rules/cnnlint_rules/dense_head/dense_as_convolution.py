@@ -52,8 +52,9 @@ class DenseAsConvolution(PatternRule, code="FC002", severity=Severity.INFO, conf
     `cnnlint` tries this on the model with onnxruntime and prints the largest error, when run time checks are on.
 
     ## When not
-    Where every image has the size that the network was trained on, nothing is gained: parameters and
-    multiply-accumulates are the same.
+    Where every image has the size that the network was trained on, nothing is gained. On a flattened map parameters and
+    multiply-accumulates are the same; ahead of a global pooling the convolution multiplies at each of the map's
+    positions, which the dense layer after it does once.
 
     ## References
     - Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
