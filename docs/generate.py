@@ -51,8 +51,8 @@ ROUNDING = re.compile(r"\d+(?:\.\d+)?e-\d+|\s+")
 
 INTRODUCTION = """# Rules
 
-`cnnlint explain CODE` shows each page in the terminal. These pages are generated from the rules
-by `python docs/generate.py`.
+`cnnlint explain CODE` shows each page in the terminal, without its examples in Keras and PyTorch. These pages are
+generated from the rules by `python docs/generate.py`.
 
 """
 
