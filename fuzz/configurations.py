@@ -8,7 +8,7 @@ from random import Random
 
 from fuzz import values
 
-CODES = ("FC001", "FC", "ALL", "BN", "flatten-before-dense", "CV001", "RT006", "CF004", "XX999", "fc001", "*", "F")
+CODES = ("FC001", "FC", "ALL", "BN", "flatten-dense-dominates", "CV001", "RT006", "CF004", "XX999", "fc001", "*", "F")
 GLOBS = ("*", "*.onnx", "model.onnx", "models/*.onnx", "**", "**/*.onnx", "[", "[!]", "[a-", "?", "", ".", "..", "../*",
          "/", "/*", "a" * 3000, "*" * 300, "**/" * 100, "{a,b}", "!x", "~", "*#*", "model.onnx#fc*", "*#[", "#", "#*",
          "*" + "a*" * 40)  # fmt: skip
@@ -17,7 +17,7 @@ IGNORES = ("FC001", "FC001: historical", "FC001: historical (until 2027-01)", "F
 AMOUNTS = ("5M", "5 M", "20 MiB", "50%", "-1", "0", "1e400", "NaN", "1_000", "5 parsecs", "", "9" * 400, "1.5", "1.5.5",
            "inf", "10**9", "0x10", "１２", "5 M M")  # fmt: skip
 SHAPES = ("1x3x224x224", "1x3", "x", "", "0x0", "-1x3", "1x3x" + "9" * 30, "1×3×8×8", "a", "1x" * 300 + "1", "1x3x1e3")
-RULES = ("FC001", "flatten-before-dense", "CV001", "BN004", "FC005", "XX999", "AC001")
+RULES = ("FC001", "flatten-dense-dominates", "CV001", "BN004", "FC005", "XX999", "AC001")
 OPTIONS = ("min-share", "max-hidden", "min_share", "min-layers", "orders", "x", "", "allowed")
 
 

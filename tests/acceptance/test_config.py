@@ -30,7 +30,7 @@ def codes(project: Path, *args: str) -> dict[str, list[str]]:
 def test_rules_are_chosen_in_cnnlint_toml_and_in_pyproject(project: Path) -> None:
     everything = codes(project)["models/vgg.onnx"]
     assert {"FC001", "FC002"} <= set(everything)
-    configure(project, "select = ['FC']\nignore = ['dense-as-convolution']\n")
+    configure(project, "select = ['FC']\nignore = ['fc-as-conv']\n")
     assert codes(project)["models/vgg.onnx"] == ["FC001"]
     (project / "cnnlint.toml").unlink()
     configure(project, "[tool.cnnlint]\nselect = ['FC002']\n", "pyproject.toml")
@@ -41,10 +41,10 @@ def test_rules_are_chosen_in_cnnlint_toml_and_in_pyproject(project: Path) -> Non
 
 def test_severities_are_overridden_and_fail_the_run(project: Path) -> None:
     assert cnnlint("models", "--static", cwd=project).returncode == 0
-    configure(project, "[severity]\nflatten-before-dense = 'error'\n")
+    configure(project, "[severity]\nflatten-dense-dominates = 'error'\n")
     done = cnnlint("models", "--static", cwd=project)
     assert done.returncode == 1
-    assert "error[FC001] flatten-before-dense" in done.stdout
+    assert "error[FC001] flatten-dense-dominates" in done.stdout
 
 
 def test_ignores_are_for_models_and_for_layers(project: Path) -> None:

@@ -32,7 +32,7 @@ from acceptance.nets import model, write
         ([VGG, "--max-params", "5Q"], 2),
         ([VGG, "--input", "x=1xa"], 2),
         (["explain", "FC001"], 0),
-        (["explain", "flatten-before-dense"], 0),
+        (["explain", "flatten-dense-dominates"], 0),
         (["explain", "FC999"], 2),
         (["rules"], 0),
         (["--version"], 0),
@@ -68,7 +68,7 @@ def test_every_rule_is_listed_and_has_a_page() -> None:
 
 def test_explain_shows_the_page() -> None:
     shown = cnnlint("explain", "FC001").stdout
-    for part in ("flatten-before-dense (FC001)", "Why", "Instead", "When not", "Options", "References", "min-share"):
+    for part in ("flatten-dense-dominates (FC001)", "Why", "Instead", "When not", "Options", "References", "min-share"):
         assert part in shown
 
 
@@ -92,7 +92,7 @@ def test_the_shell_completes_commands_models_options_and_rules() -> None:
     assert completed("lint", "models/a") == ["file,models/a"]
     assert completed("--fail") == completed("lint", "--fail") == completed("net.onnx", "--fail") == ["plain,--fail-on"]
     assert completed("explain", "FC00")[:2] == ["plain,FC001", "plain,FC002"]
-    assert completed("explain", "flatten") == ["plain,flatten-before-dense"]
+    assert completed("explain", "flatten") == ["plain,flatten-dense-dominates"]
     assert completed("lint", "--format", "sa") == ["plain,sarif"]
 
 

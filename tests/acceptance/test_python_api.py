@@ -36,7 +36,7 @@ def test_a_model_in_memory_gives_the_findings_of_its_file() -> None:
 def test_printing_a_report_gives_what_the_command_line_gives(tmp_path: Path) -> None:
     report = cnnlint.lint(VGG, isolated=True, static=True)
     shown = str(report)
-    assert "warning[FC001] flatten-before-dense" in shown
+    assert "warning[FC001] flatten-dense-dominates" in shown
     assert "\x1b" not in shown
     assert max(map(len, shown.splitlines()[1:])) <= 200
     assert repr(report) == "<cnnlint.Report: models 1, findings 2>"

@@ -353,7 +353,7 @@ def test_notes_say_what_rules_could_not_see(folder):
 def test_a_report_prints_and_shows_itself(folder):
     path = networks.write(folder / "flat.onnx", FLAT)
     report = cnnlint.lint([path, "gone.onnx"], static=True)
-    assert "flatten-before-dense" in str(report)
+    assert "flatten-dense-dominates" in str(report)
     assert "gone.onnx" in str(report)
     assert report._repr_html_().startswith("<pre")
     assert (

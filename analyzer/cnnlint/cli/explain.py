@@ -48,7 +48,7 @@ def command(
     allow_config_code: tuple[Path, ...],
     ignore_config_code: bool,
 ) -> int:
-    """Show the page of RULE, which is a code (FC001) or a name (flatten-before-dense)."""
+    """Show the page of RULE, which is a code (FC001) or a name (flatten-dense-dominates)."""
     found = rules_here(config, isolated=isolated).require(rule)
     if models:
         return _explain_on(

@@ -29,14 +29,14 @@ def test_rules_as_json_tells_options_and_defaults():
     assert "share" in option["description"]
 
 
-@pytest.mark.parametrize("name", ["FC001", "fc001", "flatten-before-dense"])
+@pytest.mark.parametrize("name", ["FC001", "fc001", "flatten-dense-dominates"])
 def test_explain_takes_codes_and_names(name):
     assert run("explain", name, "--format", "markdown").output == page(load_rules().require("FC001"), code=False)
 
 
 def test_explain_shows_the_sections_examples_and_options_of_a_page():
     shown = run("explain", "FC001").output
-    for part in ("flatten-before-dense (FC001)", "Why", "Instead", "References", "INPUT 3x32x32", "min-share"):
+    for part in ("flatten-dense-dominates (FC001)", "Why", "Instead", "References", "INPUT 3x32x32", "min-share"):
         assert part in shown
 
 

@@ -137,7 +137,7 @@ def test_a_changed_file_of_rules_starts_afresh(model: Path, monkeypatch: pytest.
     from cnnlint.engine import cache
 
     lint(model)
-    rule = next(path for path in map(Path, _files_of_rules()) if path.name == "flatten_before_dense.py")
+    rule = next(path for path in map(Path, _files_of_rules()) if path.name == "flatten_dense_dominates.py")
     real = cache.state
 
     def changed(path: str) -> cache.FileState | None:

@@ -218,7 +218,7 @@ def test_options_are_checked_by_the_rule(rule, options, said):
 
 
 def test_options_bind_to_the_rule_by_code_or_name(tmp_path):
-    for name in ("FC001", "flatten-before-dense"):
+    for name in ("FC001", "flatten-dense-dominates"):
         settings = resolve(read_document(config(tmp_path, f"[rules.{name}]\nmin-share = 0.5")), Flags())
         (rule,) = bind([RULES.by_code["FC001"]], settings, RULES, "net.onnx")
         assert rule.min_share == 0.5

@@ -28,7 +28,7 @@ def test_by_default_all_rules_but_matters_of_opinion_run():
 def test_select_replaces_the_default_and_budgets_and_housekeeping_stay():
     assert codes(Request(select=("FC",))) == (DENSE - OPINIONS) | ALWAYS
     assert codes(Request(select=())) == ALWAYS
-    assert codes(Request(select=("flatten-before-dense",))) == {"FC001"} | ALWAYS
+    assert codes(Request(select=("flatten-dense-dominates",))) == {"FC001"} | ALWAYS
 
 
 def test_extend_select_adds_and_ignore_removes():
@@ -45,7 +45,7 @@ def test_the_more_specific_selector_wins_whatever_the_order():
 
 
 def test_at_a_tie_ignoring_wins():
-    assert "FC001" not in codes(Request(select=("FC001",), ignore=("flatten-before-dense",)))
+    assert "FC001" not in codes(Request(select=("FC001",), ignore=("flatten-dense-dominates",)))
 
 
 def test_the_command_line_outweighs_the_file():
@@ -77,7 +77,7 @@ def test_an_unknown_selector_is_an_error_with_a_suggestion_and_its_place(request
 
 
 def test_severities_are_overridden_by_code_name_or_family():
-    found = severities(RULES, {"flatten-before-dense": Severity.ERROR, "FC": Severity.INFO})
+    found = severities(RULES, {"flatten-dense-dominates": Severity.ERROR, "FC": Severity.INFO})
     assert found["FC001"] is Severity.ERROR
     assert {found[code] for code in DENSE - {"FC001"}} == {Severity.INFO}
     with pytest.raises(ConfigError, match="no rule flaten-before-dense"):

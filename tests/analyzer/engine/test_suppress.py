@@ -12,7 +12,7 @@ from cnnlint.results import Confidence, Finding, Severity
 TODAY = date(2026, 6, 15)
 
 
-def finding(code="FC001", name="flatten-before-dense", layers=("head/fc1",)):
+def finding(code="FC001", name="flatten-dense-dominates", layers=("head/fc1",)):
     return Finding(
         code=code, name=name, severity=Severity.WARNING, confidence=Confidence.EXACT, layers=layers, message="m",
         evidence={},
@@ -22,7 +22,7 @@ def finding(code="FC001", name="flatten-before-dense", layers=("head/fc1",)):
 @pytest.mark.parametrize(
     ("selector", "layers", "hidden"),
     [
-        ("FC001", (), True), ("fc001", (), True), ("flatten-before-dense", (), True), ("FC", (), True),
+        ("FC001", (), True), ("fc001", (), True), ("flatten-dense-dominates", (), True), ("FC", (), True),
         ("ALL", (), True),
         ("FC002", (), False), ("BN", (), False), ("flatten", (), False),
         ("FC001", ("head/fc1",), True), ("FC001", ("head/*",), True), ("FC001", ("fc1",), False),

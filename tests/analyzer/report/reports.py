@@ -26,7 +26,7 @@ SITES = {
 
 def finding(code="FC001", layers=("fc1",), **fields):
     given = {
-        "name": "flatten-before-dense",
+        "name": "flatten-dense-dominates",
         "severity": Severity.WARNING,
         "confidence": Confidence.HEURISTIC,
         "message": "fc1 holds 102,764,544 of 138,357,544 parameters (74 %).",

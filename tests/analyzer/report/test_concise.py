@@ -7,7 +7,7 @@ def test_every_finding_takes_one_line():
     findings = tuple(finding("BN002", (f"conv{index}",), message="Bias.") for index in range(10))
     lines = render(report(model(findings=findings)), "concise", View()).splitlines()
     assert len(lines) == 11
-    assert lines[9] == "vgg16.onnx › conv9: warning[BN002] flatten-before-dense: Bias."
+    assert lines[9] == "vgg16.onnx › conv9: warning[BN002] flatten-dense-dominates: Bias."
 
 
 def test_a_finding_about_the_whole_model_names_the_model():

@@ -73,7 +73,7 @@ def unseen_in(text: str) -> set[str]:
 def lint_of(name: str) -> LintReport:
     finding = Finding(
         code="FC001",
-        name="flatten-before-dense",
+        name="flatten-dense-dominates",
         severity=Severity.WARNING,
         confidence=Confidence.EXACT,
         layers=(name,),

@@ -10,7 +10,7 @@ from cnnlint.report.view import View
 from cnnlint.results import Severity
 
 ERROR = finding("FC004", ("out",), name="output-activation", severity=Severity.ERROR, fingerprint="00e2")
-INFO = finding("PL001", (), name="pooling-drops-border", severity=Severity.INFO, fingerprint="00f3")
+INFO = finding("PL001", (), name="stride-misfit", severity=Severity.INFO, fingerprint="00f3")
 FULL = report(
     model("models/vgg 16.onnx", findings=(ERROR, FLATTENED, INFO), budgets=BUDGETS, notes=("Static.",)),
     model("models/clean.onnx", findings=(), sites={}),
@@ -123,7 +123,7 @@ def test_junit_fails_what_fails_the_run_and_counts_it():
     suites = {suite.get("name"): suite for suite in root}
     cases = {case.get("name"): case for case in suites["models/vgg 16.onnx"]}
     assert cases["FC004 output-activation: out"].find("failure") is not None
-    assert cases["FC001 flatten-before-dense: fc1"].find("failure") is None
+    assert cases["FC001 flatten-dense-dominates: fc1"].find("failure") is None
     assert suites["bad.onnx"][0].find("error").text == "bad.onnx: the file is empty"
     assert [case.get("name") for case in suites["models/clean.onnx"]] == ["readable"]
 

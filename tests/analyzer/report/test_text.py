@@ -21,7 +21,7 @@ def test_a_finding_looks_like_this():
 vgg16.onnx (onnx)
   138,357,544 parameters · 15.5 G MACs · weights 553 MB · peak activations 25.7 MB
 
-warning[FC001] flatten-before-dense: fc1 holds 102,764,544 of 138,357,544 parameters (74 %).
+warning[FC001] flatten-dense-dominates: fc1 holds 102,764,544 of 138,357,544 parameters (74 %).
   --> vgg16.onnx › fc1 (Gemm)
    |
    |   pool5     MaxPool 2×2  512×7×7

@@ -4,8 +4,8 @@ import pytest
 
 from cnnlint.graph.layers import Dense
 from cnnlint.testing import to_graph
-from cnnlint_rules.dense_head.dense_as_convolution import DenseAsConvolution
-from cnnlint_rules.dense_head.flatten_before_dense import FlattenBeforeDense
+from cnnlint_rules.dense_head.fc_as_conv import FcAsConv
+from cnnlint_rules.dense_head.flatten_dense_dominates import FlattenDenseDominates
 
 
 def ones(name: str, *shape: int) -> str:
@@ -45,5 +45,5 @@ def captcha_reader(*, recurrent: bool) -> str:
 def test_a_dense_layer_on_each_step_of_a_sequence_is_no_dense_layer_on_a_map(recurrent, lint):
     graph = to_graph(captcha_reader(recurrent=recurrent))
     assert len(list(graph.of_kind(Dense))) == 1
-    assert not lint(FlattenBeforeDense(min_share=0), graph).findings
-    assert not lint(DenseAsConvolution(), graph).findings
+    assert not lint(FlattenDenseDominates(min_share=0), graph).findings
+    assert not lint(FcAsConv(), graph).findings

@@ -9,7 +9,7 @@ import zoo
 from cnnlint.frontends import load
 from cnnlint.frontends.notation import to_onnx
 from cnnlint.testing import to_graph
-from cnnlint_rules.normalization.norm_not_folded import NormNotFolded
+from cnnlint_rules.normalization.bn_foldable import BnFoldable
 
 TEXT = "INPUT 3x12x12 -> CONV 16 3x3 same -> BN -> RELU -> GAP -> FC 10"
 
@@ -44,30 +44,30 @@ def test_the_formula_of_the_page_gives_the_same_outputs():
 
 def test_savings_are_what_the_folded_network_has_less(lint):
     folded = to_graph(TEXT.replace("-> BN", "")).parameters
-    (found,) = lint(NormNotFolded(), TEXT).findings
+    (found,) = lint(BnFoldable(), TEXT).findings
     assert found.layers == ("bn1", "conv1")
     assert found.savings.parameters == to_graph(TEXT).parameters - folded
-    (found,) = lint(NormNotFolded(), TEXT.replace("same", "same nobias")).findings
+    (found,) = lint(BnFoldable(), TEXT.replace("same", "same nobias")).findings
     assert found.savings.parameters == to_graph(TEXT.replace("same", "same nobias")).parameters - folded
     assert found.evidence["operations"] == 2 * 16 * 12 * 12
 
 
 def test_a_keras_file_is_a_training_graph(lint):
-    assert not lint(NormNotFolded(), TEXT, source="keras").findings
+    assert not lint(BnFoldable(), TEXT, source="keras").findings
 
 
 @pytest.mark.parametrize("change", ["RELU -> BN", "POOL 2 -> BN", "BN training"])
 def test_a_norm_that_cannot_be_folded_is_left_alone(lint, change):
-    assert not lint(NormNotFolded(), TEXT.replace("BN", change)).findings
+    assert not lint(BnFoldable(), TEXT.replace("BN", change)).findings
 
 
 @pytest.mark.parametrize(("name", "foldable", "norms"), [("resnet50", 53, 53), ("inception_v2", 69, 69)])
 def test_every_norm_of_a_conv_bn_network_is_foldable(lint, name, foldable, norms):
     graph = load(str(zoo.light_path(name)))
-    assert len(lint(NormNotFolded(), graph).findings) == foldable
+    assert len(lint(BnFoldable(), graph).findings) == foldable
     assert sum(layer.kind == "BatchNorm" for layer in graph.layers) == norms
 
 
 def test_densenets_pre_activation_norms_are_not_foldable(lint):
     # 121 norms (Huang et al., table 1): the stem's and the one inside each of 58 dense layers follow a convolution.
-    assert len(lint(NormNotFolded(), load(str(zoo.light_path("densenet121")))).findings) == 1 + 58
+    assert len(lint(BnFoldable(), load(str(zoo.light_path("densenet121")))).findings) == 1 + 58

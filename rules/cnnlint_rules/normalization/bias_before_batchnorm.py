@@ -24,7 +24,7 @@ from cnnlint import (
 )
 
 
-class ConvBiasBeforeNorm(PatternRule, code="BN002", severity=Severity.INFO, confidence=Confidence.EXACT):
+class BiasBeforeBatchnorm(PatternRule, code="BN002", severity=Severity.INFO, confidence=Confidence.EXACT):
     """A layer adds a bias per channel that the batch normalization right after it subtracts again.
 
     ## Why

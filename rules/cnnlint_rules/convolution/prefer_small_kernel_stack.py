@@ -24,7 +24,7 @@ from cnnlint import (
 )
 
 
-class LargeKernel(LayerRule[Conv], code="CV001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
+class PreferSmallKernelStack(LayerRule[Conv], code="CV001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
     """A convolution has a large kernel where a stack of 3 × 3 ones sees as much with fewer parameters.
 
     ## Why

@@ -7,7 +7,7 @@ from onnx import numpy_helper
 
 from cnnlint.frontends.notation import to_onnx
 from cnnlint.testing import to_graph
-from cnnlint_rules.normalization.conv_bias_before_norm import ConvBiasBeforeNorm
+from cnnlint_rules.normalization.bias_before_batchnorm import BiasBeforeBatchnorm
 
 TEXT = "INPUT 3x12x12 -> CONV 16 3x3 same -> BN -> RELU"
 
@@ -33,7 +33,7 @@ def test_the_bias_can_move_into_the_mean_without_a_change():
 
 
 def test_savings_are_what_the_network_without_the_bias_has_less(lint):
-    (found,) = lint(ConvBiasBeforeNorm(), TEXT).findings
+    (found,) = lint(BiasBeforeBatchnorm(), TEXT).findings
     assert found.layers == ("conv1", "bn1")
     assert (
         found.savings.parameters == to_graph(TEXT).parameters - to_graph(TEXT.replace("same", "same nobias")).parameters
@@ -43,11 +43,11 @@ def test_savings_are_what_the_network_without_the_bias_has_less(lint):
 
 @pytest.mark.parametrize("between", ["RELU", "POOL 2", "DROPOUT 0.5 -> RELU"])
 def test_a_layer_between_keeps_the_bias_alive(lint, between):
-    assert not lint(ConvBiasBeforeNorm(), TEXT.replace("-> BN", f"-> {between} -> BN")).findings
+    assert not lint(BiasBeforeBatchnorm(), TEXT.replace("-> BN", f"-> {between} -> BN")).findings
 
 
 def test_a_convolution_that_others_read_too_keeps_its_bias(lint):
-    assert not lint(ConvBiasBeforeNorm(), "INPUT 16x12x12 -> CONV 16 3x3 same -> RES[BN -> RELU]").findings
+    assert not lint(BiasBeforeBatchnorm(), "INPUT 16x12x12 -> CONV 16 3x3 same -> RES[BN -> RELU]").findings
 
 
 def test_a_scale_and_shift_that_is_left_of_a_norm_subtracts_no_mean(lint):
@@ -65,6 +65,6 @@ def test_a_scale_and_shift_that_is_left_of_a_norm_subtracts_no_mean(lint):
         y = Add (scaled, per_channel)
     }
     """
-    walk = lint(ConvBiasBeforeNorm(), text)
+    walk = lint(BiasBeforeBatchnorm(), text)
     assert not walk.findings
     assert "only a scale and a shift" in walk.near_misses["BN002"][0].reason

@@ -24,7 +24,7 @@ from cnnlint import (
 )
 
 
-class FeatureMapExhausted(
+class WindowExceedsMap(
     LayerRule[Conv | MaxPool | AvgPool], code="PL002", severity=Severity.WARNING, confidence=Confidence.EXACT
 ):
     """A kernel or pooling window is larger than the map that it slides over.

@@ -10,7 +10,7 @@ from cnnlint.engine.walker import walk
 from cnnlint.graph.graph import Graph, Source
 from cnnlint.graph.layers import AvgPool, MaxPool
 from cnnlint.graph.tensor import Tensor
-from cnnlint_rules.pooling.pooling_drops_border import PoolingDropsBorder
+from cnnlint_rules.pooling.stride_misfit import StrideMisfit
 
 
 def pooled(layer):
@@ -45,7 +45,7 @@ def test_what_is_never_seen_is_what_no_window_covers(extents, size, stride, befo
         for column in range(0, seen.shape[1] - size + 1, stride):
             seen[row : row + size, column : column + size] = True
     seen = seen[before : before + extents[0], before : before + extents[1]]
-    found = walk(pooled(layer), [PoolingDropsBorder()]).findings
+    found = walk(pooled(layer), [StrideMisfit()]).findings
     if seen.all():
         assert not found
         return
@@ -57,8 +57,8 @@ def test_what_is_never_seen_is_what_no_window_covers(extents, size, stride, befo
 def test_a_row_of_hundreds_is_information_and_one_of_seven_a_warning(lint):
     large = "INPUT 3x224x224 -> CONV 16 2x2 valid -> RELU -> POOL 2 -> GAP"
     small = "INPUT 3x7x7 -> CONV 16 3x3 same -> RELU -> POOL 2 -> GAP"
-    assert [finding.severity for finding in lint(PoolingDropsBorder(), large).findings] == ["info"]
-    (found,) = lint(PoolingDropsBorder(), small).findings
+    assert [finding.severity for finding in lint(StrideMisfit(), large).findings] == ["info"]
+    (found,) = lint(StrideMisfit(), small).findings
     assert found.severity == "warning"
     assert found.evidence["share"] == pytest.approx(13 / 49)
 
@@ -66,14 +66,14 @@ def test_a_row_of_hundreds_is_information_and_one_of_seven_a_warning(lint):
 def test_padding_that_is_not_seen_is_no_loss(lint):
     # ResNet's stem in Keras: 112 rows padded to 114, of which windows of 3 see 113
     text = "INPUT 3x112x112 -> CONV 16 3x3 same -> RELU -> PAD 1 -> POOL 3 stride 2 -> GAP"
-    assert not lint(PoolingDropsBorder(), text).findings
+    assert not lint(StrideMisfit(), text).findings
     padded_less = text.replace("PAD 1 -> POOL 3 stride 2", "PAD 1 -> POOL 2 stride 2")
-    assert not lint(PoolingDropsBorder(), padded_less).findings
+    assert not lint(StrideMisfit(), padded_less).findings
     unpadded = text.replace("PAD 1 -> ", "")
-    assert lint(PoolingDropsBorder(), unpadded).findings[0].evidence["unseen_rows"] == 1
+    assert lint(StrideMisfit(), unpadded).findings[0].evidence["unseen_rows"] == 1
 
 
 def test_subsampling_on_purpose_is_no_border(lint):
-    walk = lint(PoolingDropsBorder(), "INPUT 3x14x14 -> CONV 16 3x3 same -> POOL 1 stride 2 -> GAP")
+    walk = lint(StrideMisfit(), "INPUT 3x14x14 -> CONV 16 3x3 same -> POOL 1 stride 2 -> GAP")
     assert not walk.findings
     assert "on purpose" in walk.near_misses["PL001"][0].reason

@@ -9,7 +9,7 @@ from cnnlint.engine.walker import walk
 from cnnlint.graph.graph import Graph, Source
 from cnnlint.graph.layers import Conv
 from cnnlint.graph.tensor import Tensor
-from cnnlint_rules.pooling.feature_map_exhausted import FeatureMapExhausted
+from cnnlint_rules.pooling.window_exceeds_map import WindowExceedsMap
 
 
 @st.composite
@@ -40,7 +40,7 @@ def test_dead_taps_are_those_that_meet_padding_at_every_position(window):
     graph = Graph((layer,), layer.inputs, layer.outputs, Source("", "onnx"))
     positions = range(-before, extent + after - reach + 1, stride)
     live = {tap for tap in range(kernel) for at in positions if 0 <= at + tap * dilation < extent}
-    (found,) = walk(graph, [FeatureMapExhausted()]).findings
+    (found,) = walk(graph, [WindowExceedsMap()]).findings
     assert found.evidence["dead_taps"] == kernel - len(live)
     met = sum(0 <= at + tap * dilation < extent for tap in range(kernel) for at in positions)
     assert found.evidence["padding_share"] == pytest.approx(1 - met / (kernel * len(positions)))
@@ -50,7 +50,7 @@ def test_dead_taps_are_those_that_meet_padding_at_every_position(window):
 
 def test_a_3x3_kernel_on_a_1x1_map_has_eight_dead_taps(lint):
     text = "INPUT 16x4x4 -> POOL 4 -> CONV 32 3x3 same -> RELU -> FLATTEN -> FC 10"
-    (found,) = lint(FeatureMapExhausted(), text).findings
+    (found,) = lint(WindowExceedsMap(), text).findings
     assert found.layers == ("conv1",)
     assert found.evidence["dead_weights"] == 8 * 16 * 32
     assert "4,096 of its 4,608 weights are dead" in found.message
@@ -66,7 +66,7 @@ def test_a_3x3_kernel_on_a_1x1_map_has_eight_dead_taps(lint):
     ],
 )
 def test_a_window_as_large_as_its_map_is_fine(lint, text):
-    assert not lint(FeatureMapExhausted(), text).findings
+    assert not lint(WindowExceedsMap(), text).findings
 
 
 def test_a_window_that_does_not_fit_is_an_error():
@@ -80,14 +80,14 @@ def test_a_window_that_does_not_fit_is_an_error():
         dilation=(1, 1),
         outputs=(Tensor("y", (1, 5, 0, 0)),),
     )
-    (found,) = walk(Graph((layer,), layer.inputs, layer.outputs, Source("", "onnx")), [FeatureMapExhausted()]).findings
+    (found,) = walk(Graph((layer,), layer.inputs, layer.outputs, Source("", "onnx")), [WindowExceedsMap()]).findings
     assert (found.severity, found.layers) == ("error", ("conv",))
 
 
 def test_the_tail_of_a_network_for_large_images_is_exhausted_on_small_ones(lint):
     stage = "CONV 16 3x3 same stride 2 -> RELU -> CONV 16 3x3 same -> RELU"
-    found = lint(FeatureMapExhausted(), f"INPUT 3x32x32 -> [{stage}]*6 -> GAP -> FC 10").findings
+    found = lint(WindowExceedsMap(), f"INPUT 3x32x32 -> [{stage}]*6 -> GAP -> FC 10").findings
     # maps of 32, 16, 8, 4, 2 and 1: conv9 steps over 2 × 2 once, with four of its nine taps
     dead = {finding.layers[0]: finding.evidence["dead_taps"] for finding in found if finding.severity == "warning"}
     assert dead == {"conv9": 5, "conv10": 8, "conv11": 8, "conv12": 8}
-    assert not lint(FeatureMapExhausted(), f"INPUT 3x224x224 -> [{stage}]*6 -> GAP -> FC 10").findings
+    assert not lint(WindowExceedsMap(), f"INPUT 3x224x224 -> [{stage}]*6 -> GAP -> FC 10").findings

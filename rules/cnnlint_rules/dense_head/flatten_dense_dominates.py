@@ -31,7 +31,7 @@ from cnnlint import (
 )
 
 
-class FlattenBeforeDense(LayerRule[Dense], code="FC001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
+class FlattenDenseDominates(LayerRule[Dense], code="FC001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
     """A dense layer on a flattened feature map holds a large share of the parameters.
 
     ## Why

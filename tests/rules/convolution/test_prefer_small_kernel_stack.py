@@ -6,14 +6,14 @@ import zoo
 from cnnlint.analysis.context import Context
 from cnnlint.frontends import load
 from cnnlint.testing import to_graph
-from cnnlint_rules.convolution.large_kernel import LargeKernel
+from cnnlint_rules.convolution.prefer_small_kernel_stack import PreferSmallKernelStack
 
 START = "INPUT 3x32x32 -> CONV 64 3x3 same nobias -> RELU"
 
 
 @pytest.mark.parametrize(("kernel", "depth", "saved"), [(5, 2, 1 - 18 / 25), (7, 3, 1 - 27 / 49), (9, 4, 1 - 36 / 81)])
 def test_from_c_to_c_channels_the_shares_are_those_of_simonyan_and_zisserman(lint, kernel, depth, saved):
-    (found,) = lint(LargeKernel(), f"{START} -> CONV 64 {kernel}x{kernel} same -> RELU -> GAP").findings
+    (found,) = lint(PreferSmallKernelStack(), f"{START} -> CONV 64 {kernel}x{kernel} same -> RELU -> GAP").findings
     assert found.layers == ("conv2",)
     assert found.evidence["stack_depth"] == depth
     assert found.evidence["saved_share"] == pytest.approx(saved)
@@ -24,7 +24,7 @@ def test_savings_are_what_the_network_with_the_stack_has_less(lint, filters):
     wide = max(64, filters)
     large = f"{START} -> CONV {filters} 7x7 same nobias -> RELU -> GAP"
     stack = f"{START} -> [CONV {wide} 3x3 same nobias -> RELU]*2 -> CONV {filters} 3x3 same nobias -> RELU -> GAP"
-    (found,) = lint(LargeKernel(), large).findings
+    (found,) = lint(PreferSmallKernelStack(), large).findings
     before, after = to_graph(large), to_graph(stack)
     assert found.savings.parameters == before.parameters - after.parameters
     assert found.savings.macs == Context(before).macs - Context(after).macs
@@ -49,19 +49,19 @@ def test_the_stack_sees_as_much_as_the_large_kernel():
     ],
 )
 def test_large_kernels_that_are_no_smell(lint, text, reason):
-    walk = lint(LargeKernel(), text)
+    walk = lint(PreferSmallKernelStack(), text)
     assert not walk.findings
     assert reason in walk.near_misses["CV001"][0].reason
 
 
 def test_a_stem_can_be_held_to_the_rule_too(lint):
     text = "INPUT 64x32x32 -> CONV 64 7x7 same -> RELU -> GAP"
-    assert not lint(LargeKernel(), text).findings
-    assert lint(LargeKernel(exempt_stem=False), text).findings
+    assert not lint(PreferSmallKernelStack(), text).findings
+    assert lint(PreferSmallKernelStack(exempt_stem=False), text).findings
 
 
 @pytest.mark.parametrize("name", ["bvlc_alexnet", "zfnet512", "inception_v1", "resnet50"])
-def test_the_large_kernels_of_published_networks_pay(lint, name):
-    walk = lint(LargeKernel(), load(str(zoo.light_path(name))))
+def test_large_kernels_of_published_networks_pay_for_a_stack(lint, name):
+    walk = lint(PreferSmallKernelStack(), load(str(zoo.light_path(name))))
     assert not walk.findings
     assert walk.near_misses["CV001"]

@@ -24,7 +24,7 @@ from cnnlint import (
 )
 
 
-class NormNotFolded(PatternRule, code="BN005", severity=Severity.INFO, confidence=Confidence.EXACT):
+class BnFoldable(PatternRule, code="BN005", severity=Severity.INFO, confidence=Confidence.EXACT):
     """A batch normalization in a file for inference could be part of the convolution ahead of it.
 
     ## Why

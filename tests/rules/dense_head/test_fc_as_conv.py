@@ -17,7 +17,7 @@ from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.rewrite.editor import Editor
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.program import Program
-from cnnlint_rules.dense_head.dense_as_convolution import DenseAsConvolution
+from cnnlint_rules.dense_head.fc_as_conv import FcAsConv
 
 MODELS = Path(__file__).parents[3] / "fixtures" / "models"
 RNG = np.random.default_rng(11)
@@ -118,7 +118,7 @@ HEADS = {
 
 def rewritten(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = load_onnx_bytes(model.SerializeToString())
-    rule = DenseAsConvolution()
+    rule = FcAsConv()
     (place,) = walk(graph, [rule]).places
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
@@ -142,7 +142,7 @@ def test_the_rewritten_model_is_the_same_function(head: str) -> None:
 @pytest.mark.parametrize("head", HEADS)
 def test_the_rewritten_model_is_found_no_more(head: str) -> None:
     graph = load_onnx_bytes(rewritten(net(*HEADS[head])).SerializeToString())
-    assert not walk(graph, [DenseAsConvolution()]).places
+    assert not walk(graph, [FcAsConv()]).places
 
 
 def test_the_rewritten_head_averages_over_the_crops_of_a_larger_image() -> None:
@@ -161,7 +161,7 @@ def test_the_rewritten_head_averages_over_the_crops_of_a_larger_image() -> None:
 def proven(path: Path) -> list:
     graph = load(str(path))
     probe = Probe(Program.from_file(path), graph)
-    rules = [DenseAsConvolution()]
+    rules = [FcAsConv()]
     return list(look(probe, rules).join(walk(graph, rules), rules).findings)
 
 
@@ -208,7 +208,7 @@ def test_a_gate_inside_the_network_is_no_head() -> None:
     ]  # fmt: skip
     weights = [array("w", 6, 6), array("b", 6), shape("a", 2, 3), array("k", 7, 6, 1, 1)]
     graph = load_onnx_bytes(net(nodes, weights).SerializeToString())
-    walked = walk(graph, [DenseAsConvolution()], near_misses=True)
+    walked = walk(graph, [FcAsConv()], near_misses=True)
     assert not walked.places
     assert walked.near_misses["FC002"]
 
@@ -222,4 +222,4 @@ def test_a_perceptron_has_no_map_to_slide_over() -> None:
         [array("w", 6, 7)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    assert not walk(load_onnx_bytes(model.SerializeToString()), [DenseAsConvolution()]).places
+    assert not walk(load_onnx_bytes(model.SerializeToString()), [FcAsConv()]).places
