@@ -63,7 +63,7 @@ class Context:
         if layer is None:
             return "the sum exceeds 64 bits"
         if layer.multiplies is None:
-            return f"{layer.name} {layer.unknown_because}"
+            return f"{layer.name} {layer.unknown_reason}"
         return f"shapes at {layer.name} are not known in numbers"
 
     def notes_on_numbers(self) -> Iterator[str]:

@@ -8,11 +8,10 @@ from msgspec.structs import replace
 
 from cnnlint import limits
 from cnnlint.analysis.samples import Batch, batch_of, elements_of_a_sample
-from cnnlint.graph.dtype import storage_bytes
 from cnnlint.graph.formula import Formula
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.tensor import Shape, Tensor
+from cnnlint.graph.tensor import Shape, Tensor, storage_bytes
 
 
 def sample_mac_formula(layer: Layer, batch: Batch) -> Formula | None:

@@ -171,7 +171,7 @@ def dense_head(graph: Graph, first: Dense, rest: Sequence[Layer]) -> DenseHead |
             dense.append(layer)
             between += waiting
             waiting = []
-        elif not layer.is_blind_to_rank:
+        elif not layer.is_rank_agnostic:
             break
         else:
             waiting.append(layer)

@@ -105,7 +105,7 @@ def _unknown_activations(context: Context) -> str:
     graph = context.graph
     inside = next((layer for layer in graph.layers if layer.multiplies is None), None)
     if inside is not None:  # its outputs may be known, what it keeps inside is not
-        return f"{inside.name} {inside.unknown_because}"
+        return f"{inside.name} {inside.unknown_reason}"
     tensors = (*graph.inputs, *(tensor for layer in graph.layers for tensor in layer.outputs))
     unknown = next((tensor for tensor in tensors if tensor_bytes(tensor, context.batch) is None), None)
     return f"the size of {unknown.name} is not known in numbers" if unknown else "the sum exceeds 64 bits"

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import ClassVar
+from collections.abc import Callable, Hashable
+from typing import Any, ClassVar, Generic, TypeVar
 
 from msgspec import Struct
 
 from cnnlint.graph.formula import Formula
 from cnnlint.graph.tensor import Dim, Shape, Tensor, Weight, weight_elements
 from cnnlint.graph.window import Span
+
+T = TypeVar("T")
+
+
+class trait(Generic[T]):  # noqa: N801 - used as `property` is
+    """A read-only attribute of every layer that a kind may override, by a method or by `always`."""
+
+    def __init__(self, of: Callable[[Any], T]) -> None:
+        self.of = of
+
+    def __get__(self, layer: object, _: type) -> T:
+        return self.of(layer)
+
+
+def always(value: T) -> trait[T]:
+    """Return a trait that has the same value for every layer of the kind."""
+    return trait(lambda _: value)
 
 
 class Part(Struct, frozen=True):
@@ -84,43 +101,43 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
         """Return the weight that plays `role`, if there is one."""
         return next((weight for weight in self.weights if weight.role == role), None)
 
-    @property
+    @trait
     def term(self) -> str:
         """What the field calls it in a network's pattern: "CONV"; "" for what only prepares or carries values."""
         return self.kind.upper()
 
-    @property
+    @trait
     def label(self) -> str:
         """The kind with the settings that matter: "Conv 3×3 /2", "relu"."""
         return self.kind
 
-    @property
-    def unknown_because(self) -> str:
+    @trait
+    def unknown_reason(self) -> str:
         """Why nobody knows what goes on inside, as a clause; read where `multiplies` is None."""
         return f"is a {self.kind}, whose inside is not known"
 
-    @property
-    def keeps_samples_apart(self) -> bool:
+    @trait
+    def is_batch_invariant(self) -> bool:
         """Whether each sample is known to be treated by itself, the first axis of every tensor being the batch."""
         return False
 
-    @property
+    @trait
     def is_identity_at_inference(self) -> bool:
         """Whether it is known to hand on the values that it is given, in their shape: dropout, the identity."""
         return False
 
-    @property
+    @trait
     def is_view(self) -> bool:
         """Whether it is known to hand on the values that it is given, in whatever shape."""
         return self.is_identity_at_inference
 
-    @property
+    @trait
     def is_affine_per_channel(self) -> bool:
         """Whether it is known to be, at inference, no more than a scale and a shift of each channel."""
         return self.is_identity_at_inference
 
-    @property
-    def is_blind_to_rank(self) -> bool:
+    @trait
+    def is_rank_agnostic(self) -> bool:
         """Whether it is known to do the same to a vector as to a map of one position, without any change."""
         return False
 

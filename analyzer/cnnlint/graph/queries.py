@@ -42,7 +42,7 @@ def mixing_layers(graph: Graph) -> tuple[Layer, ...]:
     return tuple(
         layer
         for layer in graph.layers
-        if not layer.keeps_samples_apart
+        if not layer.is_batch_invariant
         or any(tensor.shape is None or tensor.shape[:1] != batch for tensor in (*layer.inputs, *layer.outputs))
     )
 

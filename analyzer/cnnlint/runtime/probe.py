@@ -203,10 +203,10 @@ class Probe:
     def is_spared(self) -> bool:
         """Whether the graph shows that samples cannot meet and a run costs enough to be content with that."""
         macs = total_macs(self.graph)
-        return macs is not None and macs > COSTLY and self.keeps_samples_apart
+        return macs is not None and macs > COSTLY and self.is_batch_invariant
 
     @cached_property
-    def keeps_samples_apart(self) -> bool:
+    def is_batch_invariant(self) -> bool:
         """Whether every layer is known to treat each sample of a batch by itself.
 
         A dynamic quantization takes the range of the whole batch, of which the layer that is made of it does not tell.

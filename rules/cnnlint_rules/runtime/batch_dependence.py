@@ -72,7 +72,7 @@ class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confid
 
     def check(self, probe: Probe, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the outputs that differ, and the layer where that begins."""
-        if probe.keeps_samples_apart:
+        if probe.is_batch_invariant:
             yield self.skip(reason="every layer treats each sample by itself, so the second run was spared")
             return
         try:

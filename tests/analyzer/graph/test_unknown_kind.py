@@ -84,7 +84,7 @@ def test_depth_is_unknown_from_it_on() -> None:
 def test_it_may_mix_samples_and_change_values() -> None:
     asked = SILENT.layers[1]
     assert mixing_layers(SILENT) == (asked,)
-    for claim in ("is_identity_at_inference", "is_view", "is_affine_per_channel", "is_blind_to_rank"):
+    for claim in ("is_identity_at_inference", "is_view", "is_affine_per_channel", "is_rank_agnostic"):
         assert getattr(asked, claim) is False, claim
 
 

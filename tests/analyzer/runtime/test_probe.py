@@ -137,7 +137,7 @@ def test_whatever_can_mix_samples_is_never_spared(body: str) -> None:
     ],
 )
 def test_what_is_quantized_by_the_range_of_a_batch_is_never_spared(text: str) -> None:
-    assert not probe_of(text).keeps_samples_apart
+    assert not probe_of(text).is_batch_invariant
 
 
 def test_weights_that_a_file_only_claims_are_not_made_beyond_the_machines_memory() -> None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from cnnlint.errors import ModelError
 from cnnlint.frontends.keras.hdf5.objects import Dataset
 from cnnlint.frontends.sources import SourceFile
-from cnnlint.graph.dtype import storage_bytes
+from cnnlint.graph.tensor import storage_bytes
 
 if TYPE_CHECKING:
     import numpy as np

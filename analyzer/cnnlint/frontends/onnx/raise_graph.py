@@ -15,11 +15,10 @@ from cnnlint.frontends.onnx.operators.outside import add_contradiction, add_miss
 from cnnlint.frontends.onnx.records import GraphRecord, ModelRecord, NodeRecord, ValueRecord, names_read, subgraphs
 from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.frontends.raising.canonical import canonicalize
-from cnnlint.graph.dtype import storage_bytes
 from cnnlint.graph.graph import Graph, Source, UnusedWeight
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Activation
-from cnnlint.graph.tensor import Shape, element_count
+from cnnlint.graph.tensor import Shape, element_count, storage_bytes
 
 INNER = frozenset(
     {

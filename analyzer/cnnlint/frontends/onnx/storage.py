@@ -13,7 +13,7 @@ from msgspec import Struct
 from cnnlint.errors import ModelError
 from cnnlint.frontends.onnx import datatypes
 from cnnlint.frontends.onnx.wire import WireError, fields
-from cnnlint.graph.dtype import storage_bytes
+from cnnlint.graph.tensor import storage_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

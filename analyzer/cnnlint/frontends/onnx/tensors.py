@@ -12,7 +12,7 @@ from cnnlint.frontends.onnx.datatypes import NAMES
 from cnnlint.frontends.onnx.records import SMALL, TensorRecord, ValueRecord
 from cnnlint.frontends.onnx.storage import RawStorage, SparseStorage, TypedStorage, mismatch
 from cnnlint.frontends.onnx.wire import WireError, entry, fields, int32, members, once, signed, text, varint, varints
-from cnnlint.graph.dtype import storage_bytes
+from cnnlint.graph.tensor import storage_bytes
 
 if TYPE_CHECKING:
     from cnnlint.frontends.onnx.external import DataFolder

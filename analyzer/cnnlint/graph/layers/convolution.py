@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from math import prod
+from typing import ClassVar
 
 from cnnlint.graph.formula import Formula
-from cnnlint.graph.layer import Layer
+from cnnlint.graph.layer import Layer, always, trait
 from cnnlint.graph.tensor import Dim, Shape, known
 from cnnlint.graph.window import (
     Padding,
@@ -43,28 +44,22 @@ class _Convolution(Layer, frozen=True, kw_only=True, eq=False):
     groups: int = 1
     use_bias: bool = True
 
+    channel_axis: ClassVar[int] = 1
+    """The axis of the output that a bias runs along."""
+
     multiplies = True
     infers_shape = True
     starts_block = True
+    is_batch_invariant = always(True)
 
-    @property
+    @trait
     def label(self) -> str:
         """The kind with its kernel: "Conv 3×3 /2"."""
         return f"{self.kind} {size_text(self.kernel_size, self.strides)}"
 
-    @property
-    def keeps_samples_apart(self) -> bool:
-        """Always."""
-        return True
-
     def mixed_axes(self) -> tuple[int, ...]:
         """Return channels and space."""
         return tuple(range(1, len(self.kernel_size) + 2))
-
-    @property
-    def channel_axis(self) -> int:
-        """The axis of the output that a bias runs along."""
-        return 1
 
     @property
     def out_channels(self) -> int:
@@ -115,12 +110,12 @@ class _Convolution(Layer, frozen=True, kw_only=True, eq=False):
 class Conv(_Convolution, frozen=True, kw_only=True, eq=False):
     """A convolution over 1, 2 or 3 spatial axes."""
 
-    @property
+    @trait
     def term(self) -> str:
         """CONV, or DWCONV for a depthwise one."""
         return "DWCONV" if self.is_depthwise else "CONV"
 
-    @property
+    @trait
     def label(self) -> str:
         """The kind with its kernel: "DepthwiseConv 3×3"."""
         return f"Depthwise{super().label}" if self.is_depthwise else super().label
@@ -188,10 +183,7 @@ class ConvTranspose(_Convolution, frozen=True, kw_only=True, eq=False):
 
     output_padding: tuple[int, ...]
 
-    @property
-    def term(self) -> str:
-        """DECONV."""
-        return "DECONV"
+    term = always("DECONV")
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
         """Return what is left of the kernel's when as many outputs as the stride says lie on one input."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnnlint.graph.layer import Layer
+from cnnlint.graph.layer import Layer, trait
 from cnnlint.graph.tensor import Shape
 
 
@@ -11,12 +11,12 @@ class _Outside(Layer, frozen=True, kw_only=True, eq=False):
 
     op: str
 
-    @property
+    @trait
     def term(self) -> str:
         """The source's term."""
         return self.op.upper()
 
-    @property
+    @trait
     def label(self) -> str:
         """The source's term."""
         return self.op
@@ -53,8 +53,8 @@ class Opaque(_Outside, frozen=True, kw_only=True, eq=False):
 
     starts_block = True
 
-    @property
-    def unknown_because(self) -> str:
+    @trait
+    def unknown_reason(self) -> str:
         """Why it is opaque."""
         return f"is opaque ({self.reason})"
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from functools import cache
 
 from cnnlint.graph.formula import Formula
-from cnnlint.graph.layer import Layer
+from cnnlint.graph.layer import Layer, always, trait
 from cnnlint.graph.tensor import Dim, Shape
 from cnnlint.graph.window import POINT, Span
 
@@ -20,11 +20,7 @@ class _Pointwise(Layer, frozen=True, kw_only=True, eq=False):
 
     multiplies = False
     infers_shape = True
-
-    @property
-    def keeps_samples_apart(self) -> bool:
-        """Always, unless overridden."""
-        return True
+    is_batch_invariant = always(True)
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
         """Return points."""
@@ -62,28 +58,28 @@ class Activation(_Pointwise, frozen=True, kw_only=True, eq=False):
     axis: int | None = None
     alpha: float | None = None
 
-    @property
+    @trait
     def term(self) -> str:
         """The function: RELU; "" for the identity."""
         return "" if self.function == "linear" else _TERMS.get(self.function) or spelled(self.function)
 
-    @property
+    @trait
     def label(self) -> str:
         """The function: "relu"."""
         return self.function
 
-    @property
-    def keeps_samples_apart(self) -> bool:
+    @trait
+    def is_batch_invariant(self) -> bool:
         """Whether no softmax runs along the batch."""
         return self.axis is None or self.axis > 0
 
-    @property
+    @trait
     def is_identity_at_inference(self) -> bool:
         """Whether it is the identity always."""
         return self.function == "linear"
 
-    @property
-    def is_blind_to_rank(self) -> bool:
+    @trait
+    def is_rank_agnostic(self) -> bool:
         """Whether it works element by element and holds no slopes, which have a shape."""
         return self.axis is None and self.function != "prelu"
 
@@ -120,23 +116,17 @@ class BatchNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
     training: bool = False
     folded: bool = False
 
-    @property
-    def term(self) -> str:
-        """BN."""
-        return "BN"
+    term = always("BN")
 
-    @property
-    def keeps_samples_apart(self) -> bool:
+    @trait
+    def is_batch_invariant(self) -> bool:
         """Whether it does not use the statistics of the batch."""
         return not self.training
 
-    @property
-    def is_affine_per_channel(self) -> bool:
-        """Whether it does not use the statistics of the batch."""
-        return not self.training
+    is_affine_per_channel = is_batch_invariant
 
-    @property
-    def is_blind_to_rank(self) -> bool:
+    @trait
+    def is_rank_agnostic(self) -> bool:
         """Whether it is a whole one: the scale and shift that are left of a folded one have a shape."""
         return not self.folded and not self.training
 
@@ -172,13 +162,10 @@ class LayerNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
     epsilon: float = 1e-3
     centered: bool = True
 
-    @property
-    def term(self) -> str:
-        """LN."""
-        return "LN"
+    term = always("LN")
 
-    @property
-    def keeps_samples_apart(self) -> bool:
+    @trait
+    def is_batch_invariant(self) -> bool:
         """Whether the batch is not among the axes."""
         rank = self.input.rank
         return rank is not None and all(axis % rank > 0 for axis in self.axes)
@@ -190,10 +177,7 @@ class GroupNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
     groups: int
     epsilon: float = 1e-3
 
-    @property
-    def term(self) -> str:
-        """GN."""
-        return "GN"
+    term = always("GN")
 
     def contradiction(self) -> str:
         """Return whether the channels fall into the groups."""
@@ -210,10 +194,7 @@ class InstanceNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
 
     epsilon: float = 1e-5
 
-    @property
-    def term(self) -> str:
-        """IN."""
-        return "IN"
+    term = always("IN")
 
 
 class LocalResponseNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
@@ -225,10 +206,7 @@ class LocalResponseNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
 
     size: int
 
-    @property
-    def term(self) -> str:
-        """LRN."""
-        return "LRN"
+    term = always("LRN")
 
 
 class Dropout(_Pointwise, frozen=True, kw_only=True, eq=False):
@@ -244,34 +222,20 @@ class Dropout(_Pointwise, frozen=True, kw_only=True, eq=False):
     spatial: bool = False
     training: bool = False
 
-    @property
-    def term(self) -> str:
-        """Nothing: it only prepares values."""
-        return ""
+    term = always("")
 
-    @property
-    def keeps_samples_apart(self) -> bool:
-        """Whether it does not draw at random."""
-        return not self.training
-
-    @property
+    @trait
     def is_identity_at_inference(self) -> bool:
         """Whether it does not draw at random."""
         return not self.training
 
-    @property
-    def is_blind_to_rank(self) -> bool:
-        """Whether it does not draw at random."""
-        return not self.training
+    is_batch_invariant = is_rank_agnostic = is_identity_at_inference
 
 
 class Rescale(_Pointwise, frozen=True, kw_only=True, eq=False):
     """A multiplication and an addition by constants ahead of the network: Rescaling or Normalization in Keras."""
 
-    @property
-    def term(self) -> str:
-        """Nothing: it only prepares values."""
-        return ""
+    term = always("")
 
 
 class Elementwise(_Pointwise, frozen=True, kw_only=True, eq=False):
@@ -288,12 +252,12 @@ class Elementwise(_Pointwise, frozen=True, kw_only=True, eq=False):
     constant_shape: Shape | None = None
     constant: float | None = None
 
-    @property
+    @trait
     def term(self) -> str:
         """The operation."""
         return spelled(self.function)
 
-    @property
+    @trait
     def label(self) -> str:
         """The operation: "sub"."""
         return self.function
@@ -313,12 +277,9 @@ class Add(Elementwise, frozen=True, kw_only=True, eq=False):
 
     function: str = "add"
 
-    @property
-    def term(self) -> str:
-        """ADD."""
-        return "ADD"
+    term = always("ADD")
 
-    @property
+    @trait
     def label(self) -> str:
         """Add."""
         return self.kind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cnnlint.graph.layer import Layer
+from cnnlint.graph.layer import Layer, always, trait
 from cnnlint.graph.tensor import Shape, known
 from cnnlint.graph.window import (
     POINT,
@@ -32,11 +32,7 @@ class _Pool(Layer, frozen=True, kw_only=True, eq=False):
 
     multiplies = False
     infers_shape = True
-
-    @property
-    def keeps_samples_apart(self) -> bool:
-        """Always."""
-        return True
+    is_batch_invariant = always(True)
 
     def mixed_axes(self) -> tuple[int, ...]:
         """Return those of the map."""
@@ -60,7 +56,7 @@ class _WindowPool(_Pool, frozen=True, kw_only=True, eq=False):
     dilation: tuple[int, ...]
     ceil_mode: bool = False
 
-    @property
+    @trait
     def label(self) -> str:
         """The kind with its window: "MaxPool 2×2"."""
         return f"{self.kind} {size_text(self.pool_size, self.strides, usual=self.pool_size)}"
@@ -104,10 +100,7 @@ class _WindowPool(_Pool, frozen=True, kw_only=True, eq=False):
 class MaxPool(_WindowPool, frozen=True, kw_only=True, eq=False):
     """The largest value of each window."""
 
-    @property
-    def term(self) -> str:
-        """POOL."""
-        return "POOL"
+    term = always("POOL")
 
 
 class AvgPool(_WindowPool, frozen=True, kw_only=True, eq=False):
@@ -119,10 +112,7 @@ class AvgPool(_WindowPool, frozen=True, kw_only=True, eq=False):
 
     count_include_pad: bool = False
 
-    @property
-    def term(self) -> str:
-        """AVGPOOL."""
-        return "AVGPOOL"
+    term = always("AVGPOOL")
 
 
 class GlobalPool(_Pool, frozen=True, kw_only=True, eq=False):
@@ -136,7 +126,7 @@ class GlobalPool(_Pool, frozen=True, kw_only=True, eq=False):
     mode: Literal["avg", "max", "lp"]
     keepdims: bool = False
 
-    @property
+    @trait
     def term(self) -> str:
         """GAP for a mean, GMP for a maximum."""
         return {"avg": "GAP", "max": "GMP", "lp": "GLP"}[self.mode]
@@ -168,8 +158,8 @@ class Reduce(Layer, frozen=True, kw_only=True, eq=False):
     multiplies = False
     infers_shape = True
 
-    @property
-    def keeps_samples_apart(self) -> bool:
+    @trait
+    def is_batch_invariant(self) -> bool:
         """Whether the batch is not among the axes."""
         rank = self.input.rank
         return rank is not None and all(axis % rank > 0 for axis in self.axes)

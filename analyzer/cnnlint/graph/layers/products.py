@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cnnlint.graph.formula import Formula
-from cnnlint.graph.layer import Layer
+from cnnlint.graph.layer import Layer, always, trait
 from cnnlint.graph.layers.pointwise import broadcast
 from cnnlint.graph.tensor import Dim, Shape, known, no_axis
 from cnnlint.graph.window import POINT, Span
@@ -27,14 +27,10 @@ class Dense(Layer, frozen=True, kw_only=True, eq=False):
     multiplies = True
     infers_shape = True
     starts_block = True
+    term = always("FC")
 
-    @property
-    def term(self) -> str:
-        """FC."""
-        return "FC"
-
-    @property
-    def keeps_samples_apart(self) -> bool:
+    @trait
+    def is_batch_invariant(self) -> bool:
         """Whether the features do not lie along the batch."""
         return self.channel_axis > 0
 
@@ -114,8 +110,8 @@ class MatMul(Layer, frozen=True, kw_only=True, eq=False):
     multiplies = True
     infers_shape = True
 
-    @property
-    def keeps_samples_apart(self) -> bool:
+    @trait
+    def is_batch_invariant(self) -> bool:
         """Whether the batch is one of the leading axes of both factors."""
         ranks = {tensor.rank for tensor in self.inputs}
         return len(ranks) == 1 and (self.input.rank or 0) > 2
@@ -220,7 +216,7 @@ class Recurrent(Layer, frozen=True, kw_only=True, eq=False):
     multiplies = True
     starts_block = True
 
-    @property
+    @trait
     def term(self) -> str:
         """The cell: LSTM."""
         return self.cell.upper()
@@ -329,16 +325,8 @@ class Embedding(Layer, frozen=True, kw_only=True, eq=False):
     multiplies = False
     infers_shape = True
     starts_block = True
-
-    @property
-    def term(self) -> str:
-        """EMBED."""
-        return "EMBED"
-
-    @property
-    def keeps_samples_apart(self) -> bool:
-        """Always: each index has its row."""
-        return True
+    term = always("EMBED")
+    is_batch_invariant = always(True)
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return the input's shape with the features behind it."""

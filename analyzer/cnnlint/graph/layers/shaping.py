@@ -7,7 +7,7 @@ from typing import Literal
 
 from cnnlint import limits
 from cnnlint.graph.dims import product
-from cnnlint.graph.layer import Layer
+from cnnlint.graph.layer import Layer, always, trait
 from cnnlint.graph.layers.pooling import whole_map
 from cnnlint.graph.tensor import Dim, Shape, no_axis
 from cnnlint.graph.window import POINT, Span
@@ -17,26 +17,14 @@ class _Reshaping(Layer, frozen=True, kw_only=True, eq=False):
     """The same elements, in the same order, in another shape."""
 
     multiplies = False
+    term = always("")
+    is_batch_invariant = always(True)
+    is_view = always(True)
 
-    @property
-    def term(self) -> str:
-        """Nothing: it only carries values."""
-        return ""
-
-    @property
-    def keeps_samples_apart(self) -> bool:
-        """Always."""
-        return True
-
-    @property
+    @trait
     def is_identity_at_inference(self) -> bool:
         """Whether the shape stays."""
         return self.input.shape is not None and self.input.shape == self.output.shape
-
-    @property
-    def is_view(self) -> bool:
-        """Always."""
-        return True
 
 
 class Flatten(_Reshaping, frozen=True, kw_only=True, eq=False):
@@ -97,21 +85,17 @@ class Transpose(Layer, frozen=True, kw_only=True, eq=False):
 
     multiplies = False
     infers_shape = True
+    is_view = always(True)
 
-    @property
+    @trait
     def term(self) -> str:
         """SHUFFLE where channels as groups × rest are exchanged, as in ShuffleNet."""
         return "SHUFFLE" if self.permutation == (0, 2, 1, 3, 4) else "TRANSPOSE"
 
-    @property
-    def keeps_samples_apart(self) -> bool:
+    @trait
+    def is_batch_invariant(self) -> bool:
         """Whether the batch stays in front."""
         return self.permutation[:1] == (0,)
-
-    @property
-    def is_view(self) -> bool:
-        """Always."""
-        return True
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
         """Return points where the last axes stay in their places."""
@@ -147,14 +131,10 @@ class Pad(Layer, frozen=True, kw_only=True, eq=False):
 
     multiplies = False
     infers_shape = True
+    term = always("")
 
-    @property
-    def term(self) -> str:
-        """Nothing: it only carries values."""
-        return ""
-
-    @property
-    def keeps_samples_apart(self) -> bool:
+    @trait
+    def is_batch_invariant(self) -> bool:
         """Whether nothing is put beside the samples."""
         return self.amounts[0] == (0, 0)
 
@@ -191,8 +171,8 @@ class Crop(Layer, frozen=True, kw_only=True, eq=False):
 
     multiplies = False
 
-    @property
-    def keeps_samples_apart(self) -> bool:
+    @trait
+    def is_batch_invariant(self) -> bool:
         """Whether the samples are known to stay in their order."""
         return self.starts is not None
 
@@ -209,28 +189,32 @@ class Crop(Layer, frozen=True, kw_only=True, eq=False):
         return (self.target,)
 
 
-class Split(Layer, frozen=True, kw_only=True, eq=False):
-    """A tensor cut into several along one axis.
+class _AlongAxis(Layer, frozen=True, kw_only=True, eq=False):
+    """A cut or a joint along one axis; 1 is that of the channels."""
 
-    Attributes:
-        axis: Along which it is cut.
-        sizes: Extent of each part.
-    """
-
-    axis: int
-    sizes: tuple[Dim, ...]
+    axis: int = 1
 
     multiplies = False
     infers_shape = True
 
-    @property
-    def keeps_samples_apart(self) -> bool:
-        """Whether it does not cut between samples."""
+    @trait
+    def is_batch_invariant(self) -> bool:
+        """Whether it is not the batch axis."""
         return self.axis > 0
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
         """Return points."""
         return (POINT,) * axes
+
+
+class Split(_AlongAxis, frozen=True, kw_only=True, eq=False):
+    """A tensor cut into several along one axis.
+
+    Attributes:
+        sizes: Extent of each part.
+    """
+
+    sizes: tuple[Dim, ...]
 
     def contradiction(self) -> str:
         """Return whether it has the axis, and no part less than nothing."""
@@ -246,31 +230,10 @@ class Split(Layer, frozen=True, kw_only=True, eq=False):
         return tuple((*shape[:axis], size, *shape[axis + 1 :]) for size in self.sizes)
 
 
-class Concat(Layer, frozen=True, kw_only=True, eq=False):
-    """Tensors side by side.
+class Concat(_AlongAxis, frozen=True, kw_only=True, eq=False):
+    """Tensors joined along one axis."""
 
-    Attributes:
-        axis: Along which they are joined; 1 for channels.
-    """
-
-    axis: int = 1
-
-    multiplies = False
-    infers_shape = True
-
-    @property
-    def term(self) -> str:
-        """CAT."""
-        return "CAT"
-
-    @property
-    def keeps_samples_apart(self) -> bool:
-        """Whether it does not join samples."""
-        return self.axis > 0
-
-    def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
-        """Return points."""
-        return (POINT,) * axes
+    term = always("CAT")
 
     def contradiction(self) -> str:
         """Return whether all tensors have one rank, and the axis."""
@@ -311,17 +274,14 @@ class Resize(Layer, frozen=True, kw_only=True, eq=False):
 
     multiplies = False
 
-    @property
+    @trait
     def term(self) -> str:
         """UPSAMPLE where no extent shrinks and one grows."""
         pairs = list(self._extents())
         grows = all(small <= large for small, large in pairs) and any(small < large for small, large in pairs)
         return "UPSAMPLE" if grows else "RESIZE"
 
-    @property
-    def keeps_samples_apart(self) -> bool:
-        """Always."""
-        return True
+    is_batch_invariant = always(True)
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
         """Return the taps of the interpolation, as far apart as the extents say; None where one is unknown."""
@@ -359,15 +319,12 @@ class DepthToSpace(Layer, frozen=True, kw_only=True, eq=False):
     multiplies = False
     infers_shape = True
 
-    @property
+    @trait
     def term(self) -> str:
         """D2S, or S2D for the reverse."""
         return "D2S" if self.to_space else "S2D"
 
-    @property
-    def keeps_samples_apart(self) -> bool:
-        """Always."""
-        return True
+    is_batch_invariant = always(True)
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
         """Return points on a finer map, or blocks."""

@@ -12,10 +12,9 @@ from cnnlint.frontends.keras.settings import Config
 from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.frontends.raising.ops import OpContext, ordered
 from cnnlint.frontends.raising.view import Permutation, TensorView, inverse, to_channels_first, to_channels_last
-from cnnlint.graph.dtype import is_floating
 from cnnlint.graph.layer import Layer, Part
 from cnnlint.graph.layers import Opaque, Operator
-from cnnlint.graph.tensor import Shape, Weight
+from cnnlint.graph.tensor import Shape, Weight, is_floating
 
 UNTRAINED = frozenset(
     ["moving_mean", "moving_variance", "moving_stddev", "mean", "variance", "count", "renorm_mean", "renorm_stddev",

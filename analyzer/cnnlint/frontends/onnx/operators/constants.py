@@ -26,9 +26,8 @@ from cnnlint.frontends.onnx.records import SMALL, TensorRecord
 from cnnlint.frontends.raising import ops
 from cnnlint.frontends.raising.view import axis_within
 from cnnlint.graph.dims import product, quotient
-from cnnlint.graph.dtype import is_floating
 from cnnlint.graph.layers.pointwise import broadcast
-from cnnlint.graph.tensor import Shape, element_count
+from cnnlint.graph.tensor import Shape, element_count, is_floating
 
 FUNCTIONS = {
     "Add": "add", "Sum": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Pow": "pow", "Max": "maximum",

@@ -16,10 +16,9 @@ from cnnlint.frontends.onnx.records import ModelRecord, NodeRecord, TensorRecord
 from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.frontends.raising.ops import OpContext
 from cnnlint.frontends.raising.view import Permutation, TensorView, find_layout
-from cnnlint.graph.dtype import is_floating
 from cnnlint.graph.layer import Layer, Part
 from cnnlint.graph.layers import Operator, Reshape
-from cnnlint.graph.tensor import Shape, Tensor, Weight
+from cnnlint.graph.tensor import Shape, Tensor, Weight, is_floating
 
 
 class NodeContext(OpContext):
