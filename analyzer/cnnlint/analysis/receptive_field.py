@@ -6,7 +6,7 @@ Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural Netw
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import ceil
+from math import floor
 
 from msgspec import Struct
 
@@ -25,32 +25,33 @@ ROUNDING = 1e-6
 class Field(Struct, frozen=True):
     """What one element of a map sees along one spatial axis of the input.
 
-    A map that is finer than one ahead of it, behind a transposed convolution or an upsampling, is described on the grid
-    of the last map that was not: how many of that map's elements an element sees is a whole number only in the end.
+    Elements of a map that is finer than one ahead of it, after a transposed convolution or an upsampling, differ in how
+    many elements of the coarse map they see. The field is then kept on the grid of that map, in fractions, until all
+    elements of a map lie alike on it again: rounding any earlier would lose what the next windows add up.
 
     Attributes:
         extent: Input elements, from the first to the last, that an element of the coarse grid sees.
         jump: Input elements between two neighbors of the coarse grid; 0 where all see the same.
-        seen: The stretch of the coarse grid that an element sees; 1 on the grid itself.
+        seen: Elements of the coarse grid, from the first to the last, that an element sees, to be rounded down.
         step: From one element to its neighbor, on the coarse grid.
     """
 
     extent: int = 1
-    jump: float = 1
+    jump: int = 1
     seen: float = 1
     step: float = 1
 
     @property
     def size(self) -> int:
         """Input elements, from the first to the last, that an element sees, the most where elements differ in it."""
-        return ceil(self.extent + (ceil(self.seen - ROUNDING) - 1) * self.jump - ROUNDING)
+        return self.extent + (floor(self.seen + ROUNDING) - 1) * self.jump
 
     def through(self, span: Span) -> Field:
         """Return the field of what sees so much of this map."""
-        seen, step = self.seen + (span.extent - 1) * self.step, self.step * span.stride
-        finer = Field(self.extent, self.jump, seen, step)
-        if step == 0 or step > 1 - ROUNDING:
-            return Field(finer.size, self.jump * step)
+        finer = Field(self.extent, self.jump, self.seen + (span.extent - 1) * self.step, self.step * span.stride)
+        whole = round(finer.step)
+        if finer.step == whole or (whole and abs(finer.step - whole) < ROUNDING):
+            return Field(finer.size, self.jump * whole)
         return finer
 
     @property
@@ -58,9 +59,19 @@ class Field(Struct, frozen=True):
         """Input elements from what one element sees to what its neighbor sees."""
         return self.jump * self.step
 
+    def covers(self, other: Field) -> bool:
+        """Return whether this field is at least as large as `other`, and stays so through any windows."""
+        if self.pace < other.pace - ROUNDING:
+            return False
+        if self.jump == other.jump and self.extent >= other.extent and self.seen >= other.seen - ROUNDING:
+            return True
+        # one is rounded down where the other is not: the least of this is held against the most of the other
+        least = self.extent + (self.seen - 1) * self.jump - (0 if self.step == 1 else self.jump)
+        return least >= other.extent + (other.seen - 1) * other.jump
+
 
 Axis = tuple[Field, ...]
-"""The fields along the paths that lead to a map: more than one where the larger is not the one that grows faster."""
+"""The fields along the paths that lead to a map: more than one where the larger may not stay the larger."""
 
 Fields = tuple[Axis, ...]
 
@@ -83,7 +94,7 @@ def receptive_fields(graph: Graph) -> dict[str, tuple[int, ...] | None]:
     for layer in graph.layers:
         found = _behind(layer, fields)
         if found is not latest:  # what works at each position hands on the very fields that it was given
-            if found and any(max(field.size, field.jump) > limits.MAX_INT64 for axis in found for field in axis):
+            if found and any(max(field.size, field.pace) > limits.MAX_INT64 for axis in found for field in axis):
                 found = None
             latest, sizes = found, tuple(axis[0].size for axis in found) if found else None
         for tensor in layer.outputs:
@@ -125,10 +136,10 @@ def _joined(layer: Layer, fields: dict[str, Fields | None]) -> Fields | None:
 
 
 def _largest(fields: Iterable[Field]) -> Axis:
-    """Return those of `fields` that no other is at least as large and as fast as, the largest first."""
+    """Return those of `fields` that no other covers, the largest first."""
     kept = list[Field]()
     for field in sorted(fields, key=lambda field: (field.size, field.pace), reverse=True):
-        if not kept or field.pace > kept[-1].pace:
+        if not any(larger.covers(field) for larger in kept):
             kept.append(field)
     return tuple(kept)
 

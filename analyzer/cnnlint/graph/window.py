@@ -21,7 +21,7 @@ class Span(Struct, frozen=True):
 
     Attributes:
         extent: Input elements from the first to the last that an output element sees. Where outputs are finer than
-            inputs and differ in it, the length of the stretch that the inputs must lie on: 3/2 is one or two.
+            inputs and differ in it, one and the length of the stretch that the inputs must lie on: 5/2 is one or two.
         stride: Input elements from what one output element sees to what its neighbor sees: 1/2 where the output is
             twice as fine, 0 where all see the same.
     """

@@ -186,9 +186,11 @@ class ConvTranspose(_Convolution, frozen=True, kw_only=True, eq=False):
     term = always("DECONV")
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
-        """Return what is left of the kernel's when as many outputs as the stride says lie on one input."""
+        """Return the inputs under a kernel where as many outputs as the stride says lie from one input to the next."""
         windows = spans(axes, self.kernel_size, self.strides, self.dilation)
-        return None if windows is None else tuple(Span(each.extent / each.stride, 1 / each.stride) for each in windows)
+        if windows is None:
+            return None
+        return tuple(Span(1 + (each.extent - 1) / each.stride, 1 / each.stride) for each in windows)
 
     def contradiction(self) -> str:
         """Return what about window, groups, channels and output padding cannot be."""

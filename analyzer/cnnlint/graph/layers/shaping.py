@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import gcd
 from typing import Literal
 
 from cnnlint import limits
@@ -290,7 +291,7 @@ class Resize(Layer, frozen=True, kw_only=True, eq=False):
         taps, pairs = _TAPS.get(self.interpolation), list(self._extents())
         if taps is None or len(pairs) != axes or any(large == 0 for _, large in pairs):
             return None
-        return tuple(POINT if small == large else Span(taps, small / large) for small, large in pairs)
+        return tuple(_interpolated(taps, small, large) for small, large in pairs)
 
     def _extents(self) -> Iterator[tuple[int, int]]:
         """Yield the spatial extents before and after, where both are numbers."""
@@ -303,6 +304,15 @@ class Resize(Layer, frozen=True, kw_only=True, eq=False):
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return the target."""
         return (self.target,)
+
+
+def _interpolated(taps: int, small: int, large: int) -> Span:
+    """Return how far `taps` see when an axis goes from extent `small` to `large`."""
+    if small == large:
+        return POINT
+    # Taps are seen from the inside of a stretch of their number, on which outputs lie one part apart.
+    parts = large // gcd(small, large)
+    return Span(taps + 1 - 1 / parts, small / large)
 
 
 class DepthToSpace(Layer, frozen=True, kw_only=True, eq=False):
@@ -330,7 +340,8 @@ class DepthToSpace(Layer, frozen=True, kw_only=True, eq=False):
         """Return points on a finer map, or blocks."""
         if axes and self.input.rank != axes + 2:
             return None
-        return (Span(1, 1 / self.block_size) if self.to_space else Span(self.block_size, self.block_size),) * axes
+        block = self.block_size
+        return (_interpolated(1, 1, block) if self.to_space else Span(block, block),) * axes
 
     def contradiction(self) -> str:
         """Return whether channels, or extents, fall into blocks."""
