@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cnnlint.analysis.feature_map import is_feature_map
     from cnnlint.analysis.heads import DenseHead, Head, dense_head, hidden_dense, reads_axis_of, scored_by
     from cnnlint.analysis.inputs import closing_options, larger_extents, spatial_on
-    from cnnlint.analysis.losses import is_regression, loss_mismatch, loss_name
+    from cnnlint.analysis.losses import head_mismatch, is_regression
     from cnnlint.analysis.pattern import Step, decompose
     from cnnlint.api import Report, Summary, lint, load, summarize
     from cnnlint.engine.budget import QUANTITIES, Budget, BudgetRule, measure, top_contributors
@@ -192,6 +192,7 @@ __all__ = [
     "folds_forward",
     "following",
     "format_amount",
+    "head_mismatch",
     "hidden_dense",
     "is_feature_map",
     "is_nonlinear",
@@ -200,8 +201,6 @@ __all__ = [
     "lint",
     "load",
     "load_rules",
-    "loss_mismatch",
-    "loss_name",
     "measure",
     "non_finite",
     "outcome",
@@ -225,7 +224,7 @@ HOMES = {
     "analysis.feature_map": ("is_feature_map",),
     "analysis.heads": ("DenseHead", "Head", "dense_head", "hidden_dense", "reads_axis_of", "scored_by"),
     "analysis.inputs": ("closing_options", "larger_extents", "spatial_on"),
-    "analysis.losses": ("is_regression", "loss_mismatch", "loss_name"),
+    "analysis.losses": ("head_mismatch", "is_regression"),
     "analysis.pattern": ("Step", "decompose"),
     "api": ("Report", "Summary", "lint", "load", "summarize"),
     "engine.budget": ("Budget", "BudgetRule", "QUANTITIES", "measure", "top_contributors"),

@@ -57,6 +57,27 @@ def test_ignores_are_for_models_and_for_layers(project: Path) -> None:
     assert "ignored: 1 finding" in told
 
 
+@pytest.mark.parametrize(
+    ("text", "flags", "where"),
+    [
+        ("ignore = ['FC004']\n", (), "cnnlint.toml: "),
+        ("[severity]\nFC004 = 'info'\n", (), "cnnlint.toml:1: "),
+        ("[rules.FC004]\n", (), "cnnlint.toml:1: "),
+        ("[per-model-ignores]\n'*.onnx' = ['FC004: known']\n", (), "cnnlint.toml:2: "),
+        ("", ("--select", "FC004"), "command line: "),
+        ("", ("--extend-select", "output-activation"), "command line: "),
+    ],
+)
+def test_a_code_of_old_is_an_error_that_names_its_successors(
+    text: str, flags: tuple[str, ...], where: str, project: Path
+) -> None:
+    configure(project, text)
+    done = cnnlint("models", "--static", *flags, cwd=project)
+    assert done.returncode == 2
+    assert where in done.stderr
+    assert "was split into AC002 redundant-activation, AC003 hidden-softmax, HD001 softmax-single-unit" in done.stderr
+
+
 def test_options_of_rules_are_set(project: Path) -> None:
     configure(project, "select = ['FC001']\n[rules.FC001]\nmin-share = 0.7\n")
     assert codes(project) == {"models/vgg.onnx": [], "legacy/vgg.onnx": []}

@@ -181,3 +181,14 @@ def test_a_kept_result_does_not_remember_who_allowed_what(folder: Path, elsewher
 def test_every_format_says_what_is_left_out(form: str, folder: Path, elsewhere: Path) -> None:
     done = cnnlint("--static", "--format", form, folder / "m.onnx", cwd=elsewhere)
     assert "--ignore-config-code" in " ".join(done.stdout.split())
+
+
+def test_what_such_a_configuration_says_of_a_code_of_old_is_an_error_all_the_same(
+    folder: Path, elsewhere: Path
+) -> None:
+    text = (folder / "cnnlint.toml").read_text()
+    (folder / "cnnlint.toml").write_text(text.replace('"EV001", "FC002"', '"EV001", "FC004"'))
+    done = cnnlint(folder / "m.onnx", "--static", cwd=elsewhere)
+    assert done.returncode == 2
+    assert "FC004 was split into" in done.stderr
+    assert not ran(folder)

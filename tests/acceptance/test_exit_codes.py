@@ -55,9 +55,9 @@ def test_every_rule_is_listed_and_has_a_page() -> None:
     rules = json.loads(cnnlint("rules", "--format", "json").stdout)["rules"]
     about_networks = [rule for rule in rules if not rule["code"].startswith("CF")]
     assert {rule["code"] for rule in about_networks} >= {
-        "FC001", "FC002", "FC003", "FC004", "FC005", "BN001", "BN002", "BN003", "BN004", "BN005", "BN006", "CV001",
-        "CV002", "CV003", "PL001", "PL002", "AR001", "AC001", "BG001", "EX001", "RT001", "RT002", "RT003", "RT004",
-        "RT005",
+        "FC001", "FC002", "FC003", "FC005", "BN001", "BN002", "BN003", "BN004", "BN005", "BN006", "CV001", "CV002",
+        "CV003", "PL001", "PL002", "AR001", "AC001", "AC002", "AC003", "BG001", "EX001", "HD001", "HD002", "HD003",
+        "RT001", "RT002", "RT003", "RT004", "RT005",
     }  # fmt: skip
     for rule in about_networks:
         page = (ROOT / "docs" / "rules" / f"{rule['code']}.md").read_text(encoding="utf-8")

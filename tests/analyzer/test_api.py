@@ -210,6 +210,8 @@ def test_a_budget_does_not_hear_what_the_model_says_about_itself(folder):
     [
         ({"cnnlint.ignore.FC001": "fc1"}, "CF002", "is not of the form"),
         ({"cnnlint.ignore.FC999": "fc1: because"}, "CF002", "names no rule"),
+        ({"cnnlint.ignore.FC004": "fc1: because"}, "CF002", "FC004 was split into AC002 redundant-activation, AC003"),
+        ({"cnnlint.ignore.large-kernel": "*: old"}, "CF002", "is now called prefer-small-kernel-stack (CV001)"),
         ({"cnnlint.ignore.FC001": "*: old (until 2020-01)"}, "CF003", "has not been honored since 2020-02-01"),
         ({"cnnlint.ignore.FC003": "fc1: because"}, "CF001", "hides nothing"),
     ],

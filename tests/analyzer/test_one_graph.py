@@ -18,7 +18,7 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 NETS = sorted(path.stem for path in (FIXTURES / "models").glob("*.onnx"))
 TWINS = [*sorted((FIXTURES / "torch").glob("*.onnx")), FIXTURES / "models" / "torch_twin.onnx"]
 
-ONE_SIDED = ("BN", "EX", "FC004")
+ONE_SIDED = ("BN", "EX", "HD002", "HD003")
 """Rules that see what only one side has: norms are folded on the way, and ONNX knows no loss."""
 
 

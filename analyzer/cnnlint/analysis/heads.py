@@ -52,6 +52,24 @@ class Head(Struct, frozen=True):
         return self.activations[0] if self.activations else None
 
     @property
+    def lone_softmax(self) -> Activation | None:
+        """The last softmax, if it is one over a single unit and so gives a constant; None otherwise."""
+        softmax = next((activation for activation in self.activations if activation.is_softmax), None)
+        return softmax if softmax is not None and softmax.classes == 1 else None
+
+    @property
+    def repeated(self) -> tuple[Activation, Activation, int] | None:
+        """The last function, the one ahead of it and how many values it takes, if both make probabilities."""
+        if len(self.activations) < 2 or self.lone_softmax is not None:
+            return None
+        last, first = self.activations[:2]
+        values = last.classes if last.is_softmax else self.units
+        both = first.function in ("softmax", "sigmoid", "hard_sigmoid") and (
+            last.is_softmax or last.function == "sigmoid"
+        )
+        return (last, first, values) if both and isinstance(values, int) else None
+
+    @property
     def units(self) -> Dim:
         """The number of scores: of the scorer, or else the extent of the output's channel axis."""
         return self.output.channels if self.scorer is None else self.scorer.out_channels

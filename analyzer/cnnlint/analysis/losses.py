@@ -1,4 +1,4 @@
-"""Which last activation a cross-entropy expects, as Keras defines the losses."""
+"""Which last activation a cross-entropy expects, as Keras defines the losses, and the heads that have another."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from cnnlint.analysis.heads import Head
 from cnnlint.graph.graph import Training
+from cnnlint.graph.layer import Layer
 
 CATEGORICAL = frozenset(
     {"categorical_crossentropy", "sparse_categorical_crossentropy", "categorical_focal_crossentropy"}
@@ -26,11 +28,31 @@ class Mismatch(Struct, frozen=True):
         effect: What comes of it, as a clause about the loss.
         cure: What to do.
         trains: Whether the network learns all the same.
+        missing: Whether the output lacks the function that makes probabilities of its scores.
     """
 
     effect: str
     cure: str
     trains: bool = False
+    missing: bool = False
+
+
+class HeadMismatch(Struct, frozen=True):
+    """A head whose loss expects another last function.
+
+    Attributes:
+        layer: The last function, or the layer that makes the scores where there is none.
+        units: Scores of the output.
+        loss: The loss in snake case.
+        from_logits: Whether the loss takes scores and no probabilities.
+        fault: What is wrong.
+    """
+
+    layer: Layer
+    units: int
+    loss: str
+    from_logits: bool
+    fault: Mismatch
 
 
 def loss_name(training: Training) -> str:
@@ -44,6 +66,22 @@ def loss_name(training: Training) -> str:
 def is_regression(training: Training) -> bool:
     """Return whether the network was trained to give numbers and not classes."""
     return loss_name(training) in REGRESSION
+
+
+def head_mismatch(head: Head) -> HeadMismatch | None:
+    """Return where the loss of `head` and its last function do not belong together.
+
+    None if they do, if the file names no loss, and where the functions are wrong whatever the loss is.
+    """
+    layer = head.activation or head.scorer
+    if head.training is None or layer is None or not isinstance(head.units, int):
+        return None
+    if head.lone_softmax is not None or head.repeated is not None:
+        return None
+    fault = loss_mismatch(head.training, head.activation.function if head.activation else "linear", head.units)
+    if fault is None:
+        return None
+    return HeadMismatch(layer, head.units, loss_name(head.training), bool(head.training.from_logits), fault)
 
 
 def loss_mismatch(training: Training, function: str, units: int) -> Mismatch | None:
@@ -98,4 +136,5 @@ def _of_probabilities(kind: Literal["softmax", "sigmoid"], function: str, units:
     return Mismatch(
         f"takes the logarithm of probabilities, but the output passes through {through}",
         f"End the head in a {kind}, or set from_logits=True",
+        missing=True,
     )

@@ -32,7 +32,9 @@ class HousekeepingRule(Rule):
         return ""
 
 
-class UnusedIgnore(HousekeepingRule, code="CF001", severity=Severity.WARNING, confidence=Confidence.EXACT):
+class UnusedIgnore(
+    HousekeepingRule, code="CF001", severity=Severity.WARNING, confidence=Confidence.EXACT, since="0.1.0"
+):
     """An ignore hides nothing.
 
     ## Why
@@ -52,7 +54,9 @@ class UnusedIgnore(HousekeepingRule, code="CF001", severity=Severity.WARNING, co
     """
 
 
-class MalformedIgnore(HousekeepingRule, code="CF002", severity=Severity.WARNING, confidence=Confidence.EXACT):
+class MalformedIgnore(
+    HousekeepingRule, code="CF002", severity=Severity.WARNING, confidence=Confidence.EXACT, since="0.1.0"
+):
     """An ignore gives no reason, or names a rule that does not exist, and is not honored.
 
     ## Why
@@ -68,7 +72,9 @@ class MalformedIgnore(HousekeepingRule, code="CF002", severity=Severity.WARNING,
     """
 
 
-class ExpiredIgnore(HousekeepingRule, code="CF003", severity=Severity.WARNING, confidence=Confidence.EXACT):
+class ExpiredIgnore(
+    HousekeepingRule, code="CF003", severity=Severity.WARNING, confidence=Confidence.EXACT, since="0.1.0"
+):
     """An ignore has expired and is no longer honored.
 
     ## Why
@@ -82,7 +88,7 @@ class ExpiredIgnore(HousekeepingRule, code="CF003", severity=Severity.WARNING, c
     """
 
 
-class CrashedRule(HousekeepingRule, code="CF004", severity=Severity.ERROR, confidence=Confidence.EXACT):
+class CrashedRule(HousekeepingRule, code="CF004", severity=Severity.ERROR, confidence=Confidence.EXACT, since="0.1.0"):
     """A rule could not finish on this model.
 
     ## Why
@@ -98,7 +104,9 @@ class CrashedRule(HousekeepingRule, code="CF004", severity=Severity.ERROR, confi
     """
 
 
-class RunNotFinished(HousekeepingRule, code=UNFINISHED, severity=Severity.ERROR, confidence=Confidence.EXACT):
+class RunNotFinished(
+    HousekeepingRule, code=UNFINISHED, severity=Severity.ERROR, confidence=Confidence.EXACT, since="0.1.0"
+):
     """The model did not run to completion: a time or memory limit was reached, or the process that ran it ended.
 
     ## Why

@@ -193,7 +193,9 @@ def apply_ignores(
     """
     of_model, flaws = ignores_of_model(graph.ignores) if honor_model else ((), ())
     unknown = [ignore for ignore in of_model if not known.matching(ignore.selector)]
-    flaws += tuple(Flaw(ignore.selector, ignore.origin, "names no rule") for ignore in unknown)
+    flaws += tuple(
+        Flaw(ignore.selector, ignore.origin, known.retired(ignore.selector) or "names no rule") for ignore in unknown
+    )
     ignores = (*configured, *(ignore for ignore in of_model if ignore not in unknown))
     budgets = {rule.code for rule in known if issubclass(rule, BudgetRule)}
     result = suppress(walked.findings, ignores, today=today, protected=budgets)

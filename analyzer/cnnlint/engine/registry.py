@@ -73,6 +73,26 @@ class RuleSet(Struct, frozen=True, dict=True):
             return (rule,)
         return tuple(rule for rule in self.rules if selector and rule.code.startswith(selector.upper()))
 
+    @cached_property
+    def successors(self) -> Mapping[str, tuple[type[Rule], ...]]:
+        """The rules that took the place of each code and each name that is no longer used."""
+        found = dict[str, tuple[type[Rule], ...]]()
+        for rule in self.rules:
+            for former in rule.replaces:
+                found[former] = (*found.get(former, ()), rule)
+        return found
+
+    def retired(self, selector: str) -> str:
+        """Return what became of a code or name that is no longer used, as a clause; "" if `selector` is none."""
+        match self.successors.get(selector.upper()) or self.successors.get(selector.lower(), ()):
+            case ():
+                return ""
+            case (rule,):
+                return f"{selector} is now called {rule.name} ({rule.code})"
+            case (*others, last):
+                listed = ", ".join(f"{rule.code} {rule.name}" for rule in others)
+                return f"{selector} was split into {listed} and {last.code} {last.name}"
+
     def require(self, selector: str) -> type[Rule]:
         """Return the rule of the code or name `selector`.
 
@@ -85,6 +105,8 @@ class RuleSet(Struct, frozen=True, dict=True):
 
     def unknown(self, selector: str, *, where: str | None = None) -> ConfigError:
         """Return the error for a selector that no rule answers to; `where` says who asked for it."""
+        if cause := self.retired(selector):
+            return ConfigError(cause, path=where)
         known = (*self.by_code, *self.by_name, *self.families)
         remedy = did_you_mean(selector, known) or "`cnnlint rules` lists them"
         return ConfigError(f"there is no rule {selector}", path=where, remedy=remedy)
@@ -98,8 +120,8 @@ def load_rules(files: Iterable[Path] = (), *, path: Sequence[str] | None = None)
         path: Where to look for packages; `sys.path` if None.
 
     Raises:
-        RuleError: A plugin cannot be imported, a rule is malformed, two rules claim one code or name, or no
-            installed package offers any rule.
+        RuleError: A plugin cannot be imported, a rule is malformed, two rules claim one code or name, one claims a
+            code or name that is no longer used, or no installed package offers any rule.
     """
     rules = dict[str, type[Rule]]()
     origins = dict[str, str]()
@@ -114,7 +136,9 @@ def load_rules(files: Iterable[Path] = (), *, path: Sequence[str] | None = None)
             raise RuleError(f"{file}: there is no rule in this file", remedy="a rule is a class with a code")
         _collect(local, str(file), rules, origins)
     _collect(_rules_of([housekeeping], "cnnlint"), "cnnlint", rules, origins)
-    return RuleSet(tuple(rules[code] for code in sorted(rules)), origins)
+    known = RuleSet(tuple(rules[code] for code in sorted(rules)), origins)
+    _check_retired(known)
+    return known
 
 
 def _collect(found: Iterable[type[Rule]], origin: str, rules: dict[str, type[Rule]], origins: dict[str, str]) -> None:
@@ -128,6 +152,16 @@ def _collect(found: Iterable[type[Rule]], origin: str, rules: dict[str, type[Rul
                 )
         rules[rule.code] = names[rule.name] = rule
         origins.setdefault(rule.code, origin)
+
+
+def _check_retired(known: RuleSet) -> None:
+    """Make sure that what a code or a name once meant is all that it ever means."""
+    for former in known.successors:
+        if (rule := known.get(former)) is not None:
+            raise RuleError(
+                f"{_place(rule)} of {known.origins[rule.code]} claims {former}, but {known.retired(former)}",
+                remedy="a code or name that was in use is not given to another rule",
+            )
 
 
 def _plugin_rules(name: str, origin: str) -> Iterator[type[Rule]]:

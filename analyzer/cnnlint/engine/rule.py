@@ -81,6 +81,9 @@ class RuleMeta(msgspec.StructMeta):
         severity: Severity = Severity.WARNING,
         confidence: Confidence = Confidence.HEURISTIC,
         reads_values: bool = False,
+        since: str = "",
+        preview: bool = False,
+        replaces: tuple[str, ...] = (),
         **settings: Any,
     ) -> RuleMeta:
         """Make the class; its options are fields, frozen and spelled in kebab case outside Python."""
@@ -97,6 +100,9 @@ class RuleMeta(msgspec.StructMeta):
                 "severity": severity,
                 "confidence": confidence,
                 "reads_values": reads_values,
+                "since": since,
+                "preview": preview,
+                "replaces": replaces,
             }
             for key, value in identity.items():
                 setattr(made, key, value)
@@ -114,6 +120,12 @@ class Rule(Struct, metaclass=RuleMeta):
     name: ClassVar[str] = ""
     severity: ClassVar[Severity]
     confidence: ClassVar[Confidence]
+    since: ClassVar[str] = ""
+    """The version of its package that it came with; "" if it does not say."""
+    preview: ClassVar[bool] = False
+    """Whether it is on trial: it runs with `--preview` only, and may still change."""
+    replaces: ClassVar[tuple[str, ...]] = ()
+    """Codes and names that meant it before, alone or with other rules; nothing else may ever be called so."""
     examples: ClassVar[tuple[Example, ...]] = ()
     reads_values: ClassVar[bool] = False
     """Whether it reads the values of weights; a rule that does not say so is refused them."""

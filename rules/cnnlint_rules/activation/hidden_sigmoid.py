@@ -31,7 +31,9 @@ STEEPEST = {"sigmoid": 0.25, "hard_sigmoid": 0.2, "tanh": 1.0, "softsign": 1.0}
 """The largest slope of each function (Keras's and ONNX's hard_sigmoid have 1/6 or 0.2)."""
 
 
-class HiddenSigmoid(LayerRule[Activation], code="AC001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
+class HiddenSigmoid(
+    LayerRule[Activation], code="AC001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC, since="0.1.0"
+):
     """A hidden layer ends in a sigmoid, tanh or another function that saturates.
 
     ## Why

@@ -25,7 +25,7 @@ from cnnlint import (
 FORM = "INPUT -> [[CONV -> RELU]*N -> POOL?]*M -> [FC -> RELU]*K -> FC"
 
 
-class UnusualPattern(ModelRule, code="AR001", severity=Severity.INFO, confidence=Confidence.OPINION):
+class UnusualPattern(ModelRule, code="AR001", severity=Severity.INFO, confidence=Confidence.OPINION, since="0.1.0"):
     """A sequential network departs from the pattern that plain convolutional networks follow.
 
     ## Why

@@ -23,7 +23,7 @@ from cnnlint import (
 )
 
 
-class OverBudget(BudgetRule, code="BG001", severity=Severity.ERROR, confidence=Confidence.EXACT):
+class OverBudget(BudgetRule, code="BG001", severity=Severity.ERROR, confidence=Confidence.EXACT, since="0.1.0"):
     """The network costs more than the budget that was set for it.
 
     ## Why

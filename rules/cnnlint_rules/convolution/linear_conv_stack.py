@@ -23,7 +23,9 @@ from cnnlint import (
 )
 
 
-class LinearConvStack(PatternRule, code="CV002", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
+class LinearConvStack(
+    PatternRule, code="CV002", severity=Severity.WARNING, confidence=Confidence.HEURISTIC, since="0.1.0"
+):
     """A convolution follows another with no non-linearity between, so that one convolution would do.
 
     ## Why

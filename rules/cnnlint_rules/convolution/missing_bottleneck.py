@@ -43,7 +43,9 @@ class Reducible(Struct, frozen=True):
     macs_after: int
 
 
-class MissingBottleneck(ModelRule, code="CV003", severity=Severity.INFO, confidence=Confidence.HEURISTIC):
+class MissingBottleneck(
+    ModelRule, code="CV003", severity=Severity.INFO, confidence=Confidence.HEURISTIC, since="0.1.0"
+):
     """A costly k × k convolution reads many channels that a 1 × 1 convolution could reduce first.
 
     ## Why

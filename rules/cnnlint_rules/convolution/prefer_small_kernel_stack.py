@@ -24,7 +24,14 @@ from cnnlint import (
 )
 
 
-class PreferSmallKernelStack(LayerRule[Conv], code="CV001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
+class PreferSmallKernelStack(
+    LayerRule[Conv],
+    code="CV001",
+    severity=Severity.WARNING,
+    confidence=Confidence.HEURISTIC,
+    since="0.1.0",
+    replaces=("large-kernel",),
+):
     """A convolution has a large kernel where a stack of 3 × 3 ones sees as much with fewer parameters.
 
     ## Why

@@ -1,1 +1,1 @@
-"""Rules about the dense layers that end a network, and its outputs (FC)."""
+"""Rules about the dense layers that end a network (FC)."""

@@ -22,7 +22,7 @@ from cnnlint import (
 )
 
 
-class DeepDenseHead(ModelRule, code="FC005", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
+class DeepDenseHead(ModelRule, code="FC005", severity=Severity.WARNING, confidence=Confidence.HEURISTIC, since="0.1.0"):
     """Three or more hidden dense layers stand between the convolutions and the output.
 
     ## Why

@@ -38,7 +38,14 @@ INPUTS = {1: "signals", 2: "images", 3: "volumes"}
 """What networks over so many spatial axes are given."""
 
 
-class FcAsConv(PatternRule, code="FC002", severity=Severity.INFO, confidence=Confidence.EXACT):
+class FcAsConv(
+    PatternRule,
+    code="FC002",
+    severity=Severity.INFO,
+    confidence=Confidence.EXACT,
+    since="0.1.0",
+    replaces=("dense-as-convolution",),
+):
     """The dense layers of a head are convolutions, and as such run on larger images.
 
     ## Why

@@ -31,7 +31,14 @@ from cnnlint import (
 )
 
 
-class FlattenDenseDominates(LayerRule[Dense], code="FC001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
+class FlattenDenseDominates(
+    LayerRule[Dense],
+    code="FC001",
+    severity=Severity.WARNING,
+    confidence=Confidence.HEURISTIC,
+    since="0.1.0",
+    replaces=("flatten-before-dense",),
+):
     """A dense layer on a flattened feature map holds a large share of the parameters.
 
     ## Why

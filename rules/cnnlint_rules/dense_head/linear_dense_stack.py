@@ -23,7 +23,9 @@ from cnnlint import (
 )
 
 
-class LinearDenseStack(PatternRule, code="FC003", severity=Severity.WARNING, confidence=Confidence.EXACT):
+class LinearDenseStack(
+    PatternRule, code="FC003", severity=Severity.WARNING, confidence=Confidence.EXACT, since="0.1.0"
+):
     """A dense layer follows another with no non-linearity between, so that one matrix would do.
 
     ## Why

@@ -15,7 +15,7 @@ NEGLIGIBLE = 0.01
 """Share of the file's weights below which unused arrays are not worth a warning."""
 
 
-class DeadInitializer(ModelRule, code="EX001", severity=Severity.WARNING, confidence=Confidence.EXACT):
+class DeadInitializer(ModelRule, code="EX001", severity=Severity.WARNING, confidence=Confidence.EXACT, since="0.1.0"):
     """The file holds arrays that no layer of the network uses.
 
     ## Why

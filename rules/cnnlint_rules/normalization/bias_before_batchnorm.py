@@ -24,7 +24,14 @@ from cnnlint import (
 )
 
 
-class BiasBeforeBatchnorm(PatternRule, code="BN002", severity=Severity.INFO, confidence=Confidence.EXACT):
+class BiasBeforeBatchnorm(
+    PatternRule,
+    code="BN002",
+    severity=Severity.INFO,
+    confidence=Confidence.EXACT,
+    since="0.1.0",
+    replaces=("conv-bias-before-norm",),
+):
     """A layer adds a bias per channel that the batch normalization right after it subtracts again.
 
     ## Why

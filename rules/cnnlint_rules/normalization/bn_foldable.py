@@ -24,7 +24,14 @@ from cnnlint import (
 )
 
 
-class BnFoldable(PatternRule, code="BN005", severity=Severity.INFO, confidence=Confidence.EXACT):
+class BnFoldable(
+    PatternRule,
+    code="BN005",
+    severity=Severity.INFO,
+    confidence=Confidence.EXACT,
+    since="0.1.0",
+    replaces=("norm-not-folded",),
+):
     """A batch normalization in a file for inference could be part of the convolution ahead of it.
 
     ## Why

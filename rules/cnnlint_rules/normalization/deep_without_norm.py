@@ -29,7 +29,9 @@ from cnnlint import (
 NORMS = (BatchNorm, GroupNorm, InstanceNorm, LayerNorm)
 
 
-class DeepWithoutNorm(ModelRule, code="BN004", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
+class DeepWithoutNorm(
+    ModelRule, code="BN004", severity=Severity.WARNING, confidence=Confidence.HEURISTIC, since="0.1.0"
+):
     """A deep classifier has no normalization at all.
 
     ## Why

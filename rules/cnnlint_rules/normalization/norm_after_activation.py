@@ -36,7 +36,7 @@ Order = Literal["conv-bn-act", "conv-pool-bn-act", "bn-act-conv", "conv-act-bn",
 
 
 class NormAfterActivation(
-    LayerRule[BatchNorm], code="BN001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC
+    LayerRule[BatchNorm], code="BN001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC, since="0.1.0"
 ):
     """A batch normalization comes after the activation, or in another order than those that the team allows.
 

@@ -30,7 +30,9 @@ from cnnlint import (
 AXES = {3: ("samples", "channels", "positions"), 4: ("samples", "channels", "rows", "columns")}
 
 
-class NormAxis(LayerRule[BatchNorm], code="BN006", severity=Severity.WARNING, confidence=Confidence.HEURISTIC):
+class NormAxis(
+    LayerRule[BatchNorm], code="BN006", severity=Severity.WARNING, confidence=Confidence.HEURISTIC, since="0.1.0"
+):
     """A batch normalization has statistics for each row or column of a map, and not for each channel.
 
     ## Why

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cnnlint import Advice, Bad, BatchNorm, Confidence, Context, Diagnostic, Good, Graph, ModelRule, NearMiss, Severity
 
 
-class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confidence=Confidence.EXACT):
+class NormInTrainingMode(ModelRule, code="BN003", severity=Severity.ERROR, confidence=Confidence.EXACT, since="0.1.0"):
     """The network normalizes by the statistics of the current batch and not by those gathered in training.
 
     ## Why

@@ -28,7 +28,14 @@ from cnnlint import (
 AXES = {1: ("columns",), 2: ("rows", "columns"), 3: ("slices", "rows", "columns")}
 
 
-class StrideMisfit(LayerRule[MaxPool | AvgPool], code="PL001", severity=Severity.WARNING, confidence=Confidence.EXACT):
+class StrideMisfit(
+    LayerRule[MaxPool | AvgPool],
+    code="PL001",
+    severity=Severity.WARNING,
+    confidence=Confidence.EXACT,
+    since="0.1.0",
+    replaces=("pooling-drops-border",),
+):
     """A pooling's windows do not tile its map, so that rows or columns at the far end are never seen.
 
     ## Why

@@ -25,7 +25,12 @@ from cnnlint import (
 
 
 class WindowExceedsMap(
-    LayerRule[Conv | MaxPool | AvgPool], code="PL002", severity=Severity.WARNING, confidence=Confidence.EXACT
+    LayerRule[Conv | MaxPool | AvgPool],
+    code="PL002",
+    severity=Severity.WARNING,
+    confidence=Confidence.EXACT,
+    since="0.1.0",
+    replaces=("feature-map-exhausted",),
 ):
     """A kernel or pooling window is larger than the map that it slides over.
 

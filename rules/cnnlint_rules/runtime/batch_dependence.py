@@ -45,7 +45,7 @@ TRAINING = Advice(
 )
 
 
-class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confidence=Confidence.EXACT):
+class BatchDependence(RuntimeRule, code="RT004", severity=Severity.ERROR, confidence=Confidence.EXACT, since="0.1.0"):
     """A sample's output depends on the other samples of its batch.
 
     ## Why

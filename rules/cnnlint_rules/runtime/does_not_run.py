@@ -24,7 +24,7 @@ from cnnlint import (
 )
 
 
-class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=Confidence.EXACT):
+class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=Confidence.EXACT, since="0.1.0"):
     """onnxruntime does not load the model, or cannot run it.
 
     ## Why

@@ -21,7 +21,7 @@ from cnnlint import (
 )
 
 
-class NonFiniteOutput(RuntimeRule, code="RT003", severity=Severity.ERROR, confidence=Confidence.EXACT):
+class NonFiniteOutput(RuntimeRule, code="RT003", severity=Severity.ERROR, confidence=Confidence.EXACT, since="0.1.0"):
     """An output holds NaN or infinity for ordinary inputs.
 
     ## Why

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from cnnlint import ValueRecord
 
 
-class OutputShapeMismatch(RuntimeRule, code="RT002", severity=Severity.ERROR, confidence=Confidence.EXACT):
+class OutputShapeMismatch(
+    RuntimeRule, code="RT002", severity=Severity.ERROR, confidence=Confidence.EXACT, since="0.1.0"
+):
     """An output has another shape or type than the file declares.
 
     ## Why

@@ -23,7 +23,7 @@ from cnnlint import (
 )
 
 
-class SoftmaxSum(RuntimeRule, code="RT005", severity=Severity.ERROR, confidence=Confidence.EXACT):
+class SoftmaxSum(RuntimeRule, code="RT005", severity=Severity.ERROR, confidence=Confidence.EXACT, since="0.1.0"):
     """A softmax output does not sum to one over its classes.
 
     ## Why

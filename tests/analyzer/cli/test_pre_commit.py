@@ -66,7 +66,7 @@ def test_pre_commit_installs_the_hook_and_runs_it(tmp_path):
     fails = run("--all-files")
     assert fails.returncode == 1, fails.stdout + fails.stderr
     assert "exit code: 1" in fails.stdout
-    assert "error[FC004]" in fails.stdout
+    assert "error[HD001]" in fails.stdout
     assert "seed_cnn.onnx" in fails.stdout
     assert "notes.txt" not in fails.stdout
     passes = run("--files", "seed_cnn.onnx")

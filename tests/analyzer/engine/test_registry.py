@@ -216,3 +216,47 @@ def test_a_rule_answers_to_its_code_and_name_and_a_family_to_its_letters():
 def test_an_unknown_rule_is_answered_with_the_closest(typed, meant):
     with pytest.raises(ConfigError, match=meant):
         load_rules().require(typed)
+
+
+FC004 = "was split into AC002 redundant-activation, AC003 hidden-softmax, HD001 softmax-single-unit, "
+FC004 += "HD002 missing-output-activation and HD003 loss-head-mismatch"
+"""What became of the code that five smells had."""
+
+
+@pytest.mark.parametrize(
+    ("former", "said"),
+    [
+        ("FC004", f"FC004 {FC004}"),
+        ("fc004", f"fc004 {FC004}"),
+        ("output-activation", f"output-activation {FC004}"),
+        ("large-kernel", "large-kernel is now called prefer-small-kernel-stack (CV001)"),
+    ],
+)
+def test_a_code_or_name_of_old_is_answered_with_its_successors(former, said):
+    rules = load_rules()
+    assert rules.matching(former) == ()
+    with pytest.raises(ConfigError) as raised:
+        rules.require(former)
+    assert str(raised.value) == said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "claimed"),
+    [('"ACME001"', '"FC004"', "FC004"), ("WideConv", "OutputActivation", "output-activation"),
+     ("WideConv", "LargeKernel", "large-kernel"),
+     ('code="ACME001"', 'code="ACME001", replaces=("ACME001",)', "ACME001")],
+)  # fmt: skip
+def test_a_rule_that_claims_a_code_or_name_of_old_is_an_error(tmp_path, old, new, claimed):
+    file = tmp_path / "late.py"
+    file.write_text(textwrap.dedent(RULE).replace(old, new))
+    with pytest.raises(RuleError, match=f"claims {claimed}, but {claimed} (was split into|is now called)") as raised:
+        load_rules([file])
+    assert str(file) in str(raised.value)
+
+
+def test_a_plugin_says_too_what_its_rules_replace(tmp_path):
+    file = tmp_path / "new.py"
+    file.write_text(textwrap.dedent(RULE).replace('"ACME001"', '"ACME002", replaces=("ACME001", "broad-conv")'))
+    rules = load_rules([file])
+    assert str(rules.unknown("ACME001")) == "ACME001 is now called wide-conv (ACME002)"
+    assert str(rules.unknown("broad-conv", where="x.toml")) == "x.toml: broad-conv is now called wide-conv (ACME002)"

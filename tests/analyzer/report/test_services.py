@@ -9,7 +9,7 @@ from cnnlint.report import FORMATS, render
 from cnnlint.report.view import View
 from cnnlint.results import Severity
 
-ERROR = finding("FC004", ("out",), name="output-activation", severity=Severity.ERROR, fingerprint="00e2")
+ERROR = finding("HD001", ("out",), name="softmax-single-unit", severity=Severity.ERROR, fingerprint="00e2")
 INFO = finding("PL001", (), name="stride-misfit", severity=Severity.INFO, fingerprint="00f3")
 FULL = report(
     model("models/vgg 16.onnx", findings=(ERROR, FLATTENED, INFO), budgets=BUDGETS, notes=("Static.",)),
@@ -39,7 +39,7 @@ def test_formats_for_programs_have_no_colors(form):
 
 def test_jsonl_has_a_line_for_each_finding_and_each_error():
     lines = [json.loads(line) for line in shown("jsonl").splitlines()]
-    assert [line.get("code") for line in lines] == ["FC004", "FC001", "PL001", None]
+    assert [line.get("code") for line in lines] == ["HD001", "FC001", "PL001", None]
     assert lines[0]["path"] == "models/vgg 16.onnx"
     assert lines[3] == {"path": "bad.onnx", "error": "bad.onnx: the file is empty"}
 
@@ -122,7 +122,7 @@ def test_junit_fails_what_fails_the_run_and_counts_it():
     assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("9", "1", "1")
     suites = {suite.get("name"): suite for suite in root}
     cases = {case.get("name"): case for case in suites["models/vgg 16.onnx"]}
-    assert cases["FC004 output-activation: out"].find("failure") is not None
+    assert cases["HD001 softmax-single-unit: out"].find("failure") is not None
     assert cases["FC001 flatten-dense-dominates: fc1"].find("failure") is None
     assert suites["bad.onnx"][0].find("error").text == "bad.onnx: the file is empty"
     assert [case.get("name") for case in suites["models/clean.onnx"]] == ["readable"]

@@ -117,8 +117,11 @@ def without_code(document: Document, known: RuleSet) -> Document:
     """
     file = document.configuration
 
+    def spoken(selector: str) -> bool:
+        return bool(known.matching(selector) or known.retired(selector))
+
     def chosen(selectors: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(selector for selector in selectors if known.matching(selector))
+        return tuple(filter(spoken, selectors))
 
     return replace(
         document,
@@ -128,10 +131,10 @@ def without_code(document: Document, known: RuleSet) -> Document:
             select=None if file.select is None else chosen(file.select),
             extend_select=chosen(file.extend_select),
             ignore=chosen(file.ignore),
-            severity={name: level for name, level in file.severity.items() if known.matching(name)},
-            rules={name: options for name, options in file.rules.items() if known.get(name)},
+            severity={name: level for name, level in file.severity.items() if spoken(name)},
+            rules={name: options for name, options in file.rules.items() if known.get(name) or known.retired(name)},
             per_model_ignores={
-                glob: tuple(entry for entry in entries if known.matching(entry.partition(":")[0].strip()))
+                glob: tuple(entry for entry in entries if spoken(entry.partition(":")[0].strip()))
                 for glob, entries in file.per_model_ignores.items()
             },
         ),

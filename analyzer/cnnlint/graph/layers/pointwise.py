@@ -58,6 +58,12 @@ class Activation(_Pointwise, frozen=True, kw_only=True, eq=False):
     axis: int | None = None
     alpha: float | None = None
 
+    @property
+    def classes(self) -> Dim:
+        """The number of values that a softmax makes shares of; None for another function, or if it is not known."""
+        shape = self.output.shape
+        return None if shape is None or self.axis is None else shape[self.axis]
+
     @trait
     def term(self) -> str:
         """The function: RELU; "" for the identity."""
