@@ -84,14 +84,11 @@ class RuleSet(Struct, frozen=True, dict=True):
 
     def retired(self, selector: str) -> str:
         """Return what became of a code or name that is no longer used, as a clause; "" if `selector` is none."""
-        match self.successors.get(selector.upper()) or self.successors.get(selector.lower(), ()):
-            case ():
-                return ""
-            case (rule,):
-                return f"{selector} is now called {rule.name} ({rule.code})"
-            case (*others, last):
-                listed = ", ".join(f"{rule.code} {rule.name}" for rule in others)
-                return f"{selector} was split into {listed} and {last.code} {last.name}"
+        rules = self.successors.get(selector.upper()) or self.successors.get(selector.lower(), ())
+        if len(rules) > 1:
+            *others, last = (f"{rule.code} {rule.name}" for rule in rules)
+            return f"{selector} was split into {', '.join(others)} and {last}"
+        return "".join(f"{selector} is now called {rule.name} ({rule.code})" for rule in rules)
 
     def require(self, selector: str) -> type[Rule]:
         """Return the rule of the code or name `selector`.
