@@ -54,9 +54,6 @@ MAX_KEY_PARTS = 100
 MAX_SYMBOL = 256
 """Characters of a symbolic extent."""
 
-MAX_TAPS = 512
-"""Taps of a window along one axis that are looked at one by one."""
-
 LONGEST_NAME = 256
 """Characters of a name from which others are made: those of outputs that have none."""
 

@@ -20,7 +20,6 @@ from cnnlint import (
     Savings,
     Severity,
     Window,
-    limits,
 )
 
 
@@ -84,13 +83,10 @@ class WindowExceedsMap(
         if not isinstance(layer, Conv) and set(positions) == {1}:
             yield self.skip(layer, reason="its one window covers the whole map: global pooling")
             return
-        if any(window.kernel > limits.MAX_TAPS for window in windows):
-            yield self.skip(layer, reason=f"its window has more than {limits.MAX_TAPS} taps along an axis")
-            return
         met = [_meetings(window, extent) for window, extent in axes]
         taps = prod(window.kernel for window in windows)
-        dead_taps = taps - prod(sum(count > 0 for count in counts) for counts in met)
-        padding = 1 - prod(sum(counts) for counts in met) / (taps * prod(positions))
+        dead_taps = taps - prod(taps_met for taps_met, _ in met)
+        padding = 1 - prod(meetings for _, meetings in met) / (taps * prod(positions))
         dead = self._dead_weights(layer, dead_taps)
         told = f", and {dead_taps} of its {taps} taps meet nothing else" if dead_taps else ""
         if dead:
@@ -128,16 +124,49 @@ class WindowExceedsMap(
     )
 
 
-def _meetings(window: Window, extent: int) -> list[int]:
-    """Return for each tap at how many of the window's positions it lies on the map and not on its padding."""
+def _meetings(window: Window, extent: int) -> tuple[int, int]:
+    """Return how many taps lie on the map at some position of the window, and how many do at all positions together.
+
+    Tap t at position p lies at p · stride + t · dilation − before. That is below a bound for the pairs of numbers in a
+    triangle, cut off where taps and positions end.
+    """
     positions = window.output(extent)
-    last = (positions if isinstance(positions, int) else 0) - 1
-    counts = list[int]()
-    for tap in range(window.kernel):
-        offset = tap * window.dilation - window.before  # where the tap lies at the first position
-        first = -(min(offset, 0) // window.stride)
-        counts.append(max(min((extent - 1 - offset) // window.stride, last) - first + 1, 0))
-    return counts
+    if not isinstance(positions, int):
+        return 0, 0
+    stride, dilation = window.stride, window.dilation
+    ends = positions * stride, window.kernel * dilation
+
+    def below(bound: int) -> int:
+        triangles = [_pairs(bound - cut, stride, dilation) for cut in (0, *ends, sum(ends))]
+        return triangles[0] - triangles[1] - triangles[2] + triangles[3]
+
+    together = below(window.before + extent) - below(window.before)
+    if extent <= stride:  # no tap meets the map twice
+        return together, together
+    first = max(-((ends[0] - stride - window.before) // dilation), 0)
+    last = min((window.before + extent - 1) // dilation, window.kernel - 1)
+    return max(last - first + 1, 0), together
+
+
+def _pairs(bound: int, stride: int, dilation: int) -> int:
+    """Return for how many p, t from 0 on p · stride + t · dilation lies below `bound`: by Euclid's algorithm.
+
+    A sum of ⌊(slope · i + start) / divisor⌋ counts points below a line. What is whole in slope and start is summed by
+    itself; the rest is the points beside the line, in a triangle whose axes are exchanged.
+    """
+    if bound <= 0:
+        return 0
+    count = -(-bound // dilation)
+    divisor, slope, start = stride, dilation, bound - (count - 1) * dilation + stride - 1
+    total = 0
+    while True:
+        total += count * (count - 1) // 2 * (slope // divisor) + count * (start // divisor)
+        slope, start = slope % divisor, start % divisor
+        top = slope * count + start
+        if top < divisor:
+            return total
+        count, start = divmod(top, divisor)
+        divisor, slope = slope, divisor
 
 
 def _by(extents: list[int]) -> str:

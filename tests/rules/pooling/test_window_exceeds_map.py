@@ -15,18 +15,15 @@ from cnnlint_rules.pooling.window_exceeds_map import WindowExceedsMap
 @st.composite
 def windows(draw: st.DrawFn) -> tuple[int, int, int, int, int, int]:
     """Return extent, kernel, stride, dilation and padding of a window that reaches further than its map."""
-    kernel, stride, dilation = draw(st.integers(2, 9)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    kernel, stride, dilation = draw(st.integers(2, 9)), draw(st.integers(1, 6)), draw(st.integers(1, 5))
     reach = dilation * (kernel - 1) + 1
     extent = draw(st.integers(1, reach - 1))
     before = draw(st.integers(0, reach))
     return extent, kernel, stride, dilation, before, draw(st.integers(max(reach - extent - before, 0), reach))
 
 
-@settings(deadline=None)
-@given(windows())
-def test_dead_taps_are_those_that_meet_padding_at_every_position(window):
-    extent, kernel, stride, dilation, before, after = window
-    reach = dilation * (kernel - 1) + 1
+def over(extent: int, kernel: int, stride: int, dilation: int, before: int, after: int) -> Graph:
+    """Return a convolution of five filters over two channels of that extent."""
     layer = Conv(
         name="conv",
         inputs=(Tensor("x", (1, 2, extent)),),
@@ -37,15 +34,31 @@ def test_dead_taps_are_those_that_meet_padding_at_every_position(window):
         dilation=(dilation,),
     )
     layer = replace(layer, outputs=(Tensor("y", layer.output_shapes()[0]),))
-    graph = Graph((layer,), layer.inputs, layer.outputs, Source("", "onnx"))
+    return Graph((layer,), layer.inputs, layer.outputs, Source("", "onnx"))
+
+
+@settings(deadline=None)
+@given(windows())
+def test_dead_taps_are_those_that_meet_padding_at_every_position(window):
+    extent, kernel, stride, dilation, before, after = window
+    reach = dilation * (kernel - 1) + 1
     positions = range(-before, extent + after - reach + 1, stride)
     live = {tap for tap in range(kernel) for at in positions if 0 <= at + tap * dilation < extent}
-    (found,) = walk(graph, [WindowExceedsMap()]).findings
+    (found,) = walk(over(*window), [WindowExceedsMap()]).findings
     assert found.evidence["dead_taps"] == kernel - len(live)
     met = sum(0 <= at + tap * dilation < extent for tap in range(kernel) for at in positions)
     assert found.evidence["padding_share"] == pytest.approx(1 - met / (kernel * len(positions)))
     assert found.evidence["dead_weights"] == (kernel - len(live)) * 2 * 5
     assert found.severity == ("warning" if len(live) < kernel else "info")
+
+
+def test_taps_are_counted_and_not_visited():
+    taps = 2**61 + 1
+    (found,) = walk(over(1, taps, 1, 1, taps // 2, taps // 2), [WindowExceedsMap()]).findings
+    assert found.evidence["dead_taps"] == taps - 1
+    (found,) = walk(over(1, taps, 1, 1, taps - 1, taps - 1), [WindowExceedsMap()]).findings
+    assert found.evidence["dead_taps"] == 0
+    assert found.evidence["padding_share"] == pytest.approx(1 - 1 / taps)
 
 
 def test_a_3x3_kernel_on_a_1x1_map_has_eight_dead_taps(lint):
