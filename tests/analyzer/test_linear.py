@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import gc
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import cnnlint
+from cnnlint.frontends.keras.archive import read_archive
+from cnnlint.frontends.keras.flat_model import flatten_model
 from cnnlint.frontends.sources import Memory
+from cnnlint.graph.layers import Conv
 
 FEW = 60
 """Blocks in the smallest network; the others have two and four times as many."""
@@ -210,6 +216,46 @@ def test_reading_a_graph_asks_for_each_byte_a_bounded_number_of_times(tmp_path, 
         counts.append(asked)
     assert counts[0] > 0
     assert growth(counts) < 1.05
+
+
+def legacy(path: Path, blocks: int, wrap: Callable[[int, dict[str, Any]], dict[str, Any]]) -> str:
+    """Write an `.h5` whose outermost model holds one model, and that model a convolution for each block."""
+    names = [f"conv{index}" for index in range(blocks)]
+    common = {"filters": 1, "kernel_size": [1, 1], "use_bias": False, "dtype": "float32"}
+    convs = [{"class_name": "Conv2D", "config": {"name": name, **common}} for name in names]
+    image = {
+        "class_name": "InputLayer",
+        "config": {"name": "image", "batch_input_shape": [None, 8, 8, 1], "dtype": "float32"},
+    }
+    inner = {"name": "inner", "layers": [wrap(index, conv) for index, conv in enumerate(convs)]}
+    outer = {"name": "outer", "layers": [image, {"class_name": "Sequential", "config": inner}]}
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": outer})
+        weights = file.create_group("model_weights")
+        weights.attrs["layer_names"] = [b"image", b"inner"]
+        arrays = [f"{name}/kernel:0" for name in names]
+        group = weights.create_group("inner")
+        # An attribute holds 64 kB, so that Keras cuts longer lists.
+        for chunk in range(-(-blocks // 100)):
+            group.attrs[f"weight_names{chunk}"] = [name.encode() for name in arrays[chunk * 100 :][:100]]
+        for name in arrays:
+            group[name] = np.ones((1, 1, 1, 1), np.float32)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda index, conv: conv,
+        lambda index, conv: {"class_name": "Sequential", "config": {"name": f"block{index}", "layers": [conv]}},
+    ],
+    ids=["layers", "models"],
+)
+def test_what_layers_of_a_nested_model_take_from_a_legacy_file_grows_with_their_number(wrap, tmp_path):
+    paths = [legacy(tmp_path / f"{blocks}.h5", blocks, wrap) for blocks in (FEW, 2 * FEW, 4 * FEW)]
+    assert [conv.parameters for conv in cnnlint.load(paths[0]).of_kind(Conv)] == [1] * FEW
+    archives = [read_archive(path) for path in paths]
+    assert growth([operations(lambda archive=archive: flatten_model(archive)) for archive in archives]) < 1.1
 
 
 def test_the_count_tells_quadratic_work_from_linear_work():

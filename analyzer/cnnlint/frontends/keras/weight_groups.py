@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import deque
+from collections.abc import Iterable
 from typing import Any, Protocol, cast
 
 from msgspec.structs import replace
@@ -152,8 +154,7 @@ class LegacyGroups:
 
     def enter(self, record: Config) -> LegacyNestedGroups:
         """Return the weights of a nested model."""
-        weights = self.take(record)
-        return LegacyNestedGroups({weight.key: weight for weight in weights}, [weight.key for weight in weights])
+        return LegacyNestedGroups(self.take(record))
 
     def take(self, record: Config) -> tuple[WeightRecord, ...]:
         """Return the weights in the layer's group."""
@@ -169,42 +170,54 @@ class LegacyNestedGroups:
     """The weights of a nested model of a legacy `.h5`, which has one group for all that is in it.
 
     What belongs to which layer is told by the layers' names within the variables' names; where two models in it
-    have a layer of the same name, by the order in which they are asked for.
+    have a layer of the same name, by the order in which they are asked for. Weights are filed once, under each name
+    on their way, so that no layer looks through those of the others.
 
     Args:
-        pool: What no layer has taken yet, shared with the models nested in this one.
-        keys: What may belong to this model.
+        weights: What may belong to this model.
+        taken: The keys of what a layer has taken already, shared with the models nested in this one.
     """
 
-    def __init__(self, pool: dict[str, WeightRecord], keys: list[str]) -> None:
-        self._pool = pool
-        self._keys = keys
+    def __init__(self, weights: Iterable[WeightRecord], taken: set[str] | None = None) -> None:
+        self._taken = set[str]() if taken is None else taken
+        self._through = dict[str, deque[tuple[int, WeightRecord]]]()
+        self._within = dict[tuple[str, int], list[WeightRecord]]()
+        scopes = dict[tuple[int, str], int]()
+        for weight in {weight.key: weight for weight in weights}.values():
+            scope, names = 0, set[str]()
+            for name in weight.name.split("/")[:-1]:
+                if name not in names:
+                    names.add(name)
+                    self._through.setdefault(name, deque()).append((scope, weight))
+                    self._within.setdefault((name, scope), []).append(weight)
+                scope = scopes.setdefault((scope, name), len(scopes) + 1)
 
     def enter(self, record: Config) -> LegacyNestedGroups:
-        """Return the weights of a model nested in this one."""
+        """Return the weights of a model nested in this one.
+
+        Variables need not be named after the model that they are in. Then the names of its layers do.
+        """
         inner = {name_of(layer) for layer in inner_layers(record)}
-        found = [weight for weight in self._left() if not inner.isdisjoint(weight.name.split("/"))]
-        mine = [weight for weight in found if name_of(record) in weight.name.split("/")]
-        return LegacyNestedGroups(self._pool, [weight.key for weight in mine or found])
+        under = [weight for _, weight in self._through.get(name_of(record), ()) if weight.key not in self._taken]
+        mine = [weight for weight in under if not inner.isdisjoint(weight.name.split("/"))]
+        return LegacyNestedGroups(mine, self._taken) if mine else self
 
     def take(self, record: Config) -> tuple[WeightRecord, ...]:
-        """Return the weights whose path goes through the layer's name."""
+        """Return the weights whose path goes through the layer's name: those of the first scope that has any left."""
         name = name_of(record)
-        mine = [weight for weight in self._left() if name in weight.name.split("/")[:-1]]
-        if not mine:
+        waiting = self._through.get(name, deque())
+        while waiting and waiting[0][1].key in self._taken:
+            waiting.popleft()
+        if not waiting:
             return ()
-        scope = mine[0].name.partition(f"{name}/")[0]
-        mine = [weight for weight in mine if weight.name.partition(f"{name}/")[0] == scope]
-        for weight in mine:
-            del self._pool[weight.key]
-        return tuple(mine)
+        found = self._within[name, waiting[0][0]]
+        mine = tuple(weight for weight in found if weight.key not in self._taken)
+        self._taken.update(weight.key for weight in mine)
+        return mine
 
     def unwrap(self, record: Config) -> tuple[tuple[WeightRecord, ...], WeightGroups]:
         """Return the wrapper's weights as those of what it wraps."""
         return (), _wrapped_legacy(self.take(record))
-
-    def _left(self) -> list[WeightRecord]:
-        return [self._pool[key] for key in self._keys if key in self._pool]
 
 
 class UnreadGroups:
@@ -233,8 +246,7 @@ class UnreadGroups:
 
 
 def _wrapped_legacy(weights: tuple[WeightRecord, ...]) -> WrappedGroups:
-    pool = {weight.key: weight for weight in weights}
-    return WrappedGroups(weights, LegacyNestedGroups(pool, list(pool)))
+    return WrappedGroups(weights, LegacyNestedGroups(weights))
 
 
 def groups_of(archive: ArchiveRecord) -> WeightGroups:
