@@ -18,6 +18,7 @@ class FileServer(ThreadingHTTPServer):
 
     Attributes:
         requests: (method, path, first byte, bytes sent) of every request, in order.
+        authorizations: What requests said in order to be let in.
         ranges: Whether it sends parts of files; one that does not answers with the whole.
         status: What it answers instead, if it is not 200.
         pause: Seconds that it waits before each answer.
@@ -34,6 +35,7 @@ class FileServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.folder = folder
         self.requests: list[tuple[str, str, int, int]] = []
+        self.authorizations: set[str | None] = set()
         self.ranges = True
         self.status = 200
         self.pause = 0.0
@@ -86,6 +88,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, *, body: bool) -> None:
         server = self.server
+        server.authorizations.add(self.headers.get("Authorization"))
         if server.pause:
             server.woken.wait(server.pause)
         path = self.path.partition("?")[0]

@@ -26,8 +26,8 @@ def load(url: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
     """
     from cnnlint.errors import ModelError
     from cnnlint.frontends import KERAS_SUFFIXES
-    from cnnlint.frontends.remote.address import name_of, shown
-    from cnnlint.frontends.remote.remote_file import RemoteFile, saved_model
+    from cnnlint.frontends.remote.address import name_of, saved_model, shown
+    from cnnlint.frontends.remote.remote_file import RemoteFile
 
     name = name_of(url).lower()
     if name.endswith(("/", "saved_model.pb")):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
-from cnnlint.errors import CnnlintError, MissingExtraError, ModelError
+from cnnlint.errors import CnnlintError, MissingExtraError, ModelError, UnsupportedModelError
 
 SECRET_KEY = re.compile(
     r"sig|token|secret|passw|auth|cred|session|expires|policy|api.?key|access.?key|^key|^x-(amz|goog|ms)-",
@@ -124,6 +124,13 @@ def failure(error: BaseException, url: str, seconds: float) -> CnnlintError:
         return ModelError("there is no such file", path=where)
     said = without_secrets(str(error)).strip() or type(error).__name__
     return ModelError(f"cannot be read: {said.splitlines()[0]}", path=where)
+
+
+def saved_model(url: str) -> UnsupportedModelError:
+    """Return the error for a SavedModel at a URL."""
+    return UnsupportedModelError(
+        "is a TensorFlow SavedModel, a folder that is only read from disk", path=shown(url), remedy=DOWNLOAD
+    )
 
 
 def missing_package(error: ImportError, url: str) -> MissingExtraError:

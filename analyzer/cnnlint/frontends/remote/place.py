@@ -9,12 +9,20 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
 from cnnlint.errors import ConfigError, ModelError
-from cnnlint.frontends.remote.address import DOWNLOAD, NO_RANGES, failure, missing_package, protocols, shown
+from cnnlint.frontends.remote.address import (
+    DOWNLOAD,
+    NO_RANGES,
+    failure,
+    missing_package,
+    protocols,
+    saved_model,
+    shown,
+)
 
 Answer = TypeVar("Answer")
 
@@ -77,12 +85,68 @@ OK = 200
 """The status of an answer that is the whole file."""
 
 
+ANSWER = 1 << 24
+"""Bytes of an answer that is no part of a file: S3 lists a thousand names in less than one million."""
+
+
+class BoundedBody:
+    """What a server sends after its headers, left at the first byte too many.
+
+    The libraries above read an answer to its end, which a server need not come to.
+
+    Args:
+        response: Of aiohttp, to a request for a range or to one that is no part of a file.
+    """
+
+    def __init__(self, response: Any) -> None:
+        asked = RANGE.fullmatch(response.request_info.headers.get("Range", "")) if response.ok else None
+        self._most = int(asked[2]) - int(asked[1]) + 1 if asked else ANSWER
+        self._why = "were asked for" if asked else "such an answer may have"
+        self._is_whole_file = asked is not None and response.status == OK
+        self._response = response
+        self._stream = response.content
+        self._read = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def read(self, amount: int = -1) -> bytes:
+        """Return the next `amount` bytes, or all that are left.
+
+        Raises:
+            ModelError: There are more than were asked for.
+        """
+        if amount >= 0:
+            return self._counted(await self._stream.read(amount))
+        data = bytearray()
+        while piece := await self.readany():
+            data += piece
+        return bytes(data)
+
+    async def readany(self) -> bytes:
+        """Return what has come.
+
+        Raises:
+            ModelError: It is more than was asked for.
+        """
+        return self._counted(await self._stream.readany())
+
+    def _counted(self, piece: bytes) -> bytes:
+        self._read += len(piece)
+        if self._read > self._most:
+            self._response.close()
+            if self._is_whole_file:
+                raise ModelError(NO_RANGES, remedy=DOWNLOAD)
+            raise ModelError(f"the server sends more than the {self._most:,} bytes that {self._why}")
+        return piece
+
+
 @cache
 def bounded_response() -> type[Any]:
-    """Return the class of responses that aiohttp makes for us.
+    """Return the class of responses that aiohttp makes for us: bounded, and never unpacked.
 
-    The libraries above read an answer to its end, which a server need not come to, and aiohttp unpacks a compressed
-    one, of which a range is no range of the file.
+    A range of what is compressed is no range of the file. The whole of a file, which is asked for without a range, is
+    bounded by who reads it piece by piece.
     """
     from aiohttp import ClientResponse
 
@@ -94,27 +158,34 @@ def bounded_response() -> type[Any]:
                 raise ModelError(
                     f"the server compresses its answer ({packed}), which it was asked not to do", remedy=DOWNLOAD
                 )
+            if "Range" in self.request_info.headers:
+                self.content = BoundedBody(self)  # pyright: ignore[reportAttributeAccessIssue] - stands for a stream
             return self
-
-        async def read(self) -> bytes:
-            asked = RANGE.fullmatch(self.request_info.headers.get("Range", ""))
-            if asked is None:
-                return await super().read()
-            most = int(asked[2]) - int(asked[1]) + 1
-            data = bytearray()
-            while piece := await self.content.readany():
-                data += piece
-                if len(data) > most:
-                    self.close()
-                    if self.status == OK:
-                        raise ModelError(NO_RANGES, remedy=DOWNLOAD)
-                    raise ModelError(f"the server sends more than the {most:,} bytes that were asked for")
-            return bytes(data)
 
     return BoundedResponse
 
 
+@cache
+def bounded_session() -> type[Any]:
+    """Return the class of sessions in which s3fs speaks to a store: all answers are bounded, listings too."""
+    from aiobotocore.httpsession import AIOHTTPSession
+
+    class BoundedSession(AIOHTTPSession):
+        async def send(self, request: Any) -> Any:
+            is_streamed, request.stream_output = request.stream_output, True  # else it is read before it is bounded
+            answer = await super().send(request)
+            request.stream_output = is_streamed
+            answer.raw.content = BoundedBody(answer.raw)
+            if not is_streamed:
+                await answer.content
+            return answer
+
+    return BoundedSession
+
+
 WEB = ("http", "https")
+
+S3 = ("s3", "s3a")
 
 
 class RemotePlace:
@@ -135,9 +206,9 @@ class RemotePlace:
     def __init__(self, url: str) -> None:
         self.url = url
         self.shown = shown(url)
-        self.is_web = protocols(url)[0] in WEB
         self._seconds = timeout()
-        self._system, self._name = self.guarded(lambda: _file_system(url, self._seconds))
+        self._system, self._name, protocol = self.guarded(lambda: _file_system(url, self._seconds))
+        self.is_web = protocol in WEB
 
     def open(self, **options: Any) -> Any:
         """Return the file, opened for reading.
@@ -204,8 +275,8 @@ class RemotePlace:
             raise raised from error
 
 
-def _file_system(url: str, seconds: float) -> tuple[Any, str]:
-    """Return the file system of a URL, and what it calls the file."""
+def _file_system(url: str, seconds: float) -> tuple[Any, str, str]:
+    """Return the file system of a URL, what it calls the file, and the protocol that it speaks."""
     try:
         from fsspec import get_filesystem_class
         from fsspec.core import url_to_fs
@@ -218,11 +289,54 @@ def _file_system(url: str, seconds: float) -> tuple[Any, str]:
             raise ModelError(
                 f"the protocol {protocol}:// is not known", path=shown(url), remedy="https, s3, hf, gs and others are"
             ) from error
-    system, name = url_to_fs(url, **{name: _web_options(name, seconds) for name in protocols(url) if name in WEB})
-    return system, name
+    url, authorization = _as_web(url)
+    spoken = protocols(url)
+    options = {name: _web_options(name, seconds, authorization) for name in spoken if name in WEB}
+    options |= {name: _store_options(name) for name in spoken if name in S3}
+    system, name = url_to_fs(url, **options)
+    return system, name, spoken[0]
 
 
-def _web_options(protocol: str, seconds: float) -> dict[str, Any]:
+def _as_web(url: str) -> tuple[str, Mapping[str, str]]:
+    """Return `url` with what it says of Hugging Face's hub as the HTTP that is spoken there.
+
+    The hub's own library would read answers to their end.
+
+    Returns:
+        The URL, and for each server that is to be told who asks, what it is told.
+    """
+    authorization = dict[str, str]()
+    parts = url.split("::")
+    for index, part in enumerate(parts):
+        if protocols(part) != ["hf"]:
+            continue
+        from fsspec import filesystem
+        from huggingface_hub.utils import build_hf_headers
+
+        hub = filesystem("hf")
+        if hub.isdir(part):
+            raise saved_model(url) if hub.exists(f"{part}/saved_model.pb") else IsADirectoryError(part)
+        parts[index] = hub.url(part)
+        if said := build_hf_headers(token=hub.token).get("authorization"):
+            authorization[parts[index]] = said
+    return "::".join(parts), authorization
+
+
+def _authorizing(authorization: Mapping[str, str]) -> Callable[[Any, Any], Any]:
+    """Return what adds the word of authorization to requests to the servers that it is for, and to no other."""
+    from yarl import URL
+
+    by_origin = {URL(url).origin(): said for url, said in authorization.items()}
+
+    async def authorize(request: Any, send: Callable[[Any], Awaitable[Any]]) -> Any:
+        if said := by_origin.get(request.url.origin()):
+            request.headers["Authorization"] = said
+        return await send(request)
+
+    return authorize
+
+
+def _web_options(protocol: str, seconds: float, authorization: Mapping[str, str]) -> dict[str, Any]:
     """Return how HTTP is spoken: with the user's own settings of fsspec, proxies and .netrc, and no compression."""
     from aiohttp import ClientTimeout
     from fsspec.config import conf
@@ -236,6 +350,15 @@ def _web_options(protocol: str, seconds: float) -> dict[str, Any]:
             "timeout": limit,
             "response_class": bounded_response(),
             "auto_decompress": False,
+            **({"middlewares": (_authorizing(authorization),)} if authorization else {}),
             **chosen.get("client_kwargs", {}),
         },
     }
+
+
+def _store_options(protocol: str) -> dict[str, Any]:
+    """Return how S3 is spoken: with the user's own settings of fsspec."""
+    from fsspec.config import conf
+
+    chosen: dict[str, Any] = conf.get(protocol, {})
+    return {"config_kwargs": {"http_session_cls": bounded_session(), **chosen.get("config_kwargs", {})}}

@@ -8,10 +8,10 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
 
-from cnnlint.errors import ModelError, UnsupportedModelError
+from cnnlint.errors import ModelError
 from cnnlint.frontends import KERAS_SUFFIXES
 from cnnlint.frontends.onnx.external import leaves
-from cnnlint.frontends.remote.address import DOWNLOAD, NO_RANGES, name_of, shown, sibling
+from cnnlint.frontends.remote.address import DOWNLOAD, NO_RANGES, name_of, saved_model, shown, sibling
 from cnnlint.frontends.remote.place import RemotePlace
 from cnnlint.frontends.remote.ranges import Ranges
 from cnnlint.limits import MAX_UNANNOUNCED
@@ -91,13 +91,6 @@ class RemoteFile:
             if self._place.size() == 0:
                 raise ModelError("the file is empty", path=self._place.shown) from None
             raise ModelError(NO_RANGES, path=self._place.shown, remedy=DOWNLOAD) from error
-
-
-def saved_model(url: str) -> UnsupportedModelError:
-    """Return the error for a SavedModel at a URL."""
-    return UnsupportedModelError(
-        "is a TensorFlow SavedModel, a folder that is only read from disk", path=shown(url), remedy=DOWNLOAD
-    )
 
 
 class RemoteFolder:

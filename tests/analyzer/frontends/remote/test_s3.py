@@ -12,22 +12,43 @@ import pytest
 
 from cnnlint import frontends
 from cnnlint.errors import ModelError, UnsupportedModelError
+from cnnlint.frontends.remote.remote_file import downloaded
 from remote_models.networks import chain, save_external, save_keras
 
 moto_server = pytest.importorskip("moto.server", reason="moto is not installed")
 
 
 class Counted:
-    """A WSGI application, and what it has sent for each request."""
+    """A WSGI application, and what it has sent for each request.
+
+    Attributes:
+        extra: Bytes that it sends after each answer to a GET without saying so.
+        ranges: Whether it sends parts of objects; if not, it answers with the whole.
+    """
 
     def __init__(self, application: Any) -> None:
         self.application = application
         self.requests: list[tuple[str, str, int]] = []
+        self.extra = 0
+        self.ranges = True
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        body = b"".join(self.application(environ, start_response))
-        self.requests.append((environ["REQUEST_METHOD"], environ["PATH_INFO"], len(body)))
-        return [body]
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        if not self.ranges:
+            environ.pop("HTTP_RANGE", None)
+        endless = method == "GET" and self.extra > 0
+
+        def start(status: str, headers: list[tuple[str, str]], *info: Any) -> Any:
+            kept = [header for header in headers if not endless or header[0].lower() != "content-length"]
+            return start_response(status, kept, *info)
+
+        body = b"".join(self.application(environ, start))
+        place = len(self.requests)
+        self.requests.append((method, path, len(body)))
+        yield body
+        for sent in range(0, self.extra if endless else 0, 1 << 16):
+            self.requests[place] = (method, path, len(body) + sent)
+            yield bytes(1 << 16)
 
     @property
     def sent(self) -> int:
@@ -77,6 +98,7 @@ def storage(folder: Path) -> Iterator[Counted]:
 @pytest.fixture(autouse=True)
 def _counted_from_here(storage: Counted) -> None:
     storage.requests.clear()
+    storage.extra, storage.ranges = 0, True
 
 
 @pytest.mark.parametrize("name", ["chain.onnx", "chain.keras", "external/chain.onnx"])
@@ -108,6 +130,48 @@ def test_of_external_data_only_the_size_is_asked_for(storage: Counted) -> None:
 def test_an_absent_object_is_said_to_be_missing() -> None:
     with pytest.raises(ModelError, match=r"s3://models/absent\.onnx: there is no such file"):
         frontends.load("s3://models/absent.onnx")
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("name", ["chain.onnx", "chain.keras"])
+def test_an_answer_without_end_is_left_at_the_bytes_that_were_asked_for(
+    storage: Counted, name: str, ranges: bool
+) -> None:
+    storage.extra, storage.ranges = 1 << 30, ranges
+
+    with pytest.raises(ModelError, match=r"sends more than the [0-9,]+ bytes that were asked for|does not send parts"):
+        frontends.load(f"s3://models/{name}")
+    assert storage.sent < 1 << 26
+
+
+@pytest.mark.parametrize("name", ["chain.onnx", "chain.keras"])
+def test_a_store_that_sends_no_parts_is_refused(storage: Counted, name: str) -> None:
+    storage.ranges = False
+
+    with pytest.raises(ModelError, match=r"does not send parts of a file.*\(download it and lint the file\)"):
+        frontends.load(f"s3://models/{name}")
+
+
+def test_a_download_is_left_at_the_bytes_that_were_asked_for(storage: Counted) -> None:
+    storage.extra = 1 << 30
+
+    with pytest.raises(ModelError, match=r"sends more than the [0-9,]+ bytes"), downloaded("s3://models/chain.onnx"):
+        pass
+    assert storage.sent < 1 << 25
+
+
+def test_a_download_is_the_object(folder: Path) -> None:
+    with downloaded("s3://models/external/chain.onnx") as path:
+        assert Path(path).read_bytes() == (folder / "external" / "chain.onnx").read_bytes()
+
+
+def test_a_listing_without_end_is_left(storage: Counted) -> None:
+    storage.extra = 1 << 30
+
+    with pytest.raises(ModelError, match=r"s3://models/absent: .*bytes that such an answer may have"):
+        frontends.load("s3://models/absent")
+    assert any(method == "GET" for method, _, _ in storage.requests)
+    assert storage.sent < 1 << 27
 
 
 def test_the_folder_of_a_saved_model_is_only_read_from_disk() -> None:

@@ -1,0 +1,108 @@
+"""A server that speaks as much of the Hugging Face hub's protocol as reading a file takes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from remote_models.file_server import FileServer
+
+REPOSITORY = "owner/net"
+
+TOKEN = "hf_of_a_test"
+
+
+class HubServer(ThreadingHTTPServer):
+    """Knows one repository, whose files another server holds, as the hub does with large ones.
+
+    Attributes:
+        authorizations: What requests said in order to be let in.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, files: FileServer) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files = files
+        self.authorizations: set[str | None] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def entry(self, path: Path) -> dict[str, object]:
+        """Return what the hub says of a file or folder."""
+        name = path.relative_to(self.files.folder).as_posix()
+        if path.is_dir():
+            return {"type": "directory", "path": name, "oid": "0" * 40}
+        return {"type": "file", "path": name, "size": path.stat().st_size, "oid": "0" * 40}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: HubServer
+
+    def do_HEAD(self) -> None:
+        self.answer()
+
+    def do_GET(self) -> None:
+        self.answer()
+
+    def do_POST(self) -> None:
+        self.answer()
+
+    def answer(self) -> None:
+        server, folder = self.server, self.server.files.folder
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        server.authorizations.add(self.headers.get("Authorization"))
+        path = self.path.partition("?")[0]
+        repository = f"/api/models/{REPOSITORY}"
+        if path.startswith(f"/{REPOSITORY}/resolve/main/"):
+            location = f"{server.files.url}/{path.removeprefix(f'/{REPOSITORY}/resolve/main/')}"
+            self.send_response(302)
+            self.send_header("Location", location)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif path.startswith(f"{repository}/paths-info/"):
+            asked = [folder / name for name in parse_qs(body)["paths"]]
+            self.say([server.entry(each) for each in asked if each.exists()])
+        elif path.startswith(f"{repository}/tree/main"):
+            place = folder / path.removeprefix(f"{repository}/tree/main").lstrip("/")
+            self.say([server.entry(each) for each in place.iterdir()] if place.is_dir() else {}, place.is_dir())
+        else:
+            known = path in {repository, f"{repository}/revision/main"}
+            self.say({"id": REPOSITORY, "sha": "0" * 40, "siblings": [], "tags": []}, known)
+
+    def say(self, content: object, known: bool = True) -> None:
+        """Answer with JSON."""
+        body = json.dumps(content).encode()
+        self.send_response(200 if known else 404)
+        if not known:
+            self.send_header("X-Error-Code", "RepoNotFound" if "/tree/" not in self.path else "EntryNotFound")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def hub(files: FileServer) -> Generator[HubServer]:
+    """Serve a hub as long as the context lasts."""
+    server = HubServer(files)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
