@@ -30,14 +30,20 @@ from cnnlint.engine.registry import load_rules
 from cnnlint.engine.rule import Rule
 from cnnlint.fixing.report import FixReport
 from cnnlint.report.json import DOCUMENTS, schema_of
-from cnnlint.report.rule_page import index, page
+from cnnlint.report.rule_page import RulesReport, index, page
 from cnnlint.verification.records import ComparisonReport
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 
-PAIRS = {"convert": ConversionReport, "compare": ComparisonReport, "diff": DiffReport, "fix": FixReport}
-"""The records behind the JSON of commands about two models."""
+OTHERS = {
+    "convert": ConversionReport,
+    "compare": ComparisonReport,
+    "diff": DiffReport,
+    "fix": FixReport,
+    "rules": RulesReport,
+}
+"""The records behind the JSON of the other commands."""
 
 BLOCK = re.compile(
     r"^<!-- (?:run: (?P<command>[^\n]+)|(?P<rules>rules)|(?P<budgets>budgets)|(?P<limits>limits)) -->\n"
@@ -77,7 +83,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     for rule in rules:
         yield Path(f"rules/{rule.code}.md"), page(rule)
     yield Path("rule-api.md"), names_for_rules()
-    for document, record in {**DOCUMENTS, **PAIRS}.items():
+    for document, record in {**DOCUMENTS, **OTHERS}.items():
         schema = json.dumps(schema_of(document, record), indent=2, ensure_ascii=False)
         yield Path(f"schema/{document}.schema.json"), f"{schema}\n"
     yield Path("schema/config.schema.json"), f"{json.dumps(config_schema(rules), indent=2, ensure_ascii=False)}\n"

@@ -8,7 +8,8 @@ from random import Random
 
 from fuzz import values
 
-CODES = ("FC001", "FC", "ALL", "BN", "flatten-dense-dominates", "CV001", "RT006", "CF004", "XX999", "fc001", "*", "F")
+CODES = ("FC001", "FC", "ALL", "BN", "flatten-dense-dominates", "CV001", "RT006", "CF004", "XX999", "fc001", "*", "F",
+         "FC004", "large-kernel")  # fmt: skip
 GLOBS = ("*", "*.onnx", "model.onnx", "models/*.onnx", "**", "**/*.onnx", "[", "[!]", "[a-", "?", "", ".", "..", "../*",
          "/", "/*", "a" * 3000, "*" * 300, "**/" * 100, "{a,b}", "!x", "~", "*#*", "model.onnx#fc*", "*#[", "#", "#*",
          "*" + "a*" * 40)  # fmt: skip
@@ -18,6 +19,7 @@ AMOUNTS = ("5M", "5 M", "20 MiB", "50%", "-1", "0", "1e400", "NaN", "1_000", "5 
            "inf", "10**9", "0x10", "１２", "5 M M")  # fmt: skip
 SHAPES = ("1x3x224x224", "1x3", "x", "", "0x0", "-1x3", "1x3x" + "9" * 30, "1×3×8×8", "a", "1x" * 300 + "1", "1x3x1e3")
 RULES = ("FC001", "flatten-dense-dominates", "CV001", "BN004", "FC005", "XX999", "AC001")
+VERSIONS = (">=0.1", ">=0.1,<1", ">=99", "~=0.1.0", "==0.1.*", "0.1", ">=0.1,", "", ">=" + "9" * 4500, ">=" + "1." * 40)
 OPTIONS = ("min-share", "max-hidden", "min_share", "min-layers", "orders", "x", "", "allowed")
 
 
@@ -99,9 +101,14 @@ VALUES: dict[str, Callable[[Random], str]] = {
     "severity": _table(CODES, ("info", "warning", "error", "fatal", "")),
     "fail-on": _word(("info", "warning", "error", "never", "always")),
     "pedantic": lambda random: random.choice(("true", "false")),
+    "preview": lambda random: random.choice(("true", "false")),
+    "required-version": _word(VERSIONS),
     "static": lambda random: random.choice(("true", "false")),
     "model-ignores": lambda random: random.choice(("true", "false")),
     "inputs": _table(("x", "input", "data", ""), SHAPES),
+    "per-model-inputs": lambda random: (
+        f"{{{_quoted(random.choice(GLOBS))} = {_table(('x', 'input'), SHAPES)(random)}}}"
+    ),
     "per-model-ignores": _table(GLOBS, IGNORES),
     "rule-files": _list(("missing.py", "", ".", "../x.py", "model.onnx", "\x00", "*.py")),
     "rules": _table(RULES, OPTIONS),

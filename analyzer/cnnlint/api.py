@@ -81,6 +81,7 @@ def lint(
     isolated: bool = False,
     static: bool | None = None,
     pedantic: bool | None = None,
+    preview: bool | None = None,
     select: Iterable[str] | None = None,
     extend_select: Iterable[str] = (),
     ignore: Iterable[str] = (),
@@ -106,6 +107,7 @@ def lint(
         isolated: Take no configuration file.
         static: Leave out what needs onnxruntime; False runs Keras models too, converted to ONNX.
         pedantic: Run rules that are a matter of opinion too.
+        preview: Run rules in preview too: new ones, which may still change.
         select: Codes, names or families of rules to run instead of the default ones.
         extend_select: Rules to run besides.
         ignore: Rules to leave out.
@@ -139,6 +141,7 @@ def lint(
         severity={selector: _severity(level) for selector, level in (severity or {}).items()},
         fail_on=fail_on,
         pedantic=pedantic,
+        preview=preview,
         static=static,
         run_timeout=run_timeout,
         run_memory=run_memory,

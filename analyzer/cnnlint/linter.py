@@ -63,7 +63,7 @@ class Linter:
         flags: What outweighs every configuration file.
         config: The one configuration file to take.
         isolated: Whether to take none.
-        models: All paths of the run, so that budgets and ignores that fit none of them are noticed.
+        models: All paths of the run, so that budgets, inputs and ignores that fit none of them are noticed.
         near_misses: Whether reports hold why rules stayed silent.
         today: Decides which ignores have run out.
 
@@ -71,7 +71,7 @@ class Linter:
         errors: What was wrong with models that could not be linted, by path.
 
     Raises:
-        ConfigError: The configuration of a model is wrong, or a budget matches no model.
+        ConfigError: The configuration of a model is wrong, or a glob of it matches no model.
         RuleError: A plugin or a file of rules is.
     """
 
@@ -98,7 +98,7 @@ class Linter:
         self._rules = dict[tuple[Path, ...], RuleSet]()
         self._run = frozenset(Path(model).resolve() for model in models)
         for plan, paths in self._by_plan([path_of(model) for model in models]):
-            plan.settings.check_budgets(paths)
+            plan.settings.check_globs(paths)
 
     def plan(self, path: str) -> Plan:
         """Return what is to be done with the model at `path`."""
@@ -111,7 +111,7 @@ class Linter:
                 document = without_code(document, self._known(tuple(map(Path, self.flags.rule_files))))
             settings = resolve(document, self.flags).for_run(self._run)
             known = self._known(settings.rule_files)
-            selection = choose(known, settings.requests, pedantic=settings.pedantic)
+            selection = choose(known, settings.requests, pedantic=settings.pedantic, preview=settings.preview)
             for _, ignore in settings.per_model_ignores:
                 if not known.matching(ignore.selector):
                     raise known.unknown(ignore.selector, where=ignore.origin)
@@ -183,7 +183,7 @@ class Linter:
     ) -> ModelReport:
         settings = plan.settings
         run = _Run(model, path, rules, settings, near_misses=self.near_misses)
-        graph = model.graph(settings.inputs)
+        graph = model.graph(settings.inputs_for(path))
         context = Context(graph)
         walked = walk(context, rules, near_misses=self.near_misses)
         unfinished, result = run.finish()
@@ -268,7 +268,7 @@ class _Run:
     ) -> None:
         self._model, self._path = model, path
         self._rules = [rule for rule in rules if rule.needs_run or rule.is_fixable()]
-        self._inputs, self._near_misses = settings.inputs, near_misses
+        self._inputs, self._near_misses = settings.inputs_for(path), near_misses
         self._wanted = bool(self._rules) and not settings.static and (model.runs_unasked or settings.static is False)
         self.left_out = "" if self._wanted or settings.static or not self._rules else model.why_not_run
         self._pending = self._begin() if self._wanted and model.is_program else None

@@ -119,6 +119,7 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "severity": ({"FC": "error"}, {"FC": Severity.ERROR}),
     "fail_on": ("never", "never"),
     "pedantic": (True, True),
+    "preview": (True, True),
     "static": (False, False),
     "run_timeout": (7.0, 7.0),
     "run_memory": ("8GB", "8GB"),

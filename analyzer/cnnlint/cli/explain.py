@@ -1,4 +1,4 @@
-"""`cnnlint explain`: the page of a rule, and where it stays silent on a model and why."""
+"""`cnnlint explain`: the page of a rule or of each in a family, and where they stay silent on a model and why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 import click
 
 from cnnlint.cli.options import color_option, config_options, verbose_option
-from cnnlint.cli.rules import rules_here
+from cnnlint.cli.rules import complete_selector, rules_here
 from cnnlint.cli.run import models, run
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
 from cnnlint.engine.config.schema import Flags
@@ -22,13 +22,8 @@ from cnnlint.report.view import Style, View, several
 from cnnlint.results import LintReport, ModelReport
 
 
-def _codes_and_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    known = (word for rule in rules_here(None, isolated=True).rules for word in (rule.code, rule.name))
-    return [word for word in known if word.casefold().startswith(incomplete.casefold())]
-
-
 @click.command("explain")
-@click.argument("rule", shell_complete=_codes_and_names)
+@click.argument("rule", shell_complete=complete_selector)
 @click.option(
     "--on", "models", multiple=True, metavar="MODEL", type=click.Path(), help="Say what the rule makes of this model."
 )
@@ -48,8 +43,8 @@ def command(
     allow_config_code: tuple[Path, ...],
     ignore_config_code: bool,
 ) -> int:
-    """Show the page of RULE, which is a code (FC001) or a name (flatten-dense-dominates)."""
-    found = rules_here(config, isolated=isolated).require(rule)
+    """Show the page of RULE: a code (FC001) or a name (flatten-dense-dominates); or all pages of a family (FC)."""
+    found = rules_here(config, isolated=isolated).chosen((rule,))
     if models:
         return _explain_on(
             found,
@@ -61,14 +56,16 @@ def command(
             allow_config_code=allow_config_code,
             ignore_config_code=ignore_config_code,
         )
+    pages = (page(each, code=False) for each in found)
     if form == "markdown":
-        write(page(found, code=False))
+        write("\n".join(pages))
     else:
-        write(_rendered(found, view_of_stdout(color)))
+        view = view_of_stdout(color)
+        write("\n".join(_rendered(text, view) for text in pages))
     return 0
 
 
-def _rendered(rule: type[Rule], view: View) -> str:
+def _rendered(text: str, view: View) -> str:
     from rich.console import Console
     from rich.markdown import Markdown
 
@@ -80,12 +77,12 @@ def _rendered(rule: type[Rule], view: View) -> str:
         highlight=False,
     )
     with console.capture() as capture:
-        console.print(Markdown(page(rule, code=False), code_theme="ansi_dark", hyperlinks=False))
+        console.print(Markdown(text, code_theme="ansi_dark", hyperlinks=False))
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
 def _explain_on(
-    rule: type[Rule],
+    rules: Sequence[type[Rule]],
     paths: Sequence[str],
     view: View,
     *,
@@ -95,31 +92,40 @@ def _explain_on(
     allow_config_code: tuple[Path, ...] = (),
     ignore_config_code: bool = False,
 ) -> int:
-    """Print what `rule` makes of the models at `paths`, and return the exit code."""
+    """Print what `rules` make of the models at `paths`, and return the exit code."""
     found, missing = models(paths)
     for error in missing:
         complain(str(error))
     # what is verified or run is no part of why a rule stays silent, and takes longest
     flags = Flags(
-        select=(rule.code,),
-        static=not rule.needs_run,
+        select=tuple(rule.code for rule in rules),
+        preview=True,
+        static=not any(rule.needs_run for rule in rules),
         allow_config_code=allow_config_code,
         ignore_config_code=ignore_config_code,
     )
     report = run(found, flags, config=config, isolated=isolated, near_misses=True, traced=verbose)
-    result = rendered(report, lambda part: _text(rule, part, view))
+    result = rendered(report, lambda part: _text(rules, part, view))
     for fault in result.faults:
         complain_of(fault, verbose=verbose)
     write(result.text)
     return 2 if missing or result.report.exit_code == 2 else 0
 
 
-def _text(rule: type[Rule], report: LintReport, view: View) -> str:
+def _text(rules: Sequence[type[Rule]], report: LintReport, view: View) -> str:
     models = (model for model in printable_report(report).models if model.error is None)
-    return without_commands("".join(f"{line}\n" for model in models for line in _model(rule, model, view)))
+    return without_commands("".join(f"{line}\n" for model in models for line in _model(rules, model, view)))
 
 
-def _model(rule: type[Rule], model: ModelReport, view: View) -> Iterator[str]:
+def _model(rules: Sequence[type[Rule]], model: ModelReport, view: View) -> Iterator[str]:
+    for rule in rules:
+        yield from _said(rule, model, view)
+    if model.suppressed:
+        yield f"  ignored: {several(model.suppressed, 'finding')}, by the configuration or by the model itself"
+    yield ""
+
+
+def _said(rule: type[Rule], model: ModelReport, view: View) -> Iterator[str]:
     yield f"{view.paint(model.path, 'strong')}: {rule.code} {rule.name}"
     findings = [finding for finding in model.findings if finding.code == rule.code]
     misses = model.near_misses.get(rule.code, ())
@@ -127,13 +133,10 @@ def _model(rule: type[Rule], model: ModelReport, view: View) -> Iterator[str]:
         yield from _row(f"found at {_names(finding.layers)}", finding.message, "warning", view)
     for miss in misses:
         yield from _row(f"silent at {_names(miss.layers)}", miss.reason, "good", view)
-    if model.suppressed:
-        yield f"  ignored: {several(model.suppressed, 'finding')}, by the configuration or by the model itself"
-    elif not findings and not misses:
+    if not findings and not misses and not model.suppressed:
         yield "  silent: no layers of this network are what the rule looks for"
     if findings or misses:
         yield view.paint(f"  {several(len(findings), 'finding')}, silent at {several(len(misses), 'place')}", "faint")
-    yield ""
 
 
 def _row(head: str, text: str, style: Style, view: View) -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""`cnnlint rules`: all rules in a table."""
+"""`cnnlint rules`: all rules, or those of a family, in a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +11,10 @@ import click
 from cnnlint.cli.options import color_option, config_options, verbose_option
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
 from cnnlint.engine.config.load import find_document, read_document
-from cnnlint.engine.registry import RuleSet, load_rules
-from cnnlint.report.rule_page import index, options, summary
-from cnnlint.report.view import View
+from cnnlint.engine.registry import ALL, RuleSet, load_rules
+from cnnlint.engine.rule import Rule
+from cnnlint.report.rule_page import index, summary
+from cnnlint.report.view import View, several
 
 
 def rules_here(config: Path | None, *, isolated: bool) -> RuleSet:
@@ -31,26 +32,44 @@ def rules_here(config: Path | None, *, isolated: bool) -> RuleSet:
     return load_rules(document.root / file for file in document.configuration.rule_files)
 
 
+def complete_selector(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the families, codes and names that `incomplete` may become."""
+    rules = rules_here(None, isolated=True)
+    known = (*rules.families, *(word for rule in rules for word in (rule.code, rule.name)))
+    return [word for word in known if word.casefold().startswith(incomplete.casefold())]
+
+
 @click.command("rules")
+@click.argument("selectors", nargs=-1, metavar="[RULES]...", shell_complete=complete_selector)
 @click.option("--format", "form", type=click.Choice(("text", "json", "markdown")), default="text", show_default=True)
 @color_option
 @config_options
 @verbose_option()
 def command(
-    form: Literal["text", "json", "markdown"], color: ColorChoice, config: Path | None, isolated: bool, **_: object
+    *,
+    selectors: tuple[str, ...],
+    form: Literal["text", "json", "markdown"],
+    color: ColorChoice,
+    config: Path | None,
+    isolated: bool,
+    **_: object,
 ) -> None:
-    """List all rules, those of installed plugins and of local files too."""
-    rules = rules_here(config, isolated=isolated)
+    """List all rules, those of installed plugins and of local files too; or RULES: families (FC), codes and names."""
+    known = rules_here(config, isolated=isolated)
+    rules = known.chosen(selectors or (ALL,))
     view = view_of_stdout(color)
     if form == "text":
         write("".join(f"{line}\n" for line in _table(rules, view)))
     elif form == "markdown":
         write(index(rules))
     else:
-        write(_json(rules, view))
+        from cnnlint.report.json import encode
+        from cnnlint.report.rule_page import RulesReport, entry
+
+        write(encode(RulesReport(rules=tuple(entry(rule, known.origins[rule.code]) for rule in rules)), view))
 
 
-def _table(rules: RuleSet, view: View) -> Iterator[str]:
+def _table(rules: Sequence[type[Rule]], view: View) -> Iterator[str]:
     across = max(len(rule.name) for rule in rules)
     family = ""
     for rule in rules:
@@ -62,9 +81,10 @@ def _table(rules: RuleSet, view: View) -> Iterator[str]:
         head = f"{view.paint(rule.code, 'strong')}  {rule.name:<{across}}  {severity}  {certain}"
         used = len(rule.code) + across + 7 + 9 + 8
         fix = " (can be rewritten)" if rule.is_fixable() else ""
-        yield from _beside(head, summary(rule) + fix, used, view)
+        trial = " (in preview)" if rule.preview else ""
+        yield from _beside(head, summary(rule) + fix + trial, used, view)
     yield ""
-    yield view.paint(f"{len(rules)} rules; `cnnlint explain CODE` shows a rule's page", "faint")
+    yield view.paint(f"{several(len(rules), 'rule')}; `cnnlint explain CODE` shows a rule's page", "faint")
 
 
 def _beside(head: str, text: str, used: int, view: View) -> Iterator[str]:
@@ -78,28 +98,3 @@ def _beside(head: str, text: str, used: int, view: View) -> Iterator[str]:
     first, *rest = wrap(text, room, break_on_hyphens=False)
     yield f"{head}  {first}"
     yield from (f"{'':<{used}}{line}" for line in rest)
-
-
-def _json(rules: RuleSet, view: View) -> str:
-    import msgspec
-
-    from cnnlint.results import SCHEMA
-
-    entries = [
-        {
-            "code": rule.code,
-            "name": rule.name,
-            "severity": rule.severity,
-            "confidence": rule.confidence,
-            "summary": summary(rule),
-            "fixable": rule.is_fixable(),
-            "origin": rules.origins[rule.code],
-            "options": [
-                {"name": name, "type": kind, "default": default, "description": description}
-                for name, kind, default, description in options(rule)
-            ],
-        }
-        for rule in rules
-    ]
-    encoded = msgspec.json.encode({"schema": SCHEMA, "rules": entries})
-    return (msgspec.json.format(encoded, indent=2) if view.terminal else encoded).decode() + "\n"

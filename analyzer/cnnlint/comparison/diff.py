@@ -75,7 +75,7 @@ def diff(
     )
     paths = path_of(before), path_of(after)
     contexts = tuple(
-        Context(open_model(model).graph(linter.complete_plan(path).settings.inputs))
+        Context(open_model(model).graph(linter.complete_plan(path).settings.inputs_for(path)))
         for model, path in zip((before, after), paths, strict=True)
     )
     lints = _linted(linter, before), _linted(linter, after)

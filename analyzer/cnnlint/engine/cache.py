@@ -31,7 +31,7 @@ LAYOUT = 1
 TOOLS = ("h5py", "keras", "numpy", "onnx", "onnxruntime", "tensorflow", "tf2onnx")
 """Packages that a result may depend on."""
 
-ABOUT_ALL_MODELS = frozenset({"document", "budgets", "per_model_ignores", "cache"})
+ABOUT_ALL_MODELS = frozenset({"document", "budgets", "inputs", "per_model_inputs", "per_model_ignores", "cache"})
 """Settings of which a result depends on the part for its model at most."""
 
 FileState = tuple[str, int, int, int]
@@ -147,7 +147,7 @@ def _digest(value: object, size: int) -> str:
 def _meant(settings: Settings, path: str) -> tuple[Any, ...]:
     """Return what of the settings is meant for the model at `path`."""
     shared = [(name, getattr(settings, name)) for name in settings.__struct_fields__ if name not in ABOUT_ALL_MODELS]
-    return (*shared, settings.budgets_for(path), settings.ignores_for(path))
+    return (*shared, settings.budgets_for(path), settings.inputs_for(path), settings.ignores_for(path))
 
 
 def _code(known: RuleSet) -> list[object]:

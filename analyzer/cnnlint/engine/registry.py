@@ -90,6 +90,19 @@ class RuleSet(Struct, frozen=True, dict=True):
             return f"{selector} was split into {', '.join(others)} and {last}"
         return "".join(f"{selector} is now called {rule.name} ({rule.code})" for rule in rules)
 
+    def chosen(self, selectors: Sequence[str]) -> tuple[type[Rule], ...]:
+        """Return the rules that any of `selectors` stands for, by code.
+
+        Raises:
+            ConfigError: A selector stands for none.
+        """
+        found = set[type[Rule]]()
+        for selector in selectors:
+            if not (matched := self.matching(selector)):
+                raise self.unknown(selector)
+            found.update(matched)
+        return tuple(rule for rule in self.rules if rule in found)
+
     def require(self, selector: str) -> type[Rule]:
         """Return the rule of the code or name `selector`.
 

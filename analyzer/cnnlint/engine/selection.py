@@ -39,13 +39,13 @@ class Selection(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def choose(rules: RuleSet, requests: Iterable[Request], *, pedantic: bool = False) -> Selection:
+def choose(rules: RuleSet, requests: Iterable[Request], *, pedantic: bool = False, preview: bool = False) -> Selection:
     """Return the rules that `requests` ask for, a later request overriding an earlier one.
 
     Without any, these are all but the matters of opinion. A rule that is a matter of opinion runs if `pedantic`
-    is set or if it is selected by its own code or name. Within a request a code or name outweighs a longer
-    prefix, that a shorter one, that "ALL", and at a tie ignoring wins. Budgets and the CF family run whatever is
-    selected, since nobody sets a budget by accident; ignoring them works.
+    is set or if it is selected by its own code or name, one in preview only if `preview` is set. Within a request a
+    code or name outweighs a longer prefix, that a shorter one, that "ALL", and at a tie ignoring wins. Budgets and the
+    CF family run whatever is selected, since nobody sets a budget by accident; ignoring them works.
 
     Raises:
         ConfigError: A selector stands for no rule.
@@ -58,8 +58,10 @@ def choose(rules: RuleSet, requests: Iterable[Request], *, pedantic: bool = Fals
         if request.select is not None:
             chosen = {rule.code for rule in rules if rule.always_selected}
         chosen = {code for code in chosen if changes.get(code, True)} | {code for code, on in changes.items() if on}
-        notes += _only_opinions(rules, request, pedantic=pedantic)
-    return Selection(tuple(rule for rule in rules if rule.code in chosen), tuple(notes))
+        notes += _without_effect(rules, request, pedantic=pedantic, preview=preview)
+    return Selection(
+        tuple(rule for rule in rules if rule.code in chosen and (preview or not rule.preview)), tuple(notes)
+    )
 
 
 def severities(rules: RuleSet, overrides: Mapping[str, Severity], *, where: str | None = None) -> dict[str, Severity]:
@@ -100,10 +102,14 @@ def _changes(rules: RuleSet, request: Request, *, pedantic: bool) -> dict[str, b
     return changes
 
 
-def _only_opinions(rules: RuleSet, request: Request, *, pedantic: bool) -> Iterable[str]:
+def _without_effect(rules: RuleSet, request: Request, *, pedantic: bool, preview: bool) -> Iterable[str]:
+    """Yield of each selector that selects nothing why it does not, a sentence each."""
     for selector in (*(request.select or ()), *request.extend_select):
         matched = rules.matching(selector)
-        only = all(rule.confidence is Confidence.OPINION for rule in matched)
-        if only and not pedantic and rules.get(selector) is None:
-            codes = ", ".join(rule.code for rule in matched)
+        codes = ", ".join(rule.code for rule in matched)
+        named = rules.get(selector) is not None
+        if not preview and all(rule.preview for rule in matched):
+            what = "a rule in preview" if named else f"only rules in preview ({codes})"
+            yield f"{selector} has no effect: it selects {what}, and --preview is not set"
+        elif not named and not pedantic and all(rule.confidence is Confidence.OPINION for rule in matched):
             yield f"{selector} selects only matters of opinion ({codes}), which need --pedantic or their full code"

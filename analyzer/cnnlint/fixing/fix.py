@@ -110,26 +110,27 @@ def fix(request: FixRequest) -> FixReport:
         raise ConfigError(
             "only local ONNX models can be rewritten", path=path, remedy="convert it with cnnlint convert"
         )
-    graph = given.graph(plan.settings.inputs)
+    inputs = plan.settings.inputs_for(path)
+    graph = given.graph(inputs)
     program = Program.from_file(given.program)
     size_up(graph)
     rewritten = _Job(rules, plan, linter.today).rewrite(program, graph)
     report = FixReport(path=path, applied=rewritten.applied, obstacles=rewritten.obstacles)
     if not rewritten.applied:
         return report
-    probe = Probe(program, graph, inputs=plan.settings.inputs)
+    probe = Probe(program, graph, inputs=inputs)
     proof = verify_rewrite(probe, rewritten.model)
     model = materialize(rewritten.model, program)
     with TemporaryDirectory(prefix="cnnlint-") as folder:  # from a file, weights are mapped and not copied
         stored = request.fresh or os.path.join(folder, "model.onnx")
         save(model, stored)
-        fixed = load(stored, inputs=plan.settings.inputs)
+        fixed = load(stored, inputs=inputs)
         called = f"{path} (fixed)"
         parity = compare(OnnxRunner(path, program, graph), OnnxRunner(called, Program.from_file(stored), fixed))
         difference = diff(
             path,
             stored,
-            inputs=request.inputs,
+            inputs={name: "x".join(map(str, dims)) for name, dims in inputs.items()},  # globs do not fit the new file
             config=config,
             isolated=request.isolated,
             allow_config_code=allowed,
@@ -167,7 +168,7 @@ class _Job(Struct, frozen=True, eq=False):
             finding, model = step
             applied.append(AppliedFix(code=finding.code, name=finding.name, layers=finding.layers))
             program = Program(model.SerializeToString(), program.folder, program.path)
-            graph = load_onnx_bytes(program.content, beside, inputs=self.plan.settings.inputs)
+            graph = load_onnx_bytes(program.content, beside, inputs=self.plan.settings.inputs_for(program.path))
         return Rewritten(program.proto(), tuple(applied), tuple(obstacles.values()))
 
     def _first(

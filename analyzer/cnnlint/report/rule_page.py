@@ -1,4 +1,4 @@
-"""The page of a rule, as Markdown made from the rule itself."""
+"""The page of a rule, as Markdown made from the rule itself, and the same for programs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from msgspec import Struct
 from msgspec import inspect as types
 
 from cnnlint.engine.rule import Example, Rule
+from cnnlint.errors import __version__
 from cnnlint.graph.graph import Graph
 from cnnlint.report.framework_code import keras_code, pytorch_code
+from cnnlint.results import SCHEMA, Confidence, Severity
 
 
 def summary(rule: type[Rule]) -> str:
@@ -49,19 +51,102 @@ def index(rules: Iterable[type[Rule]]) -> str:
         "|---|---|---|---|---|",
         *(
             f"| [{rule.code}]({rule.code}.md) | {rule.name} | {rule.severity} | {rule.confidence} "
-            f"| {_cell(summary(rule))} |"
+            f"| {_cell(summary(rule))}{' (in preview)' if rule.preview else ''} |"
             for rule in rules
         ),
     ]
     return "\n".join(lines) + "\n"
 
 
-def options(record: type[Struct]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield name, type, default and description of each option of a rule, or of each key of a table that is one."""
+class OptionEntry(Struct, frozen=True):
+    """An option of a rule, or a key of a table that is one.
+
+    Attributes:
+        name: As a configuration spells it.
+        type: What its value is, in words.
+        default: The value that it has if nobody says anything.
+        description: What it decides.
+    """
+
+    name: str
+    type: str
+    default: Any
+    description: str
+
+
+class RuleEntry(Struct, frozen=True, kw_only=True):
+    """A rule.
+
+    Attributes:
+        code: Its code.
+        name: Its name.
+        severity: What a finding costs, unless the configuration says otherwise.
+        confidence: How sure it is.
+        summary: What is wrong where it finds something.
+        since: The version of its package that it came with; null if it does not say.
+        preview: Whether it runs with `--preview` only.
+        fixable: Whether `cnnlint fix` can rewrite what it finds.
+        runs: Whether it looks at runs of the model, and is left out of static lints.
+        replaces: Codes and names that are no longer used and that it took over.
+        origin: Where it comes from: "cnnlint 0.1.0", or the path of a local file.
+        options: What can be set.
+        page: The text of `cnnlint explain`, in Markdown.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    confidence: Confidence
+    summary: str
+    since: str | None
+    preview: bool
+    fixable: bool
+    runs: bool
+    replaces: tuple[str, ...]
+    origin: str
+    options: tuple[OptionEntry, ...]
+    page: str
+
+
+class RulesReport(Struct, frozen=True, kw_only=True):
+    """The rules that a command lists.
+
+    Attributes:
+        schema: The version of the document.
+        cnnlint: The version that wrote it.
+        rules: By code.
+    """
+
+    schema: int = SCHEMA
+    cnnlint: str = __version__
+    rules: tuple[RuleEntry, ...] = ()
+
+
+def entry(rule: type[Rule], origin: str) -> RuleEntry:
+    """Return all that there is to say of `rule`."""
+    return RuleEntry(
+        code=rule.code,
+        name=rule.name,
+        severity=rule.severity,
+        confidence=rule.confidence,
+        summary=summary(rule),
+        since=rule.since or None,
+        preview=rule.preview,
+        fixable=rule.is_fixable(),
+        runs=rule.needs_run,
+        replaces=rule.replaces,
+        origin=origin,
+        options=tuple(options(rule)),
+        page=page(rule, code=False),
+    )
+
+
+def options(record: type[Struct]) -> Iterator[OptionEntry]:
+    """Yield the options of a rule, or the keys of a table that is one."""
     for field in msgspec.structs.fields(record):
         kind, description = _described(field.type)
         default: object = field.default if field.default is not msgspec.NODEFAULT else _made(field.default_factory)
-        yield field.encode_name, _type_name(kind), _written(default), description
+        yield OptionEntry(field.encode_name, _type_name(kind), default, description)
 
 
 def _described(annotation: Any) -> tuple[types.Type, str]:
@@ -85,8 +170,11 @@ def _sections(rule: type[Rule]) -> tuple[str, dict[str, str]]:
 
 
 def _identity(rule: type[Rule]) -> Iterator[str]:
+    since = f", since {rule.since}" if rule.since else ""
     fixable = ", can be rewritten" if rule.is_fixable() else ""
-    yield f"**{rule.severity}**, {rule.confidence}{fixable}"
+    yield f"**{rule.severity}**, {rule.confidence}{fixable}{since}"
+    if rule.preview:
+        yield from ("", "In preview: it runs with `--preview` only, and may still change.")
 
 
 def _examples(rule: type[Rule]) -> Iterator[str]:
@@ -139,8 +227,9 @@ def _options(rule: type[Rule]) -> Iterator[str]:
     if not rows:
         return
     yield from _table("Option", rule)
-    name, _, default, _ = rows[0]
-    yield from ("", "```toml", f"[tool.cnnlint.rules.{rule.code}]", f"{name} = {default}", "```")
+    first = rows[0]
+    setting = f"{first.name} = {_written(first.default)}"
+    yield from ("", "```toml", f"[tool.cnnlint.rules.{rule.code}]", setting, "```")
     for field in msgspec.structs.fields(rule):
         match _described(field.type)[0]:
             case types.VarTupleType(item_type=types.StructType(cls=record)):
@@ -151,9 +240,10 @@ def _options(rule: type[Rule]) -> Iterator[str]:
 
 def _table(head: str, record: type[Struct]) -> Iterator[str]:
     yield from (f"| {head} | Type | Default | Meaning |", "|---|---|---|---|")
-    for name, kind, default, description in options(record):
+    for option in options(record):
+        default = _written(option.default)
         shown = f"`{default}`" if default else "not set"
-        yield f"| `{name}` | {_cell(kind)} | {shown} | {_cell(description)} |"
+        yield f"| `{option.name}` | {_cell(option.type)} | {shown} | {_cell(option.description)} |"
 
 
 def _type_name(kind: types.Type) -> str:

@@ -1,12 +1,14 @@
 import json
 
+import jsonschema
 import pytest
 from click.testing import CliRunner
 
 from acceptance.command import MODELS, cnnlint
 from cnnlint.cli.commands import commands
 from cnnlint.engine.registry import load_rules
-from cnnlint.report.rule_page import page
+from cnnlint.report.json import schema_of
+from cnnlint.report.rule_page import RulesReport, page
 
 
 def run(*args):
@@ -25,8 +27,49 @@ def test_rules_as_json_tells_options_and_defaults():
     entries = {entry["code"]: entry for entry in json.loads(run("rules", "--format", "json").output)["rules"]}
     assert set(entries) == {rule.code for rule in load_rules()}
     (option,) = [option for option in entries["FC001"]["options"] if option["name"] == "min-share"]
-    assert (option["type"], option["default"]) == ("number", "0.2")
+    assert (option["type"], option["default"]) == ("number", 0.2)
     assert "share" in option["description"]
+
+
+def test_rules_as_json_are_of_the_published_schema_and_hold_all_that_a_rule_says_of_itself():
+    document = json.loads(run("rules", "--format", "json", "--isolated").output)
+    jsonschema.validate(document, schema_of("rules", RulesReport))
+    entries = {entry["code"]: entry for entry in document["rules"]}
+    assert {entry["since"] for entry in entries.values()} == {"0.1.0"}
+    assert not any(entry["preview"] for entry in entries.values())
+    assert entries["FC001"]["page"] == run("explain", "FC001", "--format", "markdown").output
+    assert entries["HD001"]["replaces"] == ["FC004", "output-activation"]
+    assert entries["RT001"]["runs"]
+    assert entries["FC002"]["fixable"]
+    assert entries["FC001"]["origin"].startswith("cnnlint 0.1")
+
+
+@pytest.mark.parametrize("selectors", [("HD",), ("HD001", "loss-head-mismatch", "hd002"), ("hd",)])
+def test_rules_lists_a_family_or_what_is_named(selectors):
+    document = json.loads(run("rules", *selectors, "--format", "json", "--isolated").output)
+    assert [entry["code"] for entry in document["rules"]] == ["HD001", "HD002", "HD003"]
+    shown = run("rules", *selectors, "--isolated").output
+    assert "HD001" in shown
+    assert "FC001" not in shown
+    assert "3 rules;" in shown
+    assert run("rules", *selectors, "--format", "markdown", "--isolated").output.count("\n") == 2 + 3
+
+
+def test_explain_shows_all_pages_of_a_family_and_all_that_it_makes_of_a_model():
+    pages = [page(load_rules().require(code), code=False) for code in ("HD001", "HD002", "HD003")]
+    assert run("explain", "HD", "--format", "markdown").output == "\n".join(pages)
+    shown = run("explain", "HD").output
+    assert [name in shown for name in ("softmax-single-unit (HD001)", "loss-head-mismatch (HD003)")] == [True, True]
+    told = run("explain", "FC", "--on", MODELS / "vgg_style.onnx").output
+    assert [f"{code} " in told for code in ("FC001", "FC002", "FC003", "FC005")] == [True] * 4
+    assert "found at fc1" in told
+
+
+@pytest.mark.parametrize("command", ["rules", "explain"])
+def test_a_code_of_old_is_answered_with_its_successors(command):
+    done = cnnlint(command, "FC004")
+    assert done.returncode == 2
+    assert done.stderr.startswith("cnnlint: error: FC004 was split into AC002 redundant-activation, AC003 hidden-")
 
 
 @pytest.mark.parametrize("name", ["FC001", "fc001", "flatten-dense-dominates"])

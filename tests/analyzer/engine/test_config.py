@@ -234,10 +234,10 @@ def test_a_budget_that_fits_no_model_and_no_file_is_an_error(tmp_path):
     with pytest.raises(
         ConfigError, match=r"cnnlint\.toml:31: budgets\[2\]: the budget for a\.onnx, b\.onnx matches no model"
     ):
-        settings.check_budgets(run)
+        settings.check_globs(run)
     (tmp_path / "b.onnx").touch()
-    settings.check_budgets(run)
-    settings.check_budgets(())
+    settings.check_globs(run)
+    settings.check_globs(())
 
 
 def test_an_unused_ignore_is_only_reported_when_all_its_models_were_looked_at(tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -16,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from cnnlint.engine.config.schema import BudgetTable, Configuration
-from cnnlint.errors import ConfigError, did_you_mean
+from cnnlint.errors import ConfigError, __version__, did_you_mean
 from cnnlint.limits import MAX_KEY_PARTS
 from cnnlint.results import FailOn, Severity
 
@@ -24,6 +25,9 @@ TABLE = ("tool", "cnnlint")
 
 _LONG_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{MAX_KEY_PARTS}}}""")
 """Python's TOML reader takes time quadratic in the parts of a dotted key."""
+
+CLAUSE = r"\s*(~=|==|!=|<=|>=|<|>)\s*([0-9]{1,9}(?:\.[0-9]{1,9}){0,9})(\.\*)?\s*"
+"""One clause of a version specifier: operator, release, and whether all that begin like it are meant."""
 
 CHOICES: dict[KeyPath, tuple[str, ...]] = {("fail-on",): get_args(FailOn), ("severity",): tuple(Severity)}
 """Keys whose value is one of a few words."""
@@ -109,7 +113,69 @@ def read_document(path: Path, *, required: bool = True) -> Document | None:
     document = Document(path, Configuration(), prefix, lines)
     if not isinstance(table, dict):
         raise ConfigError("tool.cnnlint is not a table", path=document.place())
+    _check_version(cast("dict[str, Any]", table), document)
     return Document(path, _convert(cast("dict[str, Any]", table), document), prefix, lines)
+
+
+def _check_version(table: dict[str, Any], document: Document) -> None:
+    """Make sure that the file is for this version, before keys that only another version knows are called unknown."""
+    wanted = table.get("required-version")
+    if not isinstance(wanted, str):
+        return  # there is none, or its type is found to be wrong with those of the other keys
+    fits = meets(__version__, wanted)
+    if fits is None:
+        remedy = 'write it like ">=0.2" or ">=0.2,<1"'
+        raise document.error(f"{wanted!r} is no version specifier", "required-version", remedy=remedy)
+    if not fits:
+        remedy = f"python -m pip install 'cnnlint{wanted.replace(' ', '')}'"
+        cause = f"this is cnnlint {__version__}, and the configuration is for {wanted}"
+        raise document.error(cause, "required-version", remedy=remedy)
+
+
+def meets(version: str, wanted: str) -> bool | None:
+    """Return whether `version` meets the specifier `wanted`: clauses such as ">=0.2" with commas between.
+
+    The operators mean what PEP 440 says they do; the versions that they are about are releases, without suffixes.
+
+    Returns:
+        None where `wanted` is no such specifier.
+    """
+    clauses = [re.fullmatch(CLAUSE, clause) for clause in wanted.split(",")]
+    found = [_meets(version, clause[1], clause[2], every=bool(clause[3])) for clause in clauses if clause is not None]
+    return None if len(found) < len(clauses) or None in found else all(found)
+
+
+def _meets(version: str, operator: str, said: str, *, every: bool) -> bool | None:
+    numbers, final = _release(version)
+    asked, precision = _release(said)[0], said.count(".") + 1
+    if operator in ("==", "!="):
+        same = _begin_alike(numbers, asked, precision) if every else numbers == asked and final
+        return same == (operator == "==")
+    if every or (operator == "~=" and precision == 1):
+        return None
+    match operator:
+        case "<":
+            return numbers < asked  # a release candidate of `asked` comes before it, and is not meant
+        case "<=":
+            return numbers <= asked
+        case ">":
+            return numbers > asked
+        case _:
+            in_series = operator == ">=" or _begin_alike(numbers, asked, precision - 1)
+            return in_series and (numbers, final) >= (asked, True)
+
+
+def _begin_alike(numbers: tuple[int, ...], others: tuple[int, ...], count: int) -> bool:
+    return all(one == other for one, other in zip_longest(numbers[:count], others[:count], fillvalue=0))
+
+
+def _release(version: str) -> tuple[tuple[int, ...], bool]:
+    """Return the numbers of a version, zeros at the end left out, and whether it is no preliminary one."""
+    found = re.match(r"[\d.]*\d", version)
+    numbers = [int(part) for part in found[0].split(".")] if found else []
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return tuple(numbers), found is not None and found[0] == version
 
 
 def _read(path: Path) -> str:

@@ -63,6 +63,14 @@ class BudgetTable(Budget, frozen=True, kw_only=True, rename="kebab", forbid_unkn
 class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """The settings of cnnlint: `[tool.cnnlint]` in pyproject.toml, or the whole of cnnlint.toml."""
 
+    required_version: Annotated[
+        str | None,
+        Meta(
+            description='Versions of cnnlint that may read this file, such as ">=0.2" or ">=0.2,<1"; any other '
+            "ends with exit code 2."
+        ),
+        Option(in_python=False),
+    ] = None
     select: Annotated[
         tuple[str, ...] | None,
         Meta(description="Run these rules instead of the default ones: codes (FC001), names, families (FC), or ALL."),
@@ -90,6 +98,11 @@ class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
         bool | None,
         Meta(description="Run rules that are a matter of opinion too."),
         Option(flag="--pedantic/--no-pedantic", section="Rules", default=False),
+    ] = None
+    preview: Annotated[
+        bool | None,
+        Meta(description="Run rules in preview too: new ones, which may still change."),
+        Option(flag="--preview/--no-preview", section="Rules", default=False),
     ] = None
     static: Annotated[
         bool | None,
@@ -129,6 +142,11 @@ class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
         Meta(description="Shapes of inputs whose dimensions are not fixed, by name."),
         Option(flag="--input", metavar="NAME=1x3x224x224", section="Models"),
     ] = field(default_factory=dict[str, str])
+    per_model_inputs: Annotated[
+        dict[str, dict[str, str]],
+        Meta(description="Shapes of inputs, by name, in the models of a glob; they outweigh those for all models."),
+        Option(in_python=False),
+    ] = field(default_factory=dict[str, dict[str, str]])
     per_model_ignores: Annotated[
         dict[str, tuple[str, ...]],
         Meta(

@@ -55,11 +55,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     severity: dict[str, Severity]
     fail_on: FailOn
     pedantic: bool
+    preview: bool
     static: bool | None
     limits: RunLimits
     cache: Path | None
     model_ignores: bool
     inputs: dict[str, Dims]
+    per_model_inputs: tuple[tuple[str, dict[str, Dims]], ...]
     per_model_ignores: tuple[tuple[str, Ignore], ...]
     budgets: tuple[BudgetTable, ...]
     rule_files: tuple[Path, ...]
@@ -68,6 +70,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     def budgets_for(self, model: str) -> tuple[Budget, ...]:
         """Return the budgets that the model at the path `model` must keep."""
         return tuple(budget for budget in self.budgets if any(matches(glob, model, self.root) for glob in budget.globs))
+
+    def inputs_for(self, model: str) -> dict[str, Dims]:
+        """Return the shapes that the inputs of the model at the path `model` are to have; a later glob wins."""
+        found = dict(self.inputs)
+        for glob, inputs in self.per_model_inputs:
+            if matches(glob, model, self.root):
+                found.update(inputs)
+        return found
 
     def ignores_for(self, model: str) -> tuple[Ignore, ...]:
         """Return the ignores that are meant for the model at the path `model`."""
@@ -84,25 +94,27 @@ class Settings(Struct, frozen=True, kw_only=True):
             settled.append((glob, ignore if whole else msgspec.structs.replace(ignore, reportable=False)))
         return msgspec.structs.replace(self, per_model_ignores=tuple(settled))
 
-    def check_budgets(self, models: tuple[str, ...]) -> None:
-        """Make sure that every budget of the file is meant for a model of the run, or for one that it left out.
+    def check_globs(self, models: tuple[str, ...]) -> None:
+        """Make sure that all that the file says of inputs and budgets is meant for a model of the run, or one left out.
 
         Raises:
-            ConfigError: A budget matches no model and no file, so it limits nothing: its glob is mistyped, or the
-                model has moved.
+            ConfigError: A glob matches no model and no file, so a budget limits nothing: it is mistyped, or the model
+                has moved.
         """
         if self.document is None or not models:
             return
-        for index, budget in enumerate(self.document.configuration.budgets):
-            met = any(matches(glob, model, self.root) for glob in budget.globs for model in models)
-            if not met and not any(files(glob, self.root, most=1) for glob in budget.globs):
-                globs = ", ".join(budget.globs)
-                raise self.document.error(
-                    f"the budget for {globs} matches no model",
-                    "budgets",
-                    index,
-                    remedy="correct the glob, or delete it",
-                )
+        file, remedy = self.document.configuration, "correct the glob, or delete it"
+        for index, budget in enumerate(file.budgets):
+            if not self._are_met(budget.globs, models):
+                cause = f"the budget for {', '.join(budget.globs)} matches no model"
+                raise self.document.error(cause, "budgets", index, remedy=remedy)
+        for glob in file.per_model_inputs:
+            if not self._are_met((glob,), models):
+                raise self.document.error("the glob matches no model", "per-model-inputs", glob, remedy=remedy)
+
+    def _are_met(self, globs: tuple[str, ...], models: tuple[str, ...]) -> bool:
+        met = any(matches(glob, model, self.root) for glob in globs for model in models)
+        return met or any(files(glob, self.root, most=1) for glob in globs)
 
 
 def resolve(document: Document | None, flags: Flags, *, folder: Path | None = None) -> Settings:
@@ -122,6 +134,7 @@ def resolve(document: Document | None, flags: Flags, *, folder: Path | None = No
         Request(select=file.select, extend_select=file.extend_select, ignore=file.ignore, where=_where(document)),
         Request(select=flags.select, extend_select=flags.extend_select, ignore=flags.ignore, where="command line"),
     ]
+    given = _shapes(None, flags.inputs)
     rules = {name: {**file.rules.get(name, {}), **flags.rules.get(name, {})} for name in {**file.rules, **flags.rules}}
     return Settings(
         document=document,
@@ -130,14 +143,16 @@ def resolve(document: Document | None, flags: Flags, *, folder: Path | None = No
         severity={**file.severity, **flags.severity},
         fail_on=_first("fail_on", flags, file),
         pedantic=_first("pedantic", flags, file),
+        preview=_first("preview", flags, file),
         static=_first("static", flags, file),
         limits=_limits(document, file, flags),
         cache=flags.cache_dir or (root / CACHE if _first("cache", flags, file) else None),
         model_ignores=_first("model_ignores", flags, file),
-        inputs={
-            **{name: _dims(name, dims, document) for name, dims in file.inputs.items()},
-            **{name: _dims(name, dims, None) for name, dims in flags.inputs.items()},
-        },
+        inputs=_shapes(document, file.inputs, "inputs") | given,
+        per_model_inputs=tuple(
+            (glob, _shapes(document, inputs, "per-model-inputs", glob) | given)  # flags outweigh every glob
+            for glob, inputs in file.per_model_inputs.items()
+        ),
         per_model_ignores=tuple(_ignores(document)) if document is not None else (),
         budgets=(*file.budgets, *flags.budgets),
         rule_files=(*(root / name for name in file.rule_files), *map(Path, flags.rule_files)),
@@ -170,13 +185,18 @@ def _where(document: Document | None) -> str | None:
     return None if document is None else str(document.path)
 
 
-def _dims(name: str, written: str, document: Document | None) -> Dims:
+def _shapes(document: Document | None, written: dict[str, str], *where: str) -> dict[str, Dims]:
+    """Return the shape of each input; `where` is the table of the file that they stand in."""
+    return {name: _dims(name, dims, document, where) for name, dims in written.items()}
+
+
+def _dims(name: str, written: str, document: Document | None, where: tuple[str, ...]) -> Dims:
     extents = written.lower().replace("×", "x").replace(",", "x").split("x")
     if all(extent.strip().isdecimal() and int(extent) > 0 for extent in extents):
         return tuple(int(extent) for extent in extents)
     cause, remedy = f"{written!r} is not a shape", "write every extent as a number: 1x3x224x224"
     if document is not None:
-        raise document.error(cause, "inputs", name, remedy=remedy)
+        raise document.error(cause, *where, name, remedy=remedy)
     raise ConfigError(f"the input {name}: {cause}", remedy=remedy)
 
 
