@@ -157,7 +157,7 @@ def _of_error(error: str | None, *paths: str) -> Iterator[Fault]:
         yield Fault("internal", " ".join(where.groups()) if where else error[-90:], error[:500])
     if "\n" in error.strip():
         yield Fault("lines", "error", repr(error[:300]))
-    if not any(os.path.basename(path) in error for path in paths) and "no such file of rules" not in error:
+    if not any(os.path.basename(path) in error for path in paths) and "no such rule file" not in error:
         yield Fault("path", "error", error[:300])
 
 

@@ -31,8 +31,9 @@ class MissingOutputActivation(
 
     ## Why
     Keras's cross-entropies take probabilities unless they are told `from_logits=True`, and take the logarithm of
-    whatever they get. Scores are no probabilities: Keras clips all that is not between 10⁻⁷ and 1 − 10⁻⁷, and where it
-    clips, the gradient is zero. Such a model trains badly or not at all, and no error is raised.
+    whatever they get. Scores are no probabilities: Keras clips all that is not between 10⁻⁷ and 1 − 10⁻⁷ (after it has
+    divided them by their sum, if the loss is categorical), and where it clips, the gradient is zero. Such a model
+    trains badly or not at all, and no error is raised.
 
     ## Instead
     Set `from_logits=True` (the softmax inside the loss is numerically the better one), or end the head in a softmax

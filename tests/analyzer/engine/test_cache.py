@@ -94,6 +94,7 @@ def test_a_model_of_the_same_size_and_time_is_told_by_its_inode(model: Path) -> 
         {"select": ["AC"]},
         {"ignore": ["FC001"]},
         {"pedantic": True},
+        {"preview": True},
         {"fail_on": "info"},
         {"severity": {"FC001": "error"}},
         {"rules": {"FC001": {"min-share": 0.1}}},
