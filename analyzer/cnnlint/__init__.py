@@ -16,7 +16,16 @@ TYPE_CHECKING = False  # as in `typing`, which is dear to import
 if TYPE_CHECKING:
     from cnnlint.analysis.context import Context
     from cnnlint.analysis.feature_map import is_feature_map
-    from cnnlint.analysis.heads import DenseHead, Head, dense_head, hidden_dense, reads_axis_of, scored_by
+    from cnnlint.analysis.heads import (
+        DenseHead,
+        Head,
+        HeadAsConvolutions,
+        as_convolutions,
+        dense_head,
+        hidden_dense,
+        reads_axis_of,
+        scored_by,
+    )
     from cnnlint.analysis.inputs import closing_options, larger_extents, spatial_on
     from cnnlint.analysis.losses import head_mismatch, is_regression
     from cnnlint.analysis.pattern import Step, decompose
@@ -132,6 +141,7 @@ __all__ = [
     "Graph",
     "GroupNorm",
     "Head",
+    "HeadAsConvolutions",
     "InstanceNorm",
     "Layer",
     "LayerNorm",
@@ -181,6 +191,7 @@ __all__ = [
     "ValueRecord",
     "Window",
     "__version__",
+    "as_convolutions",
     "brief",
     "class_axis",
     "closing_options",
@@ -222,7 +233,10 @@ __all__ = [
 HOMES = {
     "analysis.context": ("Context",),
     "analysis.feature_map": ("is_feature_map",),
-    "analysis.heads": ("DenseHead", "Head", "dense_head", "hidden_dense", "reads_axis_of", "scored_by"),
+    "analysis.heads": (
+        "DenseHead", "Head", "HeadAsConvolutions", "as_convolutions", "dense_head", "hidden_dense", "reads_axis_of",
+        "scored_by",
+    ),
     "analysis.inputs": ("closing_options", "larger_extents", "spatial_on"),
     "analysis.losses": ("head_mismatch", "is_regression"),
     "analysis.pattern": ("Step", "decompose"),

@@ -16,7 +16,7 @@ from cnnlint.errors import CnnlintError, ConfigError, boundary, guarded
 from cnnlint.graph.graph import Graph
 from cnnlint.linter import Linter
 from cnnlint.models import open_model, path_of
-from cnnlint.results import FailOn, LintReport, ModelSummary, Severity, SummaryReport
+from cnnlint.results import FailOn, LintReport, MinSeverity, ModelSummary, Severity, SummaryReport
 
 if TYPE_CHECKING:
     from cnnlint.models import Given
@@ -33,7 +33,7 @@ class Report(LintReport, frozen=True, kw_only=True):
         from cnnlint.report.text import render
         from cnnlint.report.view import View
 
-        return _printed(self, lambda part: render(part, View()))
+        return _printed(self.shown(), lambda part: render(part, View()))
 
     def __repr__(self) -> str:
         findings = sum(len(model.findings) for model in self.models)
@@ -87,6 +87,7 @@ def lint(
     ignore: Iterable[str] = (),
     severity: Mapping[str, str] | None = None,
     fail_on: FailOn | None = None,
+    min_severity: MinSeverity | None = None,
     budget: Budget | None = None,
     inputs: Mapping[str, Dims] | None = None,
     run_timeout: float | None = None,
@@ -113,6 +114,7 @@ def lint(
         ignore: Rules to leave out.
         severity: "info", "warning" or "error" by code, name or family.
         fail_on: The severity from which `LintReport.exit_code` is 1.
+        min_severity: The severity from which a finding is printed; the report holds all of them.
         budget: What the models may cost, besides the budgets of the configuration.
         inputs: Shapes by input name, where a model leaves dims open.
         run_timeout: Seconds for one load or run under onnxruntime; 0 for any number.
@@ -140,6 +142,7 @@ def lint(
         ignore=_words(ignore),
         severity={selector: _severity(level) for selector, level in (severity or {}).items()},
         fail_on=fail_on,
+        min_severity=min_severity,
         pedantic=pedantic,
         preview=preview,
         static=static,

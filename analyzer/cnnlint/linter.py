@@ -24,12 +24,13 @@ from cnnlint.engine.ignoring import apply_ignores, once_per_run
 from cnnlint.engine.registry import RuleSet, load_rules
 from cnnlint.engine.rule import Rule
 from cnnlint.engine.selection import Selection, choose, severities
+from cnnlint.engine.telling import Hit, as_finding, told
 from cnnlint.engine.walker import walk
 from cnnlint.errors import CnnlintError, ConfigError, ConversionError, UnfinishedRunError, guarded
 from cnnlint.graph.graph import Graph, gc_paused
 from cnnlint.graph.layers import Conv, ConvTranspose, Opaque
 from cnnlint.models import Download, Model, RemoteModel, open_model, path_of
-from cnnlint.results import Finding, ModelReport, Severity, with_fingerprint
+from cnnlint.results import Finding, ModelReport, Severity
 from cnnlint.worker.limits import RunLimits
 from cnnlint.worker.workers import Pending, Workers
 
@@ -199,7 +200,8 @@ class Linter:
             enabled=plan.selection.rules,
             today=self.today,
         )
-        findings = _graded((*applied.findings, *unfinished), plan.severity, graph)
+        findings = told((*applied.hits, *unfinished), context, path, rewritable=model.is_rewritable)
+        findings = _graded(findings, plan.severity, graph)
         limits = (limit for rule in rules if isinstance(rule, BudgetRule) for limit in rule.limits())
         report = ModelReport(
             path=path,
@@ -215,6 +217,7 @@ class Linter:
             near_misses=walked.near_misses,
             sites=sites(graph, findings),
             fail_on=settings.fail_on,
+            min_severity=settings.min_severity,
             per=context.per,
         )
         if slot is not None and report.is_finished:
@@ -273,7 +276,7 @@ class _Run:
         self.left_out = "" if self._wanted or settings.static or not self._rules else model.why_not_run
         self._pending = self._begin() if self._wanted and model.is_program else None
 
-    def finish(self) -> tuple[tuple[Finding, ...], CheckResult]:
+    def finish(self) -> tuple[tuple[Hit, ...], CheckResult]:
         """Wait, and return what there is to say: that it did not end, and what it showed."""
         if not self._wanted:
             return (), CheckResult()
@@ -282,10 +285,9 @@ class _Run:
             return (), pending.result(CheckResult)
         except (UnfinishedRunError, ConversionError) as error:
             then = f" {error.remedy[:1].upper()}{error.remedy[1:]}." if error.remedy else ""
-            unfinished = RunNotFinished().finding(
-                message=f"The model did not run to completion: {error.cause}.{then}", evidence={}
-            )
-            return (with_fingerprint(unfinished.finding, {}, unfinished.subject),), CheckResult()
+            rule = RunNotFinished()
+            message = f"The model did not run to completion: {error.cause}.{then}"
+            return (Hit(rule, (), as_finding(rule.finding(message=message, evidence={}))),), CheckResult()
 
     def _begin(self) -> Pending:
         return submit(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint.errors import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Self
 
 try:  # hashlib has the same function, and loads OpenSSL on the way to it: 4 ms of a static lint's 100
     from _blake2 import blake2b
@@ -49,6 +53,14 @@ class Savings(Struct, frozen=True, kw_only=True):
     parameters: int = 0
     macs: int = 0
     bytes: int = 0
+
+
+def total(savings: Iterable[Savings | None]) -> Savings | None:
+    """Return what is saved in all; None if nothing is known to be."""
+    known = [each for each in savings if each is not None]
+    if not known:
+        return None
+    return Savings(**{name: sum(getattr(each, name) for each in known) for name in Savings.__struct_fields__})
 
 
 class Proof(Struct, frozen=True, kw_only=True):
@@ -144,21 +156,42 @@ class Advice(Struct, frozen=True, kw_only=True):
         return f"{self.text}:\n{code}" if code else self.text
 
 
+class Place(Struct, frozen=True, kw_only=True):
+    """One place of a network at which a rule found something.
+
+    Attributes:
+        layers: Names of the layers there, the one meant first; () for the whole model.
+        message: What is wrong at this place alone, with its numbers.
+        evidence: The numbers of this place by name.
+        source: Where the network's source code defines them; None where that is not known.
+        identity: The same for the same place after numbers, and names that tools generate, have changed.
+    """
+
+    layers: tuple[str, ...]
+    message: str
+    evidence: dict[str, int | float]
+    source: str | None = None
+    identity: str = ""
+
+
 class Finding(Struct, frozen=True, kw_only=True):
-    """One thing that a rule found.
+    """One thing that a rule found, at one place of the network or at several.
 
     Attributes:
         code: The rule's code.
         name: The rule's name.
         severity: As the rule or the configuration has it.
         confidence: The rule's.
-        layers: Names of the layers that it is about, the one meant first; () for the whole model.
+        layers: Names of the layers of all places, the one meant first; () for the whole model.
         message: One sentence with the numbers in it.
-        evidence: The numbers by name.
+        evidence: The numbers by name, in all places together.
         suggestion: What to do, in the user's framework; "" if nothing need be done.
-        savings: What doing it saves.
+        savings: What doing it saves, in all places together.
         proof: For a rewrite that onnxruntime has tried on the model.
-        fingerprint: The same for the same finding after numbers have changed.
+        fingerprint: The same for the same finding after numbers have changed: made of the model's path and the rule,
+            and where each place is a finding of its own, of the identity of that place.
+        places: Where it was found, in the order of the graph.
+        fixable: Whether `cnnlint fix` has a rewrite for it.
     """
 
     code: str
@@ -172,6 +205,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     savings: Savings | None = None
     proof: Proof | None = None
     fingerprint: str = ""
+    places: tuple[Place, ...] = ()
+    fixable: bool = False
 
 
 class NearMiss(Struct, frozen=True):
@@ -181,19 +216,12 @@ class NearMiss(Struct, frozen=True):
     reason: str
 
 
-def with_fingerprint(finding: Finding, identities: dict[str, str], subject: str = "") -> Finding:
-    """Return `finding` with a fingerprint of its code, its layers' identities and `subject`, never of its numbers."""
-    parts = [finding.code, *(identities.get(name, name) for name in finding.layers)]
-    identity = "\0".join([*parts, f"\0{subject}"] if subject else parts)
-    return replace(finding, fingerprint=digest(identity, size=8))
-
-
 def digest(text: str, *, size: int) -> str:
     """Return `size` bytes, in hexadecimal, that stand for `text`, which may come from a path and be no Unicode."""
     return blake2b(text.encode("utf-8", "backslashreplace"), digest_size=size).hexdigest()
 
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the JSON that these records become."""
 
 UNFINISHED = "RT006"
@@ -202,6 +230,9 @@ UNFINISHED = "RT006"
 FailOn = Literal["info", "warning", "error", "never"]
 """The severity from which a finding fails the run."""
 
+
+MinSeverity = Literal["info", "warning", "error"]
+"""The severity from which a finding is shown."""
 
 Per = Literal["sample", "run"]
 """What multiply-accumulates and activations are counted for."""
@@ -266,11 +297,13 @@ class ModelReport(Struct, frozen=True, kw_only=True):
         findings: Most severe first, then in the order of the graph.
         error: Why the model could not be linted; None if it could.
         budgets: Every budget that applies, passing ones too.
-        suppressed: How many findings were ignored by the model or the configuration.
+        suppressed: How many places of findings were ignored by the model or the configuration.
         notes: What was left out of the run and why, a sentence each.
         near_misses: Why rules stayed silent, by code; only filled on request.
         sites: The layers that findings are about and their neighbors, by name.
         fail_on: The severity from which a finding fails the run, as the configuration of this model has it.
+        min_severity: The severity from which a finding is shown.
+        hidden: How many findings are below that, and left out of `findings`.
         incomplete: What was to be done and could not be, a sentence each; what is reported holds all the same.
         per: What MACs and activations are counted for: one sample, or a run as the model declares it.
     """
@@ -289,6 +322,8 @@ class ModelReport(Struct, frozen=True, kw_only=True):
     near_misses: dict[str, tuple[NearMiss, ...]] = {}
     sites: dict[str, Site] = {}
     fail_on: FailOn = "error"
+    min_severity: MinSeverity = "info"
+    hidden: int = 0
     incomplete: tuple[str, ...] = ()
     per: Per = "sample"
 
@@ -296,10 +331,18 @@ class ModelReport(Struct, frozen=True, kw_only=True):
         """Return the highest severity of any finding; None without findings."""
         return max((finding.severity for finding in self.findings), key=lambda severity: severity.rank, default=None)
 
+    def is_failing(self, finding: Finding) -> bool:
+        """Return whether `finding` is at or above `fail_on`."""
+        return self.fail_on != "never" and finding.severity.rank >= Severity(self.fail_on).rank
+
     def fails(self) -> bool:
-        """Return whether a finding is at or above `fail_on`."""
-        worst = self.worst()
-        return worst is not None and self.fail_on != "never" and worst.rank >= Severity(self.fail_on).rank
+        """Return whether a finding fails the run."""
+        return any(map(self.is_failing, self.findings))
+
+    def shown(self) -> ModelReport:
+        """Return the report without the findings below `min_severity`, which are counted as `hidden`."""
+        shown = tuple(each for each in self.findings if each.severity.rank >= Severity(self.min_severity).rank)
+        return replace(self, findings=shown, hidden=self.hidden + len(self.findings) - len(shown))
 
     @property
     def is_finished(self) -> bool:
@@ -323,6 +366,10 @@ class LintReport(Struct, frozen=True, kw_only=True):
         if any(model.incomplete or not model.is_finished for model in self.models):
             return 2
         return 1 if any(model.fails() for model in self.models) else 0
+
+    def shown(self) -> Self:
+        """Return the report as it is to be shown, without the findings that are too mild for that."""
+        return replace(self, models=tuple(model.shown() for model in self.models))
 
 
 class LayerSummary(Struct, frozen=True, kw_only=True):
@@ -364,6 +411,7 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
 
     Attributes:
         pattern: In the notation of the field: "INPUT -> [CONV -> RELU -> POOL]*3 -> GAP -> FC".
+        head: What the dense layers of the head are as convolutions, as a sentence; None if there are none on a map.
         trainable_parameters: None where the format does not say.
         notes: Why something is unknown that the file should have said, a clause each.
         per: What MACs and activations are counted for: one sample, or a run as the model declares it.
@@ -372,6 +420,7 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
     path: str
     format: str | None
     pattern: str | None = None
+    head: str | None = None
     parameters: int | None = None
     trainable_parameters: int | None = None
     macs: int | None = None

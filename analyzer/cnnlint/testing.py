@@ -229,23 +229,20 @@ def _check_rewrites(rule: Rule, walked: Walk, probe: Probe, where: str, *, fixed
 
     from cnnlint.engine.checking import attempt, settle
 
-    attempts = attempt(probe, walked.places)
-    verified, notes = settle(probe, attempts)
-    proofs = {(each.code, each.layers): each.proof for each in verified}
-    for tried in attempts:
-        finding = tried.finding
-        if tried.rewritten is None:
-            raise AssertionError(f"{where}: is not rewritten: {tried.obstacle or 'it has no rewrite'}")
-        check_model(tried.rewritten, full_check=True)
-        proof = proofs.get((finding.code, finding.layers))
-        if proof is None:
-            raise AssertionError(f"{where}: the rewrite could not be run: {'; '.join(notes)}")
-        _require(proof.equivalent, f"{where}: the rewrite differs by {proof.max_rel_error:.2g}")
-        if fixed:
-            made, meant = structure(to_graph(tried.rewritten)), structure(to_graph(fixed))
-            _require(made == meant, f"{where}: the rewrite made {made} and not {meant}")
-        left = _again(rule, tried.rewritten)
-        _require(len(left) < len(walked.findings), f"{where}: the rewrite still has {'; '.join(left)}")
+    tried = attempt(probe, walked.hits)
+    for finding, obstacle in tried.obstacles:
+        raise AssertionError(f"{where}: is not rewritten at {', '.join(finding.layers)}: {obstacle}")
+    verified, notes = settle(probe, tried)
+    if tried.rewritten is None or not verified:
+        raise AssertionError(f"{where}: the rewrite could not be run: {'; '.join(notes)}")
+    check_model(tried.rewritten, full_check=True)
+    proof = verified[0].proof
+    _require(proof.equivalent, f"{where}: the rewrite differs by {proof.max_rel_error:.2g}")
+    if fixed:
+        made, meant = structure(to_graph(tried.rewritten)), structure(to_graph(fixed))
+        _require(made == meant, f"{where}: the rewrite made {made} and not {meant}")
+    left = _again(rule, tried.rewritten)
+    _require(not left, f"{where}: the rewritten network still has {'; '.join(left)}")
 
 
 def _again(rule: Rule, proto: onnx.ModelProto) -> list[str]:

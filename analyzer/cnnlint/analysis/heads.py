@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from math import prod
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cnnlint.analysis.feature_map import is_feature_map
+from cnnlint.analysis.inputs import larger_extents, spatial_on
 from cnnlint.graph.graph import Graph, Training
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import (
@@ -26,7 +28,7 @@ from cnnlint.graph.layers import (
     Transpose,
 )
 from cnnlint.graph.queries import KERNEL_LAYERS, preceding
-from cnnlint.graph.tensor import Dim, Tensor
+from cnnlint.graph.tensor import Dim, Tensor, weight_elements
 
 
 class Head(Struct, frozen=True):
@@ -180,8 +182,10 @@ def dense_head(graph: Graph, first: Dense, rest: Sequence[Layer]) -> DenseHead |
     pooled = (1,) * len(pool.input.spatial or ()) if pool else ()
     spatial = flatten.input.spatial if flatten else pooled
     sizes = tuple(extent for extent in spatial or () if isinstance(extent, int))
-    if not spatial or len(sizes) != len(spatial) or not first.in_features or first.in_features % prod(sizes):
+    if not spatial or len(sizes) != len(spatial) or not first.in_features:
         return "the extents of the map ahead of it are not known"
+    if not prod(sizes) or first.in_features % prod(sizes):
+        return "the map ahead of it does not have as many elements as its kernel has rows"
     dense, between = [first], list[Layer]()
     waiting = list[Layer]()
     for layer in rest:
@@ -194,6 +198,77 @@ def dense_head(graph: Graph, first: Dense, rest: Sequence[Layer]) -> DenseHead |
         else:
             waiting.append(layer)
     return DenseHead(tuple(dense), tuple(between), flatten, pool, sizes)
+
+
+class HeadAsConvolutions(Struct, frozen=True, kw_only=True):
+    """What the dense layers of a head are as convolutions, with the same weights in another order.
+
+    Attributes:
+        head: The dense layers.
+        parameters: Weight elements that they hold.
+        converted: Weight elements that the convolutions hold.
+        image: Extents of a larger image; () if nothing can be said of one.
+        positions: Extents of the map of scores that the convolutions give on that image.
+    """
+
+    head: DenseHead
+    parameters: int
+    converted: int
+    image: tuple[int, ...] = ()
+    positions: tuple[int, ...] = ()
+
+    @property
+    def kernels(self) -> tuple[tuple[int, ...], ...]:
+        """The kernel size of each convolution."""
+        return (self.head.extents, *((1,) * len(self.head.extents) for _ in self.head.dense[1:]))
+
+    @property
+    def channels(self) -> int:
+        """Channels that the first convolution reads."""
+        return (self.head.dense[0].in_features or 0) // prod(self.head.extents)
+
+    @property
+    def words(self) -> str:
+        """The layers, kernels and parameters as a clause: "the dense layer fc1 is a 7×7 convolution of ..."."""
+        names, sizes = [dense.name for dense in self.head.dense], [_by(kernel) for kernel in self.kernels]
+        units = [f"{dense.units:,}" for dense in self.head.dense]
+        same = self.converted == self.parameters
+        compared = f"the same {self.parameters:,}" if same else f"{self.converted:,} parameters for {self.parameters:,}"
+        held = f"with {compared} parameters" if same else f"with {compared}"
+        if len(names) == 1:
+            sides = f"{self.channels:,} to {units[0]} channels"
+            return f"the dense layer {names[0]} is a {sizes[0]} convolution of {sides} {held}"
+        rest = "".join(f", {size} to {count}" for size, count in zip(sizes[1:], units[1:], strict=True))
+        listed = f"{', '.join(names[:-1])} and {names[-1]}"
+        return (
+            f"the dense layers {listed} are convolutions, {sizes[0]} of {self.channels:,} to {units[0]}"
+            f" channels{rest}, {held}"
+        )
+
+
+def as_convolutions(graph: Graph, head: DenseHead) -> HeadAsConvolutions | None:
+    """Return what the dense layers of `head` are as convolutions; None if their weights are not known."""
+    parameters = weight_elements(weight for dense in head.dense for weight in dense.weights)
+    if parameters is None:
+        return None
+    biases = sum(dense.units for dense in head.dense if dense.use_bias)
+    converted = sum(dense.units * (dense.in_features or 0) for dense in head.dense) + biases
+    found = HeadAsConvolutions(head=head, parameters=parameters, converted=converted)
+    now = graph.inputs[0].spatial if graph.inputs else None
+    image = larger_extents(tuple(extent for extent in now or () if isinstance(extent, int)))
+    seen = head.pool.input if head.pool is not None else head.flatten.input if head.flatten is not None else None
+    if seen is None or not now or len(image) != len(now) or (head.pool is not None and not head.swaps_with_pool):
+        return found
+    extents = spatial_on(graph, seen, image)
+    if extents is None:
+        return found
+    positions = tuple(extent - kernel + 1 for extent, kernel in zip(extents, head.extents, strict=True))
+    return replace(found, image=image, positions=positions)
+
+
+def _by(extents: tuple[int, ...]) -> str:
+    text = "×".join(map(str, extents))
+    return f"{text}-wide" if len(extents) == 1 else text
 
 
 def scored_by(graph: Graph, softmax: Activation) -> Layer | None:

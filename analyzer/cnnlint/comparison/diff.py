@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,13 +20,11 @@ from cnnlint.graph.layer import Layer
 from cnnlint.graph.quantity import parse_amount, ratio
 from cnnlint.linter import Linter
 from cnnlint.models import open_model, path_of
-from cnnlint.results import Finding, ModelReport
+from cnnlint.results import Finding, ModelReport, Place
 from cnnlint.verification.differences import changes
 from cnnlint.verification.matching import match_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from cnnlint.models import Given
 
 GROWING = tuple(name for name, quantity in QUANTITIES.items() if quantity.unit != "share")
@@ -150,41 +147,79 @@ def _entry(status: Status, left: Layer | None, right: Layer | None, before: Cont
 
 
 Findings = tuple[Finding, ...]
+Spot = tuple[int, int]
+"""A place of a report: the number of its finding, and its own among the finding's places."""
 
 
 def _findings(before: ModelReport, after: ModelReport, pairs: dict[str, str]) -> tuple[Findings, Findings, Findings]:
-    """Return which findings are gone, which are new, and which both models have.
+    """Return which findings are gone, which are new, and which both models have; each with the places for which it is.
 
-    A finding is the same if its fingerprint is, or if its rule says it of the counterparts of the same layers.
+    A place is the same if its identity is, or if the same rule names the counterparts of the same layers there.
     """
-    prints = Counter(finding.fingerprint for finding in before.findings)
-    new, kept = list[Finding](), list[Finding]()
-    for finding in after.findings:
-        same = prints[finding.fingerprint] > 0
-        prints[finding.fingerprint] -= same
-        (kept if same else new).append(finding)
-    gone = [finding for finding in before.findings if _taken(prints, finding)]
-    moved = Counter((finding.code, tuple(pairs.get(name, name) for name in finding.layers)) for finding in gone)
-    still_new = list[Finding]()
-    for finding in new:
-        place = finding.code, finding.layers
-        same = moved[place] > 0
-        moved[place] -= same
-        (kept if same else still_new).append(finding)
-    fixed = list[Finding]()
-    for finding in gone:
-        place = finding.code, tuple(pairs.get(name, name) for name in finding.layers)
-        if moved[place] > 0:
-            moved[place] -= 1
-            fixed.append(finding)
-    return tuple(fixed), tuple(still_new), tuple(kept)
+    left, right = _spots(before), _spots(after)
+    matched = dict[Spot, Spot]()
+    _match(left, right, lambda code, place: (code, place.identity), lambda code, place: (code, place.identity), matched)
+    _match(
+        left,
+        right,
+        lambda code, place: (code, *(pairs.get(name, name) for name in place.layers)),
+        lambda code, place: (code, *place.layers),
+        matched,
+    )
+    kept = set(matched.values())
+    return (
+        _at(before, [spot for spot in left if spot not in matched], "gone"),
+        _at(after, [spot for spot in right if spot not in kept], "new"),
+        _at(after, [spot for spot in right if spot in kept], "still there"),
+    )
 
 
-def _taken(prints: Counter[str], finding: Finding) -> bool:
-    """Return whether a finding of this fingerprint is left over, and take it."""
-    left = prints[finding.fingerprint] > 0
-    prints[finding.fingerprint] -= left
-    return left
+def _spots(report: ModelReport) -> dict[Spot, tuple[str, Place]]:
+    return {
+        (number, index): (finding.code, place)
+        for number, finding in enumerate(report.findings)
+        for index, place in enumerate(finding.places)
+    }
+
+
+Key = Callable[[str, Place], tuple[str, ...]]
+
+
+def _match(
+    left: Mapping[Spot, tuple[str, Place]],
+    right: Mapping[Spot, tuple[str, Place]],
+    of_left: Key,
+    of_right: Key,
+    matched: dict[Spot, Spot],
+) -> None:
+    """Add pairs of places with the same key to `matched`, in order, those that are in it left out."""
+    waiting = dict[tuple[str, ...], list[Spot]]()
+    for spot, (code, place) in reversed(left.items()):
+        if spot not in matched:
+            waiting.setdefault(of_left(code, place), []).append(spot)
+    taken = set(matched.values())
+    for spot, (code, place) in right.items():
+        if spot not in taken and (same := waiting.get(of_right(code, place))):
+            matched[same.pop()] = spot
+
+
+def _at(report: ModelReport, spots: Iterable[Spot], what: str) -> Findings:
+    """Return the findings at `spots`, each with these of its places only."""
+    chosen = dict[int, list[Place]]()
+    for number, index in spots:
+        chosen.setdefault(number, []).append(report.findings[number].places[index])
+    return tuple(_only(report.findings[number], tuple(places), what) for number, places in chosen.items())
+
+
+def _only(finding: Finding, places: tuple[Place, ...], what: str) -> Finding:
+    if len(places) == len(finding.places):
+        return finding
+    layers = tuple(dict.fromkeys(name for place in places for name in place.layers))
+    one = places[0] if len(places) == 1 else None
+    total = len(finding.places)
+    message = one.message if one else f"{finding.message} Of these {total:,} places {len(places):,} are {what}."
+    evidence = one.evidence if one else {"places": len(places)}
+    return replace(finding, places=places, layers=layers, message=message, evidence=evidence, savings=None)
 
 
 class GrowthLimit(Struct, frozen=True):

@@ -21,7 +21,8 @@ from cnnlint.analysis.cost import total_macs
 from cnnlint.engine.housekeeping import CrashedRule
 from cnnlint.engine.registry import LOCAL, run_file
 from cnnlint.engine.rule import Rule
-from cnnlint.engine.walker import Place, Walk, walk
+from cnnlint.engine.telling import Hit
+from cnnlint.engine.walker import Walk, walk
 from cnnlint.errors import CnnlintError, UnfinishedRunError
 from cnnlint.results import Finding, NearMiss, Proof
 from cnnlint.worker import steps
@@ -120,13 +121,13 @@ class CheckResult(Struct, frozen=True, kw_only=True):
             rules: Those that were run here.
         """
         proofs = {(each.code, each.layers): each.proof for each in self.verified}
-        places = [
-            replace(place, finding=replace(place.finding, proof=proofs.get((place.finding.code, place.finding.layers))))
-            for place in walked.places
+        hits = [
+            replace(hit, finding=replace(hit.finding, proof=proofs.get((hit.finding.code, hit.finding.layers))))
+            for hit in walked.hits
         ]
         by_code = {rule.code: rule for rule in rules}
-        places += [Place(by_code.get(finding.code, CrashedRule()), (), finding) for finding in self.findings]
-        return Walk(tuple(places), {**walked.near_misses, **self.near_misses}, walked.finished | self.finished)
+        hits += [Hit(by_code.get(finding.code, CrashedRule()), (), finding) for finding in self.findings]
+        return Walk(tuple(hits), {**walked.near_misses, **self.near_misses}, walked.finished | self.finished)
 
 
 def submit(
@@ -192,10 +193,10 @@ def look(probe: Probe, rules: Sequence[Rule], *, near_misses: bool = False) -> C
         UnfinishedRunError: There is not enough memory.
     """
     context = Context(probe.graph)
-    attempts = attempt(probe, walk(context, [rule for rule in rules if rule.is_fixable()]).places)
+    tried = attempt(probe, walk(context, [rule for rule in rules if rule.is_fixable()]).hits)
     checks = [rule for rule in rules if rule.needs_run]
     walked = walk(context, checks, probe=probe, near_misses=near_misses)
-    verified, notes = settle(probe, attempts)
+    verified, notes = settle(probe, tried)
     if probe.untried:
         notes = (*notes, f"run time checks were left out: {probe.untried}")
     return CheckResult(
@@ -208,84 +209,94 @@ def look(probe: Probe, rules: Sequence[Rule], *, near_misses: bool = False) -> C
 
 
 class Attempt(Struct, frozen=True, eq=False):
-    """A finding and the model without it.
+    """A model after all rewrites that fit, made together.
 
     Attributes:
-        finding: The finding.
-        rewritten: None if its rule has no rewrite, or the rewrite does not fit.
-        obstacle: Why it does not fit, as a clause; "" if it does, or if there is none.
+        findings: Those that are rewritten, each about one place.
+        rewritten: None if nothing is.
+        obstacles: Why other findings are not, a clause each.
     """
 
-    finding: Finding
+    findings: tuple[Finding, ...] = ()
     rewritten: onnx.ModelProto | None = None
-    obstacle: str = ""
+    obstacles: tuple[tuple[Finding, str], ...] = ()
 
 
-def attempt(probe: Probe, places: Iterable[Place]) -> tuple[Attempt, ...]:
-    """Rewrite the model at each of `places` whose rule can, and have the first run watch what that changes.
+def attempt(probe: Probe, hits: Iterable[Hit]) -> Attempt:
+    """Rewrite the model at all of `hits` whose rules can, and have the first run watch what that changes.
 
-    Done before the run time checks, so that one run of the model serves these and all verifications.
+    Done before the run time checks, so that one run of the model serves these and the verification.
     """
-    attempts = tuple(_attempt(probe, place) for place in places)
-    rewritten = [tried.rewritten for tried in attempts if tried.rewritten is not None]
-    if rewritten:
-        from cnnlint.verification.changed import changed_region
+    fixable = [hit for hit in hits if hit.rule.is_fixable()]
+    if not fixable:
+        return Attempt()
+    from cnnlint.rewrite.editor import Editor
 
-        original = probe.program.proto()
-        logits = [tail.logits for tail in probe.tails]
-        for model in rewritten:
-            region = changed_region(original, model, logits)
-            probe.watch((*region.border, *region.compared))
-    return attempts
+    obstacles = dict[int, str]()
+    while len(obstacles) < len(fixable):
+        editor = Editor(probe.program.proto())
+        fits = True
+        for number, hit in enumerate(fixable):
+            if number in obstacles:
+                continue
+            try:
+                hit.rule.rewrite(hit.where, editor)
+            except Exception as error:  # a finding stands without its proof; what is half rewritten is begun again
+                obstacles[number] = _cause(error)
+                fits = False
+                break
+        if fits:
+            break
+    told = tuple((fixable[number].finding, cause) for number, cause in obstacles.items())
+    if len(obstacles) == len(fixable):
+        return Attempt(obstacles=told)
+    from cnnlint.verification.changed import changed_region
+
+    rewritten = editor.finish()
+    region = changed_region(probe.program.proto(), rewritten, [tail.logits for tail in probe.tails])
+    probe.watch((*region.border, *region.compared))
+    made = tuple(hit.finding for number, hit in enumerate(fixable) if number not in obstacles)
+    return Attempt(made, rewritten, told)
 
 
-def settle(probe: Probe, attempts: Iterable[Attempt]) -> tuple[tuple[Verified, ...], tuple[str, ...]]:
-    """Compare each rewritten model with the original under onnxruntime; return the proofs, and why some are missing.
+def settle(probe: Probe, tried: Attempt) -> tuple[tuple[Verified, ...], tuple[str, ...]]:
+    """Compare the rewritten model with the original under onnxruntime; return the proofs, and why some are missing.
 
     Raises:
         UnfinishedRunError: There is not enough memory.
     """
-    verified, notes = list[Verified](), list[str]()
-    for tried in attempts:
-        finding, obstacle = tried.finding, tried.obstacle
-        if tried.rewritten is not None:
-            from cnnlint.verification.trial import verify_rewrite
+    notes = [_unverified(finding, cause) for finding, cause in tried.obstacles]
+    if tried.rewritten is None:
+        return (), tuple(notes)
+    from cnnlint.verification.trial import verify_rewrite
 
-            try:
-                proof = verify_rewrite(probe, tried.rewritten)
-                verified.append(Verified(code=finding.code, layers=finding.layers, proof=proof))
-            except (UnfinishedRunError, MemoryError):
-                raise
-            except Exception as error:  # a finding stands without its proof
-                obstacle = _cause(error)
-        if obstacle:
-            where = f" at {finding.layers[0]}" if finding.layers else ""
-            notes.append(f"the rewrite of {finding.code}{where} is not verified: {obstacle}")
-    return tuple(verified), tuple(notes)
+    try:
+        proof = verify_rewrite(probe, tried.rewritten)
+    except (UnfinishedRunError, MemoryError):
+        raise
+    except Exception as error:  # findings stand without their proof
+        return (), (*notes, *(_unverified(finding, _cause(error)) for finding in tried.findings[:1]))
+    return tuple(Verified(code=each.code, layers=each.layers, proof=proof) for each in tried.findings), tuple(notes)
 
 
-def rewrite(place: Place, program: onnx.ModelProto) -> onnx.ModelProto | None:
-    """Return the model after the rewrite of a finding; None if its rule has none.
+def _unverified(finding: Finding, cause: str) -> str:
+    where = f" at {finding.layers[0]}" if finding.layers else ""
+    return f"the rewrite of {finding.code}{where} is not verified: {cause}"
+
+
+def rewrite(hit: Hit, program: onnx.ModelProto) -> onnx.ModelProto | None:
+    """Return the model after the rewrite of a hit; None if its rule has none.
 
     Raises:
         CnnlintError: The rewrite does not fit.
     """
     from cnnlint.rewrite.editor import Editor
 
-    if not place.rule.is_fixable():
+    if not hit.rule.is_fixable():
         return None
     editor = Editor(program)
-    place.rule.rewrite(place.where, editor)
+    hit.rule.rewrite(hit.where, editor)
     return editor.finish()
-
-
-def _attempt(probe: Probe, place: Place) -> Attempt:
-    if not place.rule.is_fixable():
-        return Attempt(place.finding)
-    try:
-        return Attempt(place.finding, rewrite(place, probe.program.proto()))
-    except Exception as error:  # a finding stands without its proof
-        return Attempt(place.finding, obstacle=_cause(error))
 
 
 def _cause(error: Exception) -> str:

@@ -14,9 +14,10 @@ from cnnlint.engine.budget import BudgetRule
 from cnnlint.engine.housekeeping import ExpiredIgnore, MalformedIgnore, UnusedIgnore
 from cnnlint.engine.registry import RuleSet
 from cnnlint.engine.rule import Diagnostic, Rule
+from cnnlint.engine.telling import Hit, as_finding
 from cnnlint.engine.walker import Walk
 from cnnlint.graph.graph import Graph
-from cnnlint.results import Finding, ModelReport, with_fingerprint
+from cnnlint.results import Finding, ModelReport
 
 UNTIL = r"\s*\(\s*[Uu]ntil\s+(?P<date>[^)]*?)\s*\)\s*$"
 DATE = r"(?P<year>\d{4})-(?P<month>\d{2})(?:-(?P<day>\d{2}))?"
@@ -27,7 +28,7 @@ class Ignore(Struct, frozen=True, kw_only=True):
 
     Attributes:
         selector: A code, a name, a family or "ALL".
-        layers: Globs of layer names, in which `*` passes slashes too; () for the whole model.
+        layers: Globs of layer names, in which `*` passes slashes too, or identities of places; () for the whole model.
         reason: Why; "" if it does not say.
         until: The first day on which it no longer counts; None if it has no end.
         origin: Where it stands: "cnnlint.toml:12", or the model's metadata key.
@@ -50,8 +51,11 @@ class Ignore(Struct, frozen=True, kw_only=True):
             return False
         if not self.layers or "*" in self.layers:
             return True
-        return bool(finding.layers) and any(
-            name == finding.layers[0] or fnmatchcase(finding.layers[0], name) for name in self.layers
+        identities = {place.identity for place in finding.places}
+        meant = finding.layers[0] if finding.layers else None
+        return any(
+            name in identities or (meant is not None and (name == meant or fnmatchcase(meant, name)))
+            for name in self.layers
         )
 
 
@@ -59,12 +63,12 @@ class Suppression(Struct, frozen=True):
     """What is left after ignores.
 
     Attributes:
-        findings: Those not hidden.
+        hits: Those not hidden.
         suppressed: How many are hidden.
         unused: The ignores that hid nothing.
     """
 
-    findings: tuple[Finding, ...]
+    hits: tuple[Hit, ...]
     suppressed: int
     unused: tuple[Ignore, ...]
 
@@ -84,30 +88,30 @@ class Flaw(Struct, frozen=True):
 
 
 def suppress(
-    findings: Sequence[Finding], ignores: Sequence[Ignore], *, today: date, protected: Collection[str] = ()
+    hits: Sequence[Hit], ignores: Sequence[Ignore], *, today: date, protected: Collection[str] = ()
 ) -> Suppression:
-    """Hide the findings that `ignores` cover.
+    """Hide the hits that `ignores` cover.
 
     Args:
-        findings: What the rules said.
+        hits: What the rules said, place by place.
         ignores: From the configuration and from the model.
         today: Decides which ignores have run out.
         protected: Codes that only the configuration may ignore, and not the model.
     """
     valid = [ignore for ignore in ignores if ignore.until is None or today < ignore.until]
     used = set[int]()
-    kept = list[Finding]()
-    for finding in findings:
+    kept = list[Hit]()
+    for hit in hits:
         hiding = [
             index
             for index, ignore in enumerate(valid)
-            if ignore.covers(finding) and not (ignore.by_model and finding.code in protected)
+            if ignore.covers(hit.finding) and not (ignore.by_model and hit.finding.code in protected)
         ]
         used.update(hiding)
         if not hiding:
-            kept.append(finding)
+            kept.append(hit)
     unused = tuple(ignore for index, ignore in enumerate(valid) if index not in used)
-    return Suppression(tuple(kept), len(findings) - len(kept), unused)
+    return Suppression(tuple(kept), len(hits) - len(kept), unused)
 
 
 def parse_reason(written: str) -> tuple[str, date | None]:
@@ -164,9 +168,9 @@ def _month_after(year: int, month: int) -> date:
 
 
 class Applied(Struct, frozen=True):
-    """The findings that are left, those about ignores among them, and how many are hidden."""
+    """The hits that are left, those about ignores among them, and how many are hidden."""
 
-    findings: tuple[Finding, ...]
+    hits: tuple[Hit, ...]
     suppressed: int
 
 
@@ -198,16 +202,16 @@ def apply_ignores(
     )
     ignores = (*configured, *(ignore for ignore in of_model if ignore not in unknown))
     budgets = {rule.code for rule in known if issubclass(rule, BudgetRule)}
-    result = suppress(walked.findings, ignores, today=today, protected=budgets)
+    result = suppress(walked.hits, ignores, today=today, protected=budgets)
     remarks = [
         *_malformed(flaws),
         *_outdated(expired(ignores, today)),
         *_unused([ignore for ignore in result.unused if _was_tried(ignore, walked, known)]),
     ]
     codes = {rule.code for rule in enabled}
-    own = [with_fingerprint(remark.finding, {}, remark.subject) for remark in remarks if remark.finding.code in codes]
+    own = [Hit(rule, (), as_finding(remark)) for rule, remark in remarks if rule.code in codes]
     about_ignores = suppress(own, configured, today=today)
-    return Applied((*result.findings, *about_ignores.findings), result.suppressed + about_ignores.suppressed)
+    return Applied((*result.hits, *about_ignores.hits), result.suppressed + about_ignores.suppressed)
 
 
 def once_per_run(
@@ -252,26 +256,27 @@ def _was_tried(ignore: Ignore, walked: Walk, known: RuleSet) -> bool:
     return all(rule.code in walked.finished for rule in known.matching(ignore.selector))
 
 
-def _malformed(flaws: Iterable[Flaw]) -> Iterator[Diagnostic]:
+def _malformed(flaws: Iterable[Flaw]) -> Iterator[tuple[Rule, Diagnostic]]:
+    rule = MalformedIgnore()
     for flaw in flaws:
-        yield MalformedIgnore().finding(
-            message=f"The model's {flaw.origin} is not honored: {flaw.cause}.", evidence={}, subject=flaw.origin
-        )
+        message = f"The model's {flaw.origin} is not honored: {flaw.cause}."
+        yield rule, rule.finding(message=message, evidence={}, subject=flaw.origin)
 
 
-def _outdated(ignores: Iterable[Ignore]) -> Iterator[Diagnostic]:
+def _outdated(ignores: Iterable[Ignore]) -> Iterator[tuple[Rule, Diagnostic]]:
+    rule = ExpiredIgnore()
     for ignore in ignores:
-        yield ExpiredIgnore().finding(
-            message=f"The ignore of {ignore.selector} in {ignore.origin} has not been honored since {ignore.until}"
-            f"{f'; its reason was: {ignore.reason}' if ignore.reason else ''}.",
-            evidence={},
-            subject=_subject(ignore),
+        reason = f"; its reason was: {ignore.reason}" if ignore.reason else ""
+        message = (
+            f"The ignore of {ignore.selector} in {ignore.origin} has not been honored since {ignore.until}{reason}."
         )
+        yield rule, rule.finding(message=message, evidence={}, subject=_subject(ignore))
 
 
-def _unused(ignores: Iterable[Ignore]) -> Iterator[Diagnostic]:
+def _unused(ignores: Iterable[Ignore]) -> Iterator[tuple[Rule, Diagnostic]]:
+    rule = UnusedIgnore()
     for ignore in ignores:
-        yield UnusedIgnore().finding(message=_unused_message(ignore), evidence={}, subject=_subject(ignore))
+        yield rule, rule.finding(message=_unused_message(ignore), evidence={}, subject=_subject(ignore))
 
 
 def _unused_message(ignore: Ignore) -> str:

@@ -8,7 +8,7 @@ overrides `run`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, dataclass_transform, get_args, get_origin
 
 import msgspec
@@ -151,6 +151,22 @@ class Rule(Struct, metaclass=RuleMeta):
             editor: The model to edit.
         """
         raise NotImplementedError
+
+    def together(self, places: Sequence[Finding], context: Context, /) -> Diagnostic:
+        """Return one finding about several places; overriding this makes one finding of a rule's places.
+
+        The engine adds the places' layers and savings. A single place is told as the rule told it.
+
+        Args:
+            places: What the rule found, two or more of one severity, in the order of the graph; ignored ones are gone.
+            context: Facts about the network.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def is_told_together(cls) -> bool:
+        """Return whether `together` is overridden."""
+        return cls.together is not Rule.together
 
     @classmethod
     def is_fixable(cls) -> bool:

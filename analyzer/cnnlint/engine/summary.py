@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from cnnlint.analysis.context import Context
 from cnnlint.analysis.cost import layer_macs, sample_mac_formula, tensor_bytes
+from cnnlint.analysis.heads import as_convolutions, dense_head, hidden_dense
 from cnnlint.analysis.pattern import pattern
 from cnnlint.analysis.samples import Batch
 from cnnlint.graph.formula import Formula
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer, Part
+from cnnlint.graph.layers import Dense
 from cnnlint.graph.tensor import Tensor, weight_elements
 from cnnlint.results import LayerSummary, ModelSummary
 
@@ -25,6 +27,7 @@ def summarize(graph: Graph) -> ModelSummary:
         path=graph.source.path,
         format=graph.source.format,
         pattern=pattern(graph),
+        head=_head(context),
         parameters=context.parameters,
         trainable_parameters=_trainable(graph),
         macs=context.macs,
@@ -41,6 +44,25 @@ def _notes(context: Context) -> Iterator[str]:
     if context.unknown_weights:
         yield context.unknown_weights
     yield from context.notes_on_numbers()
+
+
+def _head(context: Context) -> str | None:
+    """Return what the dense layers of the first head that has some are as convolutions, as a sentence."""
+    graph = context.graph
+    for head in context.heads:
+        dense = (*hidden_dense(graph, head), head.scorer)
+        if not isinstance(first := dense[0], Dense):
+            continue
+        between = list[Layer]()
+        layer = first
+        while layer is not head.scorer and (after := graph.sole_successor(layer)) is not None:
+            between.append(after)
+            layer = after
+        row = dense_head(graph, first, between)
+        found = None if isinstance(row, str) else as_convolutions(graph, row)
+        if found is not None:
+            return f"{found.words[:1].upper()}{found.words[1:]}."
+    return None
 
 
 def _trainable(graph: Graph) -> int | None:

@@ -177,7 +177,7 @@ class _Job(Struct, frozen=True, eq=False):
         """Return the first finding whose rewrite fits, and the model without it; note in `obstacles` what does not."""
         walked = walk(Context(graph), self.rules)
         settings = self.plan.settings
-        wanted = apply_ignores(
+        left = apply_ignores(
             walked,
             graph,
             settings.ignores_for(program.path),
@@ -185,14 +185,14 @@ class _Job(Struct, frozen=True, eq=False):
             honor_model=settings.model_ignores,
             enabled=self.plan.selection.rules,
             today=self.today,
-        ).findings
-        for place in walked.places:
-            finding = place.finding
+        )
+        for hit in left.hits:
+            finding = hit.finding
             where = finding.code, finding.layers
-            if where in obstacles or finding not in wanted:
+            if where in obstacles:
                 continue
             try:
-                model = rewrite(place, program.proto())
+                model = rewrite(hit, program.proto())
             except CnnlintError as error:
                 at = f" at {finding.layers[0]}" if finding.layers else ""
                 obstacles[where] = f"{finding.code}{at} cannot be rewritten: {error.cause}"

@@ -9,14 +9,21 @@ from cnnlint.results import LintReport
 
 
 def render(report: LintReport, view: View) -> str:
-    """Return "PATH › LAYER: severity[CODE] name: message" for each finding, and a last line that counts."""
+    """Return "PATH › LAYER (+58): severity[CODE] name: message" for each finding, and a last line that counts.
+
+    The number in parentheses is of the finding's further places; `[*]` marks what `cnnlint fix` rewrites.
+    """
     report = printable_report(report)
     lines = list[str]()
     for model in report.models:
         for finding in model.findings:
-            place = f"{model.path} › {finding.layers[0]}" if finding.layers else model.path
+            if view.quiet and finding.severity != "error" and not model.is_failing(finding):
+                continue
+            more = f" (+{len(finding.places) - 1})" if len(finding.places) > 1 else ""
+            place = f"{model.path} › {finding.layers[0]}{more}" if finding.layers else model.path
             label = view.paint(f"{finding.severity}[{finding.code}]", finding.severity.value)
-            lines.append(f"{view.paint(place, 'strong')}: {label} {finding.name}: {finding.message}")
+            mark = " [*]" if finding.fixable else ""
+            lines.append(f"{view.paint(place, 'strong')}: {label}{mark} {finding.name}: {finding.message}")
         lines += [f"{view.paint(model.path, 'strong')}: incomplete: {sentence}" for sentence in model.incomplete]
     if not view.quiet:
         lines.append(summary_line(report, view))

@@ -6,7 +6,8 @@ belongs beside them, in $GITHUB_STEP_SUMMARY.
 
 from __future__ import annotations
 
-from cnnlint.report.parts import findings, relative, sentence, shortcomings, summary_line
+from cnnlint.engine.telling import relative
+from cnnlint.report.parts import findings, sentence, shortcomings, summary_line
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import LintReport, Severity

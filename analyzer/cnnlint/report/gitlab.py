@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from cnnlint.engine.telling import relative
 from cnnlint.report.json import encode
-from cnnlint.report.parts import FindingHashes, findings, relative, sentence, shortcomings
+from cnnlint.report.parts import FindingHashes, findings, sentence, shortcomings
 from cnnlint.report.view import View
 from cnnlint.results import LintReport, Severity, digest
 

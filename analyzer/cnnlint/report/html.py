@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from cnnlint.report.parts import amount, budget_label, excerpt, facts, relative, summary_line
+from cnnlint.engine.telling import relative
+from cnnlint.graph.quantity import count
+from cnnlint.report.parts import (
+    amount,
+    budget_label,
+    clean,
+    excerpt,
+    facts,
+    failing,
+    saved,
+    sentence,
+    summary_line,
+)
 from cnnlint.report.printable import in_markup, printable_report, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Per
@@ -37,10 +49,23 @@ def render(report: LintReport, view: View) -> str:
         f"<style>{STYLE}</style></head><body>",
         f"<h1>cnnlint {escape(report.cnnlint)}</h1>",
         f"<p>{escape(summary_line(report, View()))}</p>",
+        *_failing(report),
         *body,
         "</body></html>",
     ]
     return without_commands("\n".join(lines) + "\n", in_markup)
+
+
+def _failing(report: LintReport) -> Iterator[str]:
+    """Yield a list of what fails the run, if there are several models to look for it in."""
+    fails = failing(report) if len(report.models) > 1 else ()
+    if not fails:
+        return
+    yield "<section><h2>What fails the run</h2><ul>"
+    for model, finding in fails:
+        yield f'<li><span class="label {finding.severity}">{escape(finding.code)}</span>'
+        yield f"{escape(relative(model.path))}: {escape(sentence(finding))}</li>"
+    yield "</ul></section>"
 
 
 def _model(model: ModelReport) -> Iterator[str]:
@@ -57,7 +82,7 @@ def _model(model: ModelReport) -> Iterator[str]:
     for finding in model.findings:
         yield from _finding(finding, model)
     if not model.findings:
-        yield '<p class="good">no findings</p>'
+        yield f'<p class="good">{clean(model.hidden)}</p>'
     yield from (f"<p>{escape(note)}</p>" for note in model.notes)
     yield "</section>"
 
@@ -74,17 +99,28 @@ def _budget(budget: BudgetResult, per: Per) -> str:
 
 
 def _finding(finding: Finding, model: ModelReport) -> Iterator[str]:
-    opened = " open" if finding.severity == "error" else ""
+    opened = " open" if model.is_failing(finding) else ""
     where = f" <code>{escape(finding.layers[0])}</code>" if finding.layers else ""
+    where += f" and {count(len(finding.places) - 1)} more" if len(finding.places) > 1 else ""
+    mark = " [*]" if finding.fixable else ""
     yield f'<details{opened}><summary><span class="label {finding.severity}">{finding.severity} {escape(finding.code)}'
-    yield f"</span>{where} {escape(finding.message)}</summary>"
-    if drawn := list(excerpt(finding.layers, model.sites, View())):
+    yield f"{mark}</span>{where} {escape(finding.message)}</summary>"
+    first = finding.places[0].layers if finding.places else finding.layers
+    if drawn := list(excerpt(first, model.sites, View())):
         yield f"<pre>{escape(chr(10).join(line.removeprefix('   | ') for line in drawn))}</pre>"
     if finding.suggestion:
         sentence, *code = finding.suggestion.splitlines()
         yield f"<p><strong>Help:</strong> {escape(sentence)}</p>"
         if code:
             yield f"<pre>{escape(chr(10).join(code))}</pre>"
+    if len(finding.places) > 1:
+        yield f"<details><summary>all {count(len(finding.places))} places</summary><ul>"
+        yield from (
+            f"<li><code>{escape(', '.join(at.layers))}</code> {escape(at.message)}</li>" for at in finding.places
+        )
+        yield "</ul></details>"
+    if savings := saved(finding.savings):
+        yield f"<p><strong>Saves:</strong> {escape(savings)}</p>"
     if finding.proof is not None and finding.proof.equivalent:
         yield f"<p>Verified with onnxruntime: {finding.proof.words}.</p>"
     yield f"<p><code>cnnlint explain {escape(finding.code)}</code></p></details>"

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cnnlint.report.parts import amount, budget_label, relative, sentence
+from cnnlint.engine.telling import relative
+from cnnlint.report.parts import amount, budget_label, sentence
 from cnnlint.report.printable import in_markup, visible, without_commands
 from cnnlint.report.view import View
-from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Severity
+from cnnlint.results import BudgetResult, LintReport, ModelReport
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -46,7 +47,7 @@ def _cases(model: ModelReport) -> Iterator[Element]:
     yield _case(model, "readable")
     for shortcoming in model.incomplete:
         yield _case(model, "complete", "error", "the model was not linted in full", shortcoming)
-    gates = any(finding.code == BUDGETS and _fails(model, finding) for finding in model.findings)
+    gates = any(finding.code == BUDGETS and model.is_failing(finding) for finding in model.findings)
     for budget in model.budgets:
         verdict = "" if budget.passed else "failure" if gates else "system-out"
         yield _case(model, f"budget: {budget_label(budget, model.per)}", verdict, _budget(budget), "")
@@ -54,12 +55,8 @@ def _cases(model: ModelReport) -> Iterator[Element]:
         if finding.code == BUDGETS and model.budgets:
             continue
         name = f"{finding.code} {finding.name}" + (f": {finding.layers[0]}" if finding.layers else "")
-        kind = "failure" if _fails(model, finding) else "system-out"
+        kind = "failure" if model.is_failing(finding) else "system-out"
         yield _case(model, name, kind, sentence(finding), finding.suggestion)
-
-
-def _fails(model: ModelReport, finding: Finding) -> bool:
-    return model.fail_on != "never" and finding.severity.rank >= Severity(model.fail_on).rank
 
 
 def _case(model: ModelReport, name: str, kind: str = "", message: str = "", text: str = "") -> Element:

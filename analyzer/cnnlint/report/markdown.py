@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cnnlint.engine.telling import relative
 from cnnlint.graph.quantity import count
-from cnnlint.report.parts import amount, budget_label, facts, relative, summary_line
+from cnnlint.report.parts import amount, budget_label, facts, failing, saved, summary_line
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Severity
@@ -25,8 +26,13 @@ def render(report: LintReport, view: View) -> str:
         broken_first = sorted(budgets, key=lambda entry: entry[1].passed)
         lines += [_budget(model, budget) for model, budget in broken_first]
         lines.append("")
+    fails = failing(report) if len(report.models) > 1 else ()
+    if fails:
+        lines += ["### What fails the run", "", "| | Model | Rule | Layer | Finding |", "|---|---|---|---|---|"]
+        lines += [_finding(finding, model) for model, finding in fails[:MOST]]
+        lines += ["", f"… and {count(len(fails) - MOST)} more.", ""] if len(fails) > MOST else [""]
     for model in report.models:
-        lines += _model(model)
+        lines += _model(model, told=bool(fails))
     return without_commands("\n".join(lines).rstrip() + "\n")
 
 
@@ -38,7 +44,8 @@ def _budget(model: ModelReport, budget: BudgetResult) -> str:
     return f"| {sign} | {_code(relative(model.path))} | {_cell(name)} | {measured} | {limit} | {margin} |"
 
 
-def _model(model: ModelReport) -> Iterator[str]:
+def _model(model: ModelReport, *, told: bool) -> Iterator[str]:
+    """Yield a model's section; without the findings that fail the run if these are `told` already."""
     yield from (f"### {_code(relative(model.path))}", "")
     if model.error is not None:
         yield from (f"{SIGNS[Severity.ERROR]} {_cell(model.error)}", "")
@@ -47,26 +54,34 @@ def _model(model: ModelReport) -> Iterator[str]:
     yield ""
     for sentence in model.incomplete:
         yield from (f"{SIGNS[Severity.ERROR]} {_cell(sentence)}", "")
-    if model.findings:
+    findings = [finding for finding in model.findings if not (told and model.is_failing(finding))]
+    if findings:
         yield from ("| | Rule | Layer | Finding |", "|---|---|---|---|")
-        yield from (_finding(finding) for finding in model.findings[:MOST])
+        yield from (_finding(finding) for finding in findings[:MOST])
         yield ""
-        if len(model.findings) > MOST:
-            yield from (f"… and {count(len(model.findings) - MOST)} more.", "")
+        if len(findings) > MOST:
+            yield from (f"… and {count(len(findings) - MOST)} more.", "")
     for note in model.notes:
         yield from (f"> {_cell(note)}", "")
 
 
-def _finding(finding: Finding) -> str:
+def _finding(finding: Finding, model: ModelReport | None = None) -> str:
+    """Return a row of a table, with the model's name if the table is of several models."""
     layer = _code(finding.layers[0]) if finding.layers else ""
+    more = len(finding.places) - 1
+    layer += f" and {count(more)} more" if more > 0 else ""
     text = _cell(finding.message)
     if finding.suggestion:
         sentence, *code = finding.suggestion.splitlines()
         text += f"<br>**Help:** {_cell(sentence)}"
         text += "".join(f"<br>{_code(line)}" for line in code if line.strip())
+    if savings := saved(finding.savings):
+        text += f"<br>**Saves:** {savings}"
     if finding.proof is not None and finding.proof.equivalent:
         text += f"<br>**Verified:** largest relative error {finding.proof.max_rel_error:.2g}"
-    return f"| {SIGNS[finding.severity]} | {finding.code} {finding.name} | {layer} | {text} |"
+    mark = " [\\*]" if finding.fixable else ""
+    of = f" {_code(relative(model.path))} |" if model is not None else ""
+    return f"| {SIGNS[finding.severity]} |{of} {finding.code} {finding.name}{mark} | {layer} | {text} |"
 
 
 def _code(text: str) -> str:

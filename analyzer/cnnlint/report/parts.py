@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import PurePath
 from textwrap import wrap
 
 from cnnlint.engine.budget import QUANTITIES
+from cnnlint.engine.telling import relative
 from cnnlint.graph.quantity import UNKNOWN, brief, count, ratio, share, size
 from cnnlint.report.view import View, extents, several, shortened
-from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Per, Severity, Site, digest
+from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Per, Savings, Severity, Site, digest
 
 NOUNS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
 
@@ -31,7 +30,9 @@ def summary_line(report: LintReport, view: View) -> str:
     lost = view.paint(f"{several(unread, 'model')} could not be read", "error")
     if not read:
         return lost if unread else "no models"
-    text = f"{several(len(read), 'model')}: " + (", ".join(parts) if parts else view.paint("no findings", "good"))
+    hidden = sum(model.hidden for model in read)
+    text = f"{several(len(read), 'model')}: " + (", ".join(parts) if parts else view.paint(clean(hidden), "good"))
+    text += view.paint(f", {count(hidden)} below --min-severity", "faint") if hidden and parts else ""
     broken = sum(not budget.passed for model in read for budget in model.budgets)
     kept = sum(budget.passed for model in read for budget in model.budgets)
     if kept or broken:
@@ -39,12 +40,19 @@ def summary_line(report: LintReport, view: View) -> str:
         text += f"; {view.paint(held, 'error') if broken else held}"
     if suppressed := sum(model.suppressed for model in read):
         text += view.paint(f" ({count(suppressed)} suppressed)", "faint")
+    if fixable := sum(finding.fixable for model in read for finding in model.findings):
+        text += f"; {count(fixable)} fixable with `cnnlint fix`"
     if incomplete := sum(bool(model.incomplete) for model in read):
         partly = f"{several(incomplete, 'model')} not linted in full"
         text += f"; {view.paint(partly, 'error')}"
     if unread:
         text += f"; {lost}"
     return text
+
+
+def clean(hidden: int) -> str:
+    """Return "no findings", or that so many are too mild to be shown."""
+    return f"no findings but {count(hidden)} below --min-severity" if hidden else "no findings"
 
 
 def facts(model: ModelReport) -> tuple[str, ...]:
@@ -160,9 +168,9 @@ def _shortened(rows: list[str], meant: str) -> list[str]:
 
 
 class FindingHashes:
-    """Gives every finding of a report a hash of its model's path, its rule and its layers, and of nothing else.
+    """Gives every finding of a report a hash of its fingerprint.
 
-    Findings that agree in all of these are told apart by their order.
+    Findings that agree in that are told apart by their order.
     """
 
     def __init__(self) -> None:
@@ -174,14 +182,6 @@ class FindingHashes:
         key = f"{relative(model.path)}\0{finding.code}\0{identity}"
         self._seen[key] += 1
         return digest(f"{key}\0{self._seen[key]}", size=16)
-
-
-def relative(path: str) -> str:
-    """Return `path` with forward slashes, relative to the working directory if it lies below it."""
-    if path.startswith("<") or "://" in path:
-        return path
-    below = os.path.relpath(path) if os.path.isabs(path) else os.path.normpath(path)
-    return PurePath(path if below.startswith("..") else below).as_posix()
 
 
 def findings(report: LintReport) -> Iterator[tuple[ModelReport, Finding]]:
@@ -198,6 +198,39 @@ def shortcomings(model: ModelReport) -> Iterator[str]:
     yield from model.incomplete
 
 
+def failing(report: LintReport) -> tuple[tuple[ModelReport, Finding], ...]:
+    """Return the findings that fail the run, the gravest first."""
+    found = [(model, finding) for model, finding in findings(report) if model.is_failing(finding)]
+    return tuple(sorted(found, key=lambda entry: -entry[1].severity.rank))
+
+
+NAMED = 3
+"""Places of a finding that are named."""
+
+
+def placed(finding: Finding, most: int = NAMED) -> str:
+    """Return "bn1, bn2, bn3 and 56 more": the layer meant at each place; "" if there is only one place."""
+    if len(finding.places) < 2:
+        return ""
+    names = [place.layers[0] for place in finding.places if place.layers]
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {count(more)} more" if more > 0 else "")
+
+
 def sentence(finding: Finding) -> str:
-    """Return the message with the layer's name in front, for services that show a message and no layer."""
+    """Return the message with its place, for services that show a message and no layer."""
+    if where := placed(finding):
+        return f"{finding.message} Places: {where}."
     return f"{finding.layers[0]}: {finding.message}" if finding.layers else finding.message
+
+
+def saved(savings: Savings | None) -> str:
+    """Return what is saved: "38,080 parameters, 22.6 M MACs"; "" if nothing."""
+    if savings is None:
+        return ""
+    parts = [
+        f"{count(savings.parameters)} parameters" if savings.parameters else "",
+        f"{brief(savings.macs)} MACs" if savings.macs else "",
+        size(savings.bytes) if savings.bytes else "",
+    ]
+    return ", ".join(part for part in parts if part)

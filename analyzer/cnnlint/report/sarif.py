@@ -6,13 +6,14 @@ findings of a rule in a file would become one alert.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from cnnlint.engine.rule import Rule
+from cnnlint.engine.telling import relative
 from cnnlint.report.json import encode
-from cnnlint.report.parts import FindingHashes, findings, relative, sentence, shortcomings
+from cnnlint.report.parts import FindingHashes, findings, sentence, shortcomings
 from cnnlint.report.rule_page import page, summary
 from cnnlint.report.view import View
 from cnnlint.results import Confidence, Finding, LintReport, ModelReport, Severity
@@ -20,6 +21,8 @@ from cnnlint.results import Confidence, Finding, LintReport, ModelReport, Severi
 LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 PROBLEMS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "recommendation"}
 PRECISIONS = {Confidence.EXACT: "very-high", Confidence.HEURISTIC: "medium", Confidence.OPINION: "low"}
+RELATED = 100
+"""Places of a result that GitHub shows."""
 LONGEST_DESCRIPTION = 1024
 """GitHub takes no longer fullDescription."""
 
@@ -53,21 +56,35 @@ def render(report: LintReport, view: View) -> str:
 
 def _result(model: ModelReport, finding: Finding, hashes: FindingHashes, index: dict[str, int]) -> dict[str, Any]:
     advice = f"\n{finding.suggestion}" if finding.suggestion else ""
-    logical = [{"fullyQualifiedName": layer, "kind": "layer"} for layer in finding.layers]
+    first = finding.places[0].layers if finding.places else finding.layers
+    related = [
+        {"id": number, **_location(model, place.layers), "message": {"text": place.message}}
+        for number, place in enumerate(finding.places[1:RELATED], 1)
+    ]
     return {
         "ruleId": finding.code,
         "ruleIndex": index[finding.code],
         "level": LEVELS[finding.severity],
         "message": {"text": sentence(finding) + advice},
-        "locations": [{**_location(model), **({"logicalLocations": logical} if logical else {})}],
+        "locations": [_location(model, first)],
+        **({"relatedLocations": related} if related else {}),
         "partialFingerprints": {"primaryLocationLineHash": f"{hashes.of(model, finding)}:1"},
-        "properties": {"evidence": finding.evidence, "confidence": finding.confidence},
+        "properties": {
+            "evidence": finding.evidence,
+            "confidence": finding.confidence,
+            "places": len(finding.places),
+            "fixable": finding.fixable,
+        },
     }
 
 
-def _location(model: ModelReport) -> dict[str, Any]:
+def _location(model: ModelReport, layers: Sequence[str] = ()) -> dict[str, Any]:
     uri = quote(relative(model.path).encode("utf-8", "surrogateescape"), safe="/:@!$&'()*+,;=~")
-    return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": 1}}}
+    logical = [{"fullyQualifiedName": layer, "kind": "layer"} for layer in layers]
+    return {
+        "physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": 1}},
+        **({"logicalLocations": logical} if logical else {}),
+    }
 
 
 def _descriptors(found: Iterable[Finding]) -> list[dict[str, Any]]:

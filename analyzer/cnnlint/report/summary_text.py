@@ -171,6 +171,8 @@ def _total_rows(model: ModelSummary) -> Iterator[tuple[str, str]]:
     if biggest is not None and biggest.parameters and model.parameters:
         yield "largest layer", f"{biggest.name}, {share(ratio(biggest.parameters, model.parameters))} of the parameters"
     yield "pattern", model.pattern or UNKNOWN
+    if model.head is not None:
+        yield "head", model.head
     yield from (("note", note) for note in model.notes)
 
 

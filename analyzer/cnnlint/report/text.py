@@ -1,64 +1,95 @@
-"""The report for a person at a terminal, in the manner of rustc."""
+"""The report for a person at a terminal, in the manner of rustc; information in one line each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
-from cnnlint.graph.quantity import brief, count, size
-from cnnlint.report.parts import budget_lines, excerpt, facts, summary_line
+from cnnlint.report.parts import budget_lines, clean, excerpt, facts, placed, saved, summary_line
 from cnnlint.report.printable import printable_report, without_commands
-from cnnlint.report.view import View
-from cnnlint.results import Finding, LintReport, ModelReport, Savings
+from cnnlint.report.view import View, several
+from cnnlint.results import Finding, LintReport, ModelReport, Severity, total
 
 SHOWN = 3
 """Findings of one rule in one model that are shown in full."""
 
 
 def render(report: LintReport, view: View) -> str:
-    """Return every model's headline, findings, budgets and notes, and a last line that counts."""
+    """Return every model's headline, findings, budgets and notes, what holds for all, and a last line that counts."""
     report = printable_report(report)
+    read = [model for model in report.models if model.error is None]
+    shared = _shared_notes(read)
     lines = list[str]()
-    for model in report.models:
-        if model.error is None:
-            lines += _model(model, view)
+    for model in read:
+        block = list(_model(model, view, shared, one_of_many=len(read) > 1))
+        if len(block) > 1 and lines and lines[-1]:
+            lines.append("")
+        lines += block
     if not view.quiet:
+        lines += [""] if lines and lines[-1] else []
+        if shared:
+            lines += [line for note in shared for line in _labeled("note", note, view)]
+            lines.append("")
+        if not view.verbose and any(_is_brief(finding, view) for model in read for finding in model.findings):
+            hint = "--verbose shows information in full; `cnnlint explain CODE` explains a rule"
+            lines.append(view.paint(hint, "faint"))
         lines.append(summary_line(report, view))
     return without_commands("".join(f"{line}\n" for line in lines))
 
 
-def _model(model: ModelReport, view: View) -> Iterator[str]:
+def _shared_notes(models: list[ModelReport]) -> dict[str, None]:
+    """Return the notes that hold for every one of several models."""
+    if len(models) < 2:
+        return {}
+    others = [set(model.notes) for model in models[1:]]
+    return {note: None for note in models[0].notes if all(note in other for other in others)}
+
+
+def _model(model: ModelReport, view: View, shared: dict[str, None], *, one_of_many: bool) -> Iterator[str]:
+    findings = [each for each in model.findings if not view.quiet or each.severity == "error" or model.is_failing(each)]
+    budgets = [budget for budget in model.budgets if not (view.quiet and budget.passed)]
+    notes = [] if view.quiet else [note for note in model.notes if note not in shared]
+    nothing = not findings and not model.incomplete and all(budget.passed for budget in budgets)
     if not view.quiet:
-        yield from _headline(model, view)
+        yield _headline(model, view, brief=one_of_many and nothing)
+        if one_of_many and nothing:
+            for note in notes:
+                yield from _labeled("note", note, view)
+            return
+        yield from _joined(facts(model), view.width)
         yield ""
     explained = set[str]()
-    for finding, hidden in _grouped(model.findings, view):
-        if finding is not None:
+    for finding, hidden in _grouped(findings, view):
+        if finding is None:
+            yield from _summed_up(hidden, view)
+        elif _is_brief(finding, view):
+            yield from _message(finding, view)
+            continue
+        else:
             yield from _finding(finding, model, view)
             if finding.code not in explained:
                 yield from _labeled("see", f"cnnlint explain {finding.code}", view)
             explained.add(finding.code)
-        else:
-            yield from _summed_up(hidden, view)
         yield ""
-    budgets = [budget for budget in model.budgets if not (view.quiet and budget.passed)]
+    if any(_is_brief(finding, view) for finding in findings):
+        yield ""
     if budgets:
         yield from budget_lines(budgets, model.per, view)
         yield ""
     for sentence in model.incomplete:
         yield from _labeled("incomplete", sentence, view)
         yield ""
-    if not view.quiet and model.notes:
-        for note in model.notes:
+    if notes:
+        for note in notes:
             yield from _labeled("note", note, view)
         yield ""
 
 
-def _headline(model: ModelReport, view: View) -> Iterator[str]:
+def _headline(model: ModelReport, view: View, *, brief: bool) -> str:
     form = f" ({model.format})" if model.format else ""
-    clean = "" if model.findings else view.paint("  no findings", "good")
-    yield f"{view.paint(model.path, 'strong')}{view.paint(form, 'faint')}{clean}"
-    yield from _joined(facts(model), view.width)
+    kept = f", {several(len(model.budgets), 'budget')} kept" if brief and model.budgets else ""
+    none = "" if model.findings else view.paint(f"  {clean(model.hidden)}{kept}", "good")
+    return f"{view.paint(model.path, 'strong')}{view.paint(form, 'faint')}{none}"
 
 
 def _joined(parts: Iterable[str], width: int) -> Iterator[str]:
@@ -71,8 +102,13 @@ def _joined(parts: Iterable[str], width: int) -> Iterator[str]:
     yield f"  {line}"
 
 
+def _is_brief(finding: Finding, view: View) -> bool:
+    """Return whether a finding is told in one line."""
+    return finding.severity is Severity.INFO and not view.verbose
+
+
 def _grouped(findings: Iterable[Finding], view: View) -> Iterator[tuple[Finding | None, list[Finding]]]:
-    """Yield each finding to show, and (None, the rest) behind the last one shown of a rule with too many."""
+    """Yield each finding to show, and (None, the rest) after the last one shown of a rule with too many."""
     by_rule = dict[tuple[str, str], list[Finding]]()
     for finding in findings:
         by_rule.setdefault((finding.code, finding.severity), []).append(finding)
@@ -85,34 +121,53 @@ def _grouped(findings: Iterable[Finding], view: View) -> Iterator[tuple[Finding 
             yield None, group[shown:]
 
 
-def _finding(finding: Finding, model: ModelReport, view: View) -> Iterator[str]:
+def _message(finding: Finding, view: View) -> Iterator[str]:
     label = f"{finding.severity}[{finding.code}]"
+    mark = " [*]" if finding.fixable else ""
     head, *rest = wrap(
-        f"{label} {finding.name}: {finding.message}",
+        f"{label}{mark} {finding.name}: {finding.message}",
         view.width,
         subsequent_indent="    ",
         break_on_hyphens=False,
         break_long_words=False,
     )
-    yield view.paint(label, finding.severity.value) + view.paint(head[len(label) :], "strong")
+    style = None if _is_brief(finding, view) else "strong"
+    yield view.paint(label, finding.severity.value) + (
+        view.paint(head[len(label) :], style) if style else head[len(label) :]
+    )
     for line in rest:
-        yield view.paint(line, "strong")
+        yield view.paint(line, style) if style else line
+
+
+def _finding(finding: Finding, model: ModelReport, view: View) -> Iterator[str]:
+    yield from _message(finding, view)
     yield view.paint("  --> ", "accent") + _place(finding, model)
-    around = list(excerpt(finding.layers, model.sites, view))
+    first = finding.places[0].layers if finding.places else finding.layers
+    around = list(excerpt(first, model.sites, view))
     if around:
         gutter = view.paint("   |", "accent")
         yield gutter
         yield from around
         yield gutter
+    yield from _places(finding, view)
     sentence, *code = finding.suggestion.splitlines() or [""]
     if sentence:
         yield from _labeled("help", sentence, view)
         for line in code:
             yield f"{' ' * len('   = help:   ')}{line}".rstrip()
-    if saved := _saved(finding.savings):
-        yield from _labeled("saves", saved, view)
+    if savings := saved(finding.savings):
+        yield from _labeled("saves", savings, view)
     if finding.proof is not None:
         yield from _labeled(finding.proof.label, finding.proof.words, view)
+
+
+def _places(finding: Finding, view: View) -> Iterator[str]:
+    """Yield the places of a finding that has several: each with its message, or the first of them."""
+    if view.verbose and len(finding.places) > 1:
+        for place in finding.places:
+            yield from _labeled(f"at {', '.join(place.layers)}", place.message, view)
+    elif names := placed(finding):
+        yield from _labeled("places", names, view)
 
 
 def _place(finding: Finding, model: ModelReport) -> str:
@@ -120,7 +175,8 @@ def _place(finding: Finding, model: ModelReport) -> str:
         return model.path
     site = model.sites.get(finding.layers[0])
     origin = f" ({site.op or site.kind})" if site else ""
-    return f"{model.path} › {finding.layers[0]}{origin}"
+    more = f" and {len(finding.places) - 1} more" if len(finding.places) > 1 else ""
+    return f"{model.path} › {finding.layers[0]}{origin}{more}"
 
 
 def _summed_up(hidden: list[Finding], view: View) -> Iterator[str]:
@@ -132,30 +188,14 @@ def _summed_up(hidden: list[Finding], view: View) -> Iterator[str]:
     if names:
         listed = ", ".join(names[:4]) + (f", … {names[-1]}" if len(names) > 4 else "")
         yield from _labeled("at", listed, view)
-    savings = [finding.savings for finding in hidden if finding.savings]
-    total = Savings(
-        parameters=sum(saved.parameters for saved in savings),
-        macs=sum(saved.macs for saved in savings),
-        bytes=sum(saved.bytes for saved in savings),
-    )
-    if saved := _saved(total):
-        yield from _labeled("saves", f"{saved} in all {len(hidden)}", view)
-
-
-def _saved(savings: Savings | None) -> str:
-    if savings is None:
-        return ""
-    parts = [
-        f"{count(savings.parameters)} parameters" if savings.parameters else "",
-        f"{brief(savings.macs)} MACs" if savings.macs else "",
-        size(savings.bytes) if savings.bytes else "",
-    ]
-    return ", ".join(part for part in parts if part)
+    if savings := saved(total(finding.savings for finding in hidden)):
+        yield from _labeled("saves", f"{savings} in all {len(hidden)}", view)
 
 
 def _labeled(label: str, text: str, view: View) -> Iterator[str]:
     prefix = f"   = {label}: "
-    first, *rest = wrap(text, view.width - len(prefix), break_on_hyphens=False) or [""]
+    room = max(view.width - len(prefix), 20)
+    first, *rest = wrap(text, room, break_on_hyphens=False) or [""]
     yield f"   {view.paint('=', 'accent')} {view.paint(f'{label}:', 'strong')} {first}"
     for line in rest:
-        yield " " * len(prefix) + line
+        yield " " * min(len(prefix), view.width - room) + line

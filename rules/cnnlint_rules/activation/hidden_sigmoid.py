@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import prod
 
 from cnnlint import (
     KERNEL_LAYERS,
@@ -15,6 +16,7 @@ from cnnlint import (
     Context,
     Diagnostic,
     Elementwise,
+    Finding,
     GlobalPool,
     Good,
     Layer,
@@ -92,6 +94,20 @@ class HiddenSigmoid(
                 pytorch="nn.ReLU()",
             ),
             severity=Severity.INFO if slope == 1 else None,
+        )
+
+    def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
+        """Return how many layers saturate, and by how much the gradient shrinks through all of them."""
+        slope = prod(place.evidence["largest_slope"] for place in places)
+        told = f", which together shrink the gradient {1 / slope:,.0f} times or more" if slope < 1 else ""
+        return self.finding(
+            message=f"{len(places):,} hidden layers end in functions that saturate{told}.",
+            evidence={"largest_slope": slope},
+            advice=Advice(
+                text="Use a ReLU on hidden layers",
+                keras='keras.layers.Activation("relu")',
+                pytorch="nn.ReLU()",
+            ),
         )
 
     examples = (

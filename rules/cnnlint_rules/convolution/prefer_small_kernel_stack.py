@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from cnnlint import (
     Context,
     Conv,
     Diagnostic,
+    Finding,
     Good,
     LayerRule,
     NearMiss,
@@ -110,6 +111,19 @@ class PreferSmallKernelStack(
                 f"  # {depth} times",
             ),
             savings=Savings(parameters=now - stack, macs=(macs or 0) * (now - stack) // now),
+        )
+
+    def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
+        """Return the weights of all large kernels and of the stacks."""
+        now, stack = (sum(place.evidence[name] for place in places) for name in ("weights", "weights_after"))
+        return self.finding(
+            message=f"{len(places):,} convolutions have large kernels, which hold {now:,} weights; stacks of 3 × 3"
+            f" convolutions see as much with {stack:,} ({1 - stack / now:.0%} fewer).",
+            evidence={"weights": now, "weights_after": stack, "saved_share": 1 - stack / now},
+            advice=Advice(
+                text="Stack convolutions of 3 × 3, ⌈(k − 1)/2⌉ for a k × k one, with an activation after each, then"
+                " retrain",
+            ),
         )
 
     def _legitimate(self, layer: Conv, context: Context) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
+from typing import Annotated
+
+from msgspec import Meta
 
 from cnnlint import (
     Activation,
     Advice,
+    AvgPool,
     Bad,
     BatchNorm,
     Confidence,
@@ -21,17 +25,18 @@ from cnnlint import (
     Editor,
     Good,
     Graph,
+    HeadAsConvolutions,
+    Layer,
     Many,
     Match,
+    MaxPool,
     NearMiss,
     Op,
     PatternRule,
     Severity,
+    as_convolutions,
     dense_head,
     dense_to_conv,
-    larger_extents,
-    spatial_on,
-    weight_elements,
 )
 
 INPUTS = {1: "signals", 2: "images", 3: "volumes"}
@@ -46,7 +51,7 @@ class FcAsConv(
     since="0.1.0",
     replaces=("dense-as-convolution",),
 ):
-    """The dense layers of a head are convolutions, and as such run on larger images.
+    """The dense layers on a flattened map are convolutions, and as such run on larger images.
 
     ## Why
     A dense layer of U units on a flattened C × H × W map is a convolution of U filters with an H × W kernel that
@@ -59,9 +64,11 @@ class FcAsConv(
     `cnnlint` tries this on the model with onnxruntime and prints the largest error, when run time checks are on.
 
     ## When not
-    Where every image has the size that the network was trained on, nothing is gained. On a flattened map parameters and
-    multiply-accumulates are the same; ahead of a global pooling the convolution multiplies at each of the map's
-    positions, which the dense layer after it does once.
+    Where every image has the size that the network was trained on, nothing is gained. After a global pooling a dense
+    layer is a 1 × 1 convolution as well, but such a network takes images of any size already, so the rule says nothing
+    (`cnnlint summary` does) unless `pooled-heads` is set. There the convolution goes ahead of the pooling and
+    multiplies at each of the map's positions, which the dense layer after it does once; on a flattened map parameters
+    and multiply-accumulates are the same.
 
     ## References
     - Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
@@ -71,6 +78,10 @@ class FcAsConv(
       global average pooling, put ahead of it, maps where a class is seen.
     - Stanford CS231n, "Convolutional Neural Networks", "Converting FC layers to CONV layers".
     """
+
+    pooled_heads: Annotated[
+        bool, Meta(description="Whether to report dense layers after a global pooling too, which take any image size.")
+    ] = False
 
     first = Op(Dense)
     rest = Many(Dense, Activation, BatchNorm, Dropout)
@@ -90,26 +101,26 @@ class FcAsConv(
         if next(graph.of_kind(Conv, ConvTranspose), None) is None:
             yield self.skip(first, reason="the network has no convolution that it could join")
             return
-        kernels = [head.extents, *((1,) * len(head.extents) for _ in head.dense[1:])]
-        parameters = weight_elements(weight for dense in head.dense for weight in dense.weights)
-        if parameters is None:
+        found = as_convolutions(graph, head)
+        if found is None:
             yield self.skip(*head.dense, reason=context.unknown_weights)
             return
-        converted = sum(_as_convolution(dense, kernel) for dense, kernel in zip(head.dense, kernels, strict=True))
-        channels = (first.in_features or 0) // prod(head.extents)
-        positions, gain = _positions(head, graph)
-        rank = len(head.extents)
+        if not self.pooled_heads and (pool := _pooling_ahead(head, graph)) is not None:
+            reason = f"{found.words}; but after the pooling {pool.name} the network takes images of any size already"
+            yield self.skip(*head.dense, reason=reason)
+            return
+        rank, channels = len(head.extents), found.channels
         kernel, shape = (head.extents[0] if rank == 1 else head.extents), ", ".join(map(str, head.extents))
         yield self.finding(
             *head.dense,
-            message=f"{_described(head, kernels, channels)} with {_compared(converted, parameters)}{gain}.",
+            message=f"{found.words[:1].upper()}{found.words[1:]}{_gain(found)}.",
             evidence={
-                "parameters": parameters,
-                "parameters_as_convolution": converted,
+                "parameters": found.parameters,
+                "parameters_as_convolution": found.converted,
                 "kernel_area": prod(head.extents),
                 "channels": channels,
                 "units": head.dense[-1].units,
-                **({"positions_on_larger_image": positions} if positions else {}),
+                **({"positions_on_larger_image": prod(found.positions)} if found.positions else {}),
             },
             advice=Advice(
                 text=f"To run the network on larger {INPUTS[rank]}, give their weights to convolutions",
@@ -136,50 +147,30 @@ class FcAsConv(
             "INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX",
             at=("fc1",),
             fixed="INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> CONV 10 1x1 -> GAP -> SOFTMAX",
+            pooled_heads=True,
         ),
+        Good("INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX"),
         Good("INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> CONV 10 1x1 -> GAP -> SOFTMAX"),
     )
 
 
-def _as_convolution(dense: Dense, kernel: tuple[int, ...]) -> int:
-    channels = (dense.in_features or 0) // prod(kernel)
-    return dense.units * channels * prod(kernel) + (dense.units if dense.use_bias else 0)
+def _pooling_ahead(head: DenseHead, graph: Graph) -> Layer | None:
+    """Return the pooling over the whole map that feeds the dense layers; None if they read positions of a map."""
+    if head.pool is not None or head.flatten is None:
+        return head.pool
+    before = graph.producer(head.flatten.input)
+    covers = isinstance(before, MaxPool | AvgPool) and before.pool_size == before.input.spatial
+    return before if covers else None
 
 
-def _compared(converted: int, parameters: int) -> str:
-    if converted == parameters:
-        return f"the same {parameters:,} parameters"
-    return f"{converted:,} parameters for {parameters:,}"
-
-
-def _positions(head: DenseHead, graph: Graph) -> tuple[int, str]:
-    """Return how many places the head scores on a larger image, and that in words; 0 and "" if unknown."""
-    seen = head.pool.input if head.pool is not None else head.flatten.input if head.flatten is not None else None
-    now = graph.inputs[0].spatial if graph.inputs else None
-    image = larger_extents(tuple(extent for extent in now or () if isinstance(extent, int)))
-    if seen is None or not now or len(image) != len(now) or (head.pool is not None and not head.swaps_with_pool):
-        return 0, ""
-    extents = spatial_on(graph, seen, image)
-    if extents is None:
-        return 0, ""
-    places = tuple(extent - kernel + 1 for extent, kernel in zip(extents, head.extents, strict=True))
-    where = " ahead of the pooling" if head.pool is not None else ""
-    it = "it gives" if len(head.dense) == 1 else "they give"
-    if len(image) == 1:
-        return places[0], f"; on a signal of {image[0]:,} {it} {places[0]:,} vectors of scores{where}"
-    return prod(places), f"; on a {_by(image)} {INPUTS[len(image)][:-1]} {it} a {_by(places)} map of scores{where}"
-
-
-def _described(head: DenseHead, kernels: list[tuple[int, ...]], channels: int) -> str:
-    names, sizes = [dense.name for dense in head.dense], [_by(kernel) for kernel in kernels]
-    units = [f"{dense.units:,}" for dense in head.dense]
-    if len(names) == 1:
-        return f"The dense layer {names[0]} is a {sizes[0]} convolution of {channels:,} to {units[0]} channels"
-    rest = "".join(f", {size} to {count}" for size, count in zip(sizes[1:], units[1:], strict=True))
-    listed = f"{', '.join(names[:-1])} and {names[-1]}"
-    return f"The dense layers {listed} are convolutions, {sizes[0]} of {channels:,} to {units[0]} channels{rest},"
-
-
-def _by(extents: tuple[int, ...]) -> str:
-    text = "×".join(map(str, extents))
-    return f"{text}-wide" if len(extents) == 1 else text
+def _gain(found: HeadAsConvolutions) -> str:
+    """Return how many places the head scores on a larger image, as a clause; "" if unknown."""
+    if not found.positions:
+        return ""
+    places = prod(found.positions)
+    where = " ahead of the pooling" if found.head.pool is not None else ""
+    it = "it gives" if len(found.head.dense) == 1 else "they give"
+    if len(found.image) == 1:
+        return f"; on a signal of {found.image[0]:,} {it} {places:,} vectors of scores{where}"
+    image, scores = ("×".join(map(str, extents)) for extents in (found.image, found.positions))
+    return f"; on a {image} {INPUTS[len(found.image)][:-1]} {it} a {scores} map of scores{where}"

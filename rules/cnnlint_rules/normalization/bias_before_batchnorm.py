@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cnnlint import (
     Advice,
@@ -14,6 +14,7 @@ from cnnlint import (
     ConvTranspose,
     Dense,
     Diagnostic,
+    Finding,
     Good,
     Match,
     NearMiss,
@@ -91,6 +92,24 @@ class BiasBeforeBatchnorm(
                 pytorch="bias=False",
             ),
             savings=Savings(parameters=size, bytes=bias.nbytes or 0),
+        )
+
+    def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
+        """Return how many biases are canceled in all."""
+        size, share = (
+            sum(place.evidence["parameters"] for place in places),
+            sum(place.evidence["share"] for place in places),
+        )
+        return self.finding(
+            message=f"{len(places):,} layers add {size:,} biases that the normalizations right after them cancel:"
+            f" {share:.2%} of the parameters.",
+            evidence={"parameters": size, "share": share},
+            advice=Advice(
+                text="Leave these biases out; if they are trained, subtract them from the moving means of the"
+                " normalizations",
+                keras="use_bias=False",
+                pytorch="bias=False",
+            ),
         )
 
     examples = (

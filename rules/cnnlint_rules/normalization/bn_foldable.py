@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cnnlint import (
     Advice,
@@ -14,6 +14,7 @@ from cnnlint import (
     ConvTranspose,
     Dense,
     Diagnostic,
+    Finding,
     Good,
     Match,
     NearMiss,
@@ -21,6 +22,7 @@ from cnnlint import (
     PatternRule,
     Savings,
     Severity,
+    brief,
 )
 
 
@@ -88,6 +90,21 @@ class BnFoldable(
                 pytorch="torch.onnx.export(model.eval(), example, path)",
             ),
             savings=Savings(parameters=max(saved, 0)),
+        )
+
+    def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
+        """Return what folding all of them saves."""
+        parameters, operations = (
+            int(sum(place.evidence[name] for place in places)) for name in ("parameters", "operations")
+        )
+        return self.finding(
+            message=f"{len(places):,} normalizations could be folded into the layers ahead of them, which saves"
+            f" {brief(operations)} operations per sample and {parameters:,} parameters.",
+            evidence={"parameters": parameters, "operations": operations},
+            advice=Advice(
+                text="Export with the normalizations folded, or fold them in the file with onnxsim",
+                pytorch="torch.onnx.export(model.eval(), example, path)",
+            ),
         )
 
     examples = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -21,6 +21,7 @@ from cnnlint import (
     ConvTranspose,
     Dense,
     Diagnostic,
+    Finding,
     Good,
     Graph,
     Layer,
@@ -28,6 +29,7 @@ from cnnlint import (
     MaxPool,
     NearMiss,
     Severity,
+    brief,
     folds_forward,
     is_nonlinear,
 )
@@ -110,6 +112,17 @@ class NormAfterActivation(
                 text=f"Normalize right after {learner} and activate afterward, then retrain",
                 **_snippets(before),
             ),
+        )
+
+    def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
+        """Return what the normalizations cost in all."""
+        known = [place.evidence["operations"] for place in places if "operations" in place.evidence]
+        cost = f": {brief(int(sum(known)))} operations per sample" if known else ""
+        return self.finding(
+            message=f"{len(places):,} normalizations stand after an activation, or in another order than those that are"
+            f" fine, and cannot be folded{cost}.",
+            evidence={"operations": sum(known)} if known else {"normalizations": len(places)},
+            advice=Advice(text="Normalize right after each convolution and activate afterward, then retrain"),
         )
 
     def _free(self, norm: BatchNorm, context: Context) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cnnlint import (
     Activation,
@@ -16,6 +16,7 @@ from cnnlint import (
     ConvTranspose,
     Diagnostic,
     Dropout,
+    Finding,
     Good,
     Graph,
     Layer,
@@ -80,6 +81,19 @@ class NormAxis(
                 text="Normalize along the axis of the channels, then retrain",
                 keras=f"keras.layers.BatchNormalization(axis={right})",
                 pytorch=f"nn.BatchNorm{len(shape) - 2}d({channels})",
+            ),
+        )
+
+    def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
+        """Return how many normalizations keep the wrong axis."""
+        right = -1 if context.graph.source.layout == "channels_last" else 1
+        return self.finding(
+            message=f"{len(places):,} normalizations have statistics for each row or column of their maps, and mix the"
+            " channels.",
+            evidence={"normalizations": len(places)},
+            advice=Advice(
+                text="Normalize along the axis of the channels, then retrain",
+                keras=f"keras.layers.BatchNormalization(axis={right})",
             ),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from cnnlint import (
     Confidence,
     Context,
     Diagnostic,
+    Finding,
     Good,
     LayerRule,
     MaxPool,
@@ -109,6 +110,16 @@ class StrideMisfit(
                 pytorch=f"nn.{kind}{rank}d({layer.pool_size}, stride={layer.strides}, ceil_mode=True)",
             ),
             severity=None if share >= self.warn_share else Severity.INFO,
+        )
+
+    def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
+        """Return how many poolings lose rows or columns, and the largest share that one loses."""
+        share = max(place.evidence["share"] for place in places)
+        return self.finding(
+            message=f"The windows of {len(places):,} poolings do not tile their maps: rows or columns at the far end"
+            f" are never seen, at most {share:.1%} of a map.",
+            evidence={"share": share},
+            advice=Advice(text="Pad the poolings, or choose an input size that the strides divide"),
         )
 
     examples = (

@@ -53,7 +53,7 @@ def test_what_is_written_computes_what_keras_computes(tmp_path: Path) -> None:
     jsonschema.validate(report, schema_of("convert", ConversionReport))
     proto = onnx.load(output)
     assert {entry.version for entry in proto.opset_import if entry.domain == ""} == {13} == {report["opset"]}
-    assert report["schema"] == 1
+    assert report["schema"] == 2
     assert report["written"]
     assert report["way"] == "weightless"
     assert report["nodes"] == len(proto.graph.node)

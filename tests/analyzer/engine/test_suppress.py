@@ -6,17 +6,20 @@ from datetime import date
 
 import pytest
 
+from cnnlint.engine.housekeeping import UnusedIgnore
 from cnnlint.engine.ignoring import Ignore, ignores_of_model, parse_reason, suppress
-from cnnlint.results import Confidence, Finding, Severity
+from cnnlint.engine.telling import Hit
+from cnnlint.results import Confidence, Finding, Place, Severity
 
 TODAY = date(2026, 6, 15)
 
 
 def finding(code="FC001", name="flatten-dense-dominates", layers=("head/fc1",)):
-    return Finding(
+    said = Finding(
         code=code, name=name, severity=Severity.WARNING, confidence=Confidence.EXACT, layers=layers, message="m",
-        evidence={},
+        evidence={}, places=(Place(layers=layers, message="m", evidence={}, identity="0123456789abcdef"),),
     )  # fmt: skip
+    return Hit(UnusedIgnore(), (), said)
 
 
 @pytest.mark.parametrize(
@@ -26,12 +29,12 @@ def finding(code="FC001", name="flatten-dense-dominates", layers=("head/fc1",)):
         ("ALL", (), True),
         ("FC002", (), False), ("BN", (), False), ("flatten", (), False),
         ("FC001", ("head/fc1",), True), ("FC001", ("head/*",), True), ("FC001", ("fc1",), False),
-        ("FC001", ("stem", "*"), True), ("FC001", ("*/fc?",), True),
+        ("FC001", ("stem", "*"), True), ("FC001", ("*/fc?",), True), ("FC001", ("0123456789abcdef",), True),
     ],
 )  # fmt: skip
 def test_an_ignore_covers_what_it_names(selector, layers, hidden):
     result = suppress([finding()], [Ignore(selector=selector, layers=layers)], today=TODAY)
-    assert (result.suppressed, len(result.findings)) == ((1, 0) if hidden else (0, 1))
+    assert (result.suppressed, len(result.hits)) == ((1, 0) if hidden else (0, 1))
     assert len(result.unused) == (0 if hidden else 1)
 
 

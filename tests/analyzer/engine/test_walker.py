@@ -115,14 +115,14 @@ def test_each_scope_sees_what_it_asks_for():
     assert walked.findings[6].message == str(112 + 2 * 148 + 50)
 
 
-def test_a_place_keeps_the_rule_and_what_it_was_looking_at():
+def test_a_hit_keeps_the_rule_and_what_it_was_looking_at():
     graph = networks.graph_of(DEEP)
     walked = walk(graph, [Convs(), Activated(), Whole()])
-    layer, match, whole = walked.places[0], walked.places[3], walked.places[-1]
+    layer, match, whole = walked.hits[0], walked.hits[3], walked.hits[-1]
     assert layer.where is next(graph.of_kind(Conv))
     assert match.where[Activated.conv].name == match.finding.layers[1]
     assert whole.where == ()
-    assert [type(place.rule) for place in (layer, match, whole)] == [Convs, Activated, Whole]
+    assert [type(hit.rule) for hit in (layer, match, whole)] == [Convs, Activated, Whole]
 
 
 def test_a_rule_that_crashes_is_reported_and_the_others_still_run():
@@ -133,7 +133,7 @@ def test_a_rule_that_crashes_is_reported_and_the_others_still_run():
     assert said[2] == ("CF004", "ZZ005 unreadable could not finish: the values of w are not in the file")
     assert said[3][0] == "ZZ003"
     assert walked.findings[1].severity is Severity.ERROR
-    assert walked.findings[1].fingerprint != walked.findings[2].fingerprint
+    assert identity(walked.findings[1]) != identity(walked.findings[2])
     assert walked.finished == {"ZZ003"}
 
 
@@ -178,17 +178,22 @@ def test_generated_names_are_told_from_chosen_ones(name, generated):
     assert is_generated(name) is generated
 
 
-def test_a_fingerprint_survives_other_numbers_and_other_generated_names():
+def identity(finding):
+    (place,) = finding.places
+    return place.identity
+
+
+def test_the_identity_of_a_place_survives_other_numbers_and_other_generated_names():
     before = walk(convs("Conv__12", "Conv__34", "stem"), [Convs()]).findings
     after = walk(convs("Conv__98", "Conv__99", "stem"), [Convs()]).findings
-    assert [finding.fingerprint for finding in before] == [finding.fingerprint for finding in after]
-    assert len({finding.fingerprint for finding in before}) == 3
+    assert [identity(finding) for finding in before] == [identity(finding) for finding in after]
+    assert len({identity(finding) for finding in before}) == 3
 
 
 def test_a_chosen_name_identifies_its_layer_whatever_stands_around_it():
-    alone = walk(convs("stem"), [Convs()]).findings[0].fingerprint
-    assert walk(convs("Conv__1", "Conv__2", "stem"), [Convs()]).findings[-1].fingerprint == alone
-    assert walk(convs("other"), [Convs()]).findings[0].fingerprint != alone
+    alone = identity(walk(convs("stem"), [Convs()]).findings[0])
+    assert identity(walk(convs("Conv__1", "Conv__2", "stem"), [Convs()]).findings[-1]) == alone
+    assert identity(walk(convs("other"), [Convs()]).findings[0]) != alone
 
 
 def test_findings_without_layers_are_told_apart_by_their_subject():
@@ -200,7 +205,7 @@ def test_findings_without_layers_are_told_apart_by_their_subject():
             yield self.finding(message="b", evidence={}, subject="params")
 
     first, second = walk(convs("a"), [Two()]).findings
-    assert first.fingerprint != second.fingerprint
+    assert identity(first) != identity(second)
 
 
 def test_time_per_layer_does_not_grow_with_the_number_of_layers():

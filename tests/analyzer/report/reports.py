@@ -1,6 +1,17 @@
 """Reports to render, made by hand so that every part of them is known."""
 
-from cnnlint.results import BudgetResult, Confidence, Finding, LintReport, ModelReport, Proof, Savings, Severity, Site
+from cnnlint.results import (
+    BudgetResult,
+    Confidence,
+    Finding,
+    LintReport,
+    ModelReport,
+    Place,
+    Proof,
+    Savings,
+    Severity,
+    Site,
+)
 
 
 def site(position, label, shape, parameters=0, before=(), after=(), op=""):
@@ -33,7 +44,9 @@ def finding(code="FC001", layers=("fc1",), **fields):
         "evidence": {"share": 0.742746},
         **fields,
     }
-    return Finding(code=code, layers=layers, **given)
+    at = given.pop("places", (layers,))
+    said = [Place(layers=each, message=given["message"], evidence=given["evidence"], identity=str(each)) for each in at]
+    return Finding(code=code, layers=layers, places=tuple(said), **given)
 
 
 FLATTENED = finding(

@@ -131,9 +131,11 @@ def test_a_proof_that_failed_is_not_called_one():
     assert "over 1 seeded run, 1" in shown
 
 
-def test_quiet_prints_findings_and_broken_budgets_only():
-    shown = text(model(findings=(FLATTENED,), budgets=BUDGETS, notes=("A note.",)), quiet=True)
+def test_quiet_prints_errors_failing_findings_and_broken_budgets_only():
+    shown = text(model(findings=(FLATTENED,), budgets=BUDGETS, notes=("A note.",), fail_on="warning"), quiet=True)
     assert shown.startswith("warning[FC001]")
+    assert "FC001" not in text(model(findings=(FLATTENED,)), quiet=True)
+    assert "error[FC001]" in text(model(findings=(finding(severity=Severity.ERROR),), fail_on="never"), quiet=True)
     assert "OVER" in shown
     for hidden in ("kept", "A note", "1 model", "15.5 G"):
         assert hidden not in shown

@@ -27,21 +27,21 @@ def test_a_broken_budget_gives_measured_limit_margin_and_the_top_contributors():
     assert found.severity == "error"
 
 
-def test_each_broken_limit_is_a_finding_of_its_own_with_its_own_fingerprint():
+def test_each_broken_limit_is_a_finding_of_its_own_with_its_own_identity():
     tight = {"params": 1, "macs": 1, "weight-bytes": 1, "peak-activation-bytes": 1, "layers": 1, "layer-share": "1 %"}
     found = findings(OverBudget, NET, budgets=(tight,))
     assert len(found) == len(tight)
-    assert len({finding.fingerprint for finding in found}) == len(tight)
+    assert len({finding.places[0].identity for finding in found}) == len(tight)
 
 
-def test_a_fingerprint_does_not_change_with_the_numbers():
+def test_an_identity_does_not_change_with_the_numbers():
     small, large = (
         findings(
             OverBudget, f"INPUT 3x32x32 -> CONV {filters} 3x3 -> RELU -> GAP -> FC 10", budgets=({"params": limit},)
         )
         for filters, limit in ((16, 600), (64, 100))
     )
-    assert small[0].fingerprint == large[0].fingerprint
+    assert small[0].places[0].identity == large[0].places[0].identity
     assert small[0].message != large[0].message
 
 

@@ -21,6 +21,7 @@ from cnnlint_rules.dense_head.fc_as_conv import FcAsConv
 
 MODELS = Path(__file__).parents[3] / "fixtures" / "models"
 RNG = np.random.default_rng(11)
+RULE = FcAsConv(pooled_heads=True)
 
 
 def array(name: str, *shape: int) -> TensorProto:
@@ -118,12 +119,11 @@ HEADS = {
 
 def rewritten(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = load_onnx_bytes(model.SerializeToString())
-    rule = FcAsConv()
-    (place,) = walk(graph, [rule]).places
+    (hit,) = walk(graph, [RULE]).hits
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     editor = Editor(copy)
-    rule.rewrite(place.where, editor)
+    RULE.rewrite(hit.where, editor)
     return editor.finish()
 
 
@@ -142,7 +142,7 @@ def test_the_rewritten_model_is_the_same_function(head: str) -> None:
 @pytest.mark.parametrize("head", HEADS)
 def test_the_rewritten_model_is_found_no_more(head: str) -> None:
     graph = load_onnx_bytes(rewritten(net(*HEADS[head])).SerializeToString())
-    assert not walk(graph, [FcAsConv()]).places
+    assert not walk(graph, [RULE]).hits
 
 
 def test_the_rewritten_head_averages_over_the_crops_of_a_larger_image() -> None:
@@ -161,7 +161,7 @@ def test_the_rewritten_head_averages_over_the_crops_of_a_larger_image() -> None:
 def proven(path: Path) -> list:
     graph = load(str(path))
     probe = Probe(Program.from_file(path), graph)
-    rules = [FcAsConv()]
+    rules = [RULE]
     return list(look(probe, rules).join(walk(graph, rules), rules).findings)
 
 
@@ -208,9 +208,25 @@ def test_a_gate_inside_the_network_is_no_head() -> None:
     ]  # fmt: skip
     weights = [array("w", 6, 6), array("b", 6), shape("a", 2, 3), array("k", 7, 6, 1, 1)]
     graph = load_onnx_bytes(net(nodes, weights).SerializeToString())
-    walked = walk(graph, [FcAsConv()], near_misses=True)
-    assert not walked.places
+    walked = walk(graph, [RULE], near_misses=True)
+    assert not walked.hits
     assert walked.near_misses["FC002"]
+
+
+@pytest.mark.parametrize("name", ["seed_cnn", "resnet_style"])
+def test_a_pooled_head_takes_any_image_and_is_a_convolution_by_the_way(name: str) -> None:
+    walked = walk(load(str(MODELS / f"{name}.onnx")), [FcAsConv()], near_misses=True)
+    assert not walked.hits
+    (miss,) = walked.near_misses["FC002"]
+    assert "is a 1×1 convolution of" in miss.reason
+
+
+def test_a_pooling_over_the_whole_map_is_a_global_one() -> None:
+    nodes = [
+        node("AveragePool", "map", "p", kernel_shape=[10, 10]), node("Flatten", "p", "f"), node("Gemm", "f w b", "y"),
+    ]  # fmt: skip
+    graph = load_onnx_bytes(net(nodes, [array("w", 6, 7), array("b", 7)]).SerializeToString())
+    assert not walk(graph, [FcAsConv()]).hits
 
 
 def test_a_perceptron_has_no_map_to_slide_over() -> None:
@@ -222,4 +238,4 @@ def test_a_perceptron_has_no_map_to_slide_over() -> None:
         [array("w", 6, 7)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    assert not walk(load_onnx_bytes(model.SerializeToString()), [FcAsConv()]).places
+    assert not walk(load_onnx_bytes(model.SerializeToString()), [RULE]).hits

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from cnnlint.engine.budget import Budget
-from cnnlint.results import FailOn, Severity
+from cnnlint.results import FailOn, MinSeverity, Severity
 
 if TYPE_CHECKING:
     from cnnlint.engine.rule import Rule
@@ -93,6 +93,11 @@ class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
         FailOn | None,
         Meta(description="The lowest severity of a finding that fails the run, with exit code 1."),
         Option(flag="--fail-on", section="Exit code", default="error", shown_default="error"),
+    ] = None
+    min_severity: Annotated[
+        MinSeverity | None,
+        Meta(description="Show findings from this severity on; whether the run fails is up to --fail-on alone."),
+        Option(flag="--min-severity", section="Reports", default="info", shown_default="info"),
     ] = None
     pedantic: Annotated[
         bool | None,

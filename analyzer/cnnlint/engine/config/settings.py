@@ -20,7 +20,7 @@ from cnnlint.engine.ignoring import Ignore, parse_reason
 from cnnlint.engine.selection import Request
 from cnnlint.errors import ConfigError
 from cnnlint.graph.quantity import parse_amount
-from cnnlint.results import FailOn, Severity
+from cnnlint.results import FailOn, MinSeverity, Severity
 from cnnlint.worker.limits import RunLimits
 
 Dims = tuple[int, ...]
@@ -54,6 +54,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     requests: tuple[Request, ...]
     severity: dict[str, Severity]
     fail_on: FailOn
+    min_severity: MinSeverity
     pedantic: bool
     preview: bool
     static: bool | None
@@ -142,6 +143,7 @@ def resolve(document: Document | None, flags: Flags, *, folder: Path | None = No
         requests=tuple(requests),
         severity={**file.severity, **flags.severity},
         fail_on=_first("fail_on", flags, file),
+        min_severity=_first("min_severity", flags, file),
         pedantic=_first("pedantic", flags, file),
         preview=_first("preview", flags, file),
         static=_first("static", flags, file),

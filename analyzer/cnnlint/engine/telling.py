@@ -1,0 +1,119 @@
+"""From what rules said at each place to findings as users read them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePath
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cnnlint.analysis.context import Context
+from cnnlint.engine.housekeeping import CrashedRule
+from cnnlint.engine.rule import Diagnostic, Rule, Where
+from cnnlint.errors import FAULTS, CnnlintError, worded
+from cnnlint.results import Finding, Place, digest, total
+
+
+class Hit(Struct, frozen=True, eq=False):
+    """One place at which a rule found something, with what a rewrite of it needs.
+
+    Attributes:
+        rule: The rule that found it, with its options.
+        where: What the rule was given.
+        finding: What it said of this place alone.
+    """
+
+    rule: Rule
+    where: Where
+    finding: Finding
+
+
+def as_finding(diagnostic: Diagnostic, framework: str = "", identities: Mapping[str, str] = {}) -> Finding:
+    """Return what was said, in the words of a framework, as a finding about one place.
+
+    Args:
+        diagnostic: What a rule said.
+        framework: "keras" or "pytorch"; "" for neither.
+        identities: What identifies layers whose names are generated.
+    """
+    found = diagnostic.finding
+    parts = [found.code, *(identities.get(name, name) for name in found.layers)]
+    parts += [f"\0{diagnostic.subject}"] if diagnostic.subject else []
+    identity = digest("\0".join(parts), size=8)
+    place = Place(layers=found.layers, message=found.message, evidence=found.evidence, identity=identity)
+    suggestion = "" if diagnostic.advice is None else diagnostic.advice.for_framework(framework)
+    return replace(found, suggestion=suggestion, places=(place,))
+
+
+def told(hits: Iterable[Hit], context: Context, path: str, *, rewritable: bool = False) -> tuple[Finding, ...]:
+    """Return findings as users read them: one for each hit, or one for all hits of a rule that tells them together.
+
+    Args:
+        hits: Those that nobody ignores.
+        context: Facts about the network.
+        path: What the user calls the model.
+        rewritable: Whether rewrites can be applied to it.
+    """
+    groups = dict[object, list[Hit]]()
+    for number, hit in enumerate(hits):
+        together = hit.rule.is_told_together()
+        groups.setdefault((hit.finding.code, hit.finding.severity) if together else number, []).append(hit)
+    return tuple(
+        replace(
+            finding,
+            fingerprint=_fingerprint(path, finding, group[0].rule),
+            fixable=rewritable and group[0].rule.is_fixable(),
+        )
+        for group in groups.values()
+        for finding in _told(group, context)
+    )
+
+
+def _told(hits: Sequence[Hit], context: Context) -> Iterator[Finding]:
+    first, *others = [hit.finding for hit in hits]
+    if not others:
+        yield first
+        return
+    rule = hits[0].rule
+    places = [first, *others]
+    try:
+        found = as_finding(rule.together(places, context), context.framework)
+    except FAULTS as error:
+        yield from places
+        yield as_finding(crash(rule, error))
+        return
+    proofs = {each.proof for each in places}
+    yield replace(
+        found,
+        severity=first.severity,
+        layers=tuple(dict.fromkeys(name for each in places for name in each.layers)),
+        places=tuple(place for each in places for place in each.places),
+        savings=total(each.savings for each in places),
+        proof=proofs.pop() if len(proofs) == 1 else None,
+    )
+
+
+def _fingerprint(path: str, finding: Finding, rule: Rule) -> str:
+    """Return what stays the same when numbers change: of the model, the rule and, where it is one's own, the place."""
+    own = "" if rule.is_told_together() else "\0".join(place.identity for place in finding.places)
+    # a rule that tells milder and graver places apart has a finding of each
+    which = own or finding.severity
+    return digest("\0".join((relative(path), finding.code, which)), size=8)
+
+
+def relative(path: str) -> str:
+    """Return `path` with forward slashes, relative to the working directory if it lies below it."""
+    if path.startswith("<") or "://" in path:
+        return path
+    below = os.path.relpath(path) if os.path.isabs(path) else os.path.normpath(path)
+    return PurePath(path if below.startswith("..") else below).as_posix()
+
+
+def crash(rule: Rule, error: BaseException) -> Diagnostic:
+    """Return the finding that a rule raised an exception."""
+    cause = error.cause if isinstance(error, CnnlintError) else worded(error)
+    return CrashedRule().finding(
+        message=f"{rule.code} {rule.name} could not finish: {cause}", evidence={}, subject=rule.code
+    )
