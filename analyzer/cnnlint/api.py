@@ -33,7 +33,7 @@ class Report(LintReport, frozen=True, kw_only=True):
         from cnnlint.report.text import render
         from cnnlint.report.view import View
 
-        return _printed(self.shown(), lambda part: render(part, View()))
+        return _printed(self, lambda part: render(part.shown(), View()))
 
     def __repr__(self) -> str:
         findings = sum(len(model.findings) for model in self.models)

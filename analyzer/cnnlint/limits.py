@@ -41,9 +41,13 @@ MAX_INLINED = 1 << 18
 MAX_INLINED_TEXT = 1 << 25
 """Characters of the names that calls of functions give to tensors and nodes."""
 
-INFERENCE_SECONDS, INFERENCE_SPARE, INFERENCE_A_BYTE = 60, 1 << 28, 64
-"""Seconds that onnx may take to infer the shapes of a model, and bytes of memory: so many, and so many for each byte of
-the model without its weights. Importing it takes half a second and 100 MB."""
+INFERENCE_SECONDS, INFERENCE_BYTES_A_SECOND = 2, 1_000_000
+"""Seconds of processor time that onnx may take to infer the shapes of a model: so many, and one for each so many bytes
+of the model without its weights. Importing it takes a quarter of a second; of some equations it never comes back."""
+
+INFERENCE_SPARE, INFERENCE_A_BYTE = 1 << 28, 64
+"""Bytes of memory that onnx may take for that: so many, and so many for each byte of the model without its weights.
+Importing it takes 100 MB."""
 
 MAX_PARTS = 1024
 """Parts of a sequence that are looked at one by one."""

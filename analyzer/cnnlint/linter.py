@@ -200,7 +200,7 @@ class Linter:
             enabled=plan.selection.rules,
             today=self.today,
         )
-        findings = told((*applied.hits, *unfinished), context, path, rewritable=model.is_rewritable)
+        findings = told((*applied.hits, *unfinished), context, path, rewritable=graph.source.format == "onnx")
         findings = _graded(findings, plan.severity, graph)
         limits = (limit for rule in rules if isinstance(rule, BudgetRule) for limit in rule.limits())
         report = ModelReport(

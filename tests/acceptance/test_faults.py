@@ -179,10 +179,10 @@ def test_a_rendering_that_fails_gives_exit_code_2_and_one_line(
 ) -> None:
     genuine = text._headline  # pyright: ignore[reportPrivateUsage]
 
-    def headline(model: ModelReport, view: View) -> object:
+    def headline(model: ModelReport, view: View, *, brief: bool) -> str:
         if model.path == BAD:
             raise ZeroDivisionError
-        return genuine(model, view)
+        return genuine(model, view, brief=brief)
 
     monkeypatch.setattr(text, "_headline", headline)
     code, out, lines = run("lint", "--isolated", "--static", "--exit-zero", BAD, GOOD, capsys=capsys)

@@ -10,12 +10,22 @@ import pytest
 from acceptance.command import MODELS, cnnlint
 
 
+@pytest.fixture
+def pooled(tmp_path: Path) -> tuple[str, str]:
+    """Return the options by which FC002 speaks of pooled heads too."""
+    path = tmp_path / "pooled.toml"
+    path.write_text("[rules.FC002]\npooled-heads = true\n")
+    return "--config", str(path)
+
+
 @pytest.mark.parametrize("name", ["branches", "mobile_style", "resnet_style", "seed_cnn", "torch_twin", "vgg_style"])
-def test_a_rewrite_that_a_lint_verifies_is_written_and_compares_equal(name: str, tmp_path: Path) -> None:
+def test_a_rewrite_that_a_lint_verifies_is_written_and_compares_equal(
+    name: str, tmp_path: Path, pooled: tuple[str, str]
+) -> None:
     model, fixed = MODELS / f"{name}.onnx", tmp_path / "fixed.onnx"
-    linted = json.loads(cnnlint(model, "--isolated", "--select", "FC002", "--format", "json").stdout)
+    linted = json.loads(cnnlint(model, *pooled, "--select", "FC002", "--format", "json").stdout)
     (finding,) = linted["models"][0]["findings"]
-    said = json.loads(cnnlint("fix", model, "-o", fixed, "--isolated", "--format", "json").stdout)
+    said = json.loads(cnnlint("fix", model, "-o", fixed, *pooled, "--format", "json").stdout)
     compared = cnnlint("compare", model, fixed, "--format", "json")
     again = json.loads(compared.stdout)
     verdicts = (
@@ -39,11 +49,11 @@ def test_a_rewrite_that_a_lint_verifies_is_written_and_compares_equal(name: str,
     assert said["parity"]["proof"]["max_rel_error"] == again["proof"]["max_rel_error"]
 
 
-def test_all_commands_use_the_same_words(tmp_path: Path) -> None:
+def test_all_commands_use_the_same_words(tmp_path: Path, pooled: tuple[str, str]) -> None:
     model, fixed = MODELS / "torch_twin.onnx", tmp_path / "fixed.onnx"
     texts = [
-        cnnlint(model, "--isolated", "--select", "FC002").stdout,
-        cnnlint("fix", model, "-o", fixed, "--isolated").stdout,
+        cnnlint(model, *pooled, "--select", "FC002", "--verbose").stdout,
+        cnnlint("fix", model, "-o", fixed, *pooled).stdout,
         cnnlint("compare", model, fixed).stdout,
     ]
     assert all("verified: largest error" in text for text in texts)

@@ -118,6 +118,7 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "ignore": ("FC", ("FC",)),
     "severity": ({"FC": "error"}, {"FC": Severity.ERROR}),
     "fail_on": ("never", "never"),
+    "min_severity": ("error", "error"),
     "pedantic": (True, True),
     "preview": (True, True),
     "static": (False, False),

@@ -200,7 +200,7 @@ def run_file(file: Path) -> ModuleType:
     from importlib.util import module_from_spec, spec_from_file_location
 
     where = str(file)
-    if not file.is_file():
+    if not os.path.isfile(file):  # pathlib raises for a name that is too long
         raise RuleError("there is no such rule file", path=where)
     # The name is one of its own, so that a file called numpy.py does not stand in for numpy.
     name = f"{LOCAL}{file.stem}_{crc32(str(file.resolve()).encode()):08x}"

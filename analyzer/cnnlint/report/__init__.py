@@ -58,7 +58,7 @@ def render(report: LintReport, form: str, view: View) -> str:
 def render_each(report: LintReport, form: str, view: View) -> Rendered[LintReport]:
     """Return `report` in the format `form`, one of FORMATS, and the models that could not be rendered."""
     module = import_module(FORMATS[form])
-    return rendered(report.shown(), lambda part: module.render(part, view))
+    return rendered(report, lambda part: module.render(part.shown(), view))
 
 
 def rendered(report: Report, write: Callable[[Report], str]) -> Rendered[Report]:

@@ -41,7 +41,7 @@ def summary_line(report: LintReport, view: View) -> str:
     if suppressed := sum(model.suppressed for model in read):
         text += view.paint(f" ({count(suppressed)} suppressed)", "faint")
     if fixable := sum(finding.fixable for model in read for finding in model.findings):
-        text += f"; {count(fixable)} fixable with `cnnlint fix`"
+        text += f"; [*] {count(fixable)} fixable with `cnnlint fix`"
     if incomplete := sum(bool(model.incomplete) for model in read):
         partly = f"{several(incomplete, 'model')} not linted in full"
         text += f"; {view.paint(partly, 'error')}"

@@ -8,27 +8,35 @@ import sys
 from cnnlint.worker.start import import_path
 
 
-def ask(program: str, given: bytes, *, seconds: float, nbytes: int) -> bytes | None:
+def ask(program: str, given: bytes, *, seconds: int, nbytes: int) -> bytes | None:
     """Return what `program` writes to standard output after it has read `given` from standard input.
 
     Args:
         program: Python.
         given: What it is asked about.
-        seconds: How long it may take.
+        seconds: Of processor time that it may take, where the system holds it to that; of any time, thirty times as many.
         nbytes: Of memory for data that it may take, where the system holds it to that.
 
     Returns:
         None if it fails, crashes, or takes more.
     """
-    command = [sys.executable, "-P", "-c", f"{import_path()}{_LIMIT}{program}", str(nbytes)]
+    command = [sys.executable, "-P", "-c", f"{import_path()}{_LIMIT}{program}", str(nbytes), str(seconds)]
     try:
-        done = subprocess.run(command, input=given, capture_output=True, timeout=seconds, check=False)  # noqa: S603 - this interpreter, with our own words
+        done = subprocess.run(command, input=given, capture_output=True, timeout=PATIENCE * seconds, check=False)  # noqa: S603 - this interpreter, with our own words
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
 
 
+PATIENCE = 30
+"""How many times longer than its processor time a process may take on a busy machine."""
+
 _LIMIT = """
 from cnnlint.worker.memory import limit_this_process
 limit_this_process(int(sys.argv[1]))
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[2]), int(sys.argv[2]) + 1))
+except (ImportError, OSError, ValueError):
+    pass
 """

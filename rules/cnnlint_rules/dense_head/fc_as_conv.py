@@ -37,6 +37,7 @@ from cnnlint import (
     as_convolutions,
     dense_head,
     dense_to_conv,
+    preceding,
 )
 
 INPUTS = {1: "signals", 2: "images", 3: "volumes"}
@@ -158,8 +159,11 @@ def _pooling_ahead(head: DenseHead, graph: Graph) -> Layer | None:
     """Return the pooling over the whole map that feeds the dense layers; None if they read positions of a map."""
     if head.pool is not None or head.flatten is None:
         return head.pool
-    before = graph.producer(head.flatten.input)
-    covers = isinstance(before, MaxPool | AvgPool) and before.pool_size == before.input.spatial
+    before = preceding(graph, head.flatten, lambda layer: layer.is_identity_at_inference)
+    covers = isinstance(before, MaxPool | AvgPool) and all(
+        isinstance(extent, int) and taps >= extent
+        for taps, extent in zip(before.pool_size, before.input.spatial or (None,), strict=False)
+    )
     return before if covers else None
 
 

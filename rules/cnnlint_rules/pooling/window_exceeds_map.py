@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 
 from cnnlint import (
@@ -13,6 +13,7 @@ from cnnlint import (
     Context,
     Conv,
     Diagnostic,
+    Finding,
     Good,
     LayerRule,
     MaxPool,
@@ -105,6 +106,24 @@ class WindowExceedsMap(
             advice=Advice(text="Feed larger images, take a stride out of the layers ahead, or leave this layer out"),
             savings=Savings(parameters=dead) if dead else None,
             severity=None if dead_taps else Severity.INFO,
+        )
+
+    def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
+        """Return how many windows are too large, and what of them is dead or padding at most."""
+        padding = [place.evidence["padding_share"] for place in places if "padding_share" in place.evidence]
+        dead = int(sum(place.evidence.get("dead_weights", 0) for place in places))
+        if not padding:
+            return self.finding(
+                message=f"{len(places):,} windows do not fit on their maps at all: the outputs are empty.",
+                evidence={"windows": len(places)},
+                advice=Advice(text="Feed larger images or leave the layers out"),
+            )
+        told = f", and {dead:,} weights are dead" if dead else ""
+        return self.finding(
+            message=f"{len(places):,} windows are larger than their maps: up to {max(padding):.0%} of what they cover"
+            f" is padding{told}.",
+            evidence={"windows": len(places), "padding_share": max(padding), "dead_weights": dead},
+            advice=Advice(text="Feed larger images, take a stride out of the layers ahead, or leave these layers out"),
         )
 
     def _dead_weights(self, layer: Conv | MaxPool | AvgPool, dead_taps: int) -> int:

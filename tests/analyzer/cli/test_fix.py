@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 from acceptance.command import MODELS
 from cnnlint.cli.commands import commands
-from cnnlint.engine.walker import Place
+from cnnlint.engine.telling import Hit
 from cnnlint.fixing import fix as fixing
 from cnnlint.fixing.report import FixReport
 from cnnlint.report.json import schema_of
@@ -80,7 +80,7 @@ def test_external_weights_come_into_the_written_model(tmp_path: Path) -> None:
 def test_a_rewrite_that_changes_the_function_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sound = fixing.rewrite
 
-    def unsound(place: Place, program: onnx.ModelProto) -> onnx.ModelProto | None:
+    def unsound(place: Hit, program: onnx.ModelProto) -> onnx.ModelProto | None:
         model = sound(place, program)
         assert model is not None
         bias = next(weight for weight in model.graph.initializer if len(weight.dims) == 1 and weight.data_type == 1)

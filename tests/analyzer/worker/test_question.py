@@ -21,7 +21,7 @@ def test_a_program_that_fails_or_crashes_has_no_answer(program):
 
 
 def test_a_program_that_takes_too_long_has_no_answer():
-    assert ask("import time; time.sleep(60)", b"", seconds=0.5, nbytes=1 << 28) is None
+    assert ask("while True: pass", b"", seconds=1, nbytes=1 << 28) is None
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux holds a process to its memory")

@@ -169,7 +169,8 @@ def infer(model: ModelRecord, nodes: Iterable[NodeRecord]) -> Mapping[str, Value
     follows = elements_followed(nodes, model.graph) <= limits.MAX_FOLDED_IN_ALL
     given = shapes_only(model.source)
     nbytes = limits.INFERENCE_SPARE + limits.INFERENCE_A_BYTE * len(given)
-    inferred = ask(INFERENCE.format(follows=follows), given, seconds=limits.INFERENCE_SECONDS, nbytes=nbytes)
+    seconds = limits.INFERENCE_SECONDS + len(given) // limits.INFERENCE_BYTES_A_SECOND
+    inferred = ask(INFERENCE.format(follows=follows), given, seconds=seconds, nbytes=nbytes)
     if inferred is None:
         return {}
     graph = read_bytes(inferred).graph
