@@ -194,7 +194,7 @@ def _match(
 ) -> None:
     """Add pairs of places with the same key to `matched`, in order, those that are in it left out."""
     waiting = dict[tuple[str, ...], list[Spot]]()
-    for spot, (code, place) in reversed(left.items()):
+    for spot, (code, place) in reversed(list(left.items())):
         if spot not in matched:
             waiting.setdefault(of_left(code, place), []).append(spot)
     taken = set(matched.values())

@@ -233,20 +233,16 @@ def attempt(probe: Probe, hits: Iterable[Hit]) -> Attempt:
     from cnnlint.rewrite.editor import Editor
 
     obstacles = dict[int, str]()
-    while len(obstacles) < len(fixable):
-        editor = Editor(probe.program.proto())
-        fits = True
-        for number, hit in enumerate(fixable):
-            if number in obstacles:
-                continue
-            try:
-                hit.rule.rewrite(hit.where, editor)
-            except Exception as error:  # a finding stands without its proof; what is half rewritten is begun again
-                obstacles[number] = _cause(error)
-                fits = False
-                break
-        if fits:
-            break
+    editor = Editor(probe.program.proto())
+    waiting = list(enumerate(fixable))
+    while waiting:
+        number, hit = waiting.pop(0)
+        try:
+            hit.rule.rewrite(hit.where, editor)
+        except Exception as error:  # a finding stands without its proof; what is half rewritten is begun again
+            obstacles[number] = _cause(error)
+            editor = Editor(probe.program.proto())
+            waiting = [each for each in enumerate(fixable) if each[0] not in obstacles]
     told = tuple((fixable[number].finding, cause) for number, cause in obstacles.items())
     if len(obstacles) == len(fixable):
         return Attempt(obstacles=told)

@@ -26,7 +26,6 @@ from cnnlint import (
     Good,
     Graph,
     HeadAsConvolutions,
-    Layer,
     Many,
     Match,
     MaxPool,
@@ -106,8 +105,10 @@ class FcAsConv(
         if found is None:
             yield self.skip(*head.dense, reason=context.unknown_weights)
             return
-        if not self.pooled_heads and (pool := _pooling_ahead(head, graph)) is not None:
-            reason = f"{found.words}; but after the pooling {pool.name} the network takes images of any size already"
+        if not self.pooled_heads and (_is_pooled(head, graph) or (found.positions and prod(found.positions) == 1)):
+            reason = (
+                f"{found.words}; but it comes after a pooling, so that the network takes images of any size already"
+            )
             yield self.skip(*head.dense, reason=reason)
             return
         rank, channels = len(head.extents), found.channels
@@ -155,16 +156,15 @@ class FcAsConv(
     )
 
 
-def _pooling_ahead(head: DenseHead, graph: Graph) -> Layer | None:
-    """Return the pooling over the whole map that feeds the dense layers; None if they read positions of a map."""
+def _is_pooled(head: DenseHead, graph: Graph) -> bool:
+    """Return whether a pooling over the whole map feeds the dense layers."""
     if head.pool is not None or head.flatten is None:
-        return head.pool
+        return True
     before = preceding(graph, head.flatten, lambda layer: layer.is_identity_at_inference)
-    covers = isinstance(before, MaxPool | AvgPool) and all(
+    return isinstance(before, MaxPool | AvgPool) and all(
         isinstance(extent, int) and taps >= extent
         for taps, extent in zip(before.pool_size, before.input.spatial or (None,), strict=False)
     )
-    return before if covers else None
 
 
 def _gain(found: HeadAsConvolutions) -> str:
