@@ -164,7 +164,7 @@ def test_no_other_report_holds_a_command_or_a_sign_that_is_not_seen(name: str, o
         render_comparison(comparison, view, every=True),
         render_diff(difference, view, every=True),
         render_fix(replace(fix, diff=difference), view, difference=True),
-        explained(load_rules().require("FC001"), lint_of(name), view),
+        explained([load_rules().require("FC001")], lint_of(name), view),
     ]
     for text in texts:
         assert commands_in(text) == []
