@@ -14,7 +14,7 @@ def ask(program: str, given: bytes, *, seconds: int, nbytes: int) -> bytes | Non
     Args:
         program: Python.
         given: What it is asked about.
-        seconds: Of processor time that it may take, where the system holds it to that; of any time, thirty times as many.
+        seconds: Of processor time that it may take, where the system holds it to that; of any time thirty times that.
         nbytes: Of memory for data that it may take, where the system holds it to that.
 
     Returns:
