@@ -195,12 +195,19 @@ def _json(rendered: str) -> None:
     _valid("lint", json.loads(rendered, parse_constant=_no_constant))
 
 
+SCHEMAS = {
+    "lint": "docs/schema/lint.schema.json",
+    "summary": "docs/schema/summary.schema.json",
+    "sarif": "tests/analyzer/report/schemas/sarif-2.1.0-rtm.5.json",
+}
+
+
 @cache
 def _validator(name: str) -> Any:
     import jsonschema
 
-    schema = Path(__file__).parents[1] / "docs" / "schema" / f"{name}.schema.json"
-    return jsonschema.Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
+    schema = json.loads((Path(__file__).parents[1] / SCHEMAS[name]).read_text(encoding="utf-8"))
+    return jsonschema.validators.validator_for(schema)(schema)
 
 
 def _valid(name: str, report: Any) -> None:
@@ -222,6 +229,7 @@ def _no_constant(word: str) -> None:
 
 def _sarif(rendered: str) -> None:
     log = json.loads(rendered, parse_constant=_no_constant)
+    _valid("sarif", log)
     assert log["version"] == "2.1.0"
     assert "$schema" in log
     for run in log["runs"]:

@@ -1,7 +1,9 @@
 import json
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 
 from analyzer.report.reports import BUDGETS, FLATTENED, finding, model, report
@@ -17,9 +19,17 @@ FULL = report(
     model("bad.onnx", format=None, error="bad.onnx: the file is empty", macs=None, parameters=None),
 )
 
+TRICKY = model(
+    "a model #1%.onnx",
+    findings=(finding(layers=("::error::\x1b[0m\u202e\ud800",), message="<b>&</b>\n\u2028", suggestion=""),),
+)
+
 
 def shown(form, subject=FULL, **view):
     return render(subject, form, View(**view))
+
+
+SARIF = json.loads(Path(__file__).with_name("schemas").joinpath("sarif-2.1.0-rtm.5.json").read_text(encoding="utf-8"))
 
 
 def results(subject=FULL):
@@ -59,6 +69,20 @@ def test_sarif_levels_rules_and_places():
         assert len(rule["fullDescription"]["text"]) <= 1024
         assert rule["help"]["text"]
         assert "security-severity" not in rule["properties"]
+
+
+@pytest.mark.parametrize("subject", [FULL, report(), report(TRICKY)], ids=["full", "empty", "tricky"])
+def test_sarif_is_what_its_schema_allows(subject):
+    assert [
+        error.message for error in jsonschema.Draft4Validator(SARIF).iter_errors(json.loads(shown("sarif", subject)))
+    ] == []
+
+
+@pytest.mark.parametrize("key", ["message", "level", "locations", "ruleIndex"])
+def test_the_schema_of_sarif_tells_what_is_none(key):
+    log = json.loads(shown("sarif"))
+    log["runs"][0]["results"][0][key] = "no such thing"
+    assert not jsonschema.Draft4Validator(SARIF).is_valid(log)
 
 
 def test_sarif_says_that_a_model_could_not_be_read():
