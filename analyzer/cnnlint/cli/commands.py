@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
-from cnnlint.cli.streams import VERBOSE, complain, complain_of
+from cnnlint.cli.streams import VERBOSE, complain, complain_of, unwritable
 from cnnlint.errors import FAULTS, __version__, error_of
 
 if TYPE_CHECKING:
@@ -100,6 +100,9 @@ class Commands(click.Group):
             return 2
         except click.ClickException as error:
             complain(error.format_message())
+            return 2
+        except OSError as error:  # of what click itself writes: the version, the help
+            complain_of(unwritable(error), verbose=False)
             return 2
         return result if isinstance(result, int) else 0
 

@@ -66,10 +66,13 @@ def command(
 
 
 def _rendered(text: str, view: View) -> str:
+    from io import StringIO
+
     from rich.console import Console
     from rich.markdown import Markdown
 
     console = Console(
+        file=StringIO(),
         width=view.width,
         force_terminal=view.color,
         no_color=not view.color,

@@ -43,7 +43,7 @@ def complain_of(error: CnnlintError, *, verbose: bool) -> None:
         click.echo(without_commands(trace), err=True, nl=False)
 
 
-def in_color(choice: ColorChoice, stream: TextIO) -> bool:
+def in_color(choice: ColorChoice, stream: TextIO | None) -> bool:
     """Return whether to write colors: as told, else by NO_COLOR and FORCE_COLOR, else to terminals only."""
     if choice != "auto":
         return choice == "always"
@@ -51,18 +51,18 @@ def in_color(choice: ColorChoice, stream: TextIO) -> bool:
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def view_of_stdout(choice: ColorChoice, *, verbose: bool = False, quiet: bool = False) -> View:
     """Return how a report on standard output is looked at."""
     from cnnlint.report.view import View
 
-    terminal = sys.stdout.isatty()
+    terminal = _stdout() is not None and sys.stdout.isatty()
     sized = terminal or "COLUMNS" in os.environ
     columns = _columns() if sized else WIDEST
     return View(
-        color=in_color(choice, sys.stdout),
+        color=in_color(choice, _stdout()),
         width=max(40, min(WIDEST, columns)),
         verbose=verbose,
         quiet=quiet,
@@ -70,17 +70,35 @@ def view_of_stdout(choice: ColorChoice, *, verbose: bool = False, quiet: bool = 
     )
 
 
+def _stdout() -> TextIO | None:
+    """Return standard output; None where whoever started the process has closed it, which its type does not say."""
+    return sys.stdout
+
+
 def write(text: str) -> None:
     """Write a report to standard output; what its encoding lacks becomes "?".
 
     A reader that has had enough (`| head`) is no error, and changes nothing about the exit code.
+
+    Raises:
+        CnnlintError: It cannot be written: the disk is full, or it is closed.
     """
+    if _stdout() is None:
+        raise CnnlintError("is closed", path="standard output")
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
         click.echo(text.encode(encoding, "replace").decode(encoding), nl=False, color=True)
-    except BrokenPipeError:
-        # what Python still holds would fail again when it flushes at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        lost = unwritable(error)
+        if not isinstance(error, BrokenPipeError):
+            raise lost from error
+
+
+def unwritable(error: OSError) -> CnnlintError:
+    """Return the error for a standard output that takes nothing more, and write nothing more there."""
+    # what Python still holds would fail again when it flushes at exit
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return CnnlintError(f"cannot be written: {error.strerror}", path="standard output")
 
 
 def check_output(output: str, model: str) -> None:

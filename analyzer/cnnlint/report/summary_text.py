@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
+from io import StringIO
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
@@ -31,8 +32,8 @@ def render(report: SummaryReport, view: View, *, explain: bool = False) -> str:
     """Return the table, the totals and the pattern of each model; with `explain` its formulas too."""
     report = printable_report(report)
     console = Console(
-        width=view.width, force_terminal=view.color, no_color=not view.color, highlight=False, legacy_windows=False,
-        color_system="standard" if view.color else None, emoji=False, markup=False,
+        file=StringIO(), width=view.width, force_terminal=view.color, no_color=not view.color, highlight=False,
+        legacy_windows=False, color_system="standard" if view.color else None, emoji=False, markup=False,
     )  # fmt: skip
     parts = list[str]()
     for model in report.models:

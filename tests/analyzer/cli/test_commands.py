@@ -84,6 +84,35 @@ def test_a_closed_pipe_is_quiet_and_changes_no_exit_code(tmp_path):
     assert done.returncode == 1  # smelly.onnx has an error
 
 
+OUTPUTS = [
+    ("--static", MODELS / "smelly.onnx"),
+    ("summary", MODELS / "smelly.onnx"),
+    ("explain", "FC001"),
+    ("--version",),
+]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no disk that is always full")
+@pytest.mark.parametrize("args", OUTPUTS, ids=lambda args: str(args[0]))
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_report_that_cannot_be_written_is_an_error_that_says_so(args, unbuffered, tmp_path):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cnnlint", *map(str, args)], stdout=full, stderr=subprocess.PIPE, text=True,
+            check=False, cwd=tmp_path, env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
+    assert done.stderr == "cnnlint: error: standard output: cannot be written: No space left on device\n"
+    assert done.returncode == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes a descriptor by a shell")
+def test_a_closed_output_is_an_error_that_says_so(tmp_path):
+    command = [sys.executable, "-m", "cnnlint", "--static", str(MODELS / "smelly.onnx")]
+    shell = ["sh", "-c", '"$@" >&-', "sh", *command]
+    done = subprocess.run(shell, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path)
+    assert (done.stderr, done.returncode) == ("cnnlint: error: standard output: is closed\n", 2)
+
+
 def test_an_interruption_is_quiet_and_has_its_own_exit_code(monkeypatch):
     def interrupted(*_args, **_options):
         raise KeyboardInterrupt
