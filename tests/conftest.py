@@ -39,11 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # an option and not a -m in addopts, which the -m of whoever runs the tests would replace
-    if config.getoption("--slow"):
-        return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    items[:] = [item for item in items if not item.get_closest_marker("slow")]
-    config.hook.pytest_deselected(items=slow)
+    left_out = {"slow": not config.getoption("--slow"), "exhaustive": not _is_thorough(config)}
+    names = [name for name, is_left_out in left_out.items() if is_left_out]
+    deselected = [item for item in items if any(item.get_closest_marker(name) for name in names)]
+    items[:] = [item for item in items if item not in set(deselected)]
+    config.hook.pytest_deselected(items=deselected)
 
 
 @pytest.fixture(scope="session")

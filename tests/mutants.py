@@ -81,8 +81,24 @@ MUTANTS: dict[str, Mutant] = {
         (f"{TESTS}/analysis/test_pattern.py",),
     ),
     "a-comparison-accepts-a-hundred-times-its-tolerance": Mutant(
-        f"{ENGINE}/compare/compare.py", "worst.relative <= self.tolerance", "worst.relative <= 100 * self.tolerance",
-        (f"{TESTS}/compare", f"{TESTS}/cli/test_compare.py"),
+        f"{ENGINE}/verification/verify.py", "relative > tolerance and", "relative > 100 * tolerance and",
+        (f"{TESTS}/cli/test_compare.py",),
+    ),
+    "what-is-within-rounding-is-a-hundred-times-larger": Mutant(
+        f"{ENGINE}/verification/verify.py", "tolerance = min(self.cap", "tolerance = 100 * min(self.cap",
+        (f"{TESTS}/cli/test_compare.py",),
+    ),
+    "receptive-fields-are-rounded-as-soon-as-they-are-coarse": Mutant(
+        f"{ENGINE}/analysis/receptive_field.py", "if finer.step == whole or (", "if finer.step > 1 or (",
+        (f"{TESTS}/analysis/test_receptive_field.py",),
+    ),
+    "the-first-of-two-branches-that-see-as-much-counts": Mutant(
+        f"{ENGINE}/analysis/receptive_field.py", "if not any(larger.covers(field) for larger in kept)", "if not kept",
+        (f"{TESTS}/analysis/test_receptive_field.py",),
+    ),
+    "interpolation-sees-one-element-fewer": Mutant(
+        f"{ENGINE}/graph/layers/shaping.py", "Span(taps + 1 - 1 / parts", "Span(taps - 1 / parts",
+        (f"{TESTS}/analysis/test_receptive_field.py",),
     ),
     "padding-never-counts-in-a-mean": Mutant(
         f"{ENGINE}/frontends/onnx/operators/windows.py",

@@ -136,17 +136,23 @@ def on_a_terminal(*args: object, **environment: str) -> str:
     return shown.decode(errors="replace")
 
 
+def patched(folder: Path, code: str) -> str:
+    """Return the PYTHONPATH of a Python that runs `code` before cnnlint."""
+    (folder / "sitecustomize.py").write_text(code, encoding="utf-8")
+    return str(folder)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
-def test_a_short_run_on_a_terminal_shows_no_progress() -> None:
-    assert on_a_terminal(SEED, "--isolated", "--static") == ""
+def test_a_short_run_on_a_terminal_shows_no_progress(tmp_path: Path) -> None:
+    path = patched(tmp_path, "import cnnlint.cli.run as r; r.PATIENCE = 60")
+    assert on_a_terminal(SEED, "--isolated", "--static", PYTHONPATH=path) == ""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
 def test_a_long_run_on_a_terminal_shows_its_progress(tmp_path: Path) -> None:
-    names = [write(tmp_path / f"net{index}.onnx", model()) for index in range(150)]
+    names = [write(tmp_path / f"net{index}.onnx", model()) for index in range(15)]
     slow = (
-        "import time, cnnlint.linter as l; f = l.Linter.lint; l.Linter.lint = lambda *a: (time.sleep(0.02), f(*a))[1]"
+        "import time, cnnlint.cli.run as r, cnnlint.linter as l; r.PATIENCE = 0.1; f = l.Linter.lint\n"
+        "l.Linter.lint = lambda *a: (time.sleep(0.1), f(*a))[1]"
     )
-    (tmp_path / "sitecustomize.py").write_text(slow, encoding="utf-8")
-    shown = on_a_terminal(*names, "--isolated", "--static", PYTHONPATH=str(tmp_path))
-    assert "/150" in shown
+    assert "/15" in on_a_terminal(*names, "--isolated", "--static", PYTHONPATH=patched(tmp_path, slow))

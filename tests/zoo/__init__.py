@@ -13,17 +13,22 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 from filelock import FileLock
 
 from zoo.architectures import GIANTS
+
+if TYPE_CHECKING:
+    import onnx
 
 RECIPE = 1
 """Raise this when what `build.py` writes changes; the cache of old builds is then left behind."""
@@ -172,6 +177,28 @@ def light_names() -> list[str]:
     """Return the names that `light_path` takes, sorted."""
     somewhere = light_path("resnet50").parent
     return sorted(path.stem.removeprefix("light_") for path in somewhere.glob("light_*.onnx"))
+
+
+def operator_cases() -> list[onnx.ModelProto]:
+    """Return the models of the operator tests that onnx comes with.
+
+    onnx makes them, and computes what they answer, whenever it is asked, in twenty seconds: they are kept too.
+    """
+    import onnx
+
+    path = folder() / f"operators-{version('onnx')}.msgpack"
+    with FileLock(folder() / "build.lock"):
+        if not path.exists():
+            from onnx.backend.test.case.node import collect_testcases
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the cases compute their expected outputs, infinities included
+                cases = [case.model for case in collect_testcases(None) if case.model is not None]
+            part = path.with_suffix(".part")
+            part.write_bytes(msgspec.msgpack.encode([model.SerializeToString() for model in cases]))
+            part.rename(path)
+    contents = msgspec.msgpack.decode(path.read_bytes(), type=list[bytes])
+    return [onnx.ModelProto.FromString(content) for content in contents]
 
 
 def _built(name: str, kind: str) -> Path:

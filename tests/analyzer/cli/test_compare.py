@@ -19,7 +19,7 @@ from cnnlint.report.json import schema_of
 from cnnlint.verification.records import ComparisonReport
 from networks import write
 
-SEED = MODELS / "seed_cnn.onnx"
+SEED, VGG = MODELS / "seed_cnn.onnx", MODELS / "vgg_style.onnx"
 
 
 def compare(*args: object) -> Result:
@@ -27,9 +27,9 @@ def compare(*args: object) -> Result:
         return CliRunner().invoke(commands, ["compare", *map(str, args)])
 
 
-def faulty(path: Path, layer: str = "conv2d_1") -> Path:
-    """Write the seed with another bias in one layer."""
-    model = onnx.load(SEED)
+def faulty(path: Path, layer: str = "block2_conv1") -> Path:
+    """Write the small VGG with another bias in one layer."""
+    model = onnx.load(VGG)
     node = next(node for node in model.graph.node if node.op_type == "Conv" and node.name.startswith(f"{layer}/"))
     bias = next(weight for weight in model.graph.initializer if weight.name == node.input[2])
     bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(0.5), bias.name))
@@ -62,19 +62,21 @@ def test_a_saved_model_is_run_by_tensorflow(tmp_path: Path) -> None:
 
 
 def test_the_first_layer_that_differs_is_named_and_the_table_ends_behind_it(tmp_path: Path) -> None:
-    result = compare(SEED, faulty(tmp_path / "faulty.onnx"))
+    result = compare(VGG, faulty(tmp_path / "faulty.onnx"))
     assert result.exit_code == 1
-    assert "The first difference is at conv2d_1:" in result.output
+    assert "The first difference is at block2_conv1:" in result.output
     assert "bias values differ by up to 0.5" in result.output
     assert "(--all shows them)" in result.output
-    assert "global_average_pooling2d" not in result.output
-    assert "global_average_pooling2d" in compare(SEED, tmp_path / "faulty.onnx", "--all").output
+    assert "fc2" not in result.output
+    assert "fc2" in compare(VGG, tmp_path / "faulty.onnx", "--all").output
 
 
 def test_the_tolerance_and_the_seed_are_heeded(tmp_path: Path) -> None:
     path = faulty(tmp_path / "faulty.onnx")
-    assert compare(SEED, path, "--tolerance", "100").exit_code == 0
-    report = json.loads(compare(SEED, SEED, "--seed", "5", "--format", "json").stdout)
+    error = json.loads(compare(VGG, path, "--format", "json").stdout)["proof"]["max_rel_error"]
+    assert compare(VGG, path, "--tolerance", error * 1.001).exit_code == 0
+    assert compare(VGG, path, "--tolerance", error / 1.001).exit_code == 1
+    report = json.loads(compare(VGG, VGG, "--seed", "5", "--format", "json").stdout)
     jsonschema.validate(report, schema_of("compare", ComparisonReport))
     assert report["conditions"][0].endswith("seed 5")
     assert report["tolerance"] == min(report["proof"]["cap"], report["proof"]["ratio"] * report["proof"]["noise_floor"])

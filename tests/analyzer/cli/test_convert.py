@@ -22,8 +22,25 @@ from cnnlint.conversion.toolchain import quiet, toolchain
 from cnnlint.report.json import schema_of
 
 pytestmark = pytest.mark.tf
+SEED = MODELS / "seed_cnn.keras"
 
-KERAS = MODELS / "mobile_style.keras"
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a Keras file small enough that its conversions take no time, with a normalization to fold."""
+    layers = toolchain().keras.layers
+    model = toolchain().keras.Sequential([
+        layers.Input((12, 12, 3), name="image"),
+        layers.Conv2D(4, 3, strides=2, use_bias=False, name="stem_conv"),
+        layers.BatchNormalization(name="stem_norm"),
+        layers.ReLU(name="stem_relu"),
+        layers.GlobalAveragePooling2D(name="pool"),
+        layers.Dense(5, activation="softmax", name="predictions"),
+    ])  # fmt: skip
+    path = tmp_path_factory.mktemp("convert") / "net.keras"
+    with quiet():
+        model.save(path)
+    return path
 
 
 def convert(*args: object) -> Result:
@@ -45,9 +62,9 @@ def breaking(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversion, "convert_keras", unsound)
 
 
-def test_what_is_written_computes_what_keras_computes(tmp_path: Path) -> None:
-    output = tmp_path / "mobile.onnx"
-    result = convert(KERAS, "-o", output, "--opset", 13, "--format", "json")
+def test_what_is_written_computes_what_keras_computes(net: Path, tmp_path: Path) -> None:
+    output = tmp_path / "net.onnx"
+    result = convert(net, "-o", output, "--opset", 13, "--format", "json")
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     jsonschema.validate(report, schema_of("convert", ConversionReport))
@@ -60,9 +77,9 @@ def test_what_is_written_computes_what_keras_computes(tmp_path: Path) -> None:
     assert report["transposes"] == sum(node.op_type == "Transpose" for node in proto.graph.node)
     assert report["norms_left"] == []
     assert report["lint"]["path"] == str(output)
-    given = np.random.default_rng(3).normal(size=(2, 32, 32, 3)).astype(np.float32)
+    given = np.random.default_rng(3).normal(size=(2, 12, 12, 3)).astype(np.float32)
     with quiet():
-        model = toolchain().keras.saving.load_model(KERAS, compile=False)
+        model = toolchain().keras.saving.load_model(net, compile=False)
         expected = np.asarray(model(given, training=False).numpy())
     (actual,) = onnxruntime.InferenceSession(output).run(None, {"image": given})
     assert np.abs(actual - expected).max() <= 1e-5
@@ -71,26 +88,26 @@ def test_what_is_written_computes_what_keras_computes(tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_where_the_result_is_wrong_unless_forced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output = tmp_path / "mobile.onnx"
+    output = tmp_path / "net.onnx"
     output.write_bytes(b"what was there")
     breaking(monkeypatch)
-    result = convert(KERAS, "-o", output)
+    result = convert(net, "-o", output)
     assert result.exit_code == 1
     assert output.read_bytes() == b"what was there"
     assert "--force" in result.stderr
     assert "The first difference is at stem_conv" in result.stdout
-    forced = convert(KERAS, "-o", output, "--force")
+    forced = convert(net, "-o", output, "--force")
     assert forced.exit_code == 1
     assert onnx.load(output).graph.node
-    assert [path.name for path in tmp_path.iterdir()] == ["mobile.onnx"]
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
 
 
-def test_a_saved_model_is_compared_with_tensorflow(tmp_path: Path) -> None:
+def test_a_saved_model_is_compared_with_tensorflow(net: Path, tmp_path: Path) -> None:
     folder, output = tmp_path / "saved", tmp_path / "saved.onnx"
     with quiet():
-        toolchain().keras.saving.load_model(KERAS, compile=False).export(folder, verbose=False)
+        toolchain().keras.saving.load_model(net, compile=False).export(folder, verbose=False)
     result = convert(folder, "-o", output, "--format", "json")
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
@@ -100,10 +117,10 @@ def test_a_saved_model_is_compared_with_tensorflow(tmp_path: Path) -> None:
 
 
 def test_without_tensorflow_the_command_that_installs_it_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tf2onnx.convert", None)
-    result = convert(KERAS, "-o", tmp_path / "model.onnx")
+    result = convert(net, "-o", tmp_path / "model.onnx")
     assert result.exit_code == 2
     assert "pip install 'cnnlint[keras]'" in result.stderr
     assert list(tmp_path.iterdir()) == []
@@ -114,9 +131,9 @@ def test_without_tensorflow_the_command_that_installs_it_is_named(
     [
         ("no-such.keras", "model.onnx", "no such file"),
         (MODELS / "seed_cnn.onnx", "model.onnx", "ONNX model already"),
-        (KERAS, "model.keras", "not a name for an ONNX model"),
-        (KERAS, ".", "is a folder"),
-        (KERAS, "nowhere/model.onnx", "folder does not exist"),
+        (SEED, "model.keras", "not a name for an ONNX model"),
+        (SEED, ".", "is a folder"),
+        (SEED, "nowhere/model.onnx", "folder does not exist"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(model: object, output: str, cause: str, tmp_path: Path) -> None:
@@ -126,8 +143,8 @@ def test_what_cannot_be_meant_is_refused(model: object, output: str, cause: str,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_text_says_what_the_converter_left(tmp_path: Path) -> None:
-    done = cnnlint("convert", KERAS, "-o", tmp_path / "model.onnx", "--isolated")
+def test_the_text_says_what_the_converter_left(net: Path, tmp_path: Path) -> None:
+    done = cnnlint("convert", net, "-o", tmp_path / "model.onnx", "--isolated")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "weightless conversion in" in done.stdout

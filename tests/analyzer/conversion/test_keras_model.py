@@ -18,7 +18,10 @@ from parity import TOLERANCE, drop_softmax, relative_errors
 pytestmark = pytest.mark.tf
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "models"
-WAYS = ["weightless", "ordinary"]
+WAYS = ["weightless", pytest.param("ordinary", marks=pytest.mark.exhaustive)]
+"""The ordinary way is tf2onnx's own, which what cannot go the other takes: a test of each kind always tries it."""
+
+BOTH = pytest.mark.parametrize("convert", ["weightless", "ordinary"], indirect=True)
 
 
 def perturb(model: Any, seed: int = 0) -> Any:
@@ -38,7 +41,10 @@ def convert(request: pytest.FixtureRequest) -> Any:
     return lambda model, **options: convert_keras(model, way=request.param, **options).model
 
 
-@pytest.mark.parametrize("name", ["seed_cnn", "vgg_style", "resnet_style", "mobile_style", "smelly", "branches"])
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("seed_cnn", "vgg_style", "resnet_style")),
+             "mobile_style", "smelly", "branches"],
+)  # fmt: skip
 def test_a_fixture_gives_what_keras_gives_before_its_softmax(name: str, keras: Any, convert: Any) -> None:
     model = drop_softmax(keras.saving.load_model(FIXTURES / f"{name}.keras", compile=False))
     proto = convert(model)
@@ -58,6 +64,7 @@ def test_the_comparison_sees_one_mirrored_kernel_and_one_small_bias(keras: Any) 
         assert max(relative_errors(model, proto)) > 10 * TOLERANCE
 
 
+@BOTH
 @pytest.mark.parametrize("fold", [True, False])
 def test_every_norm_after_a_convolution_is_folded_only_when_asked(fold: bool, keras: Any, convert: Any) -> None:
     layers = keras.layers
@@ -113,6 +120,7 @@ def test_a_norm_before_its_convolution_stays(keras: Any, convert: Any) -> None:
     assert max(relative_errors(perturb(net), convert(net))) <= TOLERANCE
 
 
+@BOTH
 def test_constants_that_a_normalization_captured_are_filled(keras: Any, convert: Any) -> None:
     layers = keras.layers
     net = keras.Sequential(
@@ -143,6 +151,7 @@ def test_a_nested_model_called_twice_keeps_one_set_of_weights(keras: Any, conver
     assert len({node.input[1] for node in convolutions}) == 7
 
 
+@BOTH
 def test_inputs_and_outputs_keep_their_names_order_and_open_batch(keras: Any, convert: Any) -> None:
     proto = convert(keras.saving.load_model(FIXTURES / "branches.keras", compile=False))
     assert [value.name for value in proto.graph.input] == ["left", "right"]

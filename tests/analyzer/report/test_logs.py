@@ -8,7 +8,7 @@ import unicodedata
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -96,7 +96,6 @@ def lint_of(name: str) -> LintReport:
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("color", [False, True])
-@settings(max_examples=60, deadline=None)
 @given(name=NAMES)
 def test_no_format_of_a_lint_holds_a_command_or_a_sign_that_is_not_seen(form: str, color: bool, name: str) -> None:
     text = render(lint_of(name), form, View(color=color, width=44))
@@ -107,7 +106,6 @@ def test_no_format_of_a_lint_holds_a_command_or_a_sign_that_is_not_seen(form: st
         assert len(lines) == 3  # the finding, what is incomplete and the error
 
 
-@settings(max_examples=100, deadline=None)
 @given(name=NAMES)
 def test_structured_formats_keep_every_value(name: str) -> None:
     name = f"n{name}n"
@@ -129,7 +127,6 @@ def test_structured_formats_keep_every_value(name: str) -> None:
     assert any(held in text for text in shown)
 
 
-@settings(max_examples=60, deadline=None)
 @given(name=NAMES, other=NAMES, color=st.booleans())
 def test_no_other_report_holds_a_command_or_a_sign_that_is_not_seen(name: str, other: str, color: bool) -> None:
     view = View(color=color, width=44)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def perturbed(name: str) -> Any:
     return model
 
 
-@pytest.fixture(scope="module", params=["mobile_style", "resnet_style"])
+@pytest.fixture(scope="module", params=["mobile_style", pytest.param("resnet_style", marks=pytest.mark.exhaustive)])
 def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("faults") / f"{request.param}.keras"
     with quiet():  # Keras's own warnings
@@ -46,10 +47,16 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def converted(path: str, *, fold: bool, change: Callable[[Any], None] | None = None) -> onnx.ModelProto:
+    """Return a conversion to plant a fault in, made once if nothing is changed before it."""
+    return onnx.ModelProto.FromString(_converted(path, fold, change))
+
+
+@cache
+def _converted(path: str, fold: bool, change: Callable[[Any], None] | None) -> bytes:
     model = toolchain().keras.saving.load_model(path, compile=False)
     if change is not None:
         change(model)
-    return convert_keras(model, fold=fold).model
+    return convert_keras(model, fold=fold).model.SerializeToString()
 
 
 def side(proto: onnx.ModelProto) -> OnnxRunner:

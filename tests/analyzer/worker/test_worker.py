@@ -123,18 +123,16 @@ def test_errors_come_as_they_were_raised_and_faults_with_their_traceback(workers
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        (-signal.SIGSEGV, r"crashed \(SIGSEGV\)"),
-        (-signal.SIGKILL, "killed .* lack of memory"),
-        (7, "exit code 7"),
-    ],
-)
-def test_a_worker_that_dies_says_of_what_and_is_replaced(workers: Workers, code: int, words: str) -> None:
-    with pytest.raises(UnfinishedRunError, match=words):
-        ask(workers, die, Echo(whole=code))
-    assert ask(workers, echo, Echo("again")).text == "again"
+def test_a_worker_that_dies_says_of_what_and_is_replaced(workers: Workers) -> None:
+    deaths = {
+        -signal.SIGSEGV: r"crashed \(SIGSEGV\)",
+        -signal.SIGKILL: "killed .* lack of memory",
+        7: "exit code 7",
+    }
+    for code, words in deaths.items():
+        with pytest.raises(UnfinishedRunError, match=words):
+            ask(workers, die, Echo(whole=code))
+        assert ask(workers, echo, Echo("again")).text == "again"
 
 
 def test_a_step_that_takes_too_long_is_ended_and_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,11 +150,21 @@ BUILDS: dict[str, Build] = {
     "layouts": all_layouts,
     "hard links": linked_twice,
 }  # fmt: skip
+LARGE = ["three hundred layers"]
+"""What the oldest and the newest version of the format always show, and those between when there is time."""
 
 
-@pytest.mark.parametrize("libver", ["earliest", "v108", "v110", "latest"])
-@pytest.mark.parametrize("track_order", [False, True])
-@pytest.mark.parametrize("build", BUILDS)
+VERSIONS = [(libver, track_order) for libver in ("earliest", "v108", "v110", "latest") for track_order in (False, True)]
+
+
+@pytest.mark.parametrize(
+    ("build", "libver", "track_order"),
+    [
+        pytest.param(build, *version, marks=[pytest.mark.exhaustive] if build in LARGE and 0 < index < 7 else [])
+        for build in BUILDS
+        for index, version in enumerate(VERSIONS)
+    ],
+)
 def test_we_see_what_the_library_sees(build: str, libver: str, track_order: bool) -> None:
     assert (build == "nothing") != bool(agree(written(BUILDS[build], libver=libver, track_order=track_order)))
 
@@ -277,13 +287,14 @@ def samples() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("sample", ["keras 2", "old structures", "new structures", "order of creation"])
-def test_damaged_bytes_never_hang_and_raise_one_kind_of_error(sample: str) -> None:
+def test_damaged_bytes_never_hang_and_raise_one_kind_of_error(sample: str, thorough: bool) -> None:
     content = samples()[sample]
+    tries = 500 if thorough else 100
     start, read = time.perf_counter(), 0
     marks = [
         at for mark in (b"OHDR", b"TREE", b"SNOD", b"HEAP", b"FRHP", b"BTHD", b"GCOL") for at in _all(content, mark)
     ]
-    for seed in range(500):
+    for seed in range(tries):
         chance = random.Random(seed)
         damaged = bytearray(content)
         for _ in range(chance.randint(1, 8)):
@@ -297,7 +308,7 @@ def test_damaged_bytes_never_hang_and_raise_one_kind_of_error(sample: str) -> No
             else:
                 damaged[at] = chance.randrange(256)
         read += survives(bytes(damaged))
-    assert 10 < read < 490
+    assert tries / 50 < read < tries * 0.98
     assert time.perf_counter() - start < 200, "a guard against hanging: this takes ten seconds"
 
 
