@@ -1,8 +1,8 @@
 """Each file that was once answered wrongly, with its right answer.
 
 A row is a run of `cnnlint`: its exit codes, words that must stand in what it says and words that must not, and the
-memory that it may take. A static run has 20 seconds: ten times the promise, a guard against hanging and no more (the
-fuzzer asserts the promise itself).
+memory that it may take. A static run has 20 seconds of a processor: ten times the promise, a guard against hanging and
+no more (the fuzzer asserts the promise itself).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Row(NamedTuple):
         codes: Exit codes that are right.
         says: Words that stand on standard output or standard error.
         never: Words that do not.
-        seconds: A guard against hanging.
+        seconds: Of a processor; a guard against hanging.
         megabytes: The most that the process may take; None where models are run.
         until: What the row waits for; "" if it holds.
         slow: Whether building the file takes long.
@@ -132,15 +132,21 @@ RUNS = [
 """Runs under onnxruntime: they end, and the other model is reported."""
 
 MEASURE = """
-import json, resource, subprocess, sys
+import json, resource, signal, subprocess, sys
+seconds = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
 try:
-    done = subprocess.run(sys.argv[2:], capture_output=True, timeout=float(sys.argv[1]))
-    code, said = done.returncode, [done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")]
+    done = subprocess.run(sys.argv[2:], capture_output=True, timeout=10 * seconds)
+    code = None if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL) else done.returncode
+    said = [done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")]
 except subprocess.TimeoutExpired:
     code, said = None, ["", ""]
 print(json.dumps([code, *said, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024]))
 """
-"""A small process between us and cnnlint: a fork of this one would begin with the memory of this one."""
+"""A small process between us and cnnlint: a fork of this one would begin with the memory of this one.
+
+The seconds are those of a processor, as a machine with other work may take any number of others.
+"""
 
 
 def measured(arguments: list[str], folder: Path, seconds: int) -> tuple[int | None, str, str, float]:
