@@ -70,8 +70,9 @@ def planted(monkeypatch, fault):
         return original(*arguments, **options)
 
     original = oracles.import_module("cnnlint.frontends.onnx.skeleton").read
-    monkeypatch.setattr("cnnlint.frontends.onnx.skeleton.read", raising)
-    return {found.kind for found in workers.fresh("onnx", (MODELS / "torch_twin.onnx").read_bytes(), depth=0)}
+    with monkeypatch.context() as patch:  # one fault at a time
+        patch.setattr("cnnlint.frontends.onnx.skeleton.read", raising)
+        return {found.kind for found in workers.fresh("onnx", (MODELS / "torch_twin.onnx").read_bytes(), depth=0)}
 
 
 def test_an_exception_a_stray_open_memory_and_time_are_seen(monkeypatch, tmp_path):

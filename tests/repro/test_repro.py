@@ -105,8 +105,7 @@ ROWS = [
     *each("reduce_axis.onnx", STATIC, ("summary",), codes=(0,)),
     *each("f_merge.onnx f_view.onnx", STATIC, ("summary",), codes=(0,)),
     # the deepest chain there is room for in 1 MB
-    *each("relus.onnx", STATIC, codes=(0,)),
-    *each("relus.onnx", ("summary",), codes=(0,), exhaustive=True),
+    *each("relus.onnx", STATIC, ("summary",), codes=(0,), exhaustive=True),
     # sound models
     Row(("valid_nested_functions.onnx",), codes=(0,), never=(*FAULTS, "two nodes produce", "recursively")),
     Row(("calls200.onnx",), codes=(0,), never=(*FAULTS, "recursively")),

@@ -41,7 +41,7 @@ CHAINS = st.lists(
 
 
 @given(st.one_of(st.text(max_size=40), LINES, CHAINS))
-@settings(max_examples=settings.default.max_examples * 6, deadline=None)
+@settings(max_examples=settings.default.max_examples * 3, deadline=None)
 def test_any_text_is_a_sound_model_or_a_clear_error(text: str) -> None:
     error, model = None, None
     try:

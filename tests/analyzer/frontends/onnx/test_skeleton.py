@@ -174,7 +174,6 @@ VALUES = st.builds(
 )
 @settings(
     deadline=None,
-    max_examples=settings.default.max_examples * 3 // 2,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 def test_agrees_with_onnx_on_generated_models(nodes, values, metadata, opsets):
