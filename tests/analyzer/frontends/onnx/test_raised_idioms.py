@@ -381,6 +381,37 @@ def test_a_weight_counts_through_what_only_changes_its_form(body: str, shape: tu
     assert graph.parameters == 32
 
 
+def test_what_a_norm_in_training_mode_computes_its_moving_statistics_from_is_no_parameter() -> None:
+    # As TorchScript exports the standardized kernel of NFNet: a copy of the kernel, turned, is stored for statistics
+    # that the norm has no use for.
+    graph = raised(
+        """agraph (float[N,3,8,8] x) => (float[N,4,6,6] y) {
+            shape = Constant<value_ints = [4, 3, 3, 3]>()
+            mean = ReduceMean<axes = [0, 1], keepdims = 0>(turned)
+            centered = Sub(turned, mean) squared = Mul(centered, centered)
+            variance = ReduceMean<axes = [0, 1], keepdims = 0>(squared)
+            standard, new_mean, new_variance = BatchNormalization<training_mode = 1>(rows, gain, shift, mean, variance)
+            kernel = Reshape(standard, shape) y = Conv(x, kernel) }""",
+        rows=(1, 4, 27),
+        turned=(1, 27, 4),
+        gain=(4,),
+        shift=(4,),
+    )
+    assert graph.parameters == 4 * 27 + 4 + 4
+
+
+def test_moving_statistics_that_the_file_holds_count_in_training_mode_too() -> None:
+    graph = raised(
+        """agraph (float[N,4,8,8] x) => (float[N,4,8,8] y) {
+            y, new_mean, new_variance = BatchNormalization<training_mode = 1>(x, gamma, beta, mean, variance) }""",
+        gamma=(4,),
+        beta=(4,),
+        mean=(4,),
+        variance=(4,),
+    )
+    assert graph.parameters == 4 * 4
+
+
 def test_weights_inside_control_flow_count_and_its_macs_are_unknown() -> None:
     graph = raised(
         """agraph (float[N,8] x, bool c) => (float[N,4] y) {

@@ -184,20 +184,28 @@ def concat(ctx: NodeContext) -> None:
 
 
 def _batch_norm(ctx: NodeContext) -> None:
-    """Raise BatchNormalization: X, scale, B, mean, var."""
+    """Raise BatchNormalization: X, scale, B, mean, var.
+
+    In training mode the moving statistics have no part in what it makes. Where they are computed, as PyTorch writes
+    them for a norm that keeps none, the arrays that they are computed from are nobody's weights.
+    """
+    older = ctx.opset < 14 and ctx.opset >= 7 and len([name for name in ctx.node.outputs if name]) > 1
+    training = bool(ctx.attribute_int("training_mode", 0)) or older
     trainable = {"gamma": None, "beta": None, "moving_mean": False, "moving_variance": False}
     weights = list[Weight]()
     for index, (role, is_trainable) in enumerate(trainable.items(), start=1):
-        for weight in ctx.weights(ctx.constant(index), role):
+        constant = ctx.constant(index)
+        if training and is_trainable is False and constant is not None and not constant.is_stored_whole:
+            continue
+        for weight in ctx.weights(constant, role):
             weights.append(Weight(weight.key, weight.shape, weight.dtype, role, is_trainable, weight.storage))
-    older = ctx.opset < 14 and ctx.opset >= 7 and len([name for name in ctx.node.outputs if name]) > 1
     view = ctx.view(0)
     made = ops.batch_norm(
         ctx,
         view,
         1,
         epsilon=ctx.attribute_float("epsilon", 1e-5),
-        training=bool(ctx.attribute_int("training_mode", 0)) or older,
+        training=training,
         weights=tuple(weights),
     )
     ctx.set_output(made)

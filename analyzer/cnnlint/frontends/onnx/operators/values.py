@@ -44,6 +44,11 @@ class Constant(Struct, frozen=True):
     stored: bool = False
 
     @property
+    def is_stored_whole(self) -> bool:
+        """Whether it is one array of the file as it stands there, and nothing computed."""
+        return len(self.records) == 1 and self.records[0].shape == self.shape
+
+    @property
     def is_scalar(self) -> bool:
         """Whether it holds a single element."""
         return self.shape is not None and all(dim == 1 for dim in self.shape)
