@@ -55,11 +55,16 @@ class Context:
         return total_macs(self.graph, self.batch)
 
     @property
+    def _uncounted(self) -> Layer | None:
+        """The first layer whose multiply-accumulates are unknown."""
+        return next((layer for layer in self.graph.layers if self.layer_macs(layer) is None), None)
+
+    @property
     def unknown_macs(self) -> str:
         """Why the multiply-accumulates are unknown, as a clause; "" if they are known."""
         if self.macs is not None:
             return ""
-        layer = next((layer for layer in self.graph.layers if self.layer_macs(layer) is None), None)
+        layer = self._uncounted
         if layer is None:
             return "the sum exceeds 64 bits"
         if layer.multiplies is None:
@@ -71,6 +76,8 @@ class Context:
         if self.batch.run:
             yield f"MACs and activations are those of a run as declared, not of a sample: {self.batch.run}"
         options = closing_options(self.graph, batch=bool(self.batch.run))
+        if not options and self.macs is None and (layer := self._uncounted) is not None and layer.multiplies:
+            options = closing_options(self.graph, batch=True)  # arithmetic on the batch itself leaves a shape open
         closed = f"; give the input a size: {options}" if options else ""
         if self.unknown_macs:
             yield f"MACs are unknown: {self.unknown_macs}{closed}"

@@ -100,7 +100,7 @@ class DiffReport(Struct, frozen=True, kw_only=True):
         after: Path of the second.
         measures: What they cost.
         layers: Those that are not the same: in the order of the second model, then what is removed.
-        unchanged: How many layers are the same, names too.
+        unchanged: How many layers are the same, names too; values of weights are not compared.
         fixed: Findings of the first model that the second has not.
         new: Findings of the second model that the first has not.
         kept: Findings of the second model that the first has too.
@@ -176,7 +176,7 @@ def _layers(report: DiffReport, view: View, *, every: bool) -> Iterator[str]:
         for status in MARKS
         if any(layer.status == status for layer in report.layers)
     ]
-    yield f"layers: {', '.join([*counts, f'{report.unchanged} the same'])}"
+    yield f"layers: {', '.join([*counts, f'{report.unchanged} the same'])} (values of weights are not compared)"
     listed = [layer for layer in report.layers if every or layer.status != "renamed"]
     shown = listed if every else listed[:SHOWN]
     for layer in shown:

@@ -76,9 +76,8 @@ def _sizes(before: Layer, after: Layer) -> Iterator[Change]:
     for one, other in zip(before.outputs, after.outputs, strict=False):
         if not _same_extents(one, other):
             yield Change("output_shape", worded(one.sample_shape), worded(other.sample_shape))
-    norms = isinstance(before, BatchNorm) and isinstance(after, BatchNorm) and before.folded != after.folded
     held = before.parameters, after.parameters
-    if None not in held and held[0] != held[1] and not norms:
+    if None not in held and held[0] != held[1]:
         yield Change("parameters", count(held[0]), count(held[1]))
     types = [",".join(dict.fromkeys(weight.dtype for weight in layer.weights)) for layer in (before, after)]
     if all(types) and types[0] != types[1]:

@@ -86,3 +86,22 @@ def test_a_quantized_product_with_a_vector_is_one_with_its_matrix_and_not_with_i
     assert context.graph.outputs[0].shape == (3,)
     assert context.parameters == 192
     assert sum(context.layer_macs(layer) or 0 for layer in context.graph.layers) == 64 * 3
+
+
+def test_where_arithmetic_on_an_open_batch_leaves_a_shape_unknown_the_batch_is_asked_for() -> None:
+    # As jax2tf slices, and magika's model has it: the first axis is cut at its own length, which a Slice cannot tell.
+    text = """g (float[N, 3, 8, 8] image) => (float y) <int64[1] zero = {0}, int64[1] one = {1}> {
+        extents = Shape (image)
+        batch = Slice (extents, zero, one)
+        starts = Concat <axis = 0> (zero, zero)
+        rest = Constant <value_ints = [7]> ()
+        ends = Concat <axis = 0> (batch, rest)
+        axes = Constant <value_ints = [0, 2]> ()
+        cropped = Slice (image, starts, ends, axes)
+        y = Conv (cropped, k) }"""
+    data = content(text, k=(4, 3, 3, 3))
+    context = Context(load_onnx_bytes(data))
+    assert context.macs is None
+    (note,) = context.notes_on_numbers()
+    assert note.endswith("give the input a size: --input image=1x3x8x8")
+    assert Context(load_onnx_bytes(data, inputs={"image": (1, 3, 8, 8)})).macs == 5 * 6 * 4 * 27

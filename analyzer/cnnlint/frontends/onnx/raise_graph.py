@@ -16,7 +16,7 @@ from cnnlint.frontends.onnx.records import GraphRecord, ModelRecord, NodeRecord,
 from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.frontends.raising.canonical import canonicalize
 from cnnlint.graph.graph import Graph, Source, UnusedWeight
-from cnnlint.graph.layer import Layer
+from cnnlint.graph.layer import Layer, Part
 from cnnlint.graph.layers import Activation
 from cnnlint.graph.tensor import Shape, element_count, storage_bytes
 
@@ -45,12 +45,15 @@ def rename(builder: GraphBuilder, model: ModelRecord) -> None:
     else:
         return
     names, taken, scopes_taken = dict[str, str](), set[str](), set[str]()
+    # a module is called after what holds its weights, and not after a Pad or Reshape ahead of that
+    holders = {paths[layer.name]: layer.name for layer in reversed([*builder]) if layer.weights and layer.name in paths}
     for layer in builder:
         name = paths.get(layer.name)
         if name is None:
             continue
         scopes_taken.add(name.rpartition("/")[0])
-        if name in taken or (name in scopes_taken and isinstance(layer, Activation)):
+        is_held = holders.get(name, layer.name) != layer.name
+        if is_held or name in taken or (name in scopes_taken and isinstance(layer, Activation)):
             name += "/" + (layer.function if isinstance(layer, Activation) else layer.kind.lower())
         if name not in taken:
             taken.add(name)
@@ -62,22 +65,26 @@ def _module(layer: Layer) -> str:
     """Return the PyTorch module of a layer: by its weights' names, by what the exporter noted, or by its node's."""
     if layer.weights and (found := re.fullmatch(r"([\w.]+)\.weight", layer.weights[0].key)):
         return found[1]
-    scope = next((part.scope for part in layer.origin if part.scope), "")
-    if scope or not layer.origin:
+    parts = _at_the_core(layer)
+    scope = next((part.scope for part in parts if part.scope), "")
+    if scope or not parts:
         return scope
-    module = ""
-    for step in layer.origin[0].name.split("/")[1:-1]:
-        # "/layer1/layer1.0/conv1/Conv": a member of a Sequential repeats the name of it
-        parent, _, last = module.rpartition(".")
-        before = parent if last and step.startswith(f"{last}.") else module
-        module = f"{before}.{step}" if before else step
-    return module
+    path = list[str]()
+    for step in parts[0].name.split("/")[1:-1]:
+        # "/stages/stages.0/stages.0.1/conv1/Conv": members of a Sequential repeat its name, and that of one around it
+        names = step.split(".")
+        known = next((size for size in range(len(names) - 1, 0, -1) if path[-size:] == names[:size]), 0)
+        path += names[known:]
+    return ".".join(path)
+
+
+def _at_the_core(layer: Layer) -> Sequence[Part]:
+    return [part for part in layer.origin if part.op not in AROUND] or layer.origin
 
 
 def _scope(layer: Layer) -> list[str] | None:
     """Return the scopes and the name of the layer's node; those of its kernel for a node that tf2onnx made."""
-    parts = [part for part in layer.origin if part.op not in AROUND] or layer.origin
-    own = [part.name for part in parts if TRACED.sub("", part.name.split("/")[0]).rstrip("_") != part.op]
+    own = [part.name for part in _at_the_core(layer) if TRACED.sub("", part.name.split("/")[0]).rstrip("_") != part.op]
     candidates = own + [weight.key for weight in layer.weights]
     name = next((name for name in candidates if "/" in name and not name.startswith("const_fold")), None)
     if name is None:

@@ -412,6 +412,47 @@ def test_moving_statistics_that_the_file_holds_count_in_training_mode_too() -> N
     assert graph.parameters == 4 * 4
 
 
+@pytest.mark.parametrize(
+    ("node", "module"),
+    [
+        ("/conv1/Conv", "conv1"),
+        ("/layer1/layer1.0/conv1/Conv", "layer1.0.conv1"),
+        ("/stages/stages.0/stages.0.1/conv/Conv", "stages.0.1.conv"),  # a Sequential in a Sequential
+        ("/stage2.0/branches.0/branches.0.0/conv1/Conv", "stage2.0.branches.0.0.conv1"),  # in a ModuleList
+        ("/down.1/down.1.0/down.1.0.0/Conv", "down.1.0.0"),
+        ("/conv/conv/conv.0/Conv", "conv.conv.0"),
+    ],
+)
+def test_a_layer_of_torchscript_is_called_what_pytorch_calls_its_module(node: str, module: str) -> None:
+    text = "agraph (float[N,3,8,8] x) => (float[N,4,6,6] y) { y = Conv(x, w) }"
+    assert [layer.name for layer in of_pytorch(text, (node,), w=(4, 3, 3, 3)).layers] == [module]
+
+
+def test_a_module_gives_its_name_to_the_layer_that_holds_its_weights() -> None:
+    text = """agraph (float[N,8,1,1] x) => (float[N,4] y) {
+        rows = Flatten(x) y = Gemm(rows, w) }"""
+    layers = of_pytorch(text, ("/head/Flatten", "/head/Gemm"), w=(8, 4)).layers
+    assert [(layer.name, layer.kind) for layer in layers] == [("head/flatten", "Flatten"), ("head", "Dense")]
+
+
+def test_a_padded_convolution_is_called_after_its_own_module() -> None:
+    text = """agraph (float[N,3,8,8] x) => (float[N,4,8,8] y) <int64[8] pads = {0, 0, 1, 1, 0, 0, 1, 1}> {
+        wide = Pad(x, pads) y = Conv(wide, w) }"""
+    layers = of_pytorch(text, ("/stem/Pad", "/stem/conv/Conv"), w=(4, 3, 3, 3)).layers
+    assert [layer.name for layer in layers] == ["stem.conv"]
+
+
+def of_pytorch(text: str, nodes: tuple[str, ...], **weights: tuple[int, ...]) -> Graph:
+    """Raise ONNX text as PyTorch's exporter would have written it, with these names of its nodes."""
+    model = parser.parse_model(HEAD + text)
+    model.producer_name = "pytorch"
+    for node, name in zip(model.graph.node, nodes, strict=True):
+        node.name = name
+    for name, shape in weights.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.ones(shape, np.float32), name))
+    return load_onnx_bytes(model.SerializeToString())
+
+
 def test_weights_inside_control_flow_count_and_its_macs_are_unknown() -> None:
     graph = raised(
         """agraph (float[N,8] x, bool c) => (float[N,4] y) {
