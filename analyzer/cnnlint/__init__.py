@@ -88,10 +88,10 @@ if TYPE_CHECKING:
         ModelReport,
         ModelSummary,
         NearMiss,
-        Proof,
         Savings,
         Severity,
         SummaryReport,
+        Verification,
     )
     from cnnlint.rewrite.dense_to_conv import dense_to_conv
     from cnnlint.rewrite.editor import Editor
@@ -166,7 +166,6 @@ __all__ = [
     "Pads",
     "PatternRule",
     "Probe",
-    "Proof",
     "Recurrent",
     "Reduce",
     "Refusal",
@@ -189,6 +188,7 @@ __all__ = [
     "Training",
     "Transpose",
     "ValueRecord",
+    "Verification",
     "Window",
     "__version__",
     "as_convolutions",
@@ -263,7 +263,7 @@ HOMES = {
     "graph.window": ("Pads", "Window"),
     "results": (
         "Advice", "BudgetResult", "Confidence", "Finding", "LintReport", "ModelReport", "ModelSummary",
-        "NearMiss", "Proof", "Savings", "Severity", "SummaryReport",
+        "NearMiss", "Verification", "Savings", "Severity", "SummaryReport",
     ),
     "rewrite.dense_to_conv": ("dense_to_conv",),
     "rewrite.editor": ("Editor",),

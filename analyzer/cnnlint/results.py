@@ -63,7 +63,7 @@ def total(savings: Iterable[Savings | None]) -> Savings | None:
     return Savings(**{name: sum(getattr(each, name) for each in known) for name in Savings.__struct_fields__})
 
 
-class Proof(Struct, frozen=True, kw_only=True):
+class Verification(Struct, frozen=True, kw_only=True):
     """What running two models side by side showed: the user's own, and its rewritten form, conversion or counterpart.
 
     Attributes:
@@ -187,7 +187,7 @@ class Finding(Struct, frozen=True, kw_only=True):
         evidence: The numbers by name, in all places together.
         suggestion: What to do, in the user's framework; "" if nothing need be done.
         savings: What doing it saves, in all places together.
-        proof: For a rewrite that onnxruntime has tried on the model.
+        verification: For a rewrite that onnxruntime has tried on the model.
         fingerprint: The same for the same finding after numbers have changed: made of the model's path and the rule,
             and where each place is a finding of its own, of the identity of that place.
         places: Where it was found, in the order of the graph.
@@ -203,7 +203,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     evidence: dict[str, int | float]
     suggestion: str = ""
     savings: Savings | None = None
-    proof: Proof | None = None
+    verification: Verification | None = None
     fingerprint: str = ""
     places: tuple[Place, ...] = ()
     fixable: bool = False

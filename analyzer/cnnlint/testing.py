@@ -236,8 +236,8 @@ def _check_rewrites(rule: Rule, walked: Walk, probe: Probe, where: str, *, fixed
     if tried.rewritten is None or not verified:
         raise AssertionError(f"{where}: the rewrite could not be run: {'; '.join(notes)}")
     check_model(tried.rewritten, full_check=True)
-    proof = verified[0].proof
-    _require(proof.equivalent, f"{where}: the rewrite differs by {proof.max_rel_error:.2g}")
+    verification = verified[0].verification
+    _require(verification.equivalent, f"{where}: the rewrite differs by {verification.max_rel_error:.2g}")
     if fixed:
         made, meant = structure(to_graph(tried.rewritten)), structure(to_graph(fixed))
         _require(made == meant, f"{where}: the rewrite made {made} and not {meant}")

@@ -111,6 +111,6 @@ def test_dynamic_quantization_depends_on_the_batch_and_breaks_nothing(tmp_path: 
 def test_the_rewrite_is_verified_on_the_users_model() -> None:
     (found,) = lint_json(VGG, "--isolated", "--select", "FC002")
     (finding,) = found["findings"]
-    assert finding["proof"]["equivalent"]
-    assert 0 < finding["proof"]["max_abs_error"] < 1e-3
-    assert len(finding["proof"]["tensors"]) == 2, "the probabilities and what stands before the softmax"
+    assert finding["verification"]["equivalent"]
+    assert 0 < finding["verification"]["max_abs_error"] < 1e-3
+    assert len(finding["verification"]["tensors"]) == 2, "the probabilities and what stands before the softmax"

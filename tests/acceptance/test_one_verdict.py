@@ -35,24 +35,26 @@ def test_a_rewrite_that_a_lint_verifies_is_written_and_compares_equal(
     compared = cnnlint("compare", model, fixed, "--format", "json")
     again = json.loads(compared.stdout)
     verdicts = (
-        finding["proof"]["equivalent"],
-        said["proof"]["equivalent"],
+        finding["verification"]["equivalent"],
+        said["verification"]["equivalent"],
         said["parity"]["equal"],
-        said["parity"]["proof"]["equivalent"],
+        said["parity"]["verification"]["equivalent"],
         said["written"],
         fixed.exists(),
         again["equal"],
-        again["proof"]["equivalent"],
+        again["verification"]["equivalent"],
         compared.returncode == 0,
     )
     assert all(verdicts), verdicts
     assert not [row for row in again["layers"] if row["verdict"] == "differs"]
     assert again["origins"] == []
     # the same judgment: rounding here, cap and ratio alike
-    assert {proof["cap"] for proof in (finding["proof"], said["proof"], again["proof"])} == {1e-4}
-    assert finding["proof"]["ratio"] == again["proof"]["ratio"]
-    assert finding["proof"]["max_rel_error"] == said["proof"]["max_rel_error"]
-    assert said["parity"]["proof"]["max_rel_error"] == again["proof"]["max_rel_error"]
+    assert {
+        verification["cap"] for verification in (finding["verification"], said["verification"], again["verification"])
+    } == {1e-4}
+    assert finding["verification"]["ratio"] == again["verification"]["ratio"]
+    assert finding["verification"]["max_rel_error"] == said["verification"]["max_rel_error"]
+    assert said["parity"]["verification"]["max_rel_error"] == again["verification"]["max_rel_error"]
 
 
 def test_all_commands_use_the_same_words(tmp_path: Path, pooled: tuple[str, str]) -> None:

@@ -29,7 +29,7 @@ def test_a_model_in_memory_gives_the_findings_of_its_file() -> None:
     (stored,) = cnnlint.lint(VGG, isolated=True).models
     assert held.path == "<onnx.ModelProto vgg_style>"
     assert [finding.message for finding in held.findings] == [finding.message for finding in stored.findings]
-    assert [finding.proof is not None for finding in held.findings] == [False, True]
+    assert [finding.verification is not None for finding in held.findings] == [False, True]
     assert proto.SerializeToString() == before
 
 

@@ -55,7 +55,7 @@ def test_a_lint_reports_the_numbers_and_findings_of_a_file(folder):
 def test_run_time_checks_are_on_unless_static_is_asked_for(folder):
     onnx.save(to_onnx(FLAT), folder / "net.onnx")
     reports = [cnnlint.lint("net.onnx", near_misses=True, static=static).models[0] for static in (None, True)]
-    running, static = ({finding.code: finding.proof for finding in report.findings} for report in reports)
+    running, static = ({finding.code: finding.verification for finding in report.findings} for report in reports)
     assert running.keys() >= {"FC002"}
     assert running["FC002"] is not None
     assert running["FC002"].equivalent

@@ -10,7 +10,7 @@ from msgspec import Struct
 from cnnlint.models import open_model
 from cnnlint.report.printable import printable, without_commands
 from cnnlint.report.view import View, columns, several
-from cnnlint.results import Proof
+from cnnlint.results import Verification
 from cnnlint.runtime.probe import SEED
 from cnnlint.verification.records import ComparisonReport, Origin, ValueRow
 from cnnlint.verification.verify import compare, size_up
@@ -66,7 +66,7 @@ def _lines(report: ComparisonReport, view: View, *, every: bool) -> Iterator[str
     for condition in report.conditions:
         yield view.paint(f"  inputs: {printable(condition)}", "faint")
     yield view.paint(f"  tolerance: {report.tolerance:.2g} of the largest magnitude of a tensor", "faint")
-    yield from verdict(report.proof, view)
+    yield from verdict(report.verification, view)
     for sentence in report.interface:
         yield f"  {printable(sentence)}"
     if not report.outputs:
@@ -84,18 +84,20 @@ def _lines(report: ComparisonReport, view: View, *, every: bool) -> Iterator[str
             yield f"… {several(hidden, 'more layer')} (--all shows them)"
 
 
-def verdict(proof: Proof | None, view: View) -> Iterator[str]:
+def verdict(verification: Verification | None, view: View) -> Iterator[str]:
     """Yield what all commands say of two models that were run side by side."""
-    if proof is None:
+    if verification is None:
         return
-    label = view.paint(proof.label, "good" if proof.equivalent else "error")
-    first, *rest = wrap(f"{proof.label}: {proof.words}", view.width, subsequent_indent="  ", break_on_hyphens=False)
-    yield label + first.removeprefix(proof.label)
+    label = view.paint(verification.label, "good" if verification.equivalent else "error")
+    first, *rest = wrap(
+        f"{verification.label}: {verification.words}", view.width, subsequent_indent="  ", break_on_hyphens=False
+    )
+    yield label + first.removeprefix(verification.label)
     yield from rest
-    if proof.noise:
+    if verification.noise:
         yield from (
             view.paint(line, "faint")
-            for line in wrap(proof.noise, view.width, initial_indent="  ", subsequent_indent="  ")
+            for line in wrap(verification.noise, view.width, initial_indent="  ", subsequent_indent="  ")
         )
 
 

@@ -110,7 +110,7 @@ def convert(request: ConvertRequest) -> ConversionReport:
         if error.path != output:
             raise
         raise ConversionError(f"what tf2onnx made of it does not run: {error.cause}", path=path) from error
-    if parity.equal:  # every layer is right, and proof counts them
+    if parity.equal:  # every layer is right, and the verification counts them
         parity = replace(parity, layers=())
     nodes = program.record.graph.nodes
     kinds = Counter(node.op_type for node in nodes)
@@ -163,7 +163,7 @@ def _lines(report: ConversionReport, view: View) -> Iterator[str]:
         yield f"  no rule looks into {printable(opaque)}"
     yield ""
     parity = report.parity
-    yield from verdict(parity.proof, view)
+    yield from verdict(parity.verification, view)
     for condition in parity.conditions:
         yield view.paint(f"  inputs: {printable(condition)}", "faint")
     for sentence in parity.interface:

@@ -24,7 +24,7 @@ from cnnlint.engine.rule import Rule
 from cnnlint.engine.telling import Hit
 from cnnlint.engine.walker import Walk, walk
 from cnnlint.errors import CnnlintError, UnfinishedRunError
-from cnnlint.results import Finding, NearMiss, Proof
+from cnnlint.results import Finding, NearMiss, Verification
 from cnnlint.worker import steps
 from cnnlint.worker.workers import Pending, Workers
 
@@ -93,7 +93,7 @@ class Verified(Struct, frozen=True, kw_only=True):
 
     code: str
     layers: tuple[str, ...]
-    proof: Proof
+    verification: Verification
 
 
 class CheckResult(Struct, frozen=True, kw_only=True):
@@ -103,7 +103,7 @@ class CheckResult(Struct, frozen=True, kw_only=True):
         findings: Of the run time rules.
         near_misses: Why they stayed silent, by code.
         finished: Codes of the rules that looked at all they had to look at.
-        verified: The proofs of rewrites that fit.
+        verified: The verifications of rewrites that fit.
         notes: What was left out and why, a sentence each.
     """
 
@@ -120,9 +120,12 @@ class CheckResult(Struct, frozen=True, kw_only=True):
             walked: What was said so far.
             rules: Those that were run here.
         """
-        proofs = {(each.code, each.layers): each.proof for each in self.verified}
+        verifications = {(each.code, each.layers): each.verification for each in self.verified}
         hits = [
-            replace(hit, finding=replace(hit.finding, proof=proofs.get((hit.finding.code, hit.finding.layers))))
+            replace(
+                hit,
+                finding=replace(hit.finding, verification=verifications.get((hit.finding.code, hit.finding.layers))),
+            )
             for hit in walked.hits
         ]
         by_code = {rule.code: rule for rule in rules}
@@ -239,7 +242,7 @@ def attempt(probe: Probe, hits: Iterable[Hit]) -> Attempt:
         number, hit = waiting.pop(0)
         try:
             hit.rule.rewrite(hit.where, editor)
-        except Exception as error:  # a finding stands without its proof; what is half rewritten is begun again
+        except Exception as error:  # a finding stands without its verification; what is half rewritten is begun again
             obstacles[number] = _cause(error)
             editor = Editor(probe.program.proto())
             waiting = [each for each in enumerate(fixable) if each[0] not in obstacles]
@@ -256,7 +259,7 @@ def attempt(probe: Probe, hits: Iterable[Hit]) -> Attempt:
 
 
 def settle(probe: Probe, tried: Attempt) -> tuple[tuple[Verified, ...], tuple[str, ...]]:
-    """Compare the rewritten model with the original under onnxruntime; return the proofs, and why some are missing.
+    """Compare the rewritten model with the original under onnxruntime; return what that shows, and why some is missing.
 
     Raises:
         UnfinishedRunError: There is not enough memory.
@@ -267,12 +270,14 @@ def settle(probe: Probe, tried: Attempt) -> tuple[tuple[Verified, ...], tuple[st
     from cnnlint.verification.trial import verify_rewrite
 
     try:
-        proof = verify_rewrite(probe, tried.rewritten)
+        verification = verify_rewrite(probe, tried.rewritten)
     except (UnfinishedRunError, MemoryError):
         raise
-    except Exception as error:  # findings stand without their proof
+    except Exception as error:  # findings stand without their verification
         return (), (*notes, *(_unverified(finding, _cause(error)) for finding in tried.findings[:1]))
-    return tuple(Verified(code=each.code, layers=each.layers, proof=proof) for each in tried.findings), tuple(notes)
+    return tuple(
+        Verified(code=each.code, layers=each.layers, verification=verification) for each in tried.findings
+    ), tuple(notes)
 
 
 def _unverified(finding: Finding, cause: str) -> str:

@@ -84,14 +84,14 @@ def _told(hits: Sequence[Hit], context: Context) -> Iterator[Finding]:
         yield from places
         yield as_finding(crash(rule, error))
         return
-    proofs = {each.proof for each in places}
+    verifications = {each.verification for each in places}
     yield replace(
         found,
         severity=first.severity,
         layers=tuple(dict.fromkeys(name for each in places for name in each.layers)),
         places=tuple(place for each in places for place in each.places),
         savings=total(each.savings for each in places),
-        proof=proofs.pop() if len(proofs) == 1 else None,
+        verification=verifications.pop() if len(verifications) == 1 else None,
     )
 
 

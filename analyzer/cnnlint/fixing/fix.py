@@ -119,7 +119,7 @@ def fix(request: FixRequest) -> FixReport:
     if not rewritten.applied:
         return report
     probe = Probe(program, graph, inputs=inputs)
-    proof = verify_rewrite(probe, rewritten.model)
+    verification = verify_rewrite(probe, rewritten.model)
     model = materialize(rewritten.model, program)
     with TemporaryDirectory(prefix="cnnlint-") as folder:  # from a file, weights are mapped and not copied
         stored = request.fresh or os.path.join(folder, "model.onnx")
@@ -136,15 +136,15 @@ def fix(request: FixRequest) -> FixReport:
             allow_config_code=allowed,
             ignore_config_code=request.ignore_config_code,
         )
-    equal = proof.equivalent and parity.equal  # what is said of the parts is said of the whole
+    equal = verification.equivalent and parity.equal  # what is said of the parts is said of the whole
     return replace(
         report,
-        proof=replace(proof, equivalent=equal),
+        verification=replace(verification, equivalent=equal),
         parity=replace(
             parity,
             equal=equal,
             layers=() if equal else parity.layers,
-            proof=None if parity.proof is None else replace(parity.proof, equivalent=equal),
+            verification=None if parity.verification is None else replace(parity.verification, equivalent=equal),
         ),
         diff=replace(difference, after=called),
     )

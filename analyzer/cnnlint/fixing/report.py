@@ -12,7 +12,7 @@ from cnnlint.comparison.diff_report import render as render_diff
 from cnnlint.errors import __version__
 from cnnlint.report.printable import printable, without_commands
 from cnnlint.report.view import View
-from cnnlint.results import SCHEMA, Proof
+from cnnlint.results import SCHEMA, Verification
 from cnnlint.verification.records import ComparisonReport
 
 
@@ -39,8 +39,8 @@ class FixReport(Struct, frozen=True, kw_only=True):
         written: Whether it was written.
         applied: The rewrites, in the order in which they were made.
         obstacles: Why other findings could not be rewritten, a sentence each.
-        proof: Original and rewritten side by side where they differ, all rewrites together; equivalent only if the
-            whole models are.
+        verification: Original and rewritten side by side where they differ, all rewrites together; equivalent only if
+            the whole models are.
         parity: The same for the whole models as they would be stored, layer by layer and end to end.
         diff: What differs between the two graphs.
     """
@@ -52,14 +52,19 @@ class FixReport(Struct, frozen=True, kw_only=True):
     written: bool = False
     applied: tuple[AppliedFix, ...] = ()
     obstacles: tuple[str, ...] = ()
-    proof: Proof | None = None
+    verification: Verification | None = None
     parity: ComparisonReport | None = None
     diff: DiffReport | None = None
 
     @property
     def is_verified(self) -> bool:
         """Whether original and rewritten were found equal, in parts and as a whole."""
-        return self.proof is not None and self.proof.equivalent and self.parity is not None and self.parity.equal
+        return (
+            self.verification is not None
+            and self.verification.equivalent
+            and self.parity is not None
+            and self.parity.equal
+        )
 
 
 def render(report: FixReport, view: View, *, difference: bool) -> str:
@@ -82,12 +87,12 @@ def _lines(report: FixReport, view: View) -> Iterator[str]:
         yield f"  rewrote {applied.code} {applied.name} at {printable(', '.join(applied.layers))}"
     for obstacle in report.obstacles:
         yield f"  {view.paint('not rewritten', 'warning')}: {printable(obstacle)}"
-    proof, parity = report.proof, report.parity
-    if proof is None or parity is None:
+    verification, parity = report.verification, report.parity
+    if verification is None or parity is None:
         return
-    yield from verdict(proof, view)
+    yield from verdict(verification, view)
     yield view.paint(
         "  all rewrites together, where they differ; and the whole model, layer by layer and end to end:", "faint"
     )
-    yield from (f"  {line}" for line in verdict(parity.proof, view))
+    yield from (f"  {line}" for line in verdict(parity.verification, view))
     yield from (f"  {line}" for line in table(parity.outputs, view))

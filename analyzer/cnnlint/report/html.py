@@ -121,6 +121,6 @@ def _finding(finding: Finding, model: ModelReport) -> Iterator[str]:
         yield "</ul></details>"
     if savings := saved(finding.savings):
         yield f"<p><strong>Saves:</strong> {escape(savings)}</p>"
-    if finding.proof is not None and finding.proof.equivalent:
-        yield f"<p>Verified with onnxruntime: {finding.proof.words}.</p>"
+    if finding.verification is not None and finding.verification.equivalent:
+        yield f"<p>Verified with onnxruntime: {finding.verification.words}.</p>"
     yield f"<p><code>cnnlint explain {escape(finding.code)}</code></p></details>"

@@ -77,8 +77,8 @@ def _finding(finding: Finding, model: ModelReport | None = None) -> str:
         text += "".join(f"<br>{_code(line)}" for line in code if line.strip())
     if savings := saved(finding.savings):
         text += f"<br>**Saves:** {savings}"
-    if finding.proof is not None and finding.proof.equivalent:
-        text += f"<br>**Verified:** largest relative error {finding.proof.max_rel_error:.2g}"
+    if finding.verification is not None and finding.verification.equivalent:
+        text += f"<br>**Verified:** largest relative error {finding.verification.max_rel_error:.2g}"
     mark = " [\\*]" if finding.fixable else ""
     of = f" {_code(relative(model.path))} |" if model is not None else ""
     return f"| {SIGNS[finding.severity]} |{of} {finding.code} {finding.name}{mark} | {layer} | {text} |"

@@ -157,8 +157,8 @@ def _finding(finding: Finding, model: ModelReport, view: View) -> Iterator[str]:
             yield f"{' ' * len('   = help:   ')}{line}".rstrip()
     if savings := saved(finding.savings):
         yield from _labeled("saves", savings, view)
-    if finding.proof is not None:
-        yield from _labeled(finding.proof.label, finding.proof.words, view)
+    if finding.verification is not None:
+        yield from _labeled(finding.verification.label, finding.verification.words, view)
 
 
 def _places(finding: Finding, view: View) -> Iterator[str]:

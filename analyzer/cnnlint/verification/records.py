@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from cnnlint.errors import __version__
-from cnnlint.results import SCHEMA, Proof
+from cnnlint.results import SCHEMA, Verification
 
 Verdict = Literal["equal", "differs", "unmatched", "view", "unseen"]
 
@@ -64,14 +64,14 @@ class ComparisonReport(Struct, frozen=True, kw_only=True):
     Attributes:
         before: Path of the first model.
         after: Path of the second.
-        equal: Whether rounding explains every difference: `equivalent` of `proof`.
+        equal: Whether rounding explains every difference: `equivalent` of `verification`.
         tolerance: What `max_rel_error` of an output may be.
         conditions: How the inputs were made.
         interface: How inputs and outputs differ, a sentence each; if the models cannot be fed alike, all there is.
         outputs: The outputs, and the values before their activation.
         layers: In the order of the first model, then what only the second has.
         origins: Where differences begin.
-        proof: What this rests on; None if the models cannot be fed alike.
+        verification: What this rests on; None if the models cannot be fed alike.
     """
 
     schema: int = SCHEMA
@@ -85,4 +85,4 @@ class ComparisonReport(Struct, frozen=True, kw_only=True):
     outputs: tuple[ValueRow, ...] = ()
     layers: tuple[ValueRow, ...] = ()
     origins: tuple[Origin, ...] = ()
-    proof: Proof | None = None
+    verification: Verification | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from cnnlint.errors import RuntimeCheckError
-from cnnlint.results import Proof
+from cnnlint.results import Verification
 from cnnlint.rewrite.editor import used_names
 from cnnlint.runtime.program import Program
 from cnnlint.runtime.session import Session, processors
@@ -39,7 +39,7 @@ BLOCK = 32 << 20
 """Bytes of a transposed kernel that are in memory at a time; fresh memory costs more than the copy itself."""
 
 
-def verify_rewrite(probe: Probe, rewritten: onnx.ModelProto) -> Proof:
+def verify_rewrite(probe: Probe, rewritten: onnx.ModelProto) -> Verification:
     """Compare the model of `probe` with `rewritten` on seeded inputs, graph optimization off.
 
     Outputs are compared, and the values before each final softmax, whose own values are all much the same in an
@@ -78,7 +78,7 @@ def verify_rewrite(probe: Probe, rewritten: onnx.ModelProto) -> Proof:
                 most = cap(value.dtype.name)
     failed = tuple(dict.fromkeys(name for name, apart, allowed in found if apart.relative > allowed))
     worst = max((apart for _, apart, _ in found), default=Error(0.0, 0.0))
-    return Proof(
+    return Verification(
         equivalent=not failed,
         max_abs_error=max((apart.absolute for _, apart, _ in found), default=0.0),
         max_rel_error=worst.relative,

@@ -10,7 +10,7 @@ from msgspec import Struct
 from cnnlint.analysis.cost import total_macs
 from cnnlint.errors import RuntimeCheckError
 from cnnlint.graph.layers import Activation
-from cnnlint.results import Proof
+from cnnlint.results import Verification
 from cnnlint.runtime.inputs import BATCH, KINDS
 from cnnlint.runtime.probe import COSTLY, SEED
 from cnnlint.verification.differences import origins
@@ -165,7 +165,7 @@ class _Comparison:
             outputs=outputs,
             layers=tuple(self._all_rows(rows)) if self.layers else (),
             origins=() if equal else tuple(origins(self.before.graph, self.after.graph, self.pairs, rows, failed)),
-            proof=Proof(
+            verification=Verification(
                 equivalent=equal,
                 max_abs_error=largest.absolute,
                 max_rel_error=largest.relative,
@@ -193,7 +193,7 @@ class _Comparison:
         outputs: tuple[ValueRow, ...] = (),
         layers: tuple[ValueRow, ...] = (),
         origins: tuple[Origin, ...] = (),
-        proof: Proof | None = None,
+        verification: Verification | None = None,
     ) -> ComparisonReport:
         return ComparisonReport(
             before=self.before.path,
@@ -205,7 +205,7 @@ class _Comparison:
             outputs=outputs,
             layers=layers,
             origins=origins,
-            proof=proof,
+            verification=verification,
         )
 
     @property

@@ -79,7 +79,9 @@ def test_the_tolerance_and_the_seed_are_heeded(tmp_path: Path) -> None:
     report = json.loads(compare(VGG, VGG, "--seed", "5", "--format", "json").stdout)
     jsonschema.validate(report, schema_of("compare", ComparisonReport))
     assert report["conditions"][0].endswith("seed 5")
-    assert report["tolerance"] == min(report["proof"]["cap"], report["proof"]["ratio"] * report["proof"]["noise_floor"])
+    assert report["tolerance"] == min(
+        report["verification"]["cap"], report["verification"]["ratio"] * report["verification"]["noise_floor"]
+    )
     assert report["equal"]
     assert all(row["max_abs_error"] == 0 for row in report["layers"] if row["verdict"] == "equal")
 

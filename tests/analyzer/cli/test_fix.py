@@ -1,4 +1,4 @@
-"""`cnnlint fix` writes a rewritten model only with its proof, and leaves the model alone."""
+"""`cnnlint fix` writes a rewritten model only with its verification, and leaves the model alone."""
 
 from __future__ import annotations
 
@@ -94,16 +94,16 @@ def test_a_rewrite_that_changes_the_function_is_not_written(tmp_path: Path, monk
     assert not (tmp_path / "out.onnx").exists()
     report = json.loads(fix(tmp_path / "flat.onnx", "-o", tmp_path / "out.onnx", "--format", "json").stdout)
     assert not report["written"]
-    assert not report["proof"]["equivalent"]
+    assert not report["verification"]["equivalent"]
     assert not report["parity"]["equal"]
-    assert not report["parity"]["proof"]["equivalent"]
+    assert not report["parity"]["verification"]["equivalent"]
 
 
 def test_the_json_holds_proof_and_difference(tmp_path: Path) -> None:
     report = json.loads(fix(write(tmp_path / "flat.onnx", FLAT), "--diff", "--format", "json").stdout)
     jsonschema.validate(report, schema_of("fix", FixReport))
     assert [applied["code"] for applied in report["applied"]] == ["FC002"]
-    assert report["proof"]["equivalent"]
+    assert report["verification"]["equivalent"]
     assert report["parity"]["equal"]
     assert report["diff"]["measures"]
 

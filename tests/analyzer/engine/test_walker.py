@@ -250,10 +250,10 @@ def test_a_rewrite_is_verified_refuted_or_said_not_to_fit():
     rules = [Convs(), Unfitting(), Wrong()]
     looked = look(probe, rules)
     plain, unfitting, wrong = looked.join(walk(graph, rules), rules).findings
-    assert plain.proof is None
-    assert unfitting.proof is None
-    assert not wrong.proof.equivalent
-    assert wrong.proof.max_abs_error > 1e-3
+    assert plain.verification is None
+    assert unfitting.verification is None
+    assert not wrong.verification.equivalent
+    assert wrong.verification.max_abs_error > 1e-3
     (note,) = looked.notes
     assert note.startswith(f"the rewrite of ZZ009 at {unfitting.layers[0]} is not verified: KeyError")
 

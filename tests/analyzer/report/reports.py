@@ -7,10 +7,10 @@ from cnnlint.results import (
     LintReport,
     ModelReport,
     Place,
-    Proof,
     Savings,
     Severity,
     Site,
+    Verification,
 )
 
 
@@ -52,7 +52,7 @@ def finding(code="FC001", layers=("fc1",), **fields):
 FLATTENED = finding(
     suggestion="Average each channel over the map:\nx = keras.layers.GlobalAveragePooling2D()(x)",
     savings=Savings(parameters=100_663_296, macs=100_663_296, bytes=402_653_184),
-    proof=Proof(
+    verification=Verification(
         equivalent=True, max_abs_error=1e-9, max_rel_error=3e-7, tolerance=1e-5, runs=3, tensors=("logits", "fc1")
     ),
     fingerprint="00d1",

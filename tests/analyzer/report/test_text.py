@@ -6,7 +6,7 @@ import pytest
 from analyzer.report.reports import BUDGETS, FLATTENED, SITES, finding, model, report, site
 from cnnlint.report import render
 from cnnlint.report.view import View
-from cnnlint.results import Proof, Savings, Severity
+from cnnlint.results import Savings, Severity, Verification
 
 PLAIN = View()
 
@@ -125,8 +125,10 @@ def test_unknown_extents_and_counts_are_said_to_be_unknown():
 
 
 def test_a_proof_that_failed_is_not_called_one():
-    failed = Proof(equivalent=False, max_abs_error=0.5, max_rel_error=0.1, tolerance=1e-5, runs=1, tensors=("y",))
-    shown = text(model(findings=(finding(proof=failed),)))
+    failed = Verification(
+        equivalent=False, max_abs_error=0.5, max_rel_error=0.1, tolerance=1e-5, runs=1, tensors=("y",)
+    )
+    shown = text(model(findings=(finding(verification=failed),)))
     assert "= not verified: largest error 0.5 absolute" in shown
     assert "over 1 seeded run, 1" in shown
 

@@ -125,15 +125,15 @@ def compared(before: onnx.ModelProto, after: onnx.ModelProto) -> ComparisonRepor
 
 def test_the_same_network_rounded_at_other_places_is_verified_by_region() -> None:
     report = compared(chaotic(), folded(chaotic()))
-    proof = report.proof
-    assert proof is not None
-    assert proof.noise_floor > CAPS["float32"] / RATIO
-    assert proof.max_rel_error > CAPS["float32"]
+    verification = report.verification
+    assert verification is not None
+    assert verification.noise_floor > CAPS["float32"] / RATIO
+    assert verification.max_rel_error > CAPS["float32"]
     assert report.equal
-    assert proof.equivalent
-    assert proof.by_region
-    assert proof.regions >= 2 * DEPTH
-    assert f"this network turns rounding into {proof.noise_floor:.2g}" in proof.words
+    assert verification.equivalent
+    assert verification.by_region
+    assert verification.regions >= 2 * DEPTH
+    assert f"this network turns rounding into {verification.noise_floor:.2g}" in verification.words
     assert not report.origins
     assert {row.verdict for row in report.layers} <= {"equal", "view"}
 
@@ -183,8 +183,8 @@ def test_a_fault_is_found_at_its_layer_all_the_same(fault: str) -> None:
     report = compared(chaotic(), wrong)
     assert not report.equal
     assert [origin.before for origin in report.origins] == [layer]
-    assert report.proof is not None
-    assert report.proof.failed == (layer,)
+    assert report.verification is not None
+    assert report.verification.failed == (layer,)
 
 
 @pytest.mark.parametrize("fault", [name for name in FAULTS if name != "epsilon"])
@@ -206,5 +206,5 @@ def test_an_epsilon_that_was_folded_is_found_at_its_convolution() -> None:
 def test_outputs_alone_do_not_verify_it(tmp_path: Path) -> None:
     report = compare(runner(chaotic()), runner(folded(chaotic())), layers=False)
     assert not report.equal
-    assert report.proof is not None
-    assert not report.proof.by_region
+    assert report.verification is not None
+    assert not report.verification.by_region

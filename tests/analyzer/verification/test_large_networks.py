@@ -41,10 +41,10 @@ def test_the_conversion_of_any_untrained_network_is_verified(name: str, seed: in
     model = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3))
     model.save(tmp_path / "model.keras")
     report = judged(model, tmp_path / "model.keras", convert_keras(model).model)
-    assert report.equal, report.proof
-    assert report.proof is not None
-    assert report.proof.regions > 90
-    assert not report.proof.by_region
+    assert report.equal, report.verification
+    assert report.verification is not None
+    assert report.verification.regions > 90
+    assert not report.verification.by_region
     keras.backend.clear_session()
 
 
@@ -138,13 +138,13 @@ def test_a_clip_that_usual_values_do_not_reach_is_found(network: tuple[Any, Path
     clipped(proto)
     report = judged(model, path, proto)
     assert not report.equal
-    assert report.proof is not None
+    assert report.verification is not None
     (origin,) = report.origins
-    assert report.proof.failed == ("avg_pool",)
+    assert report.verification.failed == ("avg_pool",)
     assert origin.causes == ("only the second model has top_clip (Elementwise) ahead of it",)
 
 
 def test_the_sound_conversion_of_it_is_verified(network: tuple[Any, Path, onnx.ModelProto]) -> None:
     report = judged(*network)
-    assert report.equal, report.proof
+    assert report.equal, report.verification
     assert not report.origins

@@ -97,7 +97,7 @@ def scaled(factor: float) -> onnx.ModelProto:
 
 def test_a_scale_that_went_into_the_next_layer_is_no_difference() -> None:
     report = compare(runner(scaled(1)), runner(scaled(3)))
-    assert report.equal, report.proof
+    assert report.equal, report.verification
 
 
 def test_a_scale_that_went_nowhere_is_one() -> None:

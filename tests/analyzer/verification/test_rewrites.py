@@ -79,19 +79,19 @@ def test_folding_a_norm_into_its_convolution_is_equivalent(model: onnx.ModelProt
     assign(folded, "b2", (b - m) * factor + shift)
     norm = next(node for node in folded.graph.node if node.op_type == "BatchNormalization")
     norm.CopyFrom(helper.make_node("Identity", ["c2"], ["n2"]))
-    proof = verify_rewrite(probe_of(model), folded)
-    assert proof.equivalent
-    assert 0 < proof.max_rel_error <= proof.tolerance
-    assert proof.runs == RUNS
-    assert proof.noise_floor > 0
-    assert set(proof.tensors) == {"y", "logits"}
+    verification = verify_rewrite(probe_of(model), folded)
+    assert verification.equivalent
+    assert 0 < verification.max_rel_error <= verification.tolerance
+    assert verification.runs == RUNS
+    assert verification.noise_floor > 0
+    assert set(verification.tensors) == {"y", "logits"}
 
 
 def test_an_untouched_model_has_nothing_to_compare(model: onnx.ModelProto) -> None:
-    proof = verify_rewrite(probe_of(model), copy_of(model))
-    assert proof.equivalent
-    assert proof.max_abs_error == 0
-    assert proof.tensors == ()
+    verification = verify_rewrite(probe_of(model), copy_of(model))
+    assert verification.equivalent
+    assert verification.max_abs_error == 0
+    assert verification.tensors == ()
 
 
 def transposed_kernel(model: onnx.ModelProto) -> None:
@@ -131,9 +131,9 @@ def bounded_activation(model: onnx.ModelProto) -> None:
 def test_a_planted_fault_is_caught_after_an_untrained_softmax(model: onnx.ModelProto, fault: object) -> None:
     wrong = copy_of(model)
     fault(wrong)  # type: ignore[operator]
-    proof = verify_rewrite(probe_of(model), wrong)
-    assert not proof.equivalent
-    assert proof.max_rel_error > proof.tolerance
+    verification = verify_rewrite(probe_of(model), wrong)
+    assert not verification.equivalent
+    assert verification.max_rel_error > verification.tolerance
 
 
 def test_the_outputs_of_an_untrained_softmax_alone_would_hide_the_fault(model: onnx.ModelProto) -> None:

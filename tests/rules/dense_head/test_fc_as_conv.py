@@ -173,10 +173,12 @@ def test_it_is_verified_on_the_users_own_model(name: str, layers: tuple[str, ...
     (finding,) = proven(MODELS / f"{name}.onnx")
     assert finding.layers == layers
     assert finding.evidence["parameters"] == finding.evidence["parameters_as_convolution"]
-    assert finding.proof is not None
-    assert finding.proof.equivalent
-    assert finding.proof.max_rel_error < 1e-5
-    assert any("BiasAdd" in tensor for tensor in finding.proof.tensors), "the values before the softmax are compared"
+    assert finding.verification is not None
+    assert finding.verification.equivalent
+    assert finding.verification.max_rel_error < 1e-5
+    assert any("BiasAdd" in tensor for tensor in finding.verification.tensors), (
+        "the values before the softmax are compared"
+    )
 
 
 def test_the_numbers_of_alexnet_are_those_of_the_paper() -> None:
@@ -184,8 +186,8 @@ def test_the_numbers_of_alexnet_are_those_of_the_paper() -> None:
     (finding,) = proven(zoo.light_path("bvlc_alexnet"))
     assert "6×6 of 256 to 4,096 channels, 1×1 to 4,096, 1×1 to 1,000" in finding.message
     assert finding.evidence["parameters"] == 4096 * (9216 + 1) + 4096 * (4096 + 1) + 1000 * (4096 + 1)
-    assert finding.proof is not None
-    assert finding.proof.equivalent
+    assert finding.verification is not None
+    assert finding.verification.equivalent
 
 
 @pytest.mark.slow
@@ -194,9 +196,9 @@ def test_vgg16_gives_a_six_by_six_map_on_384(capfd: pytest.CaptureFixture[str]) 
     (finding,) = proven(zoo.onnx_path("VGG16"))
     assert finding.evidence["parameters_as_convolution"] == 123_642_856
     assert "on a 384×384 image they give a 6×6 map of scores" in finding.message
-    assert finding.proof is not None
-    assert finding.proof.equivalent
-    assert 0 < finding.proof.max_rel_error < 1e-5
+    assert finding.verification is not None
+    assert finding.verification.equivalent
+    assert 0 < finding.verification.max_rel_error < 1e-5
     assert capfd.readouterr().err == ""
 
 
