@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from cnnlint.conversion.toolchain import quiet
 from cnnlint.worker import child, question
@@ -22,14 +22,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the tests marked slow too, and draw as many random examples as CI does",
     )
+    parser.addoption(
+        "--no-shrink", action="store_true", help="report a random example that fails as it was drawn, at once"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # a busy machine must not fail a test, and CI must not fail on an example that nobody has seen before
+    skipped = {Phase.shrink, Phase.explain} if config.getoption("--no-shrink") else set[Phase]()
     for name, examples in (("few", 20), ("many", 100)):
         settings.register_profile(
             name,
             max_examples=examples,
+            phases=[phase for phase in Phase if phase not in skipped],
             deadline=None,
             derandomize="CI" in os.environ,
             suppress_health_check=[HealthCheck.too_slow],

@@ -150,7 +150,7 @@ def tests_fail(copy: Path, tests: list[str]) -> str:
     )
     assert all(file.startswith(str(copy)) for file in found.stdout.split()), "the tests would not test the copy"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests],
+        [sys.executable, "-m", "pytest", "-x", "-q", "--no-shrink", "-p", "no:cacheprovider", *tests],
         env=environment,
         cwd=copy,
         capture_output=True,
