@@ -120,7 +120,7 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
     "missing_data.onnx": (
         onnx_file([CONV], [external("nowhere.bin")]), "the external data file 'nowhere.bin', which holds tensor 'w', is"
     ),
-    "no_place.onnx": (onnx_file([CONV], [external("")]), "tensor 'w' lies in external data, but names no file"),
+    "no_place.onnx": (onnx_file([CONV], [external("")]), "tensor 'w' has external data without a file name"),
     "short_data.onnx": (with_data("short.bin"), "which has 100: the file is truncated or belongs to another model"),
     "parent.onnx": (with_data("../outside.bin"), "external data outside the model's folder: '../outside.bin'"),
     "absolute.onnx": (with_data("{outside}"), "external data outside the model's folder"),
@@ -205,7 +205,7 @@ def test_weights_of_2_to_the_40_elements_without_values_are_counted_and_never_ma
     assert "1,099,511,627,776 parameters" in done.stdout
     said = " ".join(done.stdout.split())
     assert "error[RT006]" in said
-    assert "a run needs 4.40 TB of weights that are not in the file, more than it may have" in said
+    assert "a run needs 4.40 TB of weights that are not in the file, more than the memory limit" in said
 
 
 def test_an_operator_of_an_imported_domain_is_opaque_and_makes_the_cost_unknown(tmp_path: Path) -> None:

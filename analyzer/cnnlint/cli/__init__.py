@@ -6,15 +6,15 @@ import os
 import sys
 from contextlib import suppress
 
-TYPE_CHECKING = False  # as in `typing`, which is dear to import
+TYPE_CHECKING = False  # as in `typing`, which is slow to import
 if TYPE_CHECKING:
     from typing import NoReturn
 
 OTHERWISE = ("--static", "--show-settings", "--help", "-h", "--cache-dir", "--run-memory", "--config")
-"""Options with which a lint runs no model, perhaps none, or not within the usual limits."""
+"""Options with which a lint may run no model, or not within the usual limits."""
 
 SETTINGS = (b"static", b"cache", b"run-memory")
-"""Words of a configuration that may mean the same."""
+"""Words in a configuration that may have the same effect."""
 
 
 def main() -> NoReturn:
@@ -39,9 +39,9 @@ def main() -> NoReturn:
 
 
 def will_run(arguments: list[str]) -> bool:
-    """Return whether the command is a lint that will, as far as a glance tells, run an ONNX file under onnxruntime.
+    """Return whether the command is most likely a lint that runs an ONNX file under onnxruntime.
 
-    Nothing hangs on the answer but time: the process that runs models is started before anything else is imported.
+    Only speed depends on the answer: the process that runs models is then started before anything else is imported.
     """
     models = [argument for argument in arguments if argument.endswith(".onnx") and os.path.isfile(argument)]
     if not models or (arguments[0] != "lint" and not arguments[0].startswith("-") and arguments[0] != models[0]):
@@ -52,7 +52,7 @@ def will_run(arguments: list[str]) -> bool:
 
 
 def _may_forbid(folder: str) -> bool:
-    """Return whether a configuration in `folder` or above it may say that models are not run, or how."""
+    """Return whether a configuration in `folder` or above may turn runs off or change their limits."""
     folder = os.path.abspath(folder)
     while True:
         for name in ("cnnlint.toml", "pyproject.toml"):

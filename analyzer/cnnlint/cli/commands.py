@@ -1,4 +1,4 @@
-"""The group of commands, and what it makes of errors and interruptions."""
+"""The group of commands, and how it handles errors and interruptions."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class Commands(click.Group):
-    """Commands by name; what is no command is a model to lint."""
+    """Commands by name; any other word is a model to lint."""
 
     MODULES: ClassVar[dict[str, tuple[str, str]]] = {
-        "lint": ("cnnlint.cli.lint", "Say what is wrong with models (what `cnnlint MODEL` does)."),
-        "summary": ("cnnlint.cli.summary", "Show layers, shapes, parameters, MACs, and how each follows."),
-        "convert": ("cnnlint.cli.convert", "Convert a Keras model to ONNX, and verify that nothing changed."),
-        "compare": ("cnnlint.cli.compare", "Run two models on the same inputs; say where they begin to differ."),
+        "lint": ("cnnlint.cli.lint", "Lint models (what `cnnlint MODEL` does)."),
+        "summary": ("cnnlint.cli.summary", "Show layers, shapes, parameters and MACs, and how each is computed."),
+        "convert": ("cnnlint.cli.convert", "Convert a Keras model to ONNX, and verify that both compute the same."),
+        "compare": ("cnnlint.cli.compare", "Run two models on the same inputs, and show where they first differ."),
         "diff": ("cnnlint.cli.diff", "Show which layers, costs and findings differ between two models."),
-        "fix": ("cnnlint.cli.fix", "Apply the rewrites of fixable rules to an ONNX model, verified."),
+        "fix": ("cnnlint.cli.fix", "Apply the rewrites of fixable rules to an ONNX model, and verify them."),
         "explain": ("cnnlint.cli.explain", "Show the page of a rule, or why it is silent on a model."),
         "rules": ("cnnlint.cli.rules", "List all rules."),
         "completion": ("cnnlint.cli.completion", "Print the completion script of a shell."),
@@ -58,7 +58,7 @@ class Commands(click.Group):
         return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete to commands, and to models and options of `lint`, whose name need not be typed."""
+        """Complete commands, and the models and options of `lint`, whose name may be left out."""
         from click.shell_completion import CompletionItem
 
         lint = self.get_command(ctx, "lint")
@@ -69,11 +69,11 @@ class Commands(click.Group):
         return [*known, *(item for item in options if item.value not in values), *files]
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what goes wrong is one line on standard error, and exit code 2, whatever it is."""
+        """Run the command; any error is one line on standard error and exit code 2."""
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise  # click's own ways out
+            raise  # how click itself ends a command
         except FAULTS as error:
             complain_of(error_of(error, None), verbose=bool(ctx.meta.get(VERBOSE)))
             return 2
@@ -124,7 +124,7 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
 @click.option("-v", "--verbose", is_flag=True, is_eager=True, hidden=True)
 @click.option(
     "-V", "--version", is_flag=True, expose_value=False, callback=_show_version,
-    help="Show the version; with -v those of the packages it works with.",
+    help="Show the version; with -v, also those of related packages.",
 )  # fmt: skip
 def commands(verbose: bool) -> None:
     """The linter for convolutional networks: Keras (.keras, .h5, SavedModel) and ONNX models."""

@@ -1,4 +1,4 @@
-"""`cnnlint compare`: whether two models compute the same, and the first layer where they do not."""
+"""`cnnlint compare`: whether two models compute the same, and where they first differ."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cnnlint.worker.workers import Workers
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
 @click.option(
-    "--tolerance", type=click.FloatRange(min=0), help="Largest error, as a share of a tensor's largest value."
+    "--tolerance", type=click.FloatRange(min=0), help="Largest error to accept, relative to a tensor's largest value."
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the inputs.")
 @click.option("--no-layers", is_flag=True, help="Compare outputs only.")
@@ -43,10 +43,10 @@ def command(
     quiet: bool,
     **_: object,
 ) -> int:
-    """Run the models A and B on the same seeded inputs and say where they begin to differ.
+    """Run the models A and B on the same seeded inputs and show where they first differ.
 
     Each is a Keras model (run by Keras), an ONNX model (run by onnxruntime, graph optimizations off) or a SavedModel
-    (run by TensorFlow). Exit codes: 0 they are equal but for rounding, 1 they differ, 2 they cannot be compared.
+    (run by TensorFlow). Exit codes: 0 equal up to rounding, 1 different, 2 cannot be compared.
     """
     from cnnlint.comparison.compare import Comparison
     from cnnlint.models import open_model

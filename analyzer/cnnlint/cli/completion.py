@@ -1,4 +1,4 @@
-"""`cnnlint completion`: the script that teaches a shell to complete cnnlint's command line."""
+"""`cnnlint completion`: the script with which a shell completes cnnlint's command line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def command(ctx: click.Context, shell: str) -> None:
 
     completion = get_completion_class(shell)
     if completion is None:
-        raise click.ClickException(f"the installed click knows no completion for {shell}")
+        raise click.ClickException(f"the installed version of click has no completion for {shell}")
     script = completion(ctx.find_root().command, {}, "cnnlint", "_CNNLINT_COMPLETE")
     # not `script.source()`, which asks the installed bash for its version first
     write(script.source_template % script.source_vars())

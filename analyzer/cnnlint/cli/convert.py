@@ -18,16 +18,14 @@ from cnnlint.worker.workers import Workers
 
 @click.command("convert")
 @click.argument("model")
-@click.option(
-    "-o", "--output", required=True, metavar="FILE", help="Where the ONNX model goes; a file there is replaced."
-)
+@click.option("-o", "--output", required=True, metavar="FILE", help="ONNX file to write; an existing one is replaced.")
 @click.option("--opset", type=int, metavar="N", help="Version of ONNX's operator set.  [default: tf2onnx's choice]")
-@click.option("--force", is_flag=True, help="Write the result even if it does not compute what the model does.")
+@click.option("--force", is_flag=True, help="Write the result even if it does not compute the same as the model.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @config_options
 @setting_options("run_timeout", "run_memory")
 @color_option
-@click.option("-q", "--quiet", is_flag=True, help="Print what is wrong only.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only problems.")
 @verbose_option()
 @about("model")
 def command(
@@ -49,8 +47,8 @@ def command(
 ) -> int:
     """Convert MODEL (.keras, .h5 or a SavedModel) to ONNX, verify that both compute the same, and lint the result.
 
-    Nothing is written unless it is verified. Exit codes: 0 done, 1 they differ or the result has findings at or above
-    `fail-on`, 2 it could not be converted.
+    The result is written only if it is verified. Exit codes: 0 done, 1 they differ or the result has findings at or
+    above `fail-on`, 2 the model could not be converted.
     """
     _refuse(model, output)
     from cnnlint.comparison.conversion import ConversionReport, ConvertRequest
@@ -59,7 +57,7 @@ def command(
     from cnnlint.linter import Linter
 
     flags = Flags(allow_config_code=allow_config_code, ignore_config_code=ignore_config_code)
-    # what is wrong with the configuration, first
+    # mistakes in the configuration are reported before the conversion starts
     linter = Linter(flags, config=config, isolated=isolated, models=(output,))
     workers = Workers(run_limits(run_timeout, run_memory))
     with closing(linter), replacing(output) as place:
@@ -70,7 +68,7 @@ def command(
             place.publish()
             report = replace(report, written=True, lint=linter.lint(output))
         else:
-            complain(f"{output} is not written: it does not compute what {model} does (--force writes it all the same)")
+            complain(f"{output} was not written: it does not compute the same as {model} (--force writes it anyway)")
     view = view_of_stdout(color, quiet=quiet)
     if form == "json":
         from cnnlint.report.json import encode
@@ -95,7 +93,7 @@ def command(
 
 
 def _refuse(model: str, output: str) -> None:
-    """Raise ConfigError for an output that cannot be meant."""
+    """Raise ConfigError for an output path that must be a mistake."""
     if output.lower().endswith(KERAS_SUFFIXES):
-        raise ConfigError("this is not a name for an ONNX model", path=output, remedy="write -o model.onnx")
+        raise ConfigError("this is not the name of an ONNX file", path=output, remedy="write -o model.onnx")
     check_output(output, model)

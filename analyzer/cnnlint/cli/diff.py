@@ -23,7 +23,7 @@ GROWING = [name.replace("_", "-") for name, quantity in QUANTITIES.items() if qu
     "growth",
     multiple=True,
     metavar="params=2%",
-    help=f"How much more B may have than A, in percent or in numbers, of one of {', '.join(GROWING)}; may be repeated.",
+    help=f"The most that B may grow over A, in percent or as an amount: one of {', '.join(GROWING)}; may be repeated.",
 )
 @click.option("--all", "every", is_flag=True, help="List all layers that differ, renamed ones too.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
@@ -49,7 +49,7 @@ def command(
 ) -> int:
     """Show what differs between the models A and B: layers, parameters, MACs, memory, findings.
 
-    Neither model is run. Exit codes: 0 done, 1 B grew by more than --max-growth allows, 2 a model cannot be read.
+    Neither model is run. Exit codes: 0 done, 1 B grew more than --max-growth allows, 2 a model cannot be read.
     """
     from cnnlint.comparison.diff import diff, growth_limit
 

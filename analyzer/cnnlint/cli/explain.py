@@ -1,4 +1,4 @@
-"""`cnnlint explain`: the page of a rule or of each in a family, and where they stay silent on a model and why."""
+"""`cnnlint explain`: the page of a rule or of each in a family, and where and why they are silent on a model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ from cnnlint.results import LintReport, ModelReport
 @click.command("explain")
 @click.argument("rule", shell_complete=complete_selector)
 @click.option(
-    "--on", "models", multiple=True, metavar="MODEL", type=click.Path(), help="Say what the rule makes of this model."
+    "--on",
+    "models",
+    multiple=True,
+    metavar="MODEL",
+    type=click.Path(),
+    help="Show what the rule finds in this model, and where it is silent.",
 )
 @click.option("--format", "form", type=click.Choice(("text", "markdown")), default="text", show_default=True)
 @color_option
@@ -95,11 +100,11 @@ def _explain_on(
     allow_config_code: tuple[Path, ...] = (),
     ignore_config_code: bool = False,
 ) -> int:
-    """Print what `rules` make of the models at `paths`, and return the exit code."""
+    """Print what `rules` find in the models at `paths` and where they are silent, and return the exit code."""
     found, missing = models(paths)
     for error in missing:
         complain(str(error))
-    # what is verified or run is no part of why a rule stays silent, and takes longest
+    # runs and verification take longest, and never explain why a rule is silent
     flags = Flags(
         select=tuple(rule.code for rule in rules),
         preview=True,
@@ -137,7 +142,7 @@ def _said(rule: type[Rule], model: ModelReport, view: View) -> Iterator[str]:
     for miss in misses:
         yield from _row(f"silent at {_names(miss.layers)}", miss.reason, "good", view)
     if not findings and not misses and not model.suppressed:
-        yield "  silent: no layers of this network are what the rule looks for"
+        yield "  silent: the network has no layers that the rule looks at"
     if findings or misses:
         yield view.paint(f"  {several(len(findings), 'finding')}, silent at {several(len(misses), 'place')}", "faint")
 

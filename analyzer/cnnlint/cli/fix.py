@@ -26,8 +26,8 @@ from cnnlint.worker.workers import Workers
 
 @click.command("fix")
 @click.argument("model")
-@click.option("-o", "--output", metavar="FILE", help="Where the rewritten model goes; a file there is replaced.")
-@click.option("--diff", "difference", is_flag=True, help="Write nothing; show what would differ, and the numbers.")
+@click.option("-o", "--output", metavar="FILE", help="File to write; an existing one is replaced.")
+@click.option("--diff", "difference", is_flag=True, help="Write nothing; show what would change, with the numbers.")
 @click.option("--select", multiple=True, metavar="CODES", help="Apply the rewrites of these rules only.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @setting_options("inputs")
@@ -55,7 +55,7 @@ def command(
 ) -> int:
     """Rewrite the ONNX model MODEL where rules can, and write it if it is verified to compute the same.
 
-    Exit codes: 0 written or nothing to rewrite, 1 --diff shows a rewrite or it is not verified, 2 it cannot be done.
+    Exit codes: 0 written or nothing to rewrite, 1 --diff shows a rewrite or it is not verified, 2 an error.
     """
     _refuse(model, output, difference=difference)
     from cnnlint.fixing.fix import FixRequest
@@ -80,7 +80,7 @@ def command(
             place.publish()
             report = replace(report, written=True)
     if output and report.applied and not report.written:
-        complain(f"{output} is not written: the rewritten model does not compute what {model} does")
+        complain(f"{output} was not written: the rewritten model does not compute the same as {model}")
     view = view_of_stdout(color)
     if form == "json":
         from cnnlint.report.json import encode
@@ -94,10 +94,10 @@ def command(
 
 
 def _refuse(model: str, output: str | None, *, difference: bool) -> None:
-    """Raise ConfigError where it is not clear what is to be written."""
+    """Raise ConfigError unless exactly one of an output file and `--diff` is given."""
     if difference and output:
-        raise ConfigError("--diff writes nothing, so that -o has no meaning", remedy="give one of them")
+        raise ConfigError("--diff writes nothing, so it cannot be combined with -o", remedy="give one of them")
     if not difference and not output:
-        raise ConfigError("there is no place to write to", remedy="give -o FILE, or --diff to look first")
+        raise ConfigError("no output file is given", remedy="give -o FILE, or --diff for a preview")
     if output:
         check_output(output, model)

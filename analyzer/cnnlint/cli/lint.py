@@ -1,4 +1,4 @@
-"""`cnnlint lint`, which is also what `cnnlint MODEL` does: reports on standard output and in files, or the settings."""
+"""`cnnlint lint`, which `cnnlint MODEL` is short for: reports on standard output and in files, or the settings."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from cnnlint.results import LintReport
 
 
 class Output(Struct, frozen=True):
-    """A report to be written.
+    """A report file to write.
 
     Attributes:
         form: One of the formats.
-        path: Where it goes; what is there is replaced.
+        path: The file; an existing one is replaced.
     """
 
     form: str
@@ -77,13 +77,13 @@ class OutputType(click.ParamType[Output]):
 @click.argument("paths", nargs=-1, required=True, metavar="MODEL...", type=click.Path())
 @click.option("--format", "form", type=click.Choice(tuple(FORMATS)), default="text", show_default=True)
 @click.option(
-    "--output", "outputs", multiple=True, type=OutputType(), help="Write a report to a file too; may be repeated."
+    "--output", "outputs", multiple=True, type=OutputType(), help="Also write a report to a file; may be repeated."
 )
 @file_options
-@click.option("--show-settings", is_flag=True, help="Show every setting and where it comes from, and stop.")
+@click.option("--show-settings", is_flag=True, help="Show every setting and where it comes from, then exit.")
 @setting_options()
 @budget_options
-@click.option("--exit-zero", is_flag=True, help="End with exit code 0 whatever is found.")
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
 @click.option("--skip-weights-only", is_flag=True, help="Skip files that hold weights but no network.")
 @color_option
 @click.option("-q", "--quiet", is_flag=True, help="Print only findings and exceeded budgets.")
@@ -143,7 +143,7 @@ def _meant_command(error: ModelError) -> str:
 
 
 def _show(paths: Sequence[str], flags: Flags, *, config: Path | None, isolated: bool) -> int:
-    """Print the settings that hold for the first of `paths`, as TOML with their origins behind them."""
+    """Print the settings that hold for the first of `paths`, as TOML, each followed by its origin."""
     document = _document(Path(paths[0]), config, isolated=isolated)
     settings = listing(document, flags)
     lines = [(f"{setting.key} = {_toml(setting.value)}", setting.origin) for setting in settings]

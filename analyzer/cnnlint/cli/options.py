@@ -1,6 +1,6 @@
-"""Options that several commands share, and what they come to.
+"""Options that several commands share.
 
-The options of settings and budgets follow from where these are declared. A command with many options lists them in
+Options for settings and budgets are generated from their declarations. A command with many options lists them in
 sections.
 """
 
@@ -25,7 +25,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 SILENT = Flags()
 
 BUDGET = "budget_"
-"""What the names of budgets' parameters begin with."""
+"""Prefix of the parameter names of budget options."""
 
 
 def setting_options(*names: str) -> Callable[[Command], Command]:
@@ -69,7 +69,7 @@ def budget_options(command: Command) -> Command:
 
 
 def flags_of(said: Mapping[str, Any]) -> Flags:
-    """Return the flags that the options `said` come to; an option that was not given says nothing.
+    """Return the flags that the given options set.
 
     Raises:
         ConfigError: An input is not NAME=SHAPE, or a budget's amount cannot be read.
@@ -140,7 +140,7 @@ def color_option(command: Command) -> Command:
         type=click.Choice(("auto", "always", "never")),
         default="auto",
         show_default=True,
-        help="Colors; auto honors NO_COLOR and FORCE_COLOR, and else colors what goes to a terminal.",
+        help="Use color; auto honors NO_COLOR and FORCE_COLOR, and otherwise colors only terminal output.",
     )(command)
 
 
@@ -164,7 +164,7 @@ def _keep_verbose(context: click.Context, _parameter: click.Parameter, wanted: b
 
 
 def verbose_option(help_text: str = "Show the traceback of an error inside cnnlint.") -> Callable[[Command], Command]:
-    """Add `-v`; a command that shows nothing more itself need not look at it."""
+    """Add `-v`; a command that prints no more with it may ignore the parameter."""
 
     def add(command: Command) -> Command:
         return click.option("-v", "--verbose", is_flag=True, callback=_keep_verbose, help=help_text)(command)
@@ -173,7 +173,7 @@ def verbose_option(help_text: str = "Show the traceback of an error inside cnnli
 
 
 def about(*parameters: str) -> Callable[[Command], Command]:
-    """Let what goes wrong in a command name the models that stand in `parameters`."""
+    """Have errors of a command name the models that are given in `parameters`."""
 
     def add(command: Command) -> Command:
         @wraps(command)
@@ -189,7 +189,7 @@ def about(*parameters: str) -> Callable[[Command], Command]:
 
 
 class Sectioned(click.Command):
-    """A command whose help lists its options by what they are about."""
+    """A command whose help groups its options by topic."""
 
     SECTIONS: ClassVar[dict[str, tuple[str, ...]]] = {
         "Reports": ("form", "outputs", "color", "quiet", "verbose"),
@@ -200,7 +200,7 @@ class Sectioned(click.Command):
         "Budgets (5M, 20 MB, 50%; over budget is an error)": tuple(f"{BUDGET}{name}" for name in QUANTITIES),
         "Configuration": ("config", "isolated", "show_settings"),
     }
-    """The sections of the help, with the parameters in each that are no settings."""
+    """The sections of the help, each with its parameters that are not settings."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write every option in its section."""

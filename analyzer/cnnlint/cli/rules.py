@@ -18,7 +18,7 @@ from cnnlint.report.view import View, several
 
 
 def rules_here(config: Path | None, *, isolated: bool) -> RuleSet:
-    """Return the rules; local files of rules are those of `config`, or of the nearest configuration.
+    """Return the rules, with the local rule files of `config` or of the nearest configuration.
 
     Raises:
         ConfigError: The configuration is wrong.
@@ -54,7 +54,7 @@ def command(
     isolated: bool,
     **_: object,
 ) -> None:
-    """List all rules, those of installed plugins and of local files too; or RULES: families (FC), codes and names."""
+    """List all rules, including those of plugins and local files, or RULES: families (FC), codes and names."""
     known = rules_here(config, isolated=isolated)
     rules = known.chosen(selectors or (ALL,))
     view = view_of_stdout(color)

@@ -1,4 +1,4 @@
-"""The run over the models that a command line names, with progress, errors and time on standard error."""
+"""Lint the models that a command line names, with progress, errors and timing on standard error."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages", "ve
 
 
 def models(paths: Sequence[str]) -> tuple[list[str], list[ModelError]]:
-    """Return the models that `paths` stand for, each once and in order, and an error for each that stands for none.
+    """Return the models that `paths` name, each once and in order, and an error for each path without a model.
 
-    A folder stands for every model below it (hidden folders and virtual environments left out), a SavedModel
-    folder for itself, and a pattern for all that it fits; a file or URL is taken as it is, whatever it is called.
+    A folder names every model below it (hidden folders and virtual environments left out), a SavedModel folder
+    itself, and a pattern every match; a file or URL is taken as it is, whatever its name.
     """
     found = dict[str, str]()
     errors = list[ModelError]()
@@ -105,7 +105,7 @@ def run(
     timed: bool = False,
     traced: bool = False,
 ) -> LintReport:
-    """Lint `models` and say on standard error which could not be read.
+    """Lint `models`, and report on standard error those that could not be read.
 
     Raises:
         ConfigError: The configuration is wrong.
@@ -122,7 +122,7 @@ def run(
             next_turn(path_of(model))
             reports.append(linter.lint(model))
     if skip_weights_only:
-        reports = [report for report in reports if not _passed_over(report)]
+        reports = [report for report in reports if not _is_skipped(report)]
     for report in reports:
         if report.error is not None:
             complain_of(linter.errors.get(report.path) or ModelError(report.error), verbose=traced)
@@ -133,10 +133,10 @@ def run(
     return LintReport(models=linter.settled(reports))
 
 
-def _passed_over(report: ModelReport) -> bool:
-    """Return whether the file holds only weights; says so on standard error.
+def _is_skipped(report: ModelReport) -> bool:
+    """Return whether the file holds only weights, after a note on standard error.
 
-    A report keeps an error's words and not its kind, so the few files that could not be read are opened again.
+    A report keeps the text of an error and not its class, so the few unreadable files are opened again.
     """
     if report.error is None:
         return False
@@ -153,15 +153,15 @@ def _passed_over(report: ModelReport) -> bool:
 
 
 PATIENCE = 1.0
-"""Seconds before anything is shown (ten flickering models are worse than a second's wait)."""
+"""Seconds before the bar is shown: for short runs it would only flicker."""
 
 
 @contextmanager
 def progress(models: Sequence[str]) -> Generator[Callable[[str], None]]:
-    """Yield what is to be told of each model before its turn; it shows how far the run is.
+    """Yield a function to call with each model before it is linted; it shows a progress bar.
 
-    A thread shows the bar after a second even while the first model is still being looked at. Where standard
-    error is no terminal nothing is started.
+    A thread shows the bar after a second, even while the first model is still being linted. Without a terminal on
+    standard error nothing is shown.
     """
     if not sys.stderr.isatty() or not models:
         yield lambda _: None

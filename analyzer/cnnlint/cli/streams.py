@@ -1,4 +1,4 @@
-"""What goes to standard output and standard error, in color or not, and to files."""
+"""Standard output, standard error and output files, with or without color."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 ColorChoice = Literal["auto", "always", "never"]
 
 VERBOSE = "cnnlint.verbose"
-"""Where the context of a command line keeps whether `-v` was given, for those who report what went wrong."""
+"""Key in click's context of whether `-v` was given, for error reporting."""
 
 WIDEST = 100
-"""Columns that a report takes at most."""
+"""Most columns of a report."""
 
 
 def complain(message: str, kind: Literal["error", "warning", "note"] = "error") -> None:
@@ -34,7 +34,7 @@ def complain(message: str, kind: Literal["error", "warning", "note"] = "error") 
 
 
 def complain_of(error: CnnlintError, *, verbose: bool) -> None:
-    """Write what went wrong on one line of standard error; if `verbose` the traceback of a fault of our own too."""
+    """Write an error on one line of standard error; if `verbose`, also the traceback of an internal error."""
     complain(str(error))
     if verbose and isinstance(error, InternalError):
         from cnnlint.report.printable import printable, without_commands
@@ -44,7 +44,7 @@ def complain_of(error: CnnlintError, *, verbose: bool) -> None:
 
 
 def in_color(choice: ColorChoice, stream: TextIO | None) -> bool:
-    """Return whether to write colors: as told, else by NO_COLOR and FORCE_COLOR, else to terminals only."""
+    """Return whether to use color: as chosen, else by NO_COLOR and FORCE_COLOR, else on terminals only."""
     if choice != "auto":
         return choice == "always"
     if os.environ.get("NO_COLOR"):
@@ -55,7 +55,7 @@ def in_color(choice: ColorChoice, stream: TextIO | None) -> bool:
 
 
 def view_of_stdout(choice: ColorChoice, *, verbose: bool = False, quiet: bool = False) -> View:
-    """Return how a report on standard output is looked at."""
+    """Return the view for a report on standard output."""
     from cnnlint.report.view import View
 
     terminal = _stdout() is not None and sys.stdout.isatty()
@@ -76,9 +76,9 @@ def _stdout() -> TextIO | None:
 
 
 def write(text: str) -> None:
-    """Write a report to standard output; what its encoding lacks becomes "?".
+    """Write a report to standard output, with "?" for characters that its encoding lacks.
 
-    A reader that has had enough (`| head`) is no error, and changes nothing about the exit code.
+    A reader that stops early (`| head`) is not an error and does not change the exit code.
 
     Raises:
         CnnlintError: It cannot be written: the disk is full, or it is closed.
@@ -95,14 +95,14 @@ def write(text: str) -> None:
 
 
 def unwritable(error: OSError) -> CnnlintError:
-    """Return the error for a standard output that takes nothing more, and write nothing more there."""
-    # what Python still holds would fail again when it flushes at exit
+    """Return the error for a standard output that cannot be written, and redirect what is left to nowhere."""
+    # flushing Python's buffer at exit would fail again
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return CnnlintError(f"cannot be written: {error.strerror}", path="standard output")
 
 
 def check_output(output: str, model: str) -> None:
-    """Make sure that a file can be written that is to come from `model`.
+    """Check that the file to be made from `model` can be written.
 
     Raises:
         ConfigError: The output is a folder or the model itself, or its folder does not exist.

@@ -1,4 +1,4 @@
-"""`cnnlint summary`: layers, shapes, parameters, MACs, and how each follows."""
+"""`cnnlint summary`: layers, shapes, parameters and MACs, and how each is computed."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Two models side by side: run on the same inputs, converted, or held against one another without running."""
+"""Two models side by side: run on the same inputs, converted, or compared as graphs without running."""

@@ -1,4 +1,4 @@
-"""Two models compared as `cnnlint compare` does it: the job of a worker, and the report for a person at a terminal."""
+"""What `cnnlint compare` does: the worker's job, and the report for the terminal."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from cnnlint.verification.records import ComparisonReport, Origin, ValueRow
 from cnnlint.verification.verify import compare, size_up
 
 SHOWN_AFTER = 3
-"""Layers that are shown after the first one that differs; all that follows from it does too."""
+"""Layers shown after the first one that differs; everything downstream of it differs too."""
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
     """Two models to compare, as a worker is asked to.
 
     Attributes:
-        before: The path of the model that is taken for right.
-        after: That of the other.
+        before: Path of the reference model.
+        after: Path of the other.
         inputs: Shapes by input name that replace what a model declares.
         tolerance: As for `compare`.
-        seed: Of the inputs.
-        layers: Whether to look at all layers, and not at outputs alone.
+        seed: Seed of the inputs.
+        layers: Whether to compare all layers, and not just outputs.
     """
 
     before: str
@@ -47,7 +47,7 @@ def compare_paths(request: Comparison) -> ComparisonReport:
         ConfigError: One is remote.
         MissingExtraError: One is a Keras model or a SavedModel, and TensorFlow is not installed.
         ConversionError: One holds code that is not run.
-        RuntimeCheckError: One does not run, or inputs cannot be made up.
+        RuntimeCheckError: One does not run, or inputs cannot be generated.
     """
     before, after = (open_model(path).runner(request.inputs) for path in (request.before, request.after))
     size_up(before.graph, after.graph)
@@ -55,7 +55,7 @@ def compare_paths(request: Comparison) -> ComparisonReport:
 
 
 def render(report: ComparisonReport, view: View, *, every: bool = False) -> str:
-    """Return the verdict, the outputs, where differences begin, and the layers up to there; all if `every`."""
+    """Return the verdict, the outputs, where differences begin, and the layers up to there; all layers if `every`."""
     return without_commands("".join(f"{line}\n" for line in _lines(report, view, every=every)))
 
 
@@ -102,12 +102,12 @@ def verdict(verification: Verification | None, view: View) -> Iterator[str]:
 
 
 def origin_lines(report: ComparisonReport, view: View) -> Iterator[str]:
-    """Yield where the difference begins and why, as far as the files tell."""
+    """Yield where differences begin, and what the files say about the cause."""
     if not report.origins:
-        yield "No layer that both models have differs: the difference begins in one that only one of them has."
+        yield "No layer that both models have differs: the difference begins in a layer that only one of them has."
         return
     for index, origin in enumerate(report.origins):
-        head = "The first difference is at" if index == 0 else "Another, which does not follow from it, at"
+        head = "The first difference is at" if index == 0 else "Another one, independent of it, is at"
         yield f"{head} {view.paint(_named(origin), 'strong')}: {_size(origin)}."
         for cause in origin.causes:
             yield from wrap(
@@ -163,8 +163,8 @@ def _named(origin: Origin) -> str:
 
 def _size(origin: Origin) -> str:
     if origin.max_rel_error is None:
-        return "its output cannot even be compared"
-    return f"its output differs by {origin.max_rel_error:.2g} of its largest magnitude, on the same values"
+        return "its output cannot be compared"
+    return f"its output differs by {origin.max_rel_error:.2g} times its largest magnitude, given the same values"
 
 
 def _number(value: float | None, row: ValueRow) -> str:

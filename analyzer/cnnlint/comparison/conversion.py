@@ -1,4 +1,4 @@
-"""A conversion to ONNX, verified: Keras and onnxruntime on the same inputs, what the converter left, and the report."""
+"""A verified conversion to ONNX: the worker's job, what the converter left unfolded or unused, and the report."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class ConversionReport(Struct, frozen=True, kw_only=True):
         output: Path of the ONNX model.
         written: Whether it was written.
         way: "weightless" where kernels bypassed tf2onnx, "ordinary" where it handled all, "signature" for a SavedModel.
-        seconds: What converting took, without loading, verifying and linting.
+        seconds: Time to convert, without loading, verifying and linting.
         opset: Of the result.
         nodes: Of the result.
-        transposes: Transpose nodes among them.
-        norms_folded: Norms that became part of the layer before them; None where it was not counted.
+        transposes: How many of the nodes are Transposes.
+        norms_folded: Norms that became part of the layer before them; None if not counted.
         norms_left: Names of BatchNorms that could have been folded into the layer before them.
-        leftover: Nodes that belong to no layer of the network, Transposes aside, by operator.
+        leftover: Count of nodes that belong to no layer, Transposes aside, by operator.
         opaque: Layers that cnnlint cannot look into, with the reason.
-        parity: How the result compares with the source; its layers only where it does not.
-        lint: What the linter says of the result; None if it was not written.
+        parity: The result compared with the source; layers are listed only if they differ.
+        lint: The lint of the result; None if it was not written.
     """
 
     schema: int = SCHEMA
@@ -69,7 +69,7 @@ class ConvertRequest(Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: A `.keras` or `.h5` file, or a SavedModel.
-        output: Where the result is to go in the end, for the report.
+        output: Final path of the result, for the report.
         fresh: The ONNX file to write.
         opset: Version of the default operator set; tf2onnx's own choice if None.
     """
@@ -93,11 +93,11 @@ def convert(request: ConvertRequest) -> ConversionReport:
     from cnnlint.conversion.jobs import convert as write_onnx
     from cnnlint.conversion.toolchain import toolchain
 
-    toolchain()  # says what is missing before anything is read
+    toolchain()  # reports a missing package before anything is read
     path, output = request.path, request.output
     source = open_model(path)
     if source.convertible is None:
-        raise ConversionError("this is an ONNX model already", path=path)
+        raise ConversionError("this is already an ONNX model", path=path)
     before = source.runner()
     done = write_onnx(Conversion(path=path, format=source.convertible, output=request.fresh, opset=request.opset))
     graph = frontends.load(request.fresh)
@@ -134,7 +134,7 @@ def convert(request: ConvertRequest) -> ConversionReport:
 
 
 def _foldable(graph: Graph) -> list[str]:
-    """Return the norms right after a kernel that could take them up."""
+    """Return the norms that could be folded into the layer right before them."""
     norms = (norm for norm in graph.of_kind(BatchNorm) if not norm.training)
     found = list[str]()
     for norm in norms:
@@ -145,11 +145,11 @@ def _foldable(graph: Graph) -> list[str]:
 
 
 NAMED = 3
-"""Layers that are named in one line."""
+"""Most layers that are named in one line."""
 
 
 def render(report: ConversionReport, view: View) -> str:
-    """Return what was converted and how, what the converter left, and how the result compares; the lint aside."""
+    """Return how the model was converted, what the converter left over, and the verification; without the lint."""
     return without_commands("".join(f"{line}\n" for line in _lines(report, view)))
 
 
@@ -160,7 +160,7 @@ def _lines(report: ConversionReport, view: View) -> Iterator[str]:
     yield f"  {report.way} conversion in {report.seconds:.1f} s, opset {report.opset}, {several(report.nodes, 'node')}"
     yield f"  {'; '.join(_left(report))}"
     for opaque in report.opaque:
-        yield f"  no rule looks into {printable(opaque)}"
+        yield f"  opaque to all rules: {printable(opaque)}"
     yield ""
     parity = report.parity
     yield from verdict(parity.verification, view)

@@ -1,4 +1,4 @@
-"""Two models side by side: layers, costs and findings, without running either, and budgets of growth."""
+"""Layers, costs and findings of two models compared without running either, and growth budgets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cnnlint.models import Given
 
 GROWING = tuple(name for name, quantity in QUANTITIES.items() if quantity.unit != "share")
-"""Quantities that have a growth, in the order in which reports show them."""
+"""Quantities whose growth can be limited, in the order of reports."""
 
 PER_CENT = re.compile(r"(\d+(?:\.\d+)?) ?%")
 
@@ -44,17 +44,17 @@ def diff(
     allow_config_code: Iterable[Path] = (),
     ignore_config_code: bool = False,
 ) -> DiffReport:
-    """Compare two models by their graphs, in time linear in their layers.
+    """Compare the graphs of two models, in time linear in the number of layers.
 
     Args:
         before: A path, or a model in memory.
         after: The other.
-        limits: Budgets of growth.
+        limits: Growth budgets.
         inputs: Shapes by input name, as "1x3x224x224", for dims that a model leaves open.
-        config: The configuration whose rules give the findings; the one nearest to each model if None.
-        isolated: Take no configuration.
-        allow_config_code: Configurations beside models, or their folders, whose rule-files may be run.
-        ignore_config_code: Do without the rule-files of others, where that is an error otherwise.
+        config: The configuration to lint with; the one nearest to each model if None.
+        isolated: Use no configuration.
+        allow_config_code: Configurations next to models, or their folders, whose rule files may be run.
+        ignore_config_code: Skip other rule files instead of raising an error.
 
     Raises:
         ModelError: A model cannot be read.
@@ -152,9 +152,9 @@ Spot = tuple[int, int]
 
 
 def _findings(before: ModelReport, after: ModelReport, pairs: dict[str, str]) -> tuple[Findings, Findings, Findings]:
-    """Return which findings are gone, which are new, and which both models have; each with the places for which it is.
+    """Return the findings that are gone, those that are new, and those that both models have, each with its places.
 
-    A place is the same if its identity is, or if the same rule names the counterparts of the same layers there.
+    Two places are the same if their identities are, or if one rule names matching layers there.
     """
     left, right = _spots(before), _spots(after)
     matched = dict[Spot, Spot]()
@@ -223,7 +223,7 @@ def _only(finding: Finding, places: tuple[Place, ...], what: str) -> Finding:
 
 
 class GrowthLimit(Struct, frozen=True):
-    """The most that a quantity may grow by.
+    """The most that a quantity may grow.
 
     Attributes:
         quantity: One of GROWING.
@@ -239,7 +239,7 @@ class GrowthLimit(Struct, frozen=True):
 
 
 def growth_limit(written: str) -> GrowthLimit:
-    """Return the limit that "params=2%" or "file-bytes=100kB" stands for.
+    """Parse a growth limit such as "params=2%" or "file-bytes=100kB".
 
     Raises:
         ConfigError: There is no such quantity, or the amount cannot be read.
@@ -248,20 +248,20 @@ def growth_limit(written: str) -> GrowthLimit:
     quantity, amount = name.strip().replace("-", "_"), amount.strip()
     names = [known.replace("_", "-") for known in GROWING]
     if not separator or not amount:
-        raise ConfigError(f"{written!r} is no limit of growth", remedy="write QUANTITY=AMOUNT, as in params=2%")
+        raise ConfigError(f"{written!r} is not a growth limit", remedy="write QUANTITY=AMOUNT, as in params=2%")
     if quantity not in GROWING:
         meant = closest(name, names)
         hint = f"did you mean {meant}?" if meant else f"one of {', '.join(names)}"
-        raise ConfigError(f"there is no quantity {name!r} that grows", remedy=hint)
+        raise ConfigError(f"there is no quantity {name!r} to limit", remedy=hint)
     if matched := PER_CENT.fullmatch(amount):
         return GrowthLimit(quantity, amount, Fraction(matched[1]) / 100)
     if re.fullmatch(r"0?\.\d*[1-9]\d*", amount):
-        raise ConfigError(f"{amount} of one is not an amount", remedy=f"write a share with its sign: {name}=2%")
+        raise ConfigError(f"{amount} is not an amount", remedy=f"write a share with its sign: {name}=2%")
     return GrowthLimit(quantity, amount, None, parse_amount(amount, QUANTITIES[quantity].unit))
 
 
 def hold(limits: Iterable[GrowthLimit], measures: Iterable[Measure]) -> Iterator[GrowthResult]:
-    """Yield whether each of `limits` holds; what is unknown fails, with the reason."""
+    """Yield whether each limit holds; an unknown growth fails, with the reason."""
     known = {measure.quantity: measure for measure in measures}
     for limit in limits:
         measure = known[limit.quantity]

@@ -1,4 +1,4 @@
-"""What a static diff gives, plain records for every format, and its report for a person at a terminal."""
+"""The records of a static diff, which every format shares, and its report for the terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cnnlint.verification.differences import Change
 Status = Literal["added", "removed", "changed", "renamed"]
 
 SHOWN = 40
-"""Layers that are listed unless all are asked for."""
+"""Most layers that are listed without `--all`."""
 
 MARKS: dict[Status, tuple[str, Style]] = {
     "added": ("+", "good"),
@@ -29,17 +29,17 @@ MARKS: dict[Status, tuple[str, Style]] = {
 
 
 class LayerDiff(Struct, frozen=True, kw_only=True):
-    """A layer that is not the same in both models.
+    """A layer that differs between the models.
 
     Attributes:
-        status: Whether only one of them has it, or both, with other settings or merely another name.
+        status: Whether only one model has it, or both do with different settings or just a different name.
         before: Its name in the first model; "" if it is added.
         after: Its name in the second; "" if it is removed.
-        kind: "Conv", "Dense", ...; that of the second model if both have it.
+        kind: "Conv", "Dense", ...; the second model's if both have it.
         label: The kind and the settings that matter: "Conv 3×3 /2".
         changes: The settings that differ.
-        parameters: What it holds in the second model less what it holds in the first; None if unknown.
-        macs: The same of MACs per sample; None if unknown.
+        parameters: Parameters in the second model minus those in the first; None if unknown.
+        macs: The same difference of MACs per sample; None if unknown.
     """
 
     status: Status
@@ -53,12 +53,12 @@ class LayerDiff(Struct, frozen=True, kw_only=True):
 
 
 class Measure(Struct, frozen=True, kw_only=True):
-    """What both models cost.
+    """A cost of both models.
 
     Attributes:
         quantity: "params", "macs", "weight_bytes", "file_bytes", "peak_activation_bytes", "layers".
-        name: In words.
-        unit: Of the amounts.
+        name: Its label in reports.
+        unit: Unit of the amounts.
         before: None if unknown.
         after: None if unknown.
         reason: Why one is unknown; "" if both are known.
@@ -73,13 +73,13 @@ class Measure(Struct, frozen=True, kw_only=True):
 
 
 class GrowthResult(Struct, frozen=True, kw_only=True):
-    """A budget of growth held against two models.
+    """A growth budget, checked for two models.
 
     Attributes:
         quantity: As in a Measure.
         limit: As the user wrote it: "2%", "100k".
-        growth: By how much the second model is dearer, in the quantity's unit; None where it is unknown, which fails.
-        share: The same relative to the first model; None if unknown, or if the first model has nothing.
+        growth: Increase in the quantity's unit; None if unknown, which fails.
+        share: The same relative to the first model; None if unknown, or if the first model's amount is 0.
         passed: Whether it holds.
         reason: Why it is unknown; "" if it is known.
     """
@@ -93,7 +93,7 @@ class GrowthResult(Struct, frozen=True, kw_only=True):
 
 
 class DiffReport(Struct, frozen=True, kw_only=True):
-    """Two models side by side, told from their graphs.
+    """Two models compared by their graphs.
 
     Attributes:
         before: Path of the first model.
@@ -121,7 +121,7 @@ class DiffReport(Struct, frozen=True, kw_only=True):
 
 
 def render(report: DiffReport, view: View, *, every: bool = False) -> str:
-    """Return costs, layers and findings before and after; all layers, renamed ones too, if `every`."""
+    """Return costs, layers and findings before and after; every layer, including renamed ones, if `every`."""
     return without_commands("".join(f"{line}\n" for line in _lines(report, view, every=every)))
 
 

@@ -1,6 +1,6 @@
 """Convert Keras models and SavedModels to ONNX; the only package that imports TensorFlow and tf2onnx.
 
-Importing it is cheap: TensorFlow is imported by the first conversion.
+Importing this package is cheap: the first conversion imports TensorFlow.
 """
 
 from cnnlint.conversion.keras_model import Conversion, convert_keras, keras_to_onnx

@@ -1,4 +1,4 @@
-"""The constants of a converted graph: attach weights to it, and compute what depends on nothing else."""
+"""The constants of a converted graph: attach its weights, and fold the nodes that depend only on constants."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 class Constants:
     """The values of a graph's constant tensors, as views wherever numpy can give one.
 
-    They are taken out of the graph when this is made and put back by `write`.
+    The constructor takes them out of the graph, and `write` puts them back.
 
     Attributes:
         graph: The graph, edited in place.
         values: Array by tensor name.
-        labels: What to call a tensor in the finished file, where that is not its present name.
+        labels: Names in the finished file of tensors that are to be renamed.
         inner: Names that a subgraph refers to; they stay as they are.
     """
 
@@ -41,7 +41,7 @@ class Constants:
         graph.input.extend(kept)
 
     def fold(self) -> None:
-        """Evaluate nodes whose inputs are all constant; equal nodes give one tensor, so that shared weights stay so."""
+        """Evaluate nodes whose inputs are all constant; equal nodes share one tensor, so shared weights stay shared."""
         fixed = self.inner | {value.name for value in self.graph.output}
         seen: dict[tuple[object, ...], str] = {}
         aliases: dict[str, str] = {}
@@ -64,10 +64,10 @@ class Constants:
         replace_nodes(self.graph, kept)
 
     def write(self) -> None:
-        """Put the constants that are used back into the graph as initializers, under their labels."""
+        """Add the constants that are used as initializers, under their labels."""
         from onnx import numpy_helper
 
-        # In the order of their first use, whatever order the converter's sets had.
+        # In the order of first use: the converter's own order comes from sets.
         used = dict.fromkeys(self.used())
         taken = set(used) | {name for node in self.graph.node for name in node.output}
         taken |= {value.name for value in self.graph.input}
@@ -79,11 +79,11 @@ class Constants:
         for node in self.graph.node:
             rename_inputs(node, names)
         for name in [name for name in used if name in self.values]:
-            # Popped, so that of each array only one is held twice.
+            # Popped, so at most one array at a time is in memory twice.
             self.graph.initializer.append(numpy_helper.from_array(self.values.pop(name), names.get(name, name)))
 
     def used(self) -> Iterator[str]:
-        """Yield every name that a node, a subgraph or the graph's outputs read, once for each reading."""
+        """Yield every name that a node, a subgraph or the graph's outputs read, once per use."""
         for node in self.graph.node:
             yield from node.input
             yield from _subgraph_names(node)
@@ -98,12 +98,12 @@ class Constants:
             return None
         arrays = [self.values[name] for name in names]
         value = evaluate(arrays, {item.name: helper.get_attribute_value(item) for item in node.attribute})
-        # A broadcast that would put a larger tensor in the file than those it is made from stays a node.
+        # A broadcast stays a node if its result is larger than its inputs.
         return value if value.nbytes <= sum(array.nbytes for array in arrays) else None
 
 
 def unique_name(wanted: str, taken: set[str]) -> str:
-    """Return `wanted`, with a number behind it if it is one of `taken`."""
+    """Return `wanted`, with a number appended if it is in `taken`."""
     name, number = wanted, 0
     while name in taken:
         number += 1
@@ -112,14 +112,14 @@ def unique_name(wanted: str, taken: set[str]) -> str:
 
 
 def rename_inputs(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
-    """Let `node` read `names[x]` wherever it reads x."""
+    """Rename the inputs of `node` that are keys of `names`."""
     for index, name in enumerate(node.input):
         if name in names:
             node.input[index] = names[name]
 
 
 def replace_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> None:
-    """Let `graph` hold `nodes`, some of which may be its own, and no others."""
+    """Replace the nodes of `graph` by `nodes`, some of which may be its own."""
     copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
     graph.node.extend(copies)

@@ -28,12 +28,12 @@ class Conversion(Struct, frozen=True, kw_only=True):
 
 
 class Converted(Struct, frozen=True, kw_only=True):
-    """How the conversion went.
+    """The outcome of a conversion.
 
     Attributes:
         way: "weightless" where kernels bypassed tf2onnx, "ordinary" where it handled all, "signature" for a SavedModel.
-        seconds: Without loading.
-        norms_folded: Norms that became part of the layer before them; None where it was not counted.
+        seconds: Time to convert, without loading.
+        norms_folded: Norms that became part of the layer before them; None if not counted.
     """
 
     way: Literal["weightless", "ordinary", "signature"]

@@ -15,7 +15,7 @@ from cnnlint.conversion.constants import Constants
 from cnnlint.conversion.loading import first_line, load_keras
 from cnnlint.conversion.naming import drop_numbers, kernel_layers, name_constants, name_interface, name_layers
 from cnnlint.conversion.norms import fold_norms
-from cnnlint.conversion.operators import HANDLERS, leftover_operators, mend_padding
+from cnnlint.conversion.operators import HANDLERS, fix_padding, leftover_operators
 from cnnlint.conversion.toolchain import quiet, toolchain
 from cnnlint.conversion.trace import trace
 from cnnlint.errors import ConversionError
@@ -34,7 +34,7 @@ class Conversion(Struct, frozen=True):
     Attributes:
         model: The ONNX model; its weights are initializers.
         way: "weightless" where the kernels bypassed tf2onnx, "ordinary" where it handled all.
-        norms_folded: Per-channel products and sums (BatchNorms) that became part of the layer before them.
+        norms_folded: Per-channel products and sums (BatchNorms) that were folded into the layer before them.
     """
 
     model: onnx.ModelProto
@@ -57,14 +57,14 @@ def convert_keras(
     Args:
         model_or_path: The model, or the path of its file.
         opset: Version of the default operator set; tf2onnx's own choice if None.
-        way: Take this way only; if None, weightless, and ordinary where tf2onnx needs a kernel's values (recurrent
-            cells). The ordinary way costs tf2onnx's copies of the weights and is slower for any size of them.
-        fold: Fold per-channel arithmetic into the layer before it; False leaves what tf2onnx leaves.
+        way: Use only this way; None tries weightless first, then ordinary, which recurrent cells need because tf2onnx
+            reads their kernels. The ordinary way is slower, because tf2onnx copies the weights several times.
+        fold: Fold per-channel arithmetic into the layer before it; False keeps the output of tf2onnx.
 
     Raises:
         MissingExtraError: TensorFlow or tf2onnx is not installed.
         ModelError: There is no such file.
-        ConversionError: The file needs foreign code, or tf2onnx has no translation for a layer of it.
+        ConversionError: The file needs custom code, or tf2onnx cannot translate one of its layers.
     """
     tools = toolchain()
     path = os.fspath(cast("str | PathLike[str]", model_or_path)) if isinstance(model_or_path, str | PathLike) else None
@@ -77,7 +77,7 @@ def convert_keras(
             return _convert(model, tools, opset, attempt, fold=fold, guarded=guarded)
         except Exception as error:
             reasons.append(error)
-    # What the ordinary way says names operators of the whole model; the weightless way may fail on its own account.
+    # The ordinary way names the operators that failed; the weightless way may fail for reasons of its own.
     reason = reasons[-1]
     if isinstance(reason, ConversionError):
         raise ConversionError(reason.cause, path=path, remedy=reason.remedy) from reason
@@ -89,7 +89,7 @@ def refuse_opset(opset: int | None, path: str | None) -> None:
     schemas: Any = import_module("tf2onnx.schemas")
     newest: int = schemas.get_max_supported_opset_version()
     if opset is not None and not 7 <= opset <= newest:
-        raise ConversionError(f"opset {opset} is not one of 7 to {newest}", path=path)
+        raise ConversionError(f"opset {opset} is not supported, only 7 to {newest}", path=path)
 
 
 def _convert(model: Any, tools: Toolchain, opset: int | None, way: Way, *, fold: bool, guarded: bool) -> Conversion:
@@ -101,8 +101,8 @@ def _convert(model: Any, tools: Toolchain, opset: int | None, way: Way, *, fold:
     leftover = leftover_operators(proto)
     if leftover:
         raise ConversionError(f"tf2onnx has no ONNX operator for {', '.join(leftover)}")
-    mend_padding(proto.graph)
-    constants = Constants(proto.graph, traced.apart, traced.labels)
+    fix_padding(proto.graph)
+    constants = Constants(proto.graph, traced.external, traced.labels)
     constants.fold()
     folded = fold_norms(constants) if fold else 0
     name_layers(constants, kernel_layers(model))
@@ -117,11 +117,11 @@ def _convert(model: Any, tools: Toolchain, opset: int | None, way: Way, *, fold:
 
 @contextmanager
 def guard_optimizers(*, guarded: bool) -> Generator[None]:
-    """Let tf2onnx go on when one of its optimizers fails; for that, it copies the graph before each of them."""
+    """Let tf2onnx continue after an optimizer fails; to do so, it copies the graph before each of them."""
     name = "TF2ONNX_CATCH_ERRORS"
     before = os.environ.pop(name, None)
     if not guarded:
-        # Whatever the value: tf2onnx 1.17 goes on after errors only where there is no such variable.
+        # Any value will do: tf2onnx 1.17 continues after errors only if the variable is not set.
         os.environ[name] = "FALSE"
     try:
         yield

@@ -1,4 +1,4 @@
-"""Load a Keras model for conversion without running code that the file brings along."""
+"""Load a Keras model for conversion without running code from the file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def load_keras(path: str, tools: Toolchain) -> Any:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what `error` says, or its type where it says nothing."""
+    """Return the first line of an error's message, or its type if it has none."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].rstrip(".") if lines else type(error).__name__
 
@@ -60,11 +60,11 @@ def _refuse_foreign_code(entry: dict[str, Any], path: str, tools: Toolchain) -> 
         called = f"the function {registered}"
     find = tools.keras.saving.get_registered_object
     if find(registered) is None and find(kind) is None and module != "builtins":
-        raise ConversionError(f"{called} is of a class that Keras does not know", path=path, remedy=REGISTER)
+        raise ConversionError(f"{called} has a class that Keras does not know", path=path, remedy=REGISTER)
 
 
 def _serialized_objects(config: object) -> Iterator[dict[str, Any]]:
-    """Yield every object of a Keras configuration, the outer ones first."""
+    """Yield every serialized object in a Keras configuration, outer ones first."""
     pending = [config]
     while pending:
         item = pending.pop(0)
@@ -78,7 +78,7 @@ def _serialized_objects(config: object) -> Iterator[dict[str, Any]]:
 
 
 def _config(path: str) -> object:
-    """Return the configuration that the archive holds; None where it cannot be read, which Keras then explains."""
+    """Return the configuration in the archive; None if it cannot be read, and Keras then raises the error."""
     with suppress(OSError, KeyError, ValueError, zipfile.BadZipFile):
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:

@@ -1,4 +1,4 @@
-"""Name a converted graph as the user's model is named: inputs, outputs, weights and the layers that hold them."""
+"""Give a converted graph the names of the user's model: inputs, outputs, weights and layers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from cnnlint.conversion.constants import Constants
 
 BATCH = "batch"
-"""What the dynamic batch is called."""
+"""Name of the dynamic batch dimension."""
 
 NUMBERED = re.compile(r"__\d+(:\d+)?$")
-"""How tf2onnx ends the names that it makes up: a number, and which output of a node it is."""
+"""The end of names that tf2onnx generates: a number, and the index of the node's output."""
 
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
 def weight_paths(model: Any) -> dict[int, str]:
-    """Return what each variable of a Keras model is called, by its id: its layer's path, then its own name."""
+    """Return the name of each variable of a Keras model, by id: the layer's path, then the variable's own name."""
     return {
         id(variable): f"{path}/{_own_name(variable, layer)}"
         for path, layer in _layers(model, "")
@@ -32,7 +32,7 @@ def weight_paths(model: Any) -> dict[int, str]:
 
 
 def kernel_layers(model: Any) -> set[str]:
-    """Return the paths of the layers of a Keras model that hold a kernel, names of nested models before them."""
+    """Return the paths of the layers of a Keras model that have a kernel, prefixed with the names of nested models."""
     return {path for path, layer in _layers(model, "") if any("kernel" in variable.name for variable in layer.weights)}
 
 
@@ -46,15 +46,15 @@ def _layers(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _own_name(variable: Any, layer: Any) -> str:
-    # Layers inside a layer (an attention's projections) have names of their own between the two.
+    # The names of layers inside a layer (an attention's projections) come between the two.
     _, found, rest = variable.path.partition(f"{layer.name}/")
     return rest if found else variable.name
 
 
 def drop_numbers(graph: onnx.GraphProto) -> None:
-    """Take tf2onnx's running numbers out of the names of nodes and what they produce.
+    """Remove tf2onnx's running numbers from the names of nodes and their outputs.
 
-    The numbers go on from one conversion to the next, so that the same model would never be named the same twice.
+    The count continues from one conversion to the next, so names would differ every time.
     """
     taken = {name for node in graph.node for name in (node.name, *node.output)}
     taken |= {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
@@ -74,16 +74,16 @@ def drop_numbers(graph: onnx.GraphProto) -> None:
 
 
 def name_layers(constants: Constants, paths: set[str]) -> None:
-    """Call kernels, biases and the nodes that read them by the layer in `paths` that they belong to.
+    """Name kernels, biases and the nodes that read them after their layer in `paths`.
 
-    tf2onnx gives a node that it made of two no scope (`Conv__123`), its kernel often no name; then the bias may tell.
+    tf2onnx gives a node that it fused no scope (`Conv__123`), and often no name to its kernel; then the bias may tell.
     """
     renamed: dict[str, str] = {}
     taken = {name for node in constants.graph.node for name in (node.name, *node.output)}
     for node in constants.graph.node:
         if node.op_type not in WEIGHTED or len(node.input) < 2 or node.input[1] not in constants.values:
             continue
-        # Never the output: it may be called after a norm that was folded.
+        # Never the output: it may have the name of a norm that was folded.
         candidates = [node.input[1], node.name, *node.input[2:]]
         found = (_layer_of(constants.labels.get(name, name), paths) for name in candidates)
         path = next((path for path in found if path is not None), None)
@@ -100,7 +100,7 @@ def name_layers(constants: Constants, paths: set[str]) -> None:
 
 
 def name_constants(constants: Constants) -> None:
-    """Call constants that have no name of the model's by the first node that reads them."""
+    """Name constants that have no name in the model after the first node that reads them."""
     for node in constants.graph.node:
         for index, name in enumerate(node.input):
             if name in constants.values and ("/" not in name or NUMBERED.search(name)):
@@ -108,7 +108,7 @@ def name_constants(constants: Constants) -> None:
 
 
 def _layer_of(name: str, paths: set[str]) -> str | None:
-    """Return the longest of `paths` that is `name` or stands above it."""
+    """Return the longest of `paths` that is `name` or one of its parents."""
     while name:
         if name in paths:
             return name
@@ -117,9 +117,9 @@ def _layer_of(name: str, paths: set[str]) -> str | None:
 
 
 def name_interface(graph: onnx.GraphProto, inputs: Mapping[str, str], outputs: list[str]) -> None:
-    """Call the inputs of `graph` and its outputs, these in order, as the user's model does.
+    """Name the inputs of `graph`, and its outputs in order, as in the user's model.
 
-    A tensor that is in the way of a name gives way. The batch, where it is open, becomes "batch".
+    An inner tensor that already has such a name is renamed. An open batch dimension becomes "batch".
     """
     wanted = dict(inputs) | {value.name: name for value, name in zip(graph.output, outputs, strict=True)}
     present = {name for node in graph.node for name in (*node.input, *node.output)}
@@ -127,7 +127,7 @@ def name_interface(graph: onnx.GraphProto, inputs: Mapping[str, str], outputs: l
     names: dict[str, str] = {}
     targets = set[str]()
     for name, target in wanted.items():
-        # Where an input and an output have one name, the input keeps it.
+        # If an input and an output share a name, the input keeps it.
         names[name] = unique_name(target, targets)
         targets.add(names[name])
     for name in (present & targets) - wanted.keys():
@@ -140,7 +140,7 @@ def name_interface(graph: onnx.GraphProto, inputs: Mapping[str, str], outputs: l
 
 
 def rename_tensors(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
-    """Let the tensor x be called `names[x]` wherever `graph` and its subgraphs speak of it."""
+    """Rename the tensors that are keys of `names` throughout `graph` and its subgraphs."""
     for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
         value.name = names.get(value.name, value.name)
     for node in graph.node:

@@ -1,4 +1,4 @@
-"""Fold per-channel arithmetic, what a BatchNorm is at inference, into the convolution or matrix product before it."""
+"""Fold per-channel arithmetic, such as a BatchNorm at inference, into the convolution or matrix product before it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 
 
 class Affine(NamedTuple):
-    """A node that computes x * scale + shift per channel; None where it has none of either.
+    """A node that computes x * scale + shift per channel; a missing scale or shift is None.
 
     Attributes:
-        flat: The arrays are vectors along the channel axis, and not shaped for broadcasting.
+        flat: Whether the arrays are plain vectors along the channel axis, not shaped for broadcasting.
     """
 
     source: str
@@ -31,8 +31,8 @@ class Affine(NamedTuple):
 def fold_norms(constants: Constants) -> int:
     """Fold Conv -> Mul -> Add, Conv -> BatchNormalization and MatMul -> Mul with constant channels; return how many.
 
-    Only weights that one node alone reads are changed, and only in float32 and float64, where the rounding of
-    the product (done in float64) stays below that of the convolution itself.
+    Only weights with a single reader are changed, and only in float32 and float64, where rounding the product
+    (computed in float64) costs less than the rounding of the convolution itself.
     """
     uses = Counter(constants.used())
     producers: dict[str, onnx.NodeProto] = {}
@@ -53,9 +53,9 @@ def fold_norms(constants: Constants) -> int:
 def _fold_into(
     node: onnx.NodeProto, producers: dict[str, onnx.NodeProto], constants: Constants, uses: Counter[str]
 ) -> onnx.NodeProto | None:
-    """Fold `node` into the node that makes its input, and return the one that makes its output now; None if it cannot.
+    """Fold `node` into the producer of its input, and return the new producer of its output; None if impossible.
 
-    TensorFlow's Conv1D is a Conv of two spatial axes and a Squeeze of the first one, which is then returned.
+    TensorFlow's Conv1D is a Conv over two spatial axes and a Squeeze of the first; then the Squeeze is returned.
     """
     affine = _affine(node, constants)
     last = producers.get(affine.source) if affine else None
@@ -78,7 +78,7 @@ def _fold_into(
 
 
 def _dropped_axes(node: onnx.NodeProto, constants: Constants) -> int:
-    """Return how many spatial axes `node` squeezes; 0 if that is not all that it does."""
+    """Return how many spatial axes `node` squeezes; 0 if it is anything but such a Squeeze."""
     if node.op_type != "Squeeze":
         return 0
     given = constants.values.get(node.input[1]) if len(node.input) > 1 else None
@@ -103,8 +103,8 @@ def _into_convolution(
     filters = kernel.shape[1] * groups if transposed else kernel.shape[0]
     spatial = (1,) * (kernel.ndim - 2)
     if affine.scale is None and affine.shift is not None and affine.shift.size == 1 < filters:
-        # A norm shifts by a vector. One number for all channels is most often part of an activation: readers know
-        # the hard sigmoid relu6(x + 3) / 6 by that sum.
+        # A norm shifts by a vector. A single number is usually part of an activation: tools recognize the hard
+        # sigmoid relu6(x + 3) / 6 by it.
         return False
     aligned = () if affine.flat else spatial[dropped:]
     scale, shift = (_per_channel(value, filters, aligned) for value in (affine.scale, affine.shift))
@@ -113,7 +113,7 @@ def _into_convolution(
     bias = np.zeros(filters) if old_bias is None else old_bias.astype(np.float64)
     if scale is not None:
         if transposed:
-            # The kernel is (channels, filters / groups, ...): the filters of group g meet its channels alone.
+            # The kernel is (channels, filters / groups, ...): the filters of a group see only its channels.
             blocks = kernel.reshape(groups, -1, *kernel.shape[1:]) * scale.reshape(groups, 1, -1, *spatial)
             new_kernel = blocks.reshape(kernel.shape)
         else:
@@ -139,7 +139,7 @@ def _into_matrix(target: onnx.NodeProto, affine: Affine, constants: Constants, u
 
 
 def _affine(node: onnx.NodeProto, constants: Constants) -> Affine | None:
-    """Read `node` as an affine map of its one input that is not constant; None if it is none."""
+    """Read `node` as an affine map of its one non-constant input; None if it is not one."""
     if node.domain not in {"", "ai.onnx"}:
         return None
     if node.op_type == "BatchNormalization":
@@ -172,7 +172,7 @@ def _batch_normalization(node: onnx.NodeProto, constants: Constants) -> Affine |
 
 
 def _per_channel(value: Array | None, filters: int, spatial: tuple[int, ...]) -> Array | None:
-    """Return `value` as a float64 vector of `filters`, if all that it varies along is the channel axis."""
+    """Return `value` as a float64 vector of `filters`; None if it varies along any other axis."""
     import numpy as np
 
     if value is None:
@@ -186,7 +186,7 @@ def _per_channel(value: Array | None, filters: int, spatial: tuple[int, ...]) ->
 
 
 def _replace(node: onnx.NodeProto, index: int, value: Array, constants: Constants, uses: Counter[str]) -> None:
-    """Give `node` a constant of its own at input `index`, called after the one that it had."""
+    """Give `node` its own constant at input `index`."""
     old = node.input[index] if index < len(node.input) else ""
     if old and uses[old] == 1:
         constants.values[old] = value

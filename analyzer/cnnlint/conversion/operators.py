@@ -1,4 +1,4 @@
-"""What tf2onnx has no translation for, or a wrong one: handlers, mends, and what is left."""
+"""Operators that tf2onnx cannot translate or translates wrongly: handlers, fixes, and a list of what is left."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def translate_erfc(ctx: Any, node: Any, name: str, args: Any) -> None:  # noqa: 
 
 
 def translate_conv3d(ctx: Any, node: Any, name: str, args: Any) -> None:  # noqa: ARG001 - tf2onnx's own signature
-    """Translate a convolution over volumes, of which tf2onnx 1.17 forgets the groups."""
+    """Translate a 3-D convolution with its groups, which tf2onnx 1.17 drops."""
     nn: Any = import_module("tf2onnx.onnx_opset.nn")
     first = node.get_attr_str("data_format").startswith("NC")
     channels: int = ctx.get_shape(node.input[0])[1 if first else -1]
@@ -34,13 +34,13 @@ def translate_conv3d(ctx: Any, node: Any, name: str, args: Any) -> None:  # noqa
 
 
 HANDLERS: dict[str, Any] = {"Conv3D": (translate_conv3d, []), "Erfc": (translate_erfc, [])}
-"""What `custom_op_handlers` of tf2onnx takes."""
+"""The argument `custom_op_handlers` of tf2onnx."""
 
 
-def mend_padding(graph: onnx.GraphProto) -> None:
-    """Turn negative padding, which ONNX does not have, into output padding.
+def fix_padding(graph: onnx.GraphProto) -> None:
+    """Turn negative padding, which ONNX does not allow, into output padding.
 
-    With "same" padding TensorFlow then adds rows and columns at the end alone; tf2onnx splits them over both sides.
+    For "same" padding TensorFlow adds rows and columns only at the end; tf2onnx splits them between both sides.
     """
     from onnx import helper
 
@@ -54,7 +54,7 @@ def mend_padding(graph: onnx.GraphProto) -> None:
         given = next((list(item.ints) for item in node.attribute if item.name == "output_padding"), [0] * half)
         kept = [item for item in node.attribute if item.name not in ("pads", "output_padding")]
         added = [more + max(-total, 0) for more, total in zip(given, missing, strict=True)]
-        # An axis whose kernel is larger than its stride keeps its padding as TensorFlow splits it.
+        # An axis whose kernel is larger than its stride keeps TensorFlow's split.
         starts = [total // 2 for total in ends]
         mended = [
             helper.make_attribute("pads", starts + [end - start for start, end in zip(starts, ends, strict=True)]),

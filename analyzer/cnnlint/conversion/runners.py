@@ -1,4 +1,4 @@
-"""Keras models run by Keras, and SavedModels by TensorFlow, layer by layer under watch."""
+"""Run Keras models in Keras and SavedModels in TensorFlow, and observe the values of their layers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class KerasRunner:
-    """A live Keras model and the graph of the file that it comes from.
+    """A loaded Keras model, with the graph of its file.
 
     Args:
         path: As the user wrote it.
@@ -92,12 +92,12 @@ class KerasRunner:
         return Values([np.asarray(value) for value in outputs], layers)
 
     def optimized(self, feeds: Mapping[str, Array], watched: Collection[str]) -> Values | None:
-        """Return nothing: Keras is run as it is."""
+        """Return None: Keras has no optimizations to turn on."""
         del feeds, watched
 
 
 def layers_by_path(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every layer of a Keras model with its path, models inside the model included."""
+    """Yield every layer of a Keras model with its path, including layers of nested models."""
     for layer in model.layers:
         yield f"{prefix}{layer.name}", layer
         if hasattr(layer, "layers"):
@@ -105,18 +105,18 @@ def layers_by_path(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 Place = tuple[str, bool]
-"""The path of a Keras layer, and whether what is meant is ahead of its activation."""
+"""The path of a Keras layer, and whether the value before its activation is meant."""
 
 
 def _places(graph: Graph, watched: Collection[str]) -> Iterator[tuple[str, Place]]:
-    """Yield for each of `watched` the path of its Keras layer, and whether to look ahead of the layer's activation.
+    """Yield for each watched layer the path of its Keras layer, and whether to take the value before the activation.
 
-    A Conv2D with an activation is two layers of the graph; what a SeparableConv2D makes half way cannot be seen.
+    A Conv2D with an activation is two layers of the graph; the intermediate value of a SeparableConv2D is not visible.
     """
     for layer in graph.layers:
         if layer.name not in watched or not layer.origin:
             continue
-        inner = [behind for behind in graph.successors(layer) if _path(behind) == _path(layer)]
+        inner = [successor for successor in graph.successors(layer) if _path(successor) == _path(layer)]
         if not inner:
             yield layer.name, (_path(layer), False)
         elif isinstance(inner[0], Activation) and not any(
@@ -133,13 +133,13 @@ def _path(layer: Layer) -> str:
 def _watched(
     path: str, layer: Any, seen: Mapping[Place, list[Array]], replaced: Mapping[Place, Array]
 ) -> Generator[None]:
-    """Keep in `seen` what `layer` makes, and what its activation is given, while the block runs.
+    """Record in `seen` the output of `layer` and the input of its activation while the block runs.
 
-    What is `replaced` goes on from there in its place.
+    A value in `replaced` is passed on instead.
     """
     import numpy as np
 
-    fields = cast("dict[str, Any]", vars(layer))  # Keras keeps track of what is assigned to a layer in the usual way
+    fields = cast("dict[str, Any]", vars(layer))  # plain assignment would register it with Keras
     with ExitStack() as undo:
         if (path, False) in seen:
             call: Callable[..., Any] = layer.call
@@ -165,13 +165,13 @@ def _watched(
 
 
 def _instead(made: Any, given: Array | None) -> Any:
-    """Return `given` as Keras has tensors, in the type of what it takes the place of; `made` if there is none."""
+    """Return `given` as a Keras tensor of the type of `made`, which it replaces; `made` itself if it is None."""
     keras: Any = toolchain().keras
     return made if given is None else keras.ops.convert_to_tensor(given, dtype=made.dtype)
 
 
 class SavedModelRunner(OnnxRunner):
-    """A SavedModel and its conversion, whose inputs and outputs are called as the signature calls them."""
+    """A SavedModel and its conversion, whose inputs and outputs have the names of the signature."""
 
     sees_inside = False
 
@@ -187,7 +187,7 @@ class SavedModelRunner(OnnxRunner):
         watched: Collection[str],
         given: Mapping[str, Array] | None = None,
     ) -> Values:
-        """Call the signature, and run the conversion for the layers; for all where it is `given` values."""
+        """Call the signature, and run the conversion for values of layers, or for everything if values are `given`."""
         import numpy as np
 
         if given:
@@ -203,5 +203,5 @@ class SavedModelRunner(OnnxRunner):
         return Values([np.asarray(outputs[port.name]) for port in self.outputs], layers)
 
     def optimized(self, feeds: Mapping[str, Array], watched: Collection[str]) -> Values | None:
-        """Return nothing: what onnxruntime would run is the conversion, which may be wrong."""
+        """Return None: onnxruntime would run the conversion, which may be wrong."""
         del feeds, watched

@@ -1,4 +1,4 @@
-"""Convert a TensorFlow SavedModel to ONNX through the signature that serving uses."""
+"""Convert a TensorFlow SavedModel to ONNX through its serving signature."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cnnlint.conversion.keras_model import guard_optimizers, refuse_opset
 from cnnlint.conversion.loading import first_line
 from cnnlint.conversion.naming import drop_numbers, name_constants, name_interface
 from cnnlint.conversion.norms import fold_norms
-from cnnlint.conversion.operators import HANDLERS, leftover_operators, mend_padding
+from cnnlint.conversion.operators import HANDLERS, fix_padding, leftover_operators
 from cnnlint.conversion.toolchain import quiet, toolchain
 from cnnlint.conversion.trace import held_captures
 from cnnlint.errors import ConversionError, ModelError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SIGNATURE = "serving_default"
 SERVE = "serve"
-"""The tag of the graph that is served."""
+"""Tag of the graph for serving."""
 
 SIDE_EFFECTS = frozenset(
     {
@@ -37,18 +37,18 @@ SIDE_EFFECTS = frozenset(
         "WriteFile",
     }
 )
-"""Operations that no network needs and that do more than compute."""
+"""Operations with side effects, which no network needs."""
 
 
 def savedmodel_to_onnx(folder: str | os.PathLike[str], *, opset: int | None = None) -> onnx.ModelProto:
     """Convert the SavedModel in `folder` to ONNX: its `serving_default` signature, or the only one it has.
 
-    Inputs and outputs are called as the signature calls them.
+    Inputs and outputs have their names in the signature.
 
     Raises:
         MissingExtraError: TensorFlow or tf2onnx is not installed.
-        ModelError: `folder` is no SavedModel.
-        ConversionError: It has no usable signature, or tf2onnx has no translation for an operation of it.
+        ModelError: `folder` is not a SavedModel.
+        ConversionError: It has no usable signature, or tf2onnx cannot translate one of its operations.
     """
     path = os.fspath(folder)
     if not (Path(path) / "saved_model.pb").exists():
@@ -69,14 +69,14 @@ def savedmodel_to_onnx(folder: str | os.PathLike[str], *, opset: int | None = No
     leftover = leftover_operators(proto)
     if leftover:
         raise ConversionError(f"tf2onnx has no ONNX operator for {', '.join(leftover)}", path=path)
-    mend_padding(proto.graph)
+    fix_padding(proto.graph)
     constants = Constants(proto.graph, held_captures(signature.function, tools), {})
     constants.fold()
     fold_norms(constants)
     drop_numbers(proto.graph)
     name_constants(constants)
     constants.write()
-    # tf2onnx keeps the names of a traced function's inputs, and its order of outputs: by their names.
+    # tf2onnx keeps the names of a traced function's inputs, and sorts its outputs by name.
     called = {f"{argument}:0": name for name, argument in signature.arguments.items() if argument != name}
     name_interface(proto.graph, called, sorted(signature.function.structured_outputs))
     proto.graph.name = Path(path).resolve().name
@@ -85,12 +85,12 @@ def savedmodel_to_onnx(folder: str | os.PathLike[str], *, opset: int | None = No
 
 
 class Signature(NamedTuple):
-    """What a SavedModel is served by.
+    """The serving signature of a loaded SavedModel.
 
     Attributes:
         function: The traced function.
-        arguments: What that calls each input of the signature, by name.
-        owner: What was loaded; it owns the variables, so it has to live as long as the function.
+        arguments: The function's name for each input of the signature.
+        owner: The loaded object; it owns the variables, so it must live as long as the function.
     """
 
     function: Any
@@ -101,18 +101,18 @@ class Signature(NamedTuple):
         """Return the outputs by name."""
         constant: Any = toolchain().tensorflow.constant
         given = {name: constant(value) for name, value in feeds.items()}
-        # A pruned function takes its inputs in the order in which it was given them.
+        # A pruned function takes its inputs by position.
         return self.function(*(given[name] for name in self.arguments)) if self.arguments else self.function(**given)
 
 
 def load_signature(path: str) -> Signature:
-    """Load the SavedModel in the folder `path`: as TensorFlow 2 does, or else its graph as TensorFlow 1 did.
+    """Load the SavedModel in the folder `path` as TensorFlow 2 does, or, if that fails, only its graph.
 
-    Objects that newer versions do not know, such as the optimizer that an older Keras wrote, are no part of the graph.
+    The graph does not include objects that newer versions cannot load, such as the optimizer of an older Keras.
 
     Raises:
-        ConversionError: It has no usable signature, or reaches out of the graph.
-        Exception: TensorFlow cannot load it in either way; what it said of the first.
+        ConversionError: It has no usable signature, or an operation with side effects.
+        Exception: TensorFlow cannot load it either way; the error of the first attempt.
     """
     tensorflow: Any = toolchain().tensorflow
     _refuse_side_effects(path)
@@ -146,7 +146,7 @@ def _frozen(path: str, tensorflow: Any) -> Signature:
 
 
 class _Traced:
-    """What tf2onnx asks of a `tf.function`, for a signature that is traced already."""
+    """The interface of a `tf.function` that tf2onnx needs, for a signature that is already traced."""
 
     def __init__(self, concrete: Any) -> None:
         self._concrete = concrete
@@ -156,7 +156,7 @@ class _Traced:
 
 
 def _signature(signatures: Mapping[str, Any], path: str) -> Any:
-    names = sorted(name for name in signatures if not name.startswith("__"))  # what only initializes
+    names = sorted(name for name in signatures if not name.startswith("__"))  # others are for initialization
     if SIGNATURE in names:
         return signatures[SIGNATURE]
     if len(names) == 1:
@@ -168,11 +168,11 @@ def _signature(signatures: Mapping[str, Any], path: str) -> Any:
 
 
 def _refuse_side_effects(path: str) -> None:
-    """Loading runs the initializers of a SavedModel, so nothing in it may reach files or Python."""
+    """Refuse operations with side effects: loading a SavedModel already runs its initializers."""
     schema: Any = import_module("tensorflow.core.protobuf.saved_model_pb2")
     content = schema.SavedModel.FromString((Path(path) / "saved_model.pb").read_bytes())
     for meta in content.meta_graphs:
         bodies = [meta.graph_def.node, *(function.node_def for function in meta.graph_def.library.function)]
         for node in (node for body in bodies for node in body):
             if node.op in SIDE_EFFECTS:
-                raise ConversionError(f"its operation {node.name} ({node.op}) reaches out of the graph", path=path)
+                raise ConversionError(f"its operation {node.name} ({node.op}) does more than compute", path=path)

@@ -1,4 +1,4 @@
-"""Import TensorFlow, Keras and tf2onnx on demand, and keep what they log off the user's terminal."""
+"""Import TensorFlow, Keras and tf2onnx on demand, and keep their logs off the user's terminal."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Toolchain(NamedTuple):
 
 
 def toolchain() -> Toolchain:
-    """Import TensorFlow, Keras and tf2onnx without a word on stderr.
+    """Import TensorFlow, Keras and tf2onnx without output on stderr.
 
     Raises:
         MissingExtraError: One of them is not installed.
         ConversionError: Keras runs on another backend than TensorFlow.
     """
-    # Read when TensorFlow's library is loaded: 3 leaves fatal messages only.
+    # Read when TensorFlow's library is loaded: 3 keeps only fatal messages.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Whatever the user's keras.json says: only a process that has chosen before keeps its choice.
+    # Overrides keras.json, but not a choice that the process has already made.
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with quiet(), _stderr_closed():
         try:
@@ -47,7 +47,7 @@ def toolchain() -> Toolchain:
     backend = tools.keras.backend.backend()
     if backend != "tensorflow":
         raise ConversionError(
-            f"Keras runs on the {backend} backend, and the conversion traces TensorFlow",
+            f"Keras runs on the {backend} backend, but the conversion needs TensorFlow",
             remedy="set KERAS_BACKEND=tensorflow",
         )
     return tools
@@ -55,7 +55,7 @@ def toolchain() -> Toolchain:
 
 @contextmanager
 def quiet() -> Generator[None]:
-    """Hold back the warnings and log records of TensorFlow, Keras and tf2onnx while the block runs."""
+    """Suppress warnings and log records of TensorFlow, Keras and tf2onnx while the block runs."""
     loggers = [logging.getLogger(name) for name in LOGGERS]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
@@ -71,7 +71,7 @@ def quiet() -> Generator[None]:
 
 @contextmanager
 def _stderr_closed() -> Generator[None]:
-    """Send file descriptor 2 to nowhere: TensorFlow's library logs as it is loaded, before it reads any setting."""
+    """Redirect file descriptor 2 to /dev/null: TensorFlow's library logs while loading, before it reads any setting."""
     if "tensorflow" in sys.modules:
         yield
         return

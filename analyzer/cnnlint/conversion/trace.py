@@ -1,4 +1,4 @@
-"""Trace a Keras model as a TensorFlow function whose kernels are inputs and not constants."""
+"""Trace a Keras model as a TensorFlow function with its kernels as inputs instead of constants."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ class Trace(NamedTuple):
 
     Attributes:
         function: The `tf.function`.
-        signature: Its arguments: the list of the weights that are apart, then the model's inputs.
-        names: What the traced function calls each input, and what the user calls it.
-        outputs: What the user calls the outputs, in order.
-        apart: Values that are inputs of the trace and initializers of the finished model, by the name of the input.
-        labels: What the user calls a weight, by what the traced function calls it.
+        signature: Its arguments: the list of external weights, then the model's inputs.
+        names: The user's name of each input, by its name in the traced function.
+        outputs: The user's names of the outputs, in order.
+        external: Values of weights that are inputs of the trace and initializers of the finished model, by input name.
+        labels: The user's name of each weight, by its name in the traced function.
     """
 
     function: Any
     signature: list[Any]
     names: dict[str, str]
     outputs: list[str]
-    apart: dict[str, NDArray[np.generic]]
+    external: dict[str, NDArray[np.generic]]
     labels: dict[str, str]
 
 
 def trace(model: Any, tools: Toolchain, *, weightless: bool) -> Trace:
     """Trace `model` in inference mode; its kernels become inputs if `weightless`.
 
-    What is left inside as constants, TensorFlow and tf2onnx fold: a BatchNorm's four vectors become two. Vectors
-    always are: beside a vector that it does not know, tf2onnx leaves a pair of Transposes.
+    TensorFlow and tf2onnx fold the weights that stay constants: a BatchNorm's four vectors become two. Vectors
+    always stay constants: next to an unknown vector tf2onnx leaves a pair of Transposes.
 
     Raises:
-        ConversionError: The model is not built, so that it has no inputs yet.
+        ConversionError: The model is not built, so it has no inputs yet.
     """
     tf, keras = tools.tensorflow, tools.keras
     inputs: list[Any] = list(getattr(model, "inputs", None) or ())
@@ -56,13 +56,13 @@ def trace(model: Any, tools: Toolchain, *, weightless: bool) -> Trace:
         )
     variables: list[Any] = [*model.trainable_variables, *model.non_trainable_variables]
     trainable = len(model.trainable_variables)
-    apart = [index for index, variable in enumerate(variables) if weightless and len(variable.shape) > 1]
-    inside = {index: variable.numpy() for index, variable in enumerate(variables) if index not in set(apart)}
+    external = [index for index, variable in enumerate(variables) if weightless and len(variable.shape) > 1]
+    inside = {index: variable.numpy() for index, variable in enumerate(variables) if index not in set(external)}
     structure = model.input if hasattr(model, "input") else inputs
 
     def call(weights: list[Any], *tensors: Any) -> list[Any]:
         with plain_scopes(tf.compat.v1.get_default_graph()):
-            given = dict(zip(apart, weights, strict=True))
+            given = dict(zip(external, weights, strict=True))
             values = [
                 given[index] if index in given else tf.constant(inside[index], name=f"{WEIGHT}{index}")
                 for index in range(len(variables))
@@ -76,7 +76,7 @@ def trace(model: Any, tools: Toolchain, *, weightless: bool) -> Trace:
             return keras.tree.flatten(outputs)
 
     signature = [
-        [_spec(tf, variables[index], f"{WEIGHT}{index}") for index in apart],
+        [_spec(tf, variables[index], f"{WEIGHT}{index}") for index in external],
         *(_spec(tf, tensor, f"{INPUT}{index}") for index, tensor in enumerate(inputs)),
     ]
     function = tf.function(call, autograph=False)
@@ -85,9 +85,9 @@ def trace(model: Any, tools: Toolchain, *, weightless: bool) -> Trace:
     labels: dict[str, str] = {}
     for index, variable in enumerate(variables):
         path: str = paths.get(id(variable)) or variable.path
-        # An argument of the trace keeps its name; a constant in it is an operation's first output.
+        # An argument of the trace keeps its name; a constant in it is the first output of an operation.
         labels[f"{WEIGHT}{index}"] = labels[f"{WEIGHT}{index}:0"] = path
-    held = {f"{WEIGHT}{index}": variables[index].numpy() for index in apart}
+    held = {f"{WEIGHT}{index}": variables[index].numpy() for index in external}
     held |= held_captures(concrete, tools)
     return Trace(
         function,
@@ -100,9 +100,9 @@ def trace(model: Any, tools: Toolchain, *, weightless: bool) -> Trace:
 
 
 def held_captures(concrete: Any, tools: Toolchain) -> dict[str, NDArray[np.generic]]:
-    """Return the constants that a traced function captured, by the name of the ONNX input that tf2onnx makes of each.
+    """Return the constants that a traced function captured, by the name of the ONNX input that each becomes.
 
-    They are what a layer computed when it was built, such as the reshaped mean of a Normalization.
+    They are values that a layer computed when it was built, such as the reshaped mean of a Normalization.
     """
     return {
         inner.name: outer.numpy()
@@ -113,10 +113,10 @@ def held_captures(concrete: Any, tools: Toolchain) -> dict[str, NDArray[np.gener
 
 @contextmanager
 def plain_scopes(graph: Any) -> Generator[None]:
-    """Let operations carry their layer's own name while `graph` is traced.
+    """Give operations their layer's own name while `graph` is traced.
 
-    Keras opens a layer's name scope twice, once to build it and once to call it; TensorFlow would call the
-    second one `conv2d_1`, which is another layer's name. An empty scope is therefore entered again.
+    Keras opens a layer's name scope twice, once to build it and once to call it; TensorFlow would name the
+    second one `conv2d_1`, which is another layer's name. So an empty scope is entered again.
     """
     original: Callable[[str, bool], str] = graph.unique_name
     scopes: set[str] = set()
@@ -150,8 +150,8 @@ def _has_operation(graph: Any, name: str) -> bool:
 
 
 def _concrete(tf: Any, function: Any, signature: list[Any]) -> Any:
-    # Keras compiles a grouped convolution by XLA, which tf2onnx sees as a call that it cannot look into; run
-    # eagerly, that function's body becomes part of the trace.
+    # Keras compiles a grouped convolution with XLA, and tf2onnx cannot look into that call; run eagerly, the
+    # function's body becomes part of the trace.
     eagerly: bool = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     try:
@@ -165,15 +165,14 @@ def _spec(tf: Any, tensor: Any, name: str) -> Any:
 
 
 def _input_name(tensor: Any) -> str:
-    # An Input that was given no name has one for its layer, which is what a saved model keeps; its tensor is but
-    # numbered in the order of their making.
+    # A saved model keeps the name of an Input's layer; the tensor of an unnamed Input only has a running number.
     name: str = tensor.name
     history: Any = getattr(tensor, "_keras_history", None)
     return history.operation.name if name.startswith("keras_tensor") and history is not None else name
 
 
 def _output_names(model: Any, count: int) -> list[str]:
-    # A functional model names its outputs by the layers that they come from; a Sequential does not.
+    # A functional model names its outputs after their layers; a Sequential does not.
     given: list[str] = list(getattr(model, "output_names", None) or [model.layers[-1].name])
     given = given if len(given) == count else [f"output_{index}" for index in range(count)]
     names: list[str] = []

@@ -1,4 +1,4 @@
-"""Writing an ONNX model in one step: whoever reads the path sees the old file or the new one, never a part."""
+"""Write an ONNX model atomically: readers of the path see the old file or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     import onnx
 
 LARGEST = 2**31 - 1
-"""Bytes that a protobuf message may have; weights of a larger model go into a file beside it."""
+"""Most bytes of a protobuf message; weights of a larger model go into a separate file."""
 
 
 class Replacement(Struct, frozen=True):
-    """A file that is being written, and the one that it is to replace.
+    """A new file, and the one that it is to replace.
 
     Attributes:
-        fresh: Where to write; more than protobuf holds goes to the same name with `.data`.
-        path: What `publish` replaces.
+        fresh: Where to write; weights beyond the limit of protobuf go to the same name plus `.data`.
+        path: The file that `publish` replaces.
     """
 
     fresh: str
     path: str
 
     def publish(self) -> None:
-        """Put the fresh file in the place of the old one.
+        """Replace the old file by the new one.
 
         Raises:
             ConversionError: The folder does not allow it.
@@ -47,12 +47,12 @@ class Replacement(Struct, frozen=True):
 
 @contextmanager
 def replacing(path: str) -> Generator[Replacement]:
-    """Yield a place beside `path` to write its new content to; what is not published is deleted at the end.
+    """Yield a place next to `path` for its new content, which is deleted at the end unless published.
 
     Raises:
         ConversionError: The folder cannot be written to.
     """
-    path = os.path.realpath(path)  # what a symbolic link points to is replaced, and not the link
+    path = os.path.realpath(path)  # replaces the target of a symbolic link, not the link
     folder, name = os.path.split(path)
     try:
         scratch = tempfile.mkdtemp(prefix=".cnnlint-", dir=folder)
@@ -65,7 +65,7 @@ def replacing(path: str) -> Generator[Replacement]:
 
 
 def save(model: onnx.ModelProto, path: str) -> None:
-    """Write `model` to the new file `path`, and to `path`.data what protobuf does not hold.
+    """Write `model` to the new file `path`, and weights beyond the limit of protobuf to `path`.data.
 
     Raises:
         OSError: The file cannot be written.

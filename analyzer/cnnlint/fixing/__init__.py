@@ -1,1 +1,1 @@
-"""Applying the rewrites of rules to an ONNX model, verified to compute what it did."""
+"""Apply the rewrites of rules to an ONNX model, and verify that it computes the same."""

@@ -1,4 +1,4 @@
-"""All rewrites of an ONNX model, one after the other until nothing is left to rewrite, and their verification."""
+"""Rewrite an ONNX model, one finding after the other until nothing is left to rewrite, and verify the result."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
 
 Where = tuple[str, tuple[str, ...]]
-"""A finding by its rule's code and its layers."""
+"""What identifies a finding: its rule's code and its layers."""
 
 MOST_REWRITES = 1000
-"""Rewrites of one model; rules that undo one another must not go on for ever."""
+"""Most rewrites of one model, in case rules undo one another's rewrites."""
 
 
 class Rewritten(Struct, frozen=True, eq=False):
@@ -50,8 +50,8 @@ class Rewritten(Struct, frozen=True, eq=False):
 
     Attributes:
         model: Its large weights are still in the original's file.
-        applied: The rewrites.
-        obstacles: Why others were not made.
+        applied: The rewrites that were made.
+        obstacles: Why others were not.
     """
 
     model: onnx.ModelProto
@@ -65,12 +65,12 @@ class FixRequest(Struct, frozen=True, kw_only=True):
     Attributes:
         path: An ONNX model.
         fresh: Where to write the rewritten model; "" to write none.
-        select: Codes, names or families of rules, instead of those that the configuration runs.
+        select: Codes, names or families of rules, instead of those that the configuration selects.
         inputs: Shapes by input name, as "1x3x224x224", for dims that the model leaves open.
-        config: The configuration file to take instead of the nearest one.
-        isolated: Take no configuration file.
-        allow_config_code: Configurations beside models, or their folders, whose rule-files may be run.
-        ignore_config_code: Do without the rule-files of others, where that is an error otherwise.
+        config: The configuration file to use instead of the nearest one.
+        isolated: Use no configuration file.
+        allow_config_code: Configurations next to models, or their folders, whose rule files may be run.
+        ignore_config_code: Skip other rule files instead of raising an error.
     """
 
     path: str
@@ -84,11 +84,11 @@ class FixRequest(Struct, frozen=True, kw_only=True):
 
 
 def fix(request: FixRequest) -> FixReport:
-    """Rewrite an ONNX model where rules can, compare it with the original under onnxruntime, and write it.
+    """Rewrite an ONNX model where rules can, verify it under onnxruntime, and write it.
 
     Raises:
         ModelError: It cannot be read.
-        ConfigError: It is no ONNX model, or none of the rules asked for can rewrite.
+        ConfigError: It is not an ONNX model, or none of the selected rules can rewrite.
         RuntimeCheckError: One of the two models does not run.
     """
     path = request.path
@@ -104,7 +104,7 @@ def fix(request: FixRequest) -> FixReport:
     plan = linter.complete_plan(path)
     rules = tuple(rule for rule in bind(plan.selection.rules, plan.settings, plan.known, path) if rule.is_fixable())
     if request.select and not rules:
-        raise ConfigError(f"no rule among {', '.join(request.select)} can rewrite a model", path=path)
+        raise ConfigError(f"none of the selected rules ({', '.join(request.select)}) can rewrite a model", path=path)
     given = open_model(path)
     if not given.is_rewritable:
         raise ConfigError(
@@ -151,14 +151,14 @@ def fix(request: FixRequest) -> FixReport:
 
 
 class _Job(Struct, frozen=True, eq=False):
-    """What is to be rewritten, by whom."""
+    """The rules that rewrite, and the settings of the model."""
 
     rules: tuple[Rule, ...]
     plan: Plan
     today: date
 
     def rewrite(self, program: Program, graph: Graph) -> Rewritten:
-        """Rewrite the first finding that can be, look at the model anew, and so on."""
+        """Rewrite the first finding that can be rewritten, lint the result, and so on."""
         applied, obstacles = list[AppliedFix](), dict[Where, str]()
         beside = os.path.join(program.folder, "model.onnx")
         while len(applied) < MOST_REWRITES:
@@ -174,7 +174,7 @@ class _Job(Struct, frozen=True, eq=False):
     def _first(
         self, program: Program, graph: Graph, obstacles: dict[Where, str]
     ) -> tuple[Finding, onnx.ModelProto] | None:
-        """Return the first finding whose rewrite fits, and the model without it; note in `obstacles` what does not."""
+        """Return the first finding whose rewrite fits, and the new model; note in `obstacles` why others do not."""
         walked = walk(Context(graph), self.rules)
         settings = self.plan.settings
         left = apply_ignores(

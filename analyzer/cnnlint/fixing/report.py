@@ -1,4 +1,4 @@
-"""What a fix gives, plain records for every format, and its report for a person at a terminal."""
+"""The records of a fix, which every format shares, and its report for the terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AppliedFix(Struct, frozen=True, kw_only=True):
     Attributes:
         code: The rule's code.
         name: The rule's name.
-        layers: What it was about, the layer meant first.
+        layers: The finding's layers, the main one first.
     """
 
     code: str
@@ -35,7 +35,7 @@ class FixReport(Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: The model.
-        output: Where the rewritten one went; "" if none was asked for.
+        output: The file to write; "" for a preview.
         written: Whether it was written.
         applied: The rewrites, in the order in which they were made.
         obstacles: Why other findings could not be rewritten, a sentence each.
@@ -68,7 +68,7 @@ class FixReport(Struct, frozen=True, kw_only=True):
 
 
 def render(report: FixReport, view: View, *, difference: bool) -> str:
-    """Return what was rewritten and how it was verified; with `difference` what differs between the graphs."""
+    """Return what was rewritten and how it was verified; with `difference`, also the diff of the graphs."""
     text = without_commands("".join(f"{line}\n" for line in _lines(report, view)))
     if difference and report.diff is not None:
         text += "\n" + render_diff(report.diff, view)

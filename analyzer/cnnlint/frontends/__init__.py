@@ -18,7 +18,7 @@ KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 def format_of(path: str) -> Format:
-    """Return how the model at `path` is to be read, as its name and, for a folder, what lies in it tell."""
+    """Return the format of the model at `path`, by its name and, for a folder, by its contents."""
     if is_remote(path):
         return "remote"
     # A folder with a config.json is an unpacked `.keras`.
@@ -28,12 +28,12 @@ def format_of(path: str) -> Format:
 
 
 def is_remote(path: str) -> bool:
-    """Return whether `path` is a URL, and so no path of this machine."""
+    """Return whether `path` is a URL and not a local path."""
     return "://" in path
 
 
 def shown(path: str) -> str:
-    """Return a path as it may be printed: a URL without password and signature."""
+    """Return a path for display: a URL without password and signature."""
     if not is_remote(path):
         return path
     from cnnlint.frontends.remote import address
@@ -42,12 +42,12 @@ def shown(path: str) -> str:
 
 
 def savedmodel_folder(path: str) -> str:
-    """Return the folder of a SavedModel, which may be named by its `saved_model.pb`."""
+    """Return the folder of a SavedModel, which may be given by its `saved_model.pb`."""
     return os.path.dirname(path) or "." if path.endswith("saved_model.pb") else path
 
 
 def load(path: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
-    """Read a model file, or a model file at a URL; a SavedModel has to be converted first.
+    """Read a model file or URL; a SavedModel must be converted first.
 
     Args:
         path: An `.onnx`, `.keras` or `.h5` file or a URL of one.
@@ -55,7 +55,7 @@ def load(path: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
 
     Raises:
         ModelError: The file cannot be read as a model.
-        MissingExtraError: It is a URL, and what reads it is not installed.
+        MissingExtraError: It is a URL, and a package to read it is not installed.
         InternalError: cnnlint failed on it.
     """
     with boundary(path):

@@ -1,4 +1,4 @@
-"""Where a model's bytes come from: a local file, memory, a part of either, or anything that reads byte ranges."""
+"""Sources of a model's bytes: a local file, memory, a part of either, or anything that reads byte ranges."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _BLOCK, _WIDEST_BLOCK = 4096, 65536
 
 
 class ByteSource(Protocol):
-    """Bytes that can be read by range; a reader asks for many small, mostly ascending ranges."""
+    """Bytes that can be read by range; readers request many small, mostly ascending ranges."""
 
     @property
     def path(self) -> str | None:
-        """The local file that holds the bytes at the same offsets; None if there is none."""
+        """The local file with the same bytes; None if there is none."""
         ...
 
     @property
@@ -30,27 +30,27 @@ class ByteSource(Protocol):
         ...
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return a copy of `length` bytes from `offset`, fewer where the source ends."""
+        """Return a copy of `length` bytes from `offset`, or fewer at the end of the source."""
         ...
 
     def view(self, offset: int, length: int) -> bytes | memoryview:
-        """Return `length` bytes from `offset`, mapped and not copied where that can be done."""
+        """Return `length` bytes from `offset`, memory-mapped if possible."""
         ...
 
 
 class LocalFile:
-    """A local file, opened at the first access.
+    """A local file, opened on first access.
 
-    Small ranges are read through a block that grows while they follow one another: a first touch of a mapped page
-    costs thirty times the system call, and maps its neighbors into memory too. Values are mapped.
+    Small ranges are read in blocks, which grow during sequential access: touching a new mapped page costs thirty times
+    as much as the system call, and maps neighboring pages too. Values are memory-mapped.
 
     Args:
         path: As the user wrote it.
-        size: Its bytes.
-        opened: The path to open, with symbolic links resolved, where that matters.
+        size: Its size in bytes.
+        opened: The path to open, if it differs because symbolic links are resolved.
 
     Raises:
-        ModelError: At an access, if the file cannot be opened or has become shorter.
+        ModelError: On access, if the file cannot be opened or has become shorter.
     """
 
     def __init__(self, path: str, size: int, *, opened: str | None = None) -> None:
@@ -68,7 +68,7 @@ class LocalFile:
             os.close(self._descriptor)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return a copy of `length` bytes from `offset`, fewer where the file ends."""
+        """Return a copy of `length` bytes from `offset`, or fewer at the end of the file."""
         at = offset - self._base
         if at >= 0 and at + length <= len(self._block):
             return self._block[at : at + length]
@@ -86,7 +86,7 @@ class LocalFile:
         return self._block[:length]
 
     def view(self, offset: int, length: int) -> memoryview:
-        """Return the mapped bytes themselves."""
+        """Return the mapped bytes."""
         if self._map is None:
             try:
                 self._map = mmap.mmap(self._open(), 0, access=mmap.ACCESS_READ)
@@ -115,11 +115,11 @@ class Memory:
         self.size = len(self._view)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return a copy of `length` bytes from `offset`, fewer where the data ends."""
+        """Return a copy of `length` bytes from `offset`, or fewer at the end of the data."""
         return bytes(self._view[offset : offset + length])
 
     def view(self, offset: int, length: int) -> memoryview:
-        """Return the bytes themselves."""
+        """Return the bytes without copying."""
         return self._view[offset : offset + length]
 
 
@@ -127,7 +127,7 @@ def local_file(path: str) -> LocalFile:
     """Return the model file at `path`.
 
     Raises:
-        ModelError: There is no such file, it is a folder or a device, it is empty, or it cannot be looked at.
+        ModelError: It does not exist, is a folder or a device, is empty, or cannot be accessed.
     """
     try:
         status = os.stat(path)
@@ -146,12 +146,12 @@ def local_file(path: str) -> LocalFile:
 
 
 class Section:
-    """A range of a source of bytes; a member that is stored in a zip archive is read in place this way.
+    """A range of a source of bytes, such as an uncompressed member of a zip archive.
 
     Args:
         source: The bytes of the whole file.
-        offset: Where the range starts.
-        size: Its bytes.
+        offset: Start of the range.
+        size: Its size in bytes.
     """
 
     path = None
@@ -162,11 +162,11 @@ class Section:
         self.size = size
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return a copy of `length` bytes from `offset`, fewer where the range ends."""
+        """Return a copy of `length` bytes from `offset`, or fewer at the end of the range."""
         return self._source.read(self._offset + offset, max(min(length, self.size - offset), 0))
 
     def view(self, offset: int, length: int) -> bytes | memoryview:
-        """Return `length` bytes from `offset`, mapped and not copied where that can be done."""
+        """Return `length` bytes from `offset`, memory-mapped if possible."""
         return self._source.view(self._offset + offset, max(min(length, self.size - offset), 0))
 
 
@@ -177,7 +177,7 @@ class SourceFile(io.RawIOBase):
         source: The bytes.
 
     Attributes:
-        failure: Why the source could not be read, which a library on the way may swallow.
+        failure: The error of a failed read, which a library may have swallowed.
     """
 
     def __init__(self, source: ByteSource) -> None:
@@ -207,7 +207,7 @@ class SourceFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """Fill `buffer` from the position on and return how many bytes there were."""
+        """Fill `buffer` from the current position, and return the number of bytes read."""
         target = memoryview(buffer).cast("B")
         wanted = max(min(len(target), self._source.size - self._position), 0)
         try:

@@ -1,4 +1,4 @@
-"""Products and quotients of extents, some of which are symbols."""
+"""Products and quotients of extents, which may be symbolic."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from cnnlint import limits
 from cnnlint.graph.tensor import Dim
 
 SIGN = "*"
-"""Joins the factors of a derived symbol: 64 windows a sample are "64*batch"."""
+"""Joins the factors of a derived symbol: 64 windows per sample are "64*batch"."""
 
 
 def product(dims: Iterable[Dim]) -> Dim:
     """Return the product of `dims`: a number, a symbol such as "64*batch", or None.
 
-    None stands for what is unknown: an extent is, 64 bits do not hold the number, or the symbol gets too long.
+    None if an extent is unknown, the number does not fit in 64 bits, or the symbol gets too long.
     """
     numbers, symbols = list[int](), list[str]()
     for dim in dims:
@@ -32,7 +32,7 @@ def product(dims: Iterable[Dim]) -> Dim:
 
 
 def quotient(dividend: Dim, divisor: Dim) -> Dim:
-    """Return `dividend / divisor`, or None if it is unknown or no whole number."""
+    """Return `dividend / divisor`, or None if it is unknown or not an integer."""
     if dividend is None or divisor is None:
         return None
     above, above_names = _factors(dividend)
@@ -45,7 +45,7 @@ def quotient(dividend: Dim, divisor: Dim) -> Dim:
 
 
 def bound(dim: Dim, symbol: str) -> Dim:
-    """Return what `dim` comes to where `symbol` stands for 1."""
+    """Return `dim` with `symbol` set to 1."""
     rest: Dim = dim
     while isinstance(rest, str) and (less := quotient(rest, symbol)) is not None:
         rest = less
@@ -61,7 +61,7 @@ def _factors(dim: int | str) -> tuple[int, list[str]]:
 
 
 def _is_number(name: str) -> bool:
-    """Return whether a factor of a symbol is a number, and not the name that a file gives to an extent."""
+    """Return whether a factor of a symbol is a number, rather than an extent's name in the file."""
     return name.isdecimal() and len(name) < len(str(limits.MAX_INT64))
 
 

@@ -1,4 +1,4 @@
-"""Arithmetic that can be both evaluated and shown, so that a count and its explanation are one thing."""
+"""Arithmetic that can be both evaluated and shown, so a count and its explanation cannot disagree."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from cnnlint.graph.quantity import count, extent
 
 
 class Formula(Struct, frozen=True):
-    """A sum of products of whole numbers, such as `(16 × 2 × 2 × 3) + 16 = 208`.
+    """A sum of products of integers, such as `(16 × 2 × 2 × 3) + 16 = 208`.
 
     Attributes:
         terms: The factors of each product.
-        words: What the factors are, in the same order: "filters × kernel height × ...".
+        words: The names of the factors, in the same order: "filters × kernel height × ...".
     """
 
     terms: tuple[tuple[int, ...], ...]
     words: str = ""
 
     def times(self, entries: int, words: str) -> Formula:
-        """Return so many times the formula; itself for one."""
+        """Return the formula multiplied by `entries`; unchanged for 1."""
         if entries == 1:
             return self
         return Formula(tuple((entries, *factors) for factors in self.terms), f"{words} × ({self.words})")
 
     def shared_by(self, number: int) -> Formula | None:
-        """Return an equal share of `number`, one factor of each term being divided; None if some term has none such."""
+        """Return the formula divided by `number`, one factor in each term; None if a term has no divisible factor."""
         terms = list[tuple[int, ...]]()
         for factors in self.terms:
             place = next((at for at, factor in enumerate(factors) if factor and factor % number == 0), None)
@@ -38,12 +38,12 @@ class Formula(Struct, frozen=True):
 
     @property
     def value(self) -> int:
-        """The number that the formula comes to."""
+        """The value of the formula."""
         return sum(prod(factors) for factors in self.terms)
 
     @property
     def expression(self) -> str:
-        """The left-hand side alone."""
+        """The left-hand side."""
         products = [" × ".join(extent(factor) for factor in factors) for factors in self.terms]
         if len(products) == 1:
             return products[0]

@@ -1,4 +1,4 @@
-"""The graph of a network: layers in topological order, and who feeds whom."""
+"""The graph of a network: layers in topological order, and their connections."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Source(Struct, frozen=True):
     Attributes:
         path: As the user wrote it; "" for a model in memory.
         format: The file's format.
-        producer: What wrote it, with its version: "pytorch 2.13.0", "keras 3.15.1"; "" if it does not say.
+        producer: The tool that wrote it, with its version: "pytorch 2.13.0", "keras 3.15.1"; "" if unknown.
         opset: Version of ONNX's default operator set; None for Keras.
-        file_bytes: Of the file and all that belongs to it; None for a model in memory.
-        layout: Order of the axes in the source.
+        file_bytes: Size of the file and its external data; None for a model in memory.
+        layout: Layout of maps in the source.
     """
 
     path: str
@@ -37,12 +37,12 @@ class Source(Struct, frozen=True):
 
 
 class Training(Struct, frozen=True):
-    """How the file says that the network was trained.
+    """A loss that the network was compiled with.
 
     Attributes:
-        loss: Name of the loss as Keras spells it, "" if it is a custom one.
+        loss: Name of the loss as Keras spells it; "" for a custom one.
         from_logits: Whether the loss takes values before the softmax.
-        output: The name of the layer that gives the output, where the file names losses by it; "" by position.
+        output: The name of the output's layer, if the file lists losses by name; "" by position.
     """
 
     loss: str
@@ -62,14 +62,14 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
 
     Attributes:
         layers: In topological order.
-        inputs: The tensors that a user feeds.
-        outputs: The tensors that a user gets.
+        inputs: The network's input tensors.
+        outputs: The network's output tensors.
         source: Where it comes from.
-        training: The compiled loss of each output, where the file has it.
-        unused: Arrays in the file that the network does not need.
-        input_orders: The source's axis at each axis of an input, by input; None for the source's own order.
-        ignores: What the model says should be ignored: rule code -> value of its metadata key.
-        unread: Why the weights were not read, so that nothing is known of them, as a clause; "" if they were.
+        training: The compiled loss of each output, if the file has it.
+        unused: Arrays in the file that the network does not use.
+        input_orders: For each input, the source's axis at each axis; None for the source's own order.
+        ignores: Ignores in the model's metadata: rule code -> value.
+        unread: Why the weights were not read, as a clause; "" if they were.
     """
 
     layers: tuple[Layer, ...]
@@ -109,7 +109,7 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
 
     @cached_property
     def position(self) -> dict[str, int]:
-        """The place of each layer in the order, by name."""
+        """The index of each layer in the order, by name."""
         return {layer.name: index for index, layer in enumerate(self.layers)}
 
     def of_kind(self, *kinds: type[L]) -> Iterator[L]:
@@ -121,11 +121,11 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
             yield from (layer for layer in self.layers if isinstance(layer, kinds))
 
     def producer(self, tensor: Tensor) -> Layer | None:
-        """Return the layer that `tensor` comes from; None for an input of the graph."""
+        """Return the layer that produces `tensor`; None for an input of the graph."""
         return self._producers.get(tensor.name)
 
     def consumers(self, tensor: Tensor) -> tuple[Layer, ...]:
-        """Return the layers that `tensor` goes into, each once."""
+        """Return the layers that read `tensor`, each once."""
         return tuple(self._consumers.get(tensor.name, ()))
 
     def predecessors(self, layer: Layer) -> tuple[Layer, ...]:
@@ -141,11 +141,11 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
         return tuple(sorted(found.values(), key=lambda consumer: self.position[consumer.name]))
 
     def is_output(self, tensor: Tensor) -> bool:
-        """Return whether the user gets `tensor`."""
+        """Return whether `tensor` is an output of the network."""
         return tensor.name in self._output_names
 
     def sole_successor(self, layer: Layer) -> Layer | None:
-        """Return the only layer that sees what `layer` makes; None if there are more, or the user sees it too."""
+        """Return the only layer that reads `layer`; None if there are several, or the network outputs it too."""
         if any(self.is_output(tensor) for tensor in layer.outputs):
             return None
         successors = self.successors(layer)
@@ -170,10 +170,10 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
 
 @contextmanager
 def gc_paused() -> Generator[None]:
-    """Keep the cyclic garbage collector from running until the block ends.
+    """Pause the cyclic garbage collector until the block ends.
 
-    A graph is many small records that stay and refer to no older ones in a circle. The collector finds nothing in
-    them and looks at all of them again and again: at 50,000 layers that was a third of the time of building it.
+    A graph consists of many small long-lived records without reference cycles. The collector would scan them again and
+    again in vain: for 50,000 layers that took a third of the time to build the graph.
     """
     was_enabled = gc.isenabled()
     gc.disable()

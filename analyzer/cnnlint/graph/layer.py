@@ -1,4 +1,4 @@
-"""What every layer is: a name, tensors in and out, weights, and what its kind says about itself."""
+"""The base of all layers: a name, input and output tensors, weights, and the traits of its kind."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def always(value: T) -> trait[T]:
 
 
 class Part(Struct, frozen=True):
-    """An ONNX node or a Keras layer that a layer of the graph was raised from.
+    """An ONNX node or a Keras layer that a layer of the graph comes from.
 
     Attributes:
-        name: What the source calls it: a node's name, a Keras layer's path.
+        name: Its name in the source: a node's name, a Keras layer's path.
         op: The source's own term: "Gemm", "Conv2D".
         shape: Of its output, channels first; None if unknown.
         output: The name of its first output in an ONNX file; "" in Keras.
-        scope: The module that it comes from, "layer1.0.conv1", where the file says so.
+        scope: The PyTorch module that it comes from, "layer1.0.conv1", if the file has it.
     """
 
     name: str
@@ -48,18 +48,18 @@ class Part(Struct, frozen=True):
 
 
 class Layer(Struct, frozen=True, kw_only=True, eq=False):
-    """A step of the network.
+    """A layer of the network.
 
-    A kind is a class derived from this one, and says everything about itself: its arithmetic, how far it sees, what it
-    does to samples and values, what it is called. Nothing else asks which kind it is. What a kind does not say is not
-    known: its output shapes, costs and receptive field are None then, and it is not taken for harmless.
+    A kind of layer is a class derived from this one, and defines everything about itself: its arithmetic, its receptive
+    field, its effect on samples and values, its name. No other code tests for kinds. What a kind does not define is
+    unknown: shapes, costs and receptive field are then None, and no harmless default is assumed.
 
     Attributes:
-        name: Unique in the graph, and one that the user recognizes.
-        inputs: The tensors it consumes, weights excepted.
+        name: Unique in the graph, and recognizable to the user.
+        inputs: The tensors it reads, except weights.
         outputs: The tensors it produces.
-        weights: What it holds, the kernel first.
-        origin: What it was raised from, in the source's order.
+        weights: Its weights, the kernel first.
+        origin: The nodes or layers that it comes from, in the source's order.
     """
 
     name: str
@@ -69,13 +69,13 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
     origin: tuple[Part, ...] = ()
 
     multiplies: ClassVar[bool | None] = None
-    """Whether it does multiply-accumulates that count; None where nobody knows what goes on inside."""
+    """Whether it does multiply-accumulates that count; None if unknown."""
 
     infers_shape: ClassVar[bool] = False
-    """Whether `output_shapes` follows from the inputs' shapes, and is not what the file says of these very extents."""
+    """Whether `output_shapes` is computed from the inputs' shapes, rather than taken from the file."""
 
     starts_block: ClassVar[bool] = False
-    """Whether a block of a network's pattern begins with it, as one does with a convolution."""
+    """Whether a block of a network's pattern may begin with it, as with a convolution."""
 
     @property
     def kind(self) -> str:
@@ -94,16 +94,16 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
 
     @property
     def parameters(self) -> int | None:
-        """The number of weight elements that it holds, shared with other layers or not; None if unknown."""
+        """The number of its weight elements, shared or not; None if unknown."""
         return weight_elements(self.weights)
 
     def weight(self, role: str) -> Weight | None:
-        """Return the weight that plays `role`, if there is one."""
+        """Return the weight with this role, if there is one."""
         return next((weight for weight in self.weights if weight.role == role), None)
 
     @trait
     def term(self) -> str:
-        """What the field calls it in a network's pattern: "CONV"; "" for what only prepares or carries values."""
+        """Its name in a network's pattern: "CONV"; "" for a kind that patterns leave out."""
         return self.kind.upper()
 
     @trait
@@ -113,64 +113,64 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
 
     @trait
     def unknown_reason(self) -> str:
-        """Why nobody knows what goes on inside, as a clause; read where `multiplies` is None."""
+        """Why its cost is unknown, as a clause; used if `multiplies` is None."""
         return f"is a {self.kind}, whose inside is not known"
 
     @trait
     def is_batch_invariant(self) -> bool:
-        """Whether each sample is known to be treated by itself, the first axis of every tensor being the batch."""
+        """Whether samples are known to be independent, if the first axis of every tensor is the batch."""
         return False
 
     @trait
     def is_identity_at_inference(self) -> bool:
-        """Whether it is known to hand on the values that it is given, in their shape: dropout, the identity."""
+        """Whether it is known to pass its input on unchanged at inference: dropout, the identity."""
         return False
 
     @trait
     def is_view(self) -> bool:
-        """Whether it is known to hand on the values that it is given, in whatever shape."""
+        """Whether it is known to only change the shape or order of its input."""
         return self.is_identity_at_inference
 
     @trait
     def is_affine_per_channel(self) -> bool:
-        """Whether it is known to be, at inference, no more than a scale and a shift of each channel."""
+        """Whether it is known to be only a scale and a shift per channel at inference."""
         return self.is_identity_at_inference
 
     @trait
     def is_rank_agnostic(self) -> bool:
-        """Whether it is known to do the same to a vector as to a map of one position, without any change."""
+        """Whether it is known to work the same on a vector as on a map of one position."""
         return False
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:  # noqa: ARG002 - for those that know
-        """Return how far an element of the output sees along each of the last `axes` axes; None if unknown.
+        """Return the input span of an output element along each of the last `axes` axes; None if unknown.
 
-        The output's last axes run along the input's. With 0 axes all elements of the input see the same image.
+        The output's last axes correspond to the input's. With 0 axes, all input elements have the same receptive field.
         """
         return None
 
     def settings(self) -> dict[str, object]:
-        """Return what it is set to, by field: what sets it apart from others of its kind, its weights aside."""
+        """Return its settings by field, without weights."""
         return {name: getattr(self, name) for name in self.__struct_fields__ if name not in RECORD}
 
     def signature(self) -> Hashable:
-        """Return what it does, its name, its neighbors and its weights aside.
+        """Return a value that is equal for layers that do the same, regardless of name, neighbors and weights.
 
-        It is the same on both sides of a conversion, which stores kernels and counts padding in ways of its own, gives
-        a layer the bias of a norm that it folds, and rounds floating settings.
+        It survives a conversion, which may arrange kernels and padding differently, add a bias when it folds a norm,
+        and round floating settings.
         """
         kept = ((name, value) for name, value in self.settings().items() if name != "use_bias")
         return self.kind, *((name, value) for name, value in kept if not isinstance(value, float))
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
-        """Return the shape of each output from those of the inputs; None where it is unknown."""
+        """Return the shape of each output, computed from those of the inputs; None if unknown."""
         return (None,)
 
     def contradiction(self) -> str:
-        """Return what about the layer cannot be, as a clause: "its stride is 0"; "" if nothing is wrong."""
+        """Return what is impossible about the layer, as a clause: "its stride is 0"; "" if nothing is."""
         return ""
 
     def parameter_formula(self) -> Formula | None:
-        """Return how the parameters are counted; None for a layer that has none, or whose weights are unknown."""
+        """Return the formula of the parameters; None if there are none, or they are unknown."""
         shapes = [weight.shape for weight in self.weights if weight.shape is not None]
         if not shapes or len(shapes) < len(self.weights):
             return None
@@ -180,17 +180,17 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
         )
 
     def mac_formula(self) -> Formula | None:
-        """Return the multiply-accumulates for one of its `mac_entries`, bias excluded; None if unknown."""
+        """Return the multiply-accumulates per entry (see `mac_entries`), without bias; None if unknown."""
         return Formula(()) if self.multiplies is False else None
 
     @property
     def mac_entries(self) -> Dim:
-        """How many times `mac_formula` a run comes to: the extent of the output's first axis, unless overridden."""
+        """The number of entries in a run: the extent of the output's first axis, unless overridden."""
         shape = self.output.shape if self.outputs else None
         return 1 if shape == () else shape[0] if shape else None
 
     def mixed_axes(self) -> tuple[int, ...]:
-        """Return the axes of the first input that it sums, slides or steps along: none of them is a batch."""
+        """Return the axes of the first input that it sums, slides or steps along, so they cannot be the batch."""
         return ()
 
     def output_formulas(self) -> tuple[str, ...]:
@@ -199,4 +199,4 @@ class Layer(Struct, frozen=True, kw_only=True, eq=False):
 
 
 RECORD = frozenset(Layer.__struct_fields__)
-"""Fields that every layer has, and that say nothing of what it does."""
+"""Fields that every layer has, and that are not settings."""

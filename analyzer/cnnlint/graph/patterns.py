@@ -3,8 +3,8 @@
     flatten, dense = Op(Flatten), Op(Dense)
     pattern = flatten >> Maybe(Dropout) >> dense
 
-A match starts at each layer that fits the first element and follows the layers' only consumers. Patterns are found in a
-finished graph, where rules look, and in one under construction, where the passes of the frontends do.
+A match starts at each layer that fits the first element and follows sole consumers. Rules search finished graphs;
+passes of the frontends search graphs under construction.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ M = TypeVar("M", bound=Layer)
 
 
 class Layers(Protocol):
-    """Layers in an order in which patterns can be found."""
+    """A graph, finished or not, that patterns can be searched in."""
 
     def of_kind(self, *kinds: type[L]) -> Iterator[L]:
         """Yield the layers of the given kinds in topological order."""
         ...
 
     def sole_successor(self, layer: Layer) -> Layer | None:
-        """Return the only layer that sees what `layer` makes."""
+        """Return the only layer that reads the output of `layer`."""
         ...
 
 
@@ -35,8 +35,8 @@ class Op(Generic[L]):
     """Exactly one layer of the given kinds.
 
     Args:
-        kinds: Classes of layer that fit, derived ones too.
-        where: What else must hold for the layer.
+        kinds: Classes of layers that fit, including derived ones.
+        where: An additional condition.
     """
 
     least, most = 1, 1
@@ -46,7 +46,7 @@ class Op(Generic[L]):
         self.where = where
 
     def fits(self, layer: Layer) -> bool:
-        """Return whether `layer` can stand here."""
+        """Return whether `layer` matches."""
         return isinstance(layer, self.kinds) and (self.where is None or self.where(layer))
 
     def __rshift__(self, following: Op[M] | Chain) -> Chain:
@@ -60,7 +60,7 @@ class Maybe(Op[L]):
 
 
 class Many(Op[L]):
-    """As many layers of the given kinds as follow one another, at least `least`."""
+    """A run of layers of the given kinds, as long as possible, at least `least`."""
 
     most = 1_000_000
 
@@ -70,7 +70,7 @@ class Many(Op[L]):
 
 
 class Chain:
-    """Elements one after the other."""
+    """Elements in a row."""
 
     def __init__(self, *elements: Op[Layer] | Op[L]) -> None:
         self.elements: tuple[Op[Layer], ...] = elements  # pyright: ignore[reportAttributeAccessIssue] - read only
@@ -79,7 +79,7 @@ class Chain:
         return Chain(*self.elements, *(following.elements if isinstance(following, Chain) else (following,)))
 
     def find(self, graph: Layers) -> Iterator[Match]:
-        """Yield every match, in topological order of its first layer; repeated elements take all they can."""
+        """Yield every match, in topological order of its first layer; repeated elements are greedy."""
         for layer in graph.of_kind(*self.elements[0].kinds):
             found = self._match(graph, layer)
             if found is not None:
@@ -99,7 +99,7 @@ class Chain:
 
 
 class Match:
-    """The layers that a pattern's elements stand for; indexed by the elements themselves."""
+    """The layers that a pattern matched, indexed by its elements."""
 
     def __init__(self, graph: Layers, found: dict[int, list[Layer]]) -> None:
         self._graph = graph
@@ -110,7 +110,7 @@ class Match:
         """The graph that the match was found in.
 
         Raises:
-            LookupError: It is not finished yet.
+            LookupError: The graph is not finished yet.
         """
         if not isinstance(self._graph, Graph):
             raise LookupError("the graph that the pattern was found in is not finished")
@@ -130,5 +130,5 @@ class Match:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """All layers of the match in the pattern's order."""
+        """All layers of the match, in order."""
         return tuple(layer for layers in self._found.values() for layer in layers)

@@ -1,4 +1,4 @@
-"""Amounts as people write them, "5 M" and "20 MiB", and as reports show them."""
+"""Parse amounts such as "5 M" and "20 MiB", and format amounts for reports."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cnnlint.errors import ConfigError
 Unit = Literal["count", "bytes", "share"]
 
 UNKNOWN = "unknown"
-"""What stands for a number that nobody knows."""
+"""Shown for an unknown number."""
 
 EXACT_BELOW = 10**24
-"""Numbers from here on are shown by their first three digits and a power of ten: nobody counts more digits, and Python
-writes no more than 4,300."""
+"""Numbers from here on are shown in scientific notation: more digits are unreadable, and Python refuses to write more
+than 4,300."""
 
 DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
-"""Factors of a count; "b" is the field's own word for a billion parameters."""
+"""Factors of a count; "b" is common for a billion parameters."""
 
 BYTES = {
     "": 1, "b": 1,
@@ -38,12 +38,12 @@ SHOWN_AS = {
 
 
 def parse_amount(written: float | str, unit: Unit) -> int | float:
-    """Return the number that `written` stands for: a whole one for counts and bytes, 0 to 1 for shares.
+    """Parse an amount: an integer for counts and bytes, 0 to 1 for shares.
 
-    A fraction of a byte or of a parameter is cut off, so that no limit is widened.
+    Fractions of a byte or parameter are rounded down, so no limit is widened.
 
     Raises:
-        ConfigError: It is no amount of this unit, or negative.
+        ConfigError: It is not an amount of this unit, or negative.
     """
     matched = re.fullmatch(AMOUNT, _plain(written))
     if matched is None or isinstance(written, bool):
@@ -64,24 +64,24 @@ def parse_amount(written: float | str, unit: Unit) -> int | float:
 
 
 def count(number: float | None) -> str:
-    """Return `number` with its thousands set apart, "138,357,544"; a very large one as "1.00 × 10^400"."""
+    """Format `number` with thousands separators, "138,357,544"; a very large one as "1.00 × 10^400"."""
     return UNKNOWN if number is None else _odd(number) or f"{number + 0:,}"  # -0.0 + 0 is 0.0
 
 
 def extent(number: int) -> str:
-    """Return an extent of a shape or a factor of a product: "1024"; a very large one as "1.00 × 10^400"."""
+    """Format an extent of a shape or a factor of a product: "1024"; a very large one as "1.00 × 10^400"."""
     return _odd(number) or str(number)
 
 
 def share(fraction: float, decimals: int = 1) -> str:
-    """Return a fraction as per cent: "73.9%"."""
+    """Format a fraction as a percentage: "73.9%"."""
     if odd := _odd(fraction):
         return f"{odd} × 100%" if odd[-1].isdigit() else odd
     return f"{fraction if round(fraction, decimals + 2) else 0.0:.{decimals}%}"
 
 
 def ratio(part: float, whole: float) -> float:
-    """Return `part / whole` for any two numbers, infinite where no floating number is large enough.
+    """Return `part / whole` for numbers of any size; infinite if the result is too large for a float.
 
     Raises:
         ZeroDivisionError: `whole` is zero.
@@ -93,7 +93,7 @@ def ratio(part: float, whole: float) -> float:
 
 
 def format_amount(amount: float, unit: Unit) -> str:
-    """Return `amount` in full: "138,357,544", "553,430,176 bytes", "74.3%"."""
+    """Format `amount` in full: "138,357,544", "553,430,176 bytes", "74.3%"."""
     match unit:
         case "share":
             return share(amount)
@@ -104,12 +104,12 @@ def format_amount(amount: float, unit: Unit) -> str:
 
 
 def brief(number: float | None) -> str:
-    """Return `number` to three digits with a unit: "15.5 G"."""
+    """Format `number` with three digits and a unit: "15.5 G"."""
     return UNKNOWN if number is None else _scaled(number, ("", " k", " M", " G", " T", " P"))
 
 
 def size(nbytes: float | None) -> str:
-    """Return bytes to three digits with a decimal unit: "553 MB"."""
+    """Format bytes with three digits and a decimal unit: "553 MB"."""
     return UNKNOWN if nbytes is None else _scaled(nbytes, (" B", " kB", " MB", " GB", " TB", " PB"))
 
 
@@ -138,7 +138,7 @@ def _scaled(number: float, units: tuple[str, ...]) -> str:
 
 
 def _odd(number: float) -> str:
-    """Return a number that the usual ways of writing do not suit; "" for all others."""
+    """Format a number that is not finite or very large; return "" for all others."""
     if isinstance(number, float) and isnan(number):
         return "not a number"
     if -EXACT_BELOW < number < EXACT_BELOW:

@@ -1,4 +1,4 @@
-"""Questions about a network, and about a layer's neighborhood, that several ask."""
+"""Queries about a network and about a layer's neighborhood."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KERNEL_LAYERS = (Conv, ConvTranspose, Dense)
 
 
 def following(graph: Graph, layer: Layer, through: Callable[[Layer], bool]) -> Layer | None:
-    """Return the first layer behind `layer` that `through` does not hold for; None at a fork or an output."""
+    """Return the first layer after `layer` for which `through` does not hold; None at a fork or an output."""
     successor = graph.sole_successor(layer)
     while successor is not None and through(successor):
         successor = graph.sole_successor(successor)
@@ -21,9 +21,9 @@ def following(graph: Graph, layer: Layer, through: Callable[[Layer], bool]) -> L
 
 
 def preceding(graph: Graph, layer: Layer, through: Callable[[Layer], bool]) -> Layer | None:
-    """Return the first layer ahead of `layer` that `through` does not hold for; None at an input of the network.
+    """Return the first layer before `layer` for which `through` does not hold; None at an input of the network.
 
-    Layers that are walked through have one input.
+    Only layers with a single input are skipped.
     """
     producer = graph.producer(layer.input) if layer.inputs else None
     while producer is not None and len(producer.inputs) == 1 and through(producer):
@@ -37,7 +37,7 @@ def is_nonlinear(layer: Layer) -> bool:
 
 
 def mixing_layers(graph: Graph) -> tuple[Layer, ...]:
-    """Return the layers that are not known to treat each sample of a batch by itself."""
+    """Return the layers that are not known to treat the samples of a batch independently."""
     batch = (graph.batch,)
     return tuple(
         layer
@@ -48,10 +48,10 @@ def mixing_layers(graph: Graph) -> tuple[Layer, ...]:
 
 
 def folds_forward(graph: Graph, norm: BatchNorm) -> Layer | None:
-    """Return the layer behind `norm` whose kernel can hold its scale and shift; None if there is none.
+    """Return the layer after `norm` whose kernel can absorb its scale and shift; None if there is none.
 
-    Averages and views commute with a scale and a shift per channel; zero padding does not, as the border would have to
-    be padded by -shift / scale.
+    Averages and views commute with a scale and a shift per channel; zero padding does not, since the border would have
+    to be padded with -shift / scale.
     """
     layer = following(graph, norm, lambda layer: layer.is_view or _averages(layer))
     if isinstance(layer, Dense):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Dim = int | str | None
-"""An extent, a symbol such as "batch", or None where nothing is known."""
+"""An extent, a symbol such as "batch", or None if unknown."""
 
 Shape = tuple[Dim, ...]
 """The batch first, then the channels, then the spatial extents."""
@@ -33,11 +33,11 @@ BITS: dict[str, int] = {
     "uint64": 64, "uint32": 32, "uint16": 16, "uint8": 8, "uint4": 4, "uint2": 2,
     "bool": 8,
 }  # fmt: skip
-"""Bits an element takes in a file; types without a fixed size (strings) are absent."""
+"""Bits per element in a file; types without a fixed size (strings) are absent."""
 
 
 def storage_bytes(dtype: str, elements: int) -> int | None:
-    """Return the bytes that `elements` values of `dtype` take, packed types rounded up; None if unknown."""
+    """Return the size of `elements` values of `dtype` in bytes, rounded up for packed types; None if unknown."""
     bits = BITS.get(dtype)
     return None if bits is None else (bits * elements + 7) // 8
 
@@ -48,7 +48,7 @@ def is_floating(dtype: str) -> bool:
 
 
 def element_count(shape: Shape | None) -> int | None:
-    """Return the number of elements of `shape`; None if an extent is not a number, or 64 bits do not hold it."""
+    """Return the number of elements of `shape`; None if an extent is not a number, or the product exceeds 64 bits."""
     extents = known(shape)
     return None if extents is None else limits.product(extents)
 
@@ -61,14 +61,14 @@ def known(extents: Shape | None) -> tuple[int, ...] | None:
 
 
 def no_axis(axis: int, shape: Shape | None) -> str:
-    """Return that a tensor of `shape` has no `axis`, as a clause; "" if it has one or its rank is unknown."""
+    """Return a clause that says that a tensor of `shape` has no `axis`; "" if it has one, or its rank is unknown."""
     if shape is None or -len(shape) <= axis < len(shape):
         return ""
     return f"there is no axis {axis} in a tensor of {len(shape)} axes"
 
 
 class Tensor(Struct, frozen=True):
-    """A value that one layer produces and others consume.
+    """A value that one layer produces and others read.
 
     Attributes:
         name: Unique in the graph.
@@ -82,7 +82,7 @@ class Tensor(Struct, frozen=True):
 
     @property
     def rank(self) -> int | None:
-        """The number of dims with the batch; None if unknown."""
+        """The number of dims, including the batch; None if unknown."""
         return None if self.shape is None else len(self.shape)
 
     @property
@@ -102,7 +102,7 @@ class Tensor(Struct, frozen=True):
 
     @property
     def sample_extents(self) -> tuple[int | None, ...] | None:
-        """The shape without the batch, in numbers: what is only a symbol is None."""
+        """The shape without the batch, with None for symbols."""
         shape = self.sample_shape
         return None if shape is None else tuple([dim if isinstance(dim, int) else None for dim in shape])
 
@@ -119,32 +119,32 @@ class Tensor(Struct, frozen=True):
 
 
 class Storage(Protocol):
-    """The place where a weight's values lie: a range of a file, an HDF5 dataset, an array in memory."""
+    """Where a weight's values are stored: a range of a file, an HDF5 dataset, an array in memory."""
 
     @property
     def nbytes(self) -> int | None:
-        """The bytes that the values take in the file."""
+        """The size of the values in the file, in bytes."""
         ...
 
     def read(self) -> NDArray[np.generic]:
-        """Return the values in the shape and type of the file, mapped and not copied where that can be done.
+        """Return the values in the shape and type of the file, memory-mapped if possible.
 
         Raises:
-            ModelError: The bytes are missing, too few, or lie where they must not.
+            ModelError: The bytes are missing, too few, or outside the allowed files.
         """
         ...
 
 
 class Weight(Struct, frozen=True):
-    """An array that a layer holds; its values stay in the file until they are asked for.
+    """A weight of a layer; its values stay in the file until they are read.
 
     Attributes:
-        key: What the file calls it; two layers that share a weight have the same key.
-        shape: As the file stores it; None if it could not be read, and then the weight may stand for several.
+        key: Its name in the file; layers that share a weight have the same key.
+        shape: As the file stores it; None if it could not be read, and then the weight may represent several.
         dtype: Element type such as "float32"; "" if it could not be read.
-        role: The part it plays: "kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance", ...
-        trainable: None where the format does not say.
-        storage: Where its values lie; None if the file does not hold them.
+        role: "kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance", ...
+        trainable: None if the format does not say.
+        storage: Where its values are stored; None if the file does not have them.
     """
 
     key: str
@@ -161,7 +161,7 @@ class Weight(Struct, frozen=True):
 
     @property
     def nbytes(self) -> int | None:
-        """The bytes the values take by their shape and type; None if unknown, and for types of no fixed size."""
+        """The size of the values by shape and type, in bytes; None if unknown, and for types without a fixed size."""
         return None if self.size is None else storage_bytes(self.dtype, self.size)
 
     def values(self) -> NDArray[np.generic]:
@@ -169,7 +169,7 @@ class Weight(Struct, frozen=True):
 
         Raises:
             ModelError: The file does not hold them, or they cannot be read.
-            RuleError: The rule at work does not say that it reads values.
+            RuleError: The current rule does not declare that it reads values.
         """
         if reason := why_forbidden():
             raise RuleError(f"the values of {self.key} may not be read: {reason}")
@@ -179,7 +179,7 @@ class Weight(Struct, frozen=True):
 
 
 def weight_elements(weights: Iterable[Weight]) -> int | None:
-    """Return the number of elements of all `weights`; None if that of one is unknown."""
+    """Return the number of elements of all `weights`; None if one is unknown."""
     total = 0
     for weight in weights:
         if (size := weight.size) is None:
@@ -193,7 +193,7 @@ _forbidden: ContextVar[str] = ContextVar("forbidden", default="")
 
 @contextmanager
 def forbid_values(reason: str) -> Generator[None]:
-    """Have `Weight.values` raise an error that gives `reason`, until the block ends."""
+    """Make `Weight.values` raise an error with `reason` until the block ends."""
     token = _forbidden.set(reason)
     try:
         yield
@@ -202,5 +202,5 @@ def forbid_values(reason: str) -> Generator[None]:
 
 
 def why_forbidden() -> str:
-    """Return why values may not be read right now; "" if they may."""
+    """Return why values may not be read at present; "" if they may."""
     return _forbidden.get()

@@ -1,4 +1,4 @@
-"""The arithmetic of a window that slides over a map: padding, output extents, what a window never sees."""
+"""The arithmetic of sliding windows: padding, output extents, elements that no window covers."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Pads = tuple[tuple[int, int], ...]
 """Rows, columns, ... added before and after each spatial axis."""
 
 Padding = Pads | Literal["same_upper", "same_lower"]
-"""Amounts, or the rule that sets them where the input's extents are not known."""
+"""Amounts, or the rule for them if the input's extents are unknown."""
 
 
 class Span(Struct, frozen=True):
-    """How far the elements of an output see along an axis of the input.
+    """The input elements that an output element depends on, along one axis.
 
     Attributes:
-        extent: Input elements from the first to the last that an output element sees. Where outputs are finer than
-            inputs and differ in it, one and the length of the stretch that the inputs must lie on: 5/2 is one or two.
-        stride: Input elements from what one output element sees to what its neighbor sees: 1/2 where the output is
-            twice as fine, 0 where all see the same.
+        extent: Input elements from the first to the last. If outputs are finer than inputs and differ in it, one plus the
+            length of the interval that the inputs lie on: 5/2 is one or two.
+        stride: Distance in input elements between the spans of neighboring outputs: 1/2 if the output is twice as fine,
+            0 if all have the same span.
     """
 
     extent: float
@@ -31,7 +31,7 @@ class Span(Struct, frozen=True):
 
 
 POINT = Span(1, 1)
-"""An output element sees the input element in its own place."""
+"""An output element depends on the input element at the same position."""
 
 
 class Window(Struct, frozen=True):
@@ -43,7 +43,7 @@ class Window(Struct, frozen=True):
         dilation: Distance between two taps.
         before: Padding before the first element.
         after: Padding after the last element.
-        ceil_mode: A last window that starts inside the padded map but does not fit counts too.
+        ceil_mode: Whether a last window that starts inside the padded map but does not fit counts.
     """
 
     kernel: int
@@ -59,7 +59,7 @@ class Window(Struct, frozen=True):
         return self.dilation * (self.kernel - 1) + 1
 
     def output(self, extent: Dim) -> Dim:
-        """Return the number of windows over `extent` elements; the symbol itself where nothing changes."""
+        """Return the number of windows over `extent` elements; the symbol itself if the extent does not change."""
         padding = self.before + self.after
         if isinstance(extent, int):
             span = extent + padding - self.effective_kernel
@@ -71,7 +71,7 @@ class Window(Struct, frozen=True):
         return extent if self.stride == 1 and padding == self.effective_kernel - 1 else None
 
     def unseen(self, extent: int) -> int:
-        """Return how many elements at the far end no window covers."""
+        """Return how many elements at the end no window covers."""
         windows = self.output(extent)
         if not isinstance(windows, int) or windows == 0:
             return extent
@@ -95,7 +95,7 @@ def sliding(
     *,
     ceil_mode: bool = False,
 ) -> tuple[Window, ...] | None:
-    """Return the window along each spatial axis; None where the padding is unknown."""
+    """Return the window along each spatial axis; None if the padding is unknown."""
     if pads is None:
         return None
     return tuple(
@@ -107,7 +107,7 @@ def sliding(
 def spans(
     axes: int, kernel: tuple[int, ...], strides: tuple[int, ...], dilation: tuple[int, ...]
 ) -> tuple[Span, ...] | None:
-    """Return how far windows see along the last `axes` axes of a map; None where they are not the map's."""
+    """Return the spans of windows along the last `axes` axes of a map; None if the numbers of axes differ."""
     if axes == 0:
         return ()
     if axes != len(kernel):
@@ -123,7 +123,7 @@ def contradiction(
     dilation: tuple[int, ...],
     padding: Padding,
 ) -> str:
-    """Return what about a window over a map of `shape` cannot be, as a clause; "" if nothing is wrong."""
+    """Return what is impossible about a window over a map of `shape`, as a clause; "" if nothing is."""
     for name, numbers in (("kernel", kernel), ("stride", strides), ("dilation", dilation)):
         if wrong := [number for number in numbers if not 0 < number <= limits.MAX_INT64]:
             return f"its {name} is {shown(wrong[0])}"
@@ -133,7 +133,7 @@ def contradiction(
         if len(padding) != len(kernel):
             return f"its kernel has {len(kernel)} axes and its padding {len(padding)}"
         if any(limits.int64(amount) is None for pair in padding for amount in pair):
-            return "its padding is no number of 64 bits"
+            return "its padding does not fit in 64 bits"
     if len(kernel) + 2 > limits.MAX_RANK:
         return f"its kernel has {len(kernel):,} axes"
     if shape is not None and len(shape) != len(kernel) + 2:
@@ -144,8 +144,8 @@ def contradiction(
 
 
 def shown(number: int) -> str:
-    """Return a setting that is wrong as a message shows it."""
-    return f"{number}" if limits.int64(number) is not None else "no number of 64 bits"
+    """Format a wrong setting for a message."""
+    return f"{number}" if limits.int64(number) is not None else "a number of more than 64 bits"
 
 
 def output_formulas(windows: tuple[Window, ...] | None, extents: Shape | None) -> tuple[str, ...]:
@@ -158,7 +158,7 @@ def output_formulas(windows: tuple[Window, ...] | None, extents: Shape | None) -
 
 
 def size_text(size: tuple[int, ...], strides: tuple[int, ...], usual: tuple[int, ...] | None = None) -> str:
-    """Return a window in short, "3×3 /2"; the stride is left out where it is the `usual` one, 1 by default."""
+    """Format a window, "3×3 /2"; the stride is omitted if it is the `usual` one, 1 by default."""
     text = "×".join(str(extent) for extent in size)
     if strides == (usual or (1,) * len(strides)):
         return text
@@ -166,7 +166,7 @@ def size_text(size: tuple[int, ...], strides: tuple[int, ...], usual: tuple[int,
 
 
 def same_pads(extent: int, kernel: int, stride: int, dilation: int, *, lower: bool = False) -> tuple[int, int]:
-    """Return the padding of "same": the output has ⌈extent / stride⌉ windows, the odd one goes after.
+    """Return the padding for "same", so the output has ⌈extent / stride⌉ windows; an odd element goes after.
 
     Args:
         extent: Elements along the axis.
@@ -188,7 +188,7 @@ def resolve_pads(
     strides: tuple[int, ...],
     dilation: tuple[int, ...],
 ) -> Pads | None:
-    """Return the amounts that `padding` comes to over `spatial`, or None where an extent is needed and unknown."""
+    """Return the amounts of `padding` over `spatial`; None if they depend on an unknown extent."""
     if not isinstance(padding, str):
         return padding
     if spatial is None or len(spatial) != len(kernel):

@@ -1,4 +1,4 @@
-"""Dense layers behind a feature map, rewritten as the convolutions that they are."""
+"""Rewrite dense layers after a feature map as the convolutions that they are equivalent to."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from cnnlint.graph.layers import Dense
 
 VIEWS = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
-"""Operators between dense layers that a vector's rank alone asks for."""
+"""Operators between dense layers that only adapt the rank of a vector."""
 
-RANK_BLIND = frozenset({"BatchNormalization", "Dropout"})
-"""Operators that treat a vector of channels and a map of them alike, whatever their other inputs are."""
+RANK_AGNOSTIC = frozenset({"BatchNormalization", "Dropout"})
+"""Operators that work the same on a vector of channels and on a map."""
 
 
 def dense_to_conv(head: DenseHead, editor: Editor) -> None:
-    """Put convolutions in the place of the dense layers of `head`.
+    """Replace the dense layers of `head` by convolutions.
 
-    The first has the map's extents as its kernel and the others 1 × 1. Their scores are averaged over the
-    positions, of which there is one on an image of the present size and more on a larger one (Simonyan and
-    Zisserman 2015, section 3.2), and flattened, so that the outputs keep their shapes.
+    The first has the map's extents as its kernel and the others 1 × 1. Their scores are averaged over all
+    positions (one for an image of the present size, more for a larger one; Simonyan and Zisserman 2015,
+    section 3.2) and flattened, so the outputs keep their shapes.
 
     Raises:
-        RewriteError: The nodes of the model do not have the form that this takes.
+        RewriteError: The nodes of the model do not have the expected form.
     """
     tensor = _map(head, editor)
     chain = set[str]()
@@ -38,7 +38,7 @@ def dense_to_conv(head: DenseHead, editor: Editor) -> None:
         core = editor.core(dense, "MatMul", "Gemm")
         sums = [node for node in editor.nodes(dense) if node.op_type == "Add" and core.output[0] in node.input]
         if index:
-            tensor = _behind_views(editor, core.input[0], chain)
+            tensor = _through_views(editor, core.input[0], chain)
         extents = head.extents if index == 0 else (1,) * len(head.extents)
         kernel, bias = _kernel(dense, core, head, extents, editor), _bias(dense, core, sums, editor)
         spent = [core, *sums]
@@ -72,11 +72,11 @@ def _map(head: DenseHead, editor: Editor) -> str:
             break
         if node.op_type == "Transpose":
             if turned or tuple(_attribute(node, "perm", ())) != (0, *range(2, rank), 1):
-                raise RewriteError(f"node {node.name} turns the map in an unusual way")
+                raise RewriteError(f"node {node.name} transposes the map in an unusual way")
             turned = True
         tensor = node.input[0]
     if turned and head.flatten.order == "channels_first":
-        raise RewriteError(f"the order of the axes ahead of {head.flatten.name} is not clear")
+        raise RewriteError(f"the order of the axes before {head.flatten.name} is not clear")
     if head.flatten.order == "channels_last" and not turned:
         return _channels_first(editor, tensor, rank, first)
     return tensor
@@ -134,7 +134,7 @@ def _scaled(name: str, core: NodeProto, attribute: str, dense: Dense, editor: Ed
     return editor.insert(core, "Mul", [name, editor.scalar(factor, dense.weights[0].dtype)])
 
 
-def _behind_views(editor: Editor, tensor: str, chain: set[str]) -> str:
+def _through_views(editor: Editor, tensor: str, chain: set[str]) -> str:
     """Return the tensor of `chain` that `tensor` is a view of."""
     for node in editor.walk_back(tensor):
         if tensor in chain:
@@ -148,7 +148,7 @@ def _behind_views(editor: Editor, tensor: str, chain: set[str]) -> str:
 
 
 def _through(between: Sequence[Layer], chain: set[str], editor: Editor) -> set[str]:
-    """Return what the layers between make of the tensors in `chain`, whose rank is now a map's."""
+    """Return the outputs of the layers between for the tensors in `chain`, which are now maps."""
     found = set[str]()
     for layer in between:
         for node in editor.nodes(layer):
@@ -157,9 +157,9 @@ def _through(between: Sequence[Layer], chain: set[str], editor: Editor) -> set[s
                 continue
             others = [name for name in node.input if name not in chain | found]
             if node.op_type in VIEWS - {"Identity"} or not (
-                node.op_type in RANK_BLIND or all(editor.is_scalar(name) for name in others)
+                node.op_type in RANK_AGNOSTIC or all(editor.is_scalar(name) for name in others)
             ):
-                raise RewriteError(f"node {node.name} ({node.op_type}) works on vectors only")
+                raise RewriteError(f"node {node.name} ({node.op_type}) works only on vectors")
             found.update(node.output)
     return found
 

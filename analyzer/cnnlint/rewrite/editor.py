@@ -1,4 +1,4 @@
-"""Replace nodes of an ONNX model while the tensors that the rest of it sees keep their names."""
+"""Replace nodes of an ONNX model while the tensors that other nodes read keep their names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Editor:
     """An ONNX model that is being rewritten.
 
     Args:
-        model: Is changed in place. Its large weights are best left as external data: an edit never reads them.
+        model: Changed in place. Large weights are best left as external data, since edits never read them.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
@@ -39,7 +39,7 @@ class Editor:
         return next((entry.version for entry in self.model.opset_import if entry.domain in {"", "ai.onnx"}), 1)
 
     def producer(self, tensor: str) -> NodeProto | None:
-        """Return the node that makes `tensor`; None for inputs, initializers and unknown names."""
+        """Return the node that produces `tensor`; None for inputs, initializers and unknown names."""
         return next((node for node in self._graph.node if tensor in node.output), None)
 
     def nodes(self, layer: Layer) -> list[NodeProto]:
@@ -55,7 +55,7 @@ class Editor:
         return found
 
     def core(self, layer: Layer, *op_types: str) -> NodeProto:
-        """Return the one node of `layer` that is an operator of `op_types`.
+        """Return the one node of `layer` whose operator is among `op_types`.
 
         Raises:
             RewriteError: There is none, or more than one.
@@ -66,7 +66,7 @@ class Editor:
         return found[0]
 
     def shape(self, tensor: str) -> tuple[int, ...] | None:
-        """Return the shape of a constant: an initializer or a Constant node's tensor; None for all else."""
+        """Return the shape of a constant, an initializer or a Constant node's tensor; None for other tensors."""
         for weight in self._graph.initializer:
             if weight.name == tensor:
                 return tuple(weight.dims)
@@ -77,7 +77,7 @@ class Editor:
         return tuple(attribute.t.dims) if attribute.HasField("t") else (max(len(attribute.floats), 1),)
 
     def is_scalar(self, tensor: str) -> bool:
-        """Return whether `tensor` is left out, or a constant of one element, which fits any map."""
+        """Return whether `tensor` is omitted, or a constant of one element, which broadcasts to any map."""
         shape = self.shape(tensor) if tensor else ()
         return shape is not None and all(extent == 1 for extent in shape)
 
@@ -107,7 +107,7 @@ class Editor:
         return name
 
     def constant_integers(self, tensor: str) -> list[int] | None:
-        """Return the values of a small constant tensor of whole numbers; None if it is none."""
+        """Return the values of a small constant tensor of integers; None if it is not constant."""
         from onnx import numpy_helper
 
         node = self.producer(tensor)
@@ -128,7 +128,7 @@ class Editor:
     ) -> str:
         """Add a node in front of the node `before` and return the name of its output: `output`, or a fresh one.
 
-        The node itself is `called` as the one whose place it takes, by which the user knows the layer.
+        The node is `called` like the one that it replaces, so the user recognizes the layer.
         """
         from onnx import helper
 
@@ -138,12 +138,12 @@ class Editor:
         return name
 
     def remove(self, nodes: Iterable[NodeProto]) -> None:
-        """Take `nodes` out; what they made has to be made by others."""
+        """Remove `nodes`; other nodes must produce their outputs."""
         for index in sorted({self._index(node) for node in nodes}, reverse=True):
             del self._graph.node[index]
 
     def finish(self) -> onnx.ModelProto:
-        """Drop what no output needs any more, and what is declared of tensors that are gone or may have changed."""
+        """Remove what no output needs, and declarations of tensors that are gone or may have changed."""
         graph = self._graph
         needed = {value.name for value in graph.output}
         for index in reversed(range(len(graph.node))):
@@ -166,7 +166,7 @@ class Editor:
         return next(index for index, other in enumerate(self._graph.node) if list(other.output) == wanted)
 
     def walk_back(self, tensor: str) -> Iterator[NodeProto]:
-        """Yield the node that makes `tensor`, the node that makes its first input, and so on."""
+        """Yield the node that produces `tensor`, the node that produces its first input, and so on."""
         node = self.producer(tensor)
         while node is not None:
             yield node

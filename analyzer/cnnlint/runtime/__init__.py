@@ -1,4 +1,4 @@
-"""What onnxruntime says of a model; the only package that imports it.
+"""Run models under onnxruntime; the only package that imports it.
 
-Importing this package is cheap: onnxruntime is imported by the first session.
+Importing this package is cheap: the first session imports onnxruntime.
 """

@@ -1,4 +1,4 @@
-"""What checks ask of runs: a softmax or sigmoid at the end and what it sums to, batch invariance, finite values."""
+"""Checks of the values of runs: softmax sums, batch invariance, finite values."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ if TYPE_CHECKING:
     from cnnlint.frontends.onnx.records import GraphRecord, ModelRecord, NodeRecord
 
 SOFTMAX = ("Softmax", "LogSoftmax")
-"""Operators that make probabilities that sum to one, and their logarithms."""
+"""Operators whose outputs are probabilities that sum to one, or their logarithms."""
 
 SQUASHING = (*SOFTMAX, "Sigmoid", "HardSigmoid")
-"""Operators that turn scores into probabilities and hide how far scores are apart."""
+"""Operators that turn logits into probabilities and hide differences between logits."""
 
-CARRIERS = frozenset({"Identity", "Cast", "Transpose", "Squeeze", "Unsqueeze", "Reshape", "Flatten"})
-"""Operators that hand on values as they are."""
+PASS_THROUGH = frozenset({"Identity", "Cast", "Transpose", "Squeeze", "Unsqueeze", "Reshape", "Flatten"})
+"""Operators that pass values on unchanged."""
 
 ROUNDING = {"float64": 1e-6, "float32": 1e-3, "float16": 3e-2}
-"""Relative to a tensor's largest magnitude, or to the range of the function that made it.
+"""Rounding error relative to a tensor's largest magnitude, or to the range of its function.
 
-A batch of another size is summed in another order, and no more. Statistics of a batch of two instead of moving ones
-change values by a tenth and more.
+A batch of another size only changes the order of sums. Statistics of a batch of two instead of moving ones change
+values by a tenth or more.
 """
 
 SUMS = {"float64": 1e-6, "float32": 1e-3, "float16": 1e-2}
-"""How far a sum of rounded probabilities may be from one; 1e-3 is what a thousand classes of float32 never reach."""
+"""How far a sum of rounded probabilities may be from one; a thousand float32 classes stay well below 1e-3."""
 
 QUANTIZED = 0.05
-"""The same where values have eight bits: a thousand classes round away several hundredths."""
+"""The same for 8-bit values: over a thousand classes, rounding loses several hundredths."""
 
 
 class Tail(Struct, frozen=True):
-    """A softmax or a sigmoid that a graph output comes from.
+    """The softmax or sigmoid that a graph output comes from.
 
     Attributes:
         output: The graph output.
         logits: The tensor before the function.
-        probabilities: The tensor that the function makes.
+        probabilities: The output of the function.
         operator: "Softmax", "LogSoftmax", "Sigmoid" or "HardSigmoid".
-        axis: Along which probabilities sum to one; negative ones count from the end; None for a sigmoid.
+        axis: Axis along which probabilities sum to one, negative from the end; None for a sigmoid.
     """
 
     output: str
@@ -63,14 +63,14 @@ class Tail(Struct, frozen=True):
 
 
 def find_tails(record: ModelRecord) -> tuple[Tail, ...]:
-    """Return the softmax or sigmoid behind each output of the model that comes from one by way of carriers only."""
+    """Return the softmax or sigmoid of each output that has one, possibly followed by pass-through operators."""
     graph = record.graph
     makers = {name: node for node in graph.nodes for name in node.outputs if name}
     # Before opset 13 a softmax ran over all axes from `axis` on, and `axis` was 1.
     default = -1 if record.opsets.get("", 1) >= 13 else 1
     found = list[Tail]()
     for output in graph.outputs:
-        node = _behind_carriers(graph, makers, output.name)
+        node = _before_pass_through(graph, makers, output.name)
         if node is not None and node.op_type in SQUASHING and node.inputs:
             axis = node.attributes.get("axis", default)
             classes = None if node.op_type not in SOFTMAX else axis if isinstance(axis, int) else default
@@ -78,17 +78,17 @@ def find_tails(record: ModelRecord) -> tuple[Tail, ...]:
     return tuple(found)
 
 
-def _behind_carriers(graph: GraphRecord, makers: dict[str, NodeRecord], name: str) -> NodeRecord | None:
+def _before_pass_through(graph: GraphRecord, makers: dict[str, NodeRecord], name: str) -> NodeRecord | None:
     for _ in range(len(graph.nodes)):
         node = makers.get(name)
-        if node is None or node.domain or node.op_type not in CARRIERS:
+        if node is None or node.domain or node.op_type not in PASS_THROUGH:
             return node if node is not None and not node.domain else None
         name = node.inputs[0]
     return None
 
 
 def tolerance(value: NDArray[Any]) -> float:
-    """Return the relative error that rounding may come to for values of this type; 0 for whole numbers."""
+    """Return the relative error that rounding may cause for values of this type; 0 for integers."""
     return ROUNDING.get(value.dtype.name, 0.0)
 
 
@@ -102,7 +102,7 @@ def sample_error(
         again: The same tensor in the second run.
         batch: Samples in the first run.
         batch_again: Samples in the second.
-        scale: What the error is relative to, where that is known: 1 for a sigmoid, whose values may all be tiny.
+        scale: What the error is relative to, if known: 1 for a sigmoid, whose values may all be tiny.
 
     Returns:
         None if the tensors have no batch axis, or their other extents depend on the data.
@@ -125,7 +125,7 @@ def sample_error(
 
 
 def class_axis(tail: Tail, value: NDArray[Any]) -> int | None:
-    """Return the axis of the classes; None for a sigmoid and for a tensor that has no such axis."""
+    """Return the class axis; None for a sigmoid, or if the tensor has no such axis."""
     if tail.axis is None:
         return None
     axis = tail.axis + value.ndim if tail.axis < 0 else tail.axis
@@ -137,11 +137,11 @@ def worst_sum(value: NDArray[Any], axis: int, *, logarithm: bool) -> tuple[float
 
     Args:
         value: Probabilities.
-        axis: That of the classes.
-        logarithm: Whether these are logarithms of probabilities.
+        axis: The class axis.
+        logarithm: Whether the values are logarithms of probabilities.
 
     Returns:
-        None for the sum where no sum is finite.
+        None for the sum if no sum is finite.
     """
     import numpy as np
 
@@ -153,7 +153,7 @@ def worst_sum(value: NDArray[Any], axis: int, *, logarithm: bool) -> tuple[float
 
 
 def non_finite(value: NDArray[Any]) -> int:
-    """Return how many elements of `value` are NaN or infinite; 0 for what is not floating."""
+    """Return how many elements of `value` are NaN or infinite; 0 for non-floating types."""
     import numpy as np
 
     if getattr(value, "dtype", None) is None or value.dtype.kind not in "fc":

@@ -1,4 +1,4 @@
-"""Seeded inputs: what a check feeds to a model, and how a report words it."""
+"""Generate seeded inputs for runs, and describe them for reports."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ BATCH = 2
 """Samples in a batch whose size is dynamic: the fewest in which one sample can depend on another."""
 
 EXTENTS = (224, 256, 64)
-"""What a dynamic height or width is tried with: the usual crop, then powers of two for nets that halve often."""
+"""Sizes to try for a dynamic height or width: the usual crop, then powers of two for nets that halve often."""
 
 LENGTH = 16
-"""What a dynamic axis that is neither batch nor space is given."""
+"""Size of a dynamic axis that is neither batch nor spatial."""
 
 MOST_CHANNELS = 4
-"""A fixed extent up to this, first or last of a sample, is taken for the channels of an image."""
+"""A fixed first or last extent of a sample up to this is taken for image channels."""
 
 DISTRIBUTIONS = {
     "float": "standard normal",
@@ -36,22 +36,22 @@ DISTRIBUTIONS = {
     "int": "all 1",
     "bool": "false or true",
 }
-"""Integers wider than a byte are indices, sizes or flags, and 1 is a sound one of each."""
+"""Integers wider than a byte are indices, sizes or flags, and 1 is valid for each."""
 
 
 KINDS = ("normal values", "a constant", "one hot pixel", "1/f noise")
-"""What an image may look like: noise without structure, none but the border's, a point, and what photographs have."""
+"""Kinds of images: noise, no structure except at the border, a point, and the spectrum of photographs."""
 
 
 class Extents(Struct, frozen=True):
-    """The shapes that inputs are given.
+    """The shapes of the inputs of a run.
 
     Attributes:
         shapes: By the input's name.
         batched: Inputs whose first axis is the batch, with its extent in `batch`.
-        batch: Samples; None where no input has a batch axis.
-        dynamic: Whether the model leaves the batch open.
-        guessed: What was chosen for open extents other than the batch: "x.height=224" by where it is; () if none.
+        batch: Number of samples; None if no input has a batch axis.
+        dynamic: Whether the batch dimension is dynamic.
+        guessed: Extents that were chosen for open dims other than the batch, such as "x.height=224"; () if none.
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -62,23 +62,23 @@ class Extents(Struct, frozen=True):
 
 
 def fed_inputs(graph: GraphRecord) -> tuple[ValueRecord, ...]:
-    """Return the inputs that have no initializer and so have to be fed."""
+    """Return the inputs that have no initializer and so must be fed."""
     return tuple(value for value in graph.inputs if value.name not in graph.initializers)
 
 
 def choose_extents(
     inputs: Sequence[ValueRecord], given: Mapping[str, tuple[int, ...]], *, batch: int = BATCH, extent: int = EXTENTS[0]
 ) -> Extents:
-    """Return a shape for each of `inputs`: as declared, as the user gives it, or with stated values.
+    """Return a shape for each input: as declared, as given by the user, or with default extents.
 
     Args:
-        inputs: What the file declares.
-        given: Whole shapes by the user, by name.
+        inputs: The file's declarations.
+        given: The user's shapes, by name.
         batch: For an open first axis.
         extent: For other open axes of an image.
 
     Raises:
-        RuntimeCheckError: An input is no tensor or of unknown rank, or a given shape does not fit it.
+        RuntimeCheckError: An input is not a tensor or has an unknown rank, or a given shape does not fit it.
     """
     known = dict[str, int]()
     for value in inputs:
@@ -141,7 +141,7 @@ def _chosen(
 
 
 def _spatial_axes(shape: tuple[Dim, ...]) -> frozenset[int]:
-    """Return the axes of a 2-D image's height and width, whichever way its channels stand."""
+    """Return the height and width axes of a 2-D image, in either layout."""
     if len(shape) != 4:
         return frozenset()
     last, first = shape[-1], shape[1]
@@ -151,10 +151,10 @@ def _spatial_axes(shape: tuple[Dim, ...]) -> frozenset[int]:
 
 
 def distribution(dtype: str) -> str:
-    """Return what the values of an input of type `dtype` are drawn from.
+    """Return the name of the distribution of an input of type `dtype`.
 
     Raises:
-        RuntimeCheckError: Such inputs cannot be made.
+        RuntimeCheckError: Such inputs cannot be generated.
     """
     if dtype in DISTRIBUTIONS:
         return DISTRIBUTIONS[dtype]
@@ -162,7 +162,7 @@ def distribution(dtype: str) -> str:
         return DISTRIBUTIONS["float"]
     if dtype.startswith(("int", "uint")) and dtype[-2:] in {"16", "32", "64"}:
         return DISTRIBUTIONS["int"]
-    raise RuntimeCheckError(f"inputs of type {dtype or 'unknown'} cannot be made up")
+    raise RuntimeCheckError(f"inputs of type {dtype or 'unknown'} cannot be generated")
 
 
 def sample(shape: tuple[int, ...], dtype: str, rng: np.random.Generator) -> NDArray[Any]:
@@ -172,7 +172,7 @@ def sample(shape: tuple[int, ...], dtype: str, rng: np.random.Generator) -> NDAr
     kind = distribution(dtype)
     if kind == DISTRIBUTIONS["float"]:
         if dtype == "bfloat16":
-            raise RuntimeCheckError("inputs of type bfloat16 cannot be given from Python")
+            raise RuntimeCheckError("inputs of type bfloat16 cannot be passed from Python")
         return rng.standard_normal(shape, dtype=np.float32).astype(dtype)
     if dtype == "bool":
         return rng.integers(0, 2, shape).astype(np.bool_)
@@ -185,14 +185,14 @@ def sample(shape: tuple[int, ...], dtype: str, rng: np.random.Generator) -> NDAr
 def image(
     shape: tuple[int, ...], dtype: str, rng: np.random.Generator, *, first: int = 0, pixels: bool = False
 ) -> NDArray[Any]:
-    """Return images of `shape`, channels first: one of each of `KINDS` after the other, around 0 with deviation 1.
+    """Return images of `shape`, channels first, cycling through `KINDS`, with mean 0 and deviation 1.
 
     Args:
-        shape: Samples, channels, then space.
+        shape: Samples, channels, then spatial extents.
         dtype: Element type.
-        rng: What they are drawn from.
-        first: The kind of the first one, by its place in `KINDS`.
-        pixels: In 0 to 255 instead, as bytes are.
+        rng: Source of randomness.
+        first: Index in `KINDS` of the first one.
+        pixels: Scale them to 0 to 255, as bytes.
     """
     import numpy as np
 
@@ -219,12 +219,12 @@ def _hot_pixel(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[Any]
 
 
 def _natural(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[Any]:
-    """Return noise whose amplitude falls with the frequency, as in photographs (Field 1987)."""
+    """Return noise with amplitude inverse to frequency, as in photographs (Field 1987)."""
     import numpy as np
 
     frequencies = np.meshgrid(*(np.fft.fftfreq(extent) for extent in shape[1:]), indexing="ij")
     radius = np.sqrt(sum(axis**2 for axis in frequencies))
-    radius[(0,) * radius.ndim] = np.inf  # no constant part
+    radius[(0,) * radius.ndim] = np.inf  # no mean
     axes = tuple(range(1, len(shape)))
     spectrum = np.fft.fftn(rng.standard_normal(shape), axes=axes) / radius
     values = np.fft.ifftn(spectrum, axes=axes).real
@@ -240,5 +240,5 @@ _KINDS: tuple[Callable[[tuple[int, ...], np.random.Generator], NDArray[Any]], ..
 
 
 def shown_shape(shape: Sequence[Dim]) -> str:
-    """Return a shape as reports write it: "2×3×224×224"."""
+    """Format a shape for reports: "2×3×224×224"."""
     return "×".join("?" if dim is None else str(dim) for dim in shape) or "scalar"

@@ -1,4 +1,4 @@
-"""The runs that checks share: one session, one batch of seeded inputs, and a second look at one sample of it."""
+"""The runs that checks share: one session, one batch of seeded inputs, and a second run of one of its samples."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SEED = 20_150_410
 """The day that VGG's final version was put on arXiv; any number would do."""
 
 COSTLY = 5_000_000_000
-"""Multiply-accumulates per sample from which a run that can tell nothing new is spared."""
+"""Multiply-accumulates per sample from which runs that would show nothing new are skipped."""
 
 
 class Run(Struct, frozen=True, eq=False):
@@ -52,8 +52,8 @@ class Run(Struct, frozen=True, eq=False):
     Attributes:
         feeds: Inputs by name.
         values: The model's outputs and the watched tensors, by name.
-        extents: The shapes that were fed, and which were chosen here.
-        conditions: How the inputs were made, in words: "x 2×3×224×224 standard normal, seed 20150410".
+        extents: The shapes of the inputs, and which of them were chosen.
+        conditions: How the inputs were generated: "x 2×3×224×224 standard normal, seed 20150410".
     """
 
     feeds: dict[str, NDArray[Any]]
@@ -71,12 +71,12 @@ class Failure(Struct, frozen=True, eq=False):
 
 
 class Probe:
-    """A model under onnxruntime; sessions and runs are made when first asked for, and shared by all checks.
+    """A model under onnxruntime; sessions and runs are created on demand and shared by all checks.
 
     Args:
         program: The model.
-        graph: The network that was raised from it.
-        inputs: Whole shapes by the user, for inputs with open extents.
+        graph: Its network.
+        inputs: The user's shapes for inputs with open extents.
     """
 
     def __init__(
@@ -93,21 +93,21 @@ class Probe:
 
     @property
     def inputs(self) -> tuple[ValueRecord, ...]:
-        """What the file declares of the inputs that are fed."""
+        """The file's declarations of the inputs to feed."""
         return fed_inputs(self.program.record.graph)
 
     @property
     def outputs(self) -> tuple[ValueRecord, ...]:
-        """What the file declares of the outputs."""
+        """The file's declarations of the outputs."""
         return self.program.record.graph.outputs
 
     @cached_property
     def tails(self) -> tuple[Tail, ...]:
-        """The softmaxes and sigmoids that outputs come from."""
+        """The final softmaxes and sigmoids of the outputs."""
         return find_tails(self.program.record)
 
     def watch(self, names: Iterable[str]) -> None:
-        """Have runs return the tensors `names` as well; cheap before the first run, another session after it."""
+        """Make runs return the tensors `names` as well; cheap before the first run, a new session after it."""
         made = {name for node in self.program.record.graph.nodes for name in node.outputs}
         more = [name for name in dict.fromkeys(names) if name in made and name not in self._watched]
         if more:
@@ -117,10 +117,10 @@ class Probe:
 
     @property
     def session(self) -> Session:
-        """The model, loaded.
+        """The loaded model.
 
         Raises:
-            SessionError: onnxruntime refuses it.
+            SessionError: onnxruntime does not load it.
         """
         if self._session is None:
             names = [value.name for value in self.outputs]
@@ -142,15 +142,15 @@ class Probe:
         return None
 
     def run(self) -> Run:
-        """Return the run of the first batch: two samples, where the model takes two.
+        """Return the first run: a batch of two samples, if the model takes two.
 
-        Open heights and widths are tried with `EXTENTS`, an open batch that fails with one sample too; what failed
-        on the way is in `failures`.
+        Open heights and widths are tried with `EXTENTS`, and an open batch that fails with one sample too; failed
+        attempts are in `failures`.
 
         Raises:
             SessionError: onnxruntime does not load the model, or runs it with none of the shapes tried.
-            RuntimeCheckError: Inputs cannot be made up.
-            UnfinishedRunError: The run takes more memory than it may.
+            RuntimeCheckError: Inputs cannot be generated.
+            UnfinishedRunError: The run would exceed the memory limit.
         """
         if self._run is None:
             try:
@@ -163,7 +163,7 @@ class Probe:
 
     @property
     def untried(self) -> str:
-        """Why the model was not run though it loads: no inputs can be made; "" if it was, or nobody asked."""
+        """Why the model loads but was not run: inputs cannot be generated; "" if it was, or no run was requested."""
         if isinstance(self._run, RuntimeCheckError) and not isinstance(self._run, SessionError):
             return self._run.cause
         return ""
@@ -179,7 +179,7 @@ class Probe:
 
     def _first(self) -> Run:
         session = self.session
-        batch = 1 if self.is_spared else BATCH
+        batch = 1 if self.is_abridged else BATCH
         choices = [choose_extents(self.inputs, self.given, batch=batch)]
         if choices[0].guessed:
             choices += [choose_extents(self.inputs, self.given, batch=batch, extent=extent) for extent in EXTENTS[1:]]
@@ -200,16 +200,16 @@ class Probe:
         raise self.failures[0].error
 
     @cached_property
-    def is_spared(self) -> bool:
-        """Whether the graph shows that samples cannot meet and a run costs enough to be content with that."""
+    def is_abridged(self) -> bool:
+        """Whether the graph shows that samples are independent, and a run is costly enough to rely on that."""
         macs = total_macs(self.graph)
         return macs is not None and macs > COSTLY and self.is_batch_invariant
 
     @cached_property
     def is_batch_invariant(self) -> bool:
-        """Whether every layer is known to treat each sample of a batch by itself.
+        """Whether every layer is known to treat the samples of a batch independently.
 
-        A dynamic quantization takes the range of the whole batch, of which the layer that is made of it does not tell.
+        A dynamic quantization uses the range of the whole batch, which the layers of the graph do not show.
         """
         record = self.program.record
         bodies = [record.graph.nodes, *(function.nodes for function in record.functions.values())]
@@ -217,13 +217,13 @@ class Probe:
         return not ranged and not mixing_layers(self.graph)
 
     def again(self) -> Run | None:
-        """Return a run of the first batch's first sample in other company: alone, or beside other samples.
+        """Return a run of the first sample in a different batch: alone, or with other samples.
 
-        None where the model takes no batch, only one of a single sample, or nothing could be learned from it.
+        None if the model takes no batch, or only single samples.
 
         Raises:
             SessionError: onnxruntime cannot run it.
-            RuntimeCheckError: There is no first run.
+            RuntimeCheckError: The first run failed.
         """
         import numpy as np
 
@@ -247,7 +247,7 @@ class Probe:
         """Return inputs of the shapes `extents`, drawn in the order of the model's inputs from one generator.
 
         Raises:
-            RuntimeCheckError: An input's type cannot be made up.
+            RuntimeCheckError: Inputs of such a type cannot be generated.
         """
         import numpy as np
 
@@ -259,9 +259,9 @@ class Probe:
         return f"{', '.join(parts) or 'no inputs'}, seed {self.seed}"
 
     def _refuse_memory(self, extents: Extents) -> None:
-        """Refuse a run whose activations, or weights that the file claims and does not hold, exceed the memory.
+        """Refuse a run whose activations, or weights that the file declares without values, exceed the memory limit.
 
-        Where the peak is not known, what the system holds this process to is all there is.
+        If the peak is unknown, only the limit that the system enforces applies.
         """
         most = memory.most_bytes()
         if most is None:
@@ -270,17 +270,17 @@ class Probe:
         made = sum(weight.nbytes or 0 for weight in self.graph.weights if weight.storage is None)
         for needed, what in ((peak, "activations"), (made, "weights that are not in the file")):
             if needed > most:
-                raise UnfinishedRunError(f"a run needs {size(needed)} of {what}, more than it may have")
+                raise UnfinishedRunError(f"a run needs {size(needed)} of {what}, more than the memory limit")
 
 
 def first_layer(probe: Probe, shows: Callable[[Values, str], bool]) -> Layer | None:
-    """Return the first layer of the network at whose output `shows` holds; None if none does, or it cannot be told.
+    """Return the first layer for whose output `shows` holds; None if there is none, or the run fails.
 
-    The model runs once more, with every layer's output kept.
+    The model runs once more, keeping every layer's output.
 
     Args:
-        probe: The model; its own runs stay as they are.
-        shows: Is given all values of the run, by tensor, and the name of the layer's output among them.
+        probe: The model; its own runs are not affected.
+        shows: Called with all values of the run, by tensor, and the name of the layer's output.
     """
     run = traced(probe)
     if run is None:
@@ -293,7 +293,7 @@ def first_layer(probe: Probe, shows: Callable[[Values, str], bool]) -> Layer | N
 
 
 def traced(probe: Probe, *, again: bool = False) -> Values | None:
-    """Return the values of all layers in the first run, or in the second; None if there is no such run."""
+    """Return the values of all layers in the first run, or the second if `again`; None if there is no such run."""
     watcher = Probe(probe.program, probe.graph, inputs=probe.given, seed=probe.seed)
     watcher.watch(name for layer in probe.graph.layers if (name := outcome(layer)))
     try:
@@ -304,5 +304,5 @@ def traced(probe: Probe, *, again: bool = False) -> Values | None:
 
 
 def outcome(layer: Layer) -> str:
-    """Return the file's name for what `layer` makes; "" if it has none."""
+    """Return the name of the output of `layer` in the file; "" if it has none."""
     return layer.origin[-1].output if layer.origin else ""

@@ -1,4 +1,4 @@
-"""A model in the form that onnxruntime takes: bytes of a graph, and the folder that its weights lie in."""
+"""A model in the form that onnxruntime takes: a serialized graph, and the folder of its external data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cnnlint.frontends.onnx.records import ModelRecord
 
 LARGEST = 2**31 - 1
-"""Bytes that a protobuf message may have."""
+"""Most bytes of a protobuf message."""
 
 
 class Program(Struct, frozen=True, dict=True, eq=False):
@@ -29,7 +29,7 @@ class Program(Struct, frozen=True, dict=True, eq=False):
 
     Attributes:
         content: A serialized ModelProto, whose large weights may be external data.
-        folder: Where its external data lies; "" if it has none.
+        folder: Folder of its external data; "" if it has none.
         path: As the user wrote it; "" for a model in memory.
     """
 
@@ -39,7 +39,7 @@ class Program(Struct, frozen=True, dict=True, eq=False):
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Program:
-        """Return the model in the ONNX file at `path`, its weights left in the file where that can be done.
+        """Return the model in the ONNX file at `path`, with its weights left in the file if possible.
 
         Raises:
             ModelError: The file cannot be read, or is not an ONNX model.
@@ -57,24 +57,24 @@ class Program(Struct, frozen=True, dict=True, eq=False):
 
     @classmethod
     def from_proto(cls, proto: onnx.ModelProto, folder: str = "") -> Program:
-        """Return `proto`, whose external data lies in `folder`.
+        """Return `proto`, with external data in `folder`.
 
         Raises:
-            RuntimeCheckError: Its weights inside the message are more than protobuf can serialize.
+            RuntimeCheckError: It holds more weights than protobuf can serialize.
         """
         if proto.ByteSize() > LARGEST:
             raise RuntimeCheckError("the model in memory has more than 2 GB of weights, too many for one protobuf")
         return cls(proto.SerializeToString(), folder)
 
     def proto(self) -> onnx.ModelProto:
-        """Return a new ModelProto, its external data still outside."""
+        """Return a new ModelProto, without loading external data."""
         import onnx
 
         return onnx.ModelProto.FromString(self.content)
 
     @cached_property
     def record(self) -> ModelRecord:
-        """What the model declares.
+        """The record of the model's graph.
 
         Raises:
             ModelError: It is damaged.
@@ -83,20 +83,20 @@ class Program(Struct, frozen=True, dict=True, eq=False):
         return skeleton.read_bytes(self.content, beside)
 
     def with_outputs(self, names: Iterable[str]) -> Program:
-        """Return the model with the tensors `names` as further outputs.
+        """Return the model with the tensors `names` as additional outputs.
 
-        Fields of one message that stand in two places are merged by every protobuf parser, so the outputs are
-        written behind the model as a second part of its graph.
+        Protobuf parsers merge a message that is split in two, so the outputs are simply appended to the model as a
+        second part of its graph.
         """
         present = {output.name for output in self.record.graph.outputs}
         more = b"".join(_field(12, _field(1, name.encode())) for name in dict.fromkeys(names) if name not in present)
         return Program(self.content + _field(7, more), self.folder, self.path) if more else self
 
     def replacing(self, values: Mapping[str, NDArray[Any]]) -> tuple[Program, dict[str, str]]:
-        """Return the model with further inputs, which go wherever these tensors went; and the inputs' names, by tensor.
+        """Return the model with an additional input in place of each of these tensors, and the inputs' names by tensor.
 
         Args:
-            values: What the tensors are to be replaced by; only their types count here.
+            values: The replacements; only their types matter here.
         """
         if not values:
             return self, {}
@@ -113,7 +113,7 @@ class Program(Struct, frozen=True, dict=True, eq=False):
 
 
 def _read(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
-    """Let `node`, and what is inside its subgraphs, read `names[x]` wherever it reads x."""
+    """Rename the inputs of `node`, and those inside its subgraphs, that are keys of `names`."""
     for index, name in enumerate(node.input):
         node.input[index] = names.get(name, name)
     for attribute in node.attribute:

@@ -1,4 +1,4 @@
-"""Running a model and looking at what its layers make on the way: by onnxruntime, or whatever else runs it."""
+"""Run a model and observe the values of its layers, under onnxruntime or another runtime."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Port(Struct, frozen=True):
     """An input or output.
 
     Attributes:
-        name: What the model calls it.
-        shape: In the model's own order of axes; None if unknown.
+        name: Its name in the model.
+        shape: In the model's own layout; None if unknown.
         canonical: Channels first; None if unknown.
         dtype: Element type.
     """
@@ -41,19 +41,19 @@ class Port(Struct, frozen=True):
 
 
 class Values(Struct, frozen=True, eq=False):
-    """What a run gives.
+    """The values of a run.
 
     Attributes:
         outputs: In the order of the model's outputs.
-        layers: By layer of the graph. There are several where a layer is called several times, and it is not known
-            which call is which; none where the value cannot be had.
+        layers: By layer of the graph: one value per call of the layer, in no particular order; none if the value is
+            not available.
     """
 
     outputs: list[Array]
     layers: dict[str, list[Array]]
 
     def single(self) -> dict[str, Array]:
-        """Return the values of the layers that are called once, by layer."""
+        """Return the values of the layers that have exactly one, by layer."""
         return {name: values[0] for name, values in self.layers.items() if len(values) == 1}
 
 
@@ -72,46 +72,46 @@ class Runner(Protocol):
 
     @property
     def inputs(self) -> Sequence[Port]:
-        """What it is fed."""
+        """Its inputs."""
         ...
 
     @property
     def outputs(self) -> Sequence[Port]:
-        """What it gives."""
+        """Its outputs."""
         ...
 
     @property
     def sees_inside(self) -> bool:
-        """Whether the outputs are made of the layers that it lets one look at, and not by something else."""
+        """Whether the outputs are computed from the layers whose values it reports."""
         ...
 
     def run(
         self, feeds: Mapping[str, Array], watched: Collection[str], given: Mapping[str, Array] | None = None
     ) -> Values:
-        """Run the model once, and look at the layers `watched`.
+        """Run the model once, and return the values of the layers `watched`.
 
         Args:
-            feeds: By input name, in the model's own order of axes.
+            feeds: By input name, in the model's own layout.
             watched: Names of layers of the graph.
-            given: What goes on from a layer in the place of what it makes, by layer, in the model's own order of axes;
-                what is returned is what the layer makes all the same.
+            given: Values to pass on in place of layers' outputs, by layer, in the model's own layout; what is returned
+                are still the outputs themselves.
 
         Raises:
-            RuntimeCheckError: It cannot be run on these.
+            RuntimeCheckError: It cannot be run on these inputs.
         """
         ...
 
     def optimized(self, feeds: Mapping[str, Array], watched: Collection[str]) -> Values | None:
-        """Run the model as onnxruntime optimizes it; None for one that something else runs.
+        """Run the model with onnxruntime's optimizations; None for another runtime.
 
         Raises:
-            RuntimeCheckError: It cannot be run on these.
+            RuntimeCheckError: It cannot be run on these inputs.
         """
         ...
 
 
 class OnnxRunner:
-    """An ONNX model under onnxruntime; one session for the outputs of the model and of the layers that are watched."""
+    """An ONNX model under onnxruntime, with one session for the model's outputs and those of the watched layers."""
 
     sees_inside = True
 
@@ -127,10 +127,10 @@ class OnnxRunner:
     def run(
         self, feeds: Mapping[str, Array], watched: Collection[str], given: Mapping[str, Array] | None = None
     ) -> Values:
-        """Run the session; a layer's value is the tensor that its last node makes.
+        """Run the session; a layer's value is the output of its last node.
 
         Raises:
-            RuntimeCheckError: onnxruntime refuses the model or the inputs.
+            RuntimeCheckError: onnxruntime does not accept the model or the inputs.
         """
         found = self._tensors({*watched, *(given or ())})
         replaced = {found[layer]: value for layer, value in (given or {}).items() if layer in found}
@@ -142,7 +142,7 @@ class OnnxRunner:
         return self._run(feeds, self._tensors(watched), {}, optimize=True)
 
     def _tensors(self, layers: Collection[str]) -> dict[str, str]:
-        """Return the tensors that the file has for these layers, by layer."""
+        """Return the output tensor in the file for each of these layers that has one."""
         nodes = self._program.record.graph.nodes
         made = {name for node in nodes for name in node.outputs} | {port.name for port in self.inputs}
         tensors = {layer.name: outcome(layer) for layer in self.graph.layers if layer.name in layers}
@@ -174,7 +174,7 @@ class OnnxRunner:
 
 
 def ports(values: Sequence[ValueRecord], tensors: Sequence[Tensor]) -> tuple[Port, ...]:
-    """Return inputs or outputs as the file declares them, with what the graph says of each."""
+    """Return inputs or outputs as the file declares them, with their shapes in the graph."""
     named = {tensor.name: tensor for tensor in tensors}
     alike = len(values) == len(tensors)
     return tuple(

@@ -1,4 +1,4 @@
-"""onnxruntime sessions that are cheap to make, quiet, and run what the file says and nothing else."""
+"""onnxruntime sessions that are cheap to create, quiet, and run exactly what the file says."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     Values = Mapping[str, NDArray[Any]]
 
 FATAL = 4
-"""onnxruntime's level above errors: what is wrong is raised, and need not be on the user's stderr as well."""
+"""onnxruntime's log level above errors, which are raised and need not appear on stderr as well."""
 
 
 class Refusal(Enum):
-    """Why onnxruntime does not do it."""
+    """Why onnxruntime does not load or run a model."""
 
     BROKEN = "broken"
     """The model is wrong."""
@@ -37,8 +37,8 @@ class SessionError(RuntimeCheckError):
     """onnxruntime does not load or does not run a model.
 
     Attributes:
-        refusal: Whose fault it is, as far as the message tells.
-        version: That of onnxruntime.
+        refusal: The reason, as far as the message tells.
+        version: Version of onnxruntime.
     """
 
     def __init__(self, cause: str, refusal: Refusal, version: str) -> None:
@@ -50,17 +50,17 @@ class SessionError(RuntimeCheckError):
 class Session:
     """A model loaded into onnxruntime's CPU provider for a few runs.
 
-    Graph optimization is off unless asked for, so that what runs is what the file says. Weights are not repacked, and
-    external ones are mapped: loading costs next to nothing, for a somewhat slower run.
+    Graph optimization is off unless requested, so the session runs exactly what the file says. Weights are not
+    prepacked, and external ones are mapped: loading costs next to nothing, for a somewhat slower run.
 
     Args:
         program: The model.
         outputs: Tensors that a run returns; all outputs of the model if empty.
-        optimize: Let onnxruntime rewrite the graph, to see what its order of operations comes to.
+        optimize: Let onnxruntime optimize the graph, to see the effect of a different order of operations.
 
     Raises:
-        SessionError: onnxruntime refuses the model.
-        UnfinishedRunError: It takes more memory than it may.
+        SessionError: onnxruntime does not load the model.
+        UnfinishedRunError: It needs more memory than it is allowed.
     """
 
     def __init__(self, program: Program, outputs: Sequence[str] = (), *, optimize: bool = False) -> None:
@@ -71,7 +71,7 @@ class Session:
         options.log_severity_level = FATAL
         options.intra_op_num_threads = processors()
         options.add_session_config_entry("session.disable_prepacking", "0" if optimize else "1")
-        # A thread that spins while it waits takes the processor from whatever else runs on the machine.
+        # Threads that spin while waiting slow down everything else on the machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if program.folder:
             options.add_session_config_entry(
@@ -118,10 +118,10 @@ def _onnxruntime() -> Any:
 
 
 def _refused(error: Exception) -> SessionError | UnfinishedRunError:
-    """Word what onnxruntime says in one line; want of memory is no fault of the model."""
+    """Turn an exception of onnxruntime into an error of one line; running out of memory is not the model's fault."""
     name, text = type(error).__name__, str(error)
     if isinstance(error, MemoryError) or any(phrase in text for phrase in OUT_OF_MEMORY):
-        return UnfinishedRunError("onnxruntime takes more memory than it may")
+        return UnfinishedRunError("onnxruntime needs more memory than it is allowed")
     lacking = name == "NotImplemented" or any(phrase in text for phrase in _LACKING)
     return SessionError(
         one_line(text) or name, Refusal.UNSUPPORTED if lacking else Refusal.BROKEN, _onnxruntime().__version__
@@ -152,7 +152,7 @@ _NOISE = (
 
 
 def one_line(text: str) -> str:
-    """Return onnxruntime's message without codes, source places and line breaks."""
+    """Return onnxruntime's message without codes, source locations and line breaks."""
     for pattern, replacement in _NOISE:
         text = re.sub(pattern, replacement, text)
     return text.strip()

@@ -1,4 +1,4 @@
-"""One verifier for lint, fix, compare and convert: whether two models compute the same but for rounding.
+"""The verifier of lint, fix, compare and convert: whether two models compute the same up to rounding.
 
-Importing this package is cheap: numpy and onnx are imported by the first run.
+Importing this package is cheap: the first run imports numpy and onnx.
 """

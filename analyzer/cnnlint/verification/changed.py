@@ -1,4 +1,4 @@
-"""What a rewrite changed: the smallest parts of two models between tensors that both have alike."""
+"""What a rewrite changed: the smallest parts of two models between tensors that both compute the same way."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
 
-class Region(Struct, frozen=True):
+class ChangedRegion(Struct, frozen=True):
     """The part of two models in which they differ.
 
     Attributes:
-        border: Tensors that both models make in the same way, and that enter the part.
-        compared: Tensors that both make, in different ways: outputs, and what the caller asked for.
+        border: Tensors that enter the part; both models compute them in the same way.
+        compared: Tensors that both compute in different ways: outputs, and those that the caller asked for.
     """
 
     border: tuple[str, ...]
     compared: tuple[str, ...]
 
 
-def changed_region(original: onnx.ModelProto, rewritten: onnx.ModelProto, also: Iterable[str] = ()) -> Region:
+def changed_region(original: onnx.ModelProto, rewritten: onnx.ModelProto, also: Iterable[str] = ()) -> ChangedRegion:
     """Return where `rewritten` differs from `original`.
 
     Args:
         original: The model as it was.
         rewritten: The model after an edit that kept its outputs.
-        also: Tensors to compare besides the outputs, where they are not made alike.
+        also: Tensors to compare besides the outputs, if they are computed differently.
 
     Raises:
         RuntimeCheckError: The rewritten model lacks an output or a tensor of `also`.
@@ -44,16 +44,16 @@ def changed_region(original: onnx.ModelProto, rewritten: onnx.ModelProto, also: 
     wanted = [name for name in dict.fromkeys((*outputs, *also)) if name not in alike]
     made = {name for node in rewritten.graph.node for name in node.output}
     if lost := [name for name in wanted if name not in made]:
-        raise RuntimeCheckError(f"the rewritten model lacks {', '.join(lost)}, so that it cannot be compared")
+        raise RuntimeCheckError(f"the rewritten model lacks {', '.join(lost)}, so it cannot be compared")
     border = set[str]()
     for model in (original, rewritten):
         given = alike - _constants(model)
         border.update(name for node in _needed(model, wanted, given) for name in used_names(node) & given)
-    return Region(tuple(sorted(_independent(border, original))), tuple(wanted))
+    return ChangedRegion(tuple(sorted(_independent(border, original))), tuple(wanted))
 
 
 def _independent(border: set[str], model: onnx.ModelProto) -> set[str]:
-    """Return a border ahead of `border` in which no tensor follows from another, so that each can be given freely."""
+    """Move `border` upstream until no tensor of it depends on another, so each can be fed freely."""
     constants = _constants(model)
     makers = {name: node for node in model.graph.node for name in node.output}
 
@@ -75,7 +75,7 @@ def _independent(border: set[str], model: onnx.ModelProto) -> set[str]:
 
 
 def _leads_to(name: str, earlier: set[str], sources: Callable[[str], set[str]]) -> bool:
-    """Return whether `name` follows from one of `earlier`."""
+    """Return whether `name` depends on one of `earlier`."""
     seen, waiting = set[str](), list(sources(name))
     while waiting:
         source = waiting.pop()
@@ -88,7 +88,7 @@ def _leads_to(name: str, earlier: set[str], sources: Callable[[str], set[str]]) 
 
 
 def part(model: onnx.ModelProto, inputs: Iterable[str], outputs: Iterable[str]) -> onnx.ModelProto:
-    """Return the part of `model` that makes `outputs` from `inputs` and constants; shapes are left open.
+    """Return the part of `model` that computes `outputs` from `inputs` and constants; shapes are left open.
 
     Raises:
         RuntimeCheckError: That part needs an input of the model that is not among `inputs`.
@@ -104,7 +104,7 @@ def part(model: onnx.ModelProto, inputs: Iterable[str], outputs: Iterable[str]) 
     if open_ends:
         raise RuntimeCheckError(f"the part that changed also depends on {', '.join(sorted(open_ends))}")
     result = onnx.ModelProto()
-    result.ir_version = max(model.ir_version, 4)  # older versions want every initializer among the inputs
+    result.ir_version = max(model.ir_version, 4)  # older versions require every initializer among the inputs
     result.opset_import.extend(model.opset_import)
     result.functions.extend(model.functions)
     result.graph.name = model.graph.name
@@ -115,7 +115,7 @@ def part(model: onnx.ModelProto, inputs: Iterable[str], outputs: Iterable[str]) 
 
 
 def _alike(original: onnx.ModelProto, rewritten: onnx.ModelProto) -> set[str]:
-    """Return the tensors of `rewritten` that come to be by the same nodes from the same inputs and weights."""
+    """Return the tensors of `rewritten` that the same nodes compute from the same inputs and weights."""
     inputs = {value.name for value in original.graph.input}
     weights = {weight.name: weight for weight in original.graph.initializer}
     alike = {value.name for value in rewritten.graph.input if value.name in inputs and value.name not in weights}
@@ -128,7 +128,7 @@ def _alike(original: onnx.ModelProto, rewritten: onnx.ModelProto) -> set[str]:
 
 
 def _inner_names(node: NodeProto) -> set[str]:
-    """Return the tensors that the subgraphs of `node` make themselves."""
+    """Return the tensors that are defined inside the subgraphs of `node`."""
     made = set[str]()
     for attribute in node.attribute:
         graphs = [attribute.g] if attribute.HasField("g") else []
@@ -140,7 +140,7 @@ def _inner_names(node: NodeProto) -> set[str]:
 
 
 def _constants(model: onnx.ModelProto) -> set[str]:
-    """Return the tensors that follow from weights alone."""
+    """Return the tensors that depend only on weights."""
     constants = {weight.name for weight in model.graph.initializer}
     for node in model.graph.node:
         if used_names(node) <= constants and not node.op_type.startswith("Random"):
@@ -149,7 +149,7 @@ def _constants(model: onnx.ModelProto) -> set[str]:
 
 
 def _needed(model: onnx.ModelProto, outputs: Iterable[str], given: set[str]) -> list[NodeProto]:
-    """Return the nodes that make `outputs` from `given`, in their order."""
+    """Return the nodes that compute `outputs` from `given`, in order."""
     wanted = set(outputs) - given
     found: list[NodeProto] = []
     for node in reversed(model.graph.node):

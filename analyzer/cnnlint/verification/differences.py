@@ -1,4 +1,4 @@
-"""What differs between two networks: settings of a layer and its counterpart, and where different values begin."""
+"""What differs between two networks: settings of matching layers, and the layers where values first differ."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 FOLDED = frozenset({"use_bias", "parameters"})
-"""What folding a norm changes about the layer before it."""
+"""Settings of a layer that change when a norm is folded into it."""
 
 SINGLE = 1e-6
-"""Relative difference of two floating settings that storing one in 32 bits can make."""
+"""Relative difference of a setting that storing it as float32 can cause."""
 
 
 class Change(Struct, frozen=True):
-    """A setting of a layer that another network has otherwise.
+    """A setting that differs between two matching layers.
 
     Attributes:
         field: The setting: "padding", "use_bias", "output_shape", "parameters", ...
-        before: In words.
-        after: In words.
+        before: Its value in the first network, as text.
+        after: Its value in the second.
     """
 
     field: str
@@ -48,7 +48,7 @@ class Change(Struct, frozen=True):
 
 
 def changes(before: Layer, after: Layer) -> tuple[Change, ...]:
-    """Return what differs between `before` and `after`, names, neighbors and values of weights aside."""
+    """Return how `before` and `after` differ, apart from names, neighbors and values of weights."""
     if before.kind != after.kind:
         return (Change("kind", before.kind, after.kind), *_sizes(before, after))
     return (*_settings(before, after), *_sizes(before, after))
@@ -63,7 +63,7 @@ def _settings(before: Layer, after: Layer) -> Iterator[Change]:
 
 
 def _folded(before: Layer, after: Layer, field: str) -> bool:
-    """Return whether a conversion makes this difference: it computes a norm's scale and shift beforehand."""
+    """Return whether folding explains this difference: a conversion precomputes a norm's scale and shift."""
     either = isinstance(before, BatchNorm) and isinstance(after, BatchNorm) and before.folded != after.folded
     return either and field in ("epsilon", "folded")
 
@@ -85,7 +85,7 @@ def _sizes(before: Layer, after: Layer) -> Iterator[Change]:
 
 
 def _same_extents(one: Tensor, other: Tensor) -> bool:
-    """Return whether what is known in numbers of both shapes agrees."""
+    """Return whether the known extents of both shapes agree."""
     left, right = one.sample_shape, other.sample_shape
     if left is None or right is None:
         return True
@@ -94,7 +94,7 @@ def _same_extents(one: Tensor, other: Tensor) -> bool:
 
 
 def worded(value: object) -> str:
-    """Return a setting as reports write it: "3×3", "(0, 1) (0, 1)", "yes"."""
+    """Format a setting for reports: "3×3", "(0, 1) (0, 1)", "yes"."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -112,14 +112,14 @@ def worded(value: object) -> str:
 def origins(
     before: Graph, after: Graph, pairs: Sequence[LayerPair], rows: Mapping[str, ValueRow], failed: Sequence[str]
 ) -> Iterator[Origin]:
-    """Yield the layers that differ on the first model's values, or although none ahead of them does.
+    """Yield the layers that differ when given the first model's values, or that differ while no layer before them does.
 
     Args:
         before: The first network.
         after: The second.
         pairs: Their layers, two by two.
-        rows: What was compared, by the layer of the first network.
-        failed: The layers that differ by themselves.
+        rows: What was compared, by layer of the first network.
+        failed: The layers that differ given equal inputs.
     """
     tainted = set[str]()
     partners = {pair.left.name: pair for pair in pairs}
@@ -136,20 +136,20 @@ def origins(
         pair = partners[layer.name]
         alone = tuple(_alone(after, pair.right, known[1], "second"))
         if alone and any(source.name in failed for source in before.predecessors(layer)):
-            continue  # what lies between may be a part of the layer before, which the second model has in two
+            continue  # the second model may have split the layer before in two
         said = chain(
             causes(before, after, pair.left, pair.right, alike=pair.is_alike),
             _alone(before, pair.left, known[0], "first"),
             alone,
             ()
             if pair.is_alike
-            else (f"{', '.join(pair.looked_through)} is in one model only, or folded in the other",),
+            else (f"{', '.join(pair.looked_through)} is in only one model, or folded in the other",),
         )
         yield Origin(before=layer.name, after=row.after, max_rel_error=row.max_rel_error, causes=tuple(said))
 
 
 def _alone(graph: Graph, layer: Layer, matched: set[str], which: str) -> Iterator[str]:
-    """Yield what only this network has between `layer` and the layers that both have."""
+    """Yield the layers between `layer` and the closest layers before it that both networks have."""
     seen, waiting = set[str](), [*graph.predecessors(layer)]
     while waiting:
         source = waiting.pop()
@@ -158,23 +158,23 @@ def _alone(graph: Graph, layer: Layer, matched: set[str], which: str) -> Iterato
         seen.add(source.name)
         waiting += graph.predecessors(source)
         if not source.is_view:
-            yield f"only the {which} model has {source.name} ({source.kind}) ahead of it"
+            yield f"only the {which} model has {source.name} ({source.kind}) before it"
 
 
 def causes(before: Graph, after: Graph, left: Layer, right: Layer, *, alike: bool) -> Iterator[str]:
-    """Yield what differs between the layers `left` of `before` and `right` of `after`, a clause each.
+    """Yield the differences between the layers `left` of `before` and `right` of `after`, a clause each.
 
     Args:
         before: The first network.
         after: The second.
         left: A layer of the first.
         right: Its counterpart.
-        alike: Whether neither has a norm folded into its weights that the other has beside it.
+        alike: Whether neither has a norm folded into its weights that the other keeps separate.
     """
     for change in changes(left, right):
         if not alike and change.field in FOLDED:
             continue
-        yield f"{change.field.replace('_', ' ')} {change.before} against {change.after}"
+        yield f"{change.field.replace('_', ' ')} {change.before} vs. {change.after}"
     if not alike:
         return
     keras = [graph.source.format in ("keras", "h5") for graph in (before, after)]
@@ -196,12 +196,12 @@ def causes(before: Graph, after: Graph, left: Layer, right: Layer, *, alike: boo
 
 
 def _role(weight: Weight) -> str:
-    """Return the part that a weight plays; Keras calls the kernels of some layers by the layer's kind as well."""
+    """Return the role of a weight, "kernel" for every kernel: Keras adds the kind of some layers to the name."""
     return "kernel" if weight.role.endswith("kernel") else weight.role
 
 
 def _against(forms: list[Array], again: list[Array]) -> str:
-    """Return what differs between two weights; "" if they are equal in one of their forms."""
+    """Return how two weights differ; "" if they are equal in one of their forms."""
     import numpy as np
 
     apart = [
@@ -213,12 +213,12 @@ def _against(forms: list[Array], again: list[Array]) -> str:
     if not apart or min(apart) <= 1e-6 * float(np.abs(forms[0]).max()):
         return ""
     if np.allclose(np.sort(forms[0], axis=None), np.sort(again[0], axis=None), rtol=1e-6, atol=0):
-        return "holds the same values in another order"
+        return "has the same values in a different order"
     return f"values differ by up to {min(apart):.3g}"
 
 
 def _forms(layer: Layer, weight: Weight, *, keras: bool) -> list[Array]:
-    """Return the values as ONNX arranges them; in both ways where a file does not say which one it has."""
+    """Return the values as ONNX arranges them; both ways if the file does not say which one it uses."""
     values: Array = weight.values()
     if _role(weight) != "kernel" or values.ndim < 2:
         return [values.reshape(-1)]

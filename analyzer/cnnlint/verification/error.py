@@ -1,4 +1,4 @@
-"""How far two tensors that should be equal are apart, whatever the order of their axes."""
+"""The difference of two tensors that should be equal, whatever the order of their axes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class Error(Struct, frozen=True, order=True):
-    """The largest difference.
+    """The largest difference of two tensors.
 
     Attributes:
-        relative: To the largest magnitude expected; infinite where the tensors cannot be compared.
+        relative: Relative to the largest expected magnitude; infinite if the tensors cannot be compared.
         absolute: The largest absolute difference.
         note: Why they cannot be compared; "" if they can.
     """
@@ -33,10 +33,10 @@ class Error(Struct, frozen=True, order=True):
 def nearest(
     expected: Iterable[Array], actual: Iterable[Array], *, scale: float | None = None
 ) -> tuple[Error, tuple[int, ...]]:
-    """Return the least error between forms of one tensor and forms of another, and the shape of what was expected.
+    """Return the smallest error between forms of two tensors, and the shape of the expected one.
 
-    Forms are orders of the axes that fit alike, and calls of one layer. A tensor that is right has a form without
-    error; what is wrong has one in no form but by an accident that the next layer brings to light.
+    Forms are possible orders of the axes, and the calls of one layer. A correct tensor matches in one form; a wrong
+    one does so only by accident, which the next layer reveals.
     """
     actual = list(actual)
     found = [(error(left, right, scale=scale), left.shape) for left in expected for right in actual]
@@ -44,19 +44,19 @@ def nearest(
 
 
 def error(expected: Array, actual: Array, *, scale: float | None = None) -> Error:
-    """Return the largest differences of two tensors, extents of 1 aside.
+    """Return the largest difference of two tensors; axes of extent 1 are ignored.
 
     Args:
-        expected: What is taken for right.
-        actual: What is held against it.
-        scale: What the error is relative to, where that is known: 1 for a sigmoid, whose values may all be tiny.
+        expected: The reference.
+        actual: The tensor to compare with it.
+        scale: What the error is relative to, if known: 1 for a sigmoid, whose values may all be tiny.
     """
     import numpy as np
 
     if expected.shape != actual.shape:
         plain, again = _squeezed(expected), _squeezed(actual)
         if plain.shape != again.shape:
-            return Error(float("inf"), float("inf"), f"{_by(expected)} against {_by(actual)}")
+            return Error(float("inf"), float("inf"), f"{_by(expected)} vs. {_by(actual)}")
         expected, actual = plain, again
     if expected.size == 0:
         return Error(0.0, 0.0)
@@ -79,30 +79,30 @@ def _relative(apart: float, largest: float) -> Error:
 
 
 def channels_first(value: Array, shape: Shape | None) -> list[Array]:
-    """Return `value` with its channels first, in each way that fits the `shape` that the graph has for it.
+    """Return `value` channels first, in each order of axes that fits the `shape` in the graph.
 
-    Where extents are equal or unknown, both orders may fit.
+    Both orders may fit if extents are equal or unknown.
     """
     return [array for array in _orders(value) if shape is not None and fits(array.shape, shape)] or [value]
 
 
 def like(value: Array, shape: Shape | None, expected: list[Array]) -> list[Array]:
-    """Return `value` in each order that gives the shape of one of `expected`, or else with its channels first.
+    """Return `value` in each order of axes that gives the shape of one of `expected`, or else channels first.
 
-    A graph may take an order for another after an operator that it cannot see through.
+    After an operator that it cannot analyze, a graph may have the wrong order.
     """
     shapes = {array.shape for array in expected}
     return [array for array in _orders(value) if array.shape in shapes] or channels_first(value, shape)
 
 
 def channels_first_axes(rank: int) -> list[tuple[int, ...]]:
-    """Return the axes of a tensor of `rank` with its channels first: as they stand, or those of channels last."""
+    """Return the permutations that may make a tensor of `rank` channels first: the identity, or from channels last."""
     plain = tuple(range(rank))
     return [plain] if rank < 3 else [plain, (0, rank - 1, *plain[1:-1])]
 
 
 def fits(extents: Shape, shape: Shape, *, batch: bool = False) -> bool:
-    """Return whether all that is known in numbers agrees, the first axis aside unless `batch`."""
+    """Return whether the known extents agree, ignoring the first axis unless `batch`."""
     first = 0 if batch else 1
     return len(extents) == len(shape) and all(
         left == right or not isinstance(left, int) or not isinstance(right, int)

@@ -1,4 +1,4 @@
-"""The same seeded inputs for two models, each in its own order of axes and type."""
+"""Generate the same seeded inputs for two models, each in its own layout and type."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Feed(Struct, frozen=True):
     """An input of both models.
 
     Attributes:
-        ports: The input of the first and of the second.
-        axes: Which axes of the common array make what each is fed.
-        shape: Of the common array.
-        dtype: Whose values are drawn.
-        is_image: Whether samples are drawn as images are: each of another kind.
-        pixels: Whether the network takes bytes, which it scales itself.
+        ports: The input of the first and of the second model.
+        axes: For each model, the permutation from the common array to its own layout.
+        shape: Shape of the common array.
+        dtype: Type that values are drawn in.
+        is_image: Whether samples are drawn as images, each of a different kind.
+        pixels: Whether the network takes bytes and scales them itself.
     """
 
     ports: tuple[Port, Port]
@@ -52,10 +52,10 @@ class Feed(Struct, frozen=True):
     pixels: bool = False
 
     def words(self, first: int = 0) -> str:
-        """Return what is fed: "image 2×3×224×224 standard normal".
+        """Describe the input: "image 2×3×224×224 standard normal".
 
         Args:
-            first: Which kind of image the first sample is.
+            first: Kind of the first image.
         """
         how = distribution(self.dtype)
         if self.is_image:
@@ -65,7 +65,7 @@ class Feed(Struct, frozen=True):
 
 
 def agree(before: Runner, after: Runner, *, batch: int = BATCH) -> tuple[tuple[Feed, ...], tuple[str, ...]]:
-    """Return what both models can be fed; or why they cannot be fed alike, a sentence each."""
+    """Return inputs that both models accept, or why there are none, a sentence each."""
     pairs = pair_ports(before.inputs, after.inputs)
     if pairs is None:
         counts = f"{_names(before.inputs)} in the first model and {_names(after.inputs)} in the second"
@@ -93,11 +93,11 @@ def draw(
     Args:
         feeds: What both are fed.
         seed: Of the generator.
-        first: Which kind of image the first sample is.
-        scale: Factor of floating values.
+        first: Kind of the first image.
+        scale: Factor for floating values.
 
     Raises:
-        RuntimeCheckError: Values of such a type cannot be made up.
+        RuntimeCheckError: Values of such a type cannot be generated.
     """
     import numpy as np
 
@@ -116,7 +116,7 @@ def draw(
 
 
 def pair_ports(left: Sequence[Port], right: Sequence[Port]) -> list[tuple[Port, Port]] | None:
-    """Return inputs or outputs two by two: by name, else by place; None if there are not as many."""
+    """Pair inputs or outputs by name, else by position; return None if their numbers differ."""
     if len(left) != len(right):
         return None
     named = {port.name: port for port in right}
@@ -126,15 +126,15 @@ def pair_ports(left: Sequence[Port], right: Sequence[Port]) -> list[tuple[Port, 
 
 
 def stored_axes(port: Port, shape: Shape, layout: Literal["channels_first", "channels_last"]) -> tuple[int, ...] | None:
-    """Return which axes of an array of `shape`, channels first, make the array that `port` is fed, in order.
+    """Return the permutation from an array of `shape`, channels first, to the layout of `port`.
 
     Args:
         port: An input.
-        shape: What the graph has for it, or for its counterpart in another model.
-        layout: The usual order in its model, which decides where both orders fit the shape.
+        shape: Its shape in the graph, or that of its counterpart in another model.
+        layout: The usual layout of its model, which decides if both orders fit.
 
     Returns:
-        None if the input is of another shape in any order.
+        None if neither order fits the input.
     """
     plain = tuple(range(len(shape)))
     if port.shape is None:
@@ -158,7 +158,7 @@ def _feed(
     *,
     pixels: bool,
 ) -> Feed:
-    """Return what both are fed: what is open in `shape` is as either file declares it, or is chosen."""
+    """Return the common input; open extents of `shape` are taken from either file's declaration, or chosen."""
     extents = list[int]()
     for axis, dim in enumerate(shape):
         said = [dim]
@@ -173,11 +173,11 @@ def _feed(
 
 
 _IMAGES = frozenset({"float16", "float32", "float64", "uint8", "int8"})
-"""Types of images' values."""
+"""Types that images may have."""
 
 
 def _scaled(graph: Graph) -> Iterator[str]:
-    """Yield the inputs that the network scales first: it takes bytes, which Rescaling and Normalization are for."""
+    """Yield the inputs that the network rescales first, and so takes as bytes."""
     for tensor in graph.inputs:
         first = graph.consumers(tensor)
         if first and all(isinstance(layer, Rescale) for layer in first):

@@ -1,4 +1,4 @@
-"""Which layer of one network is which layer of another: by name, by what feeds it, and by its place in the order."""
+"""Match the layers of two networks by name, by their inputs, and by their order."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Token = Callable[[Layer], Hashable]
 
 
 def match_layers(before: Graph, after: Graph) -> dict[str, str]:
-    """Return the name in `after` of each layer of `before` that it also has, changed or not; in linear time.
+    """Return the name in `after` of the counterpart of each layer of `before` that has one; in linear time.
 
-    Layers that hold weights, have the same name and do the same come first. Then whatever the counterparts of a
-    layer's inputs feed, if it does the same, and layers that do the same in the same order between layers that are
-    matched. A name alone comes later: numbered ones move when a layer is inserted. What is left is matched by how much
-    it holds, and by its kind. Where one network's weights are unknown, how much a layer holds is left aside.
+    First come layers with weights, the same name and the same settings. Then equal layers with matching inputs, and
+    equal layers in the same order between matched ones. A name alone comes later, since numbered names shift when a
+    layer is inserted. The rest is matched by number of weights and by kind. If one network's weights are unknown, their
+    number is ignored.
     """
     sized = before.parameters is not None and after.parameters is not None
     signature, weight = (partial(of, sized=sized) for of in (_signature, _weight))
@@ -41,7 +41,7 @@ def match_layers(before: Graph, after: Graph) -> dict[str, str]:
 
 
 def _is_own(layer: Layer) -> bool:
-    """Return whether the name is the user's, so that it means the same layer in another model."""
+    """Return whether the user chose the name, so it means the same layer in another model."""
     return not is_generated(layer.name)
 
 
@@ -62,7 +62,7 @@ def _kernel(layer: Layer, *, sized: bool) -> int | None:
 
 
 class _Matching:
-    """Pairs found so far; every step adds pairs of layers that have none."""
+    """The pairs found so far; each step matches layers that are still unmatched."""
 
     def __init__(self, before: Graph, after: Graph, signature: Token) -> None:
         self.before, self.after, self._signature = before, after, signature
@@ -76,7 +76,7 @@ class _Matching:
         self.taken.add(right.name)
 
     def by_name(self, agree: Callable[[Layer, Layer], bool]) -> None:
-        """Pair layers of one name about which `agree` holds."""
+        """Pair layers of the same name for which `agree` holds."""
         for left in self.before.layers:
             right = self._layers.get(left.name)
             if (
@@ -88,10 +88,10 @@ class _Matching:
                 self.add(left, right)
 
     def by_flow(self) -> None:
-        """Pair layers that do the same with the same inputs.
+        """Pair equal layers that have the same inputs.
 
-        A layer without a counterpart that only scales channels or hands on what it gets is looked through: norms
-        are folded and dropout is dropped by conversions.
+        An unmatched layer that only scales channels, or passes values on, is skipped: conversions fold norms and
+        drop dropout.
         """
         images = dict(self._inputs)
         for left in self.before.layers:
@@ -115,12 +115,12 @@ class _Matching:
             right
             for right, source in self._consumers(wanted[0])
             if self._signature(right) == own
-            and (len(names) == 1 or names == sorted(self._seen_through(tensor, source) for tensor in right.inputs))
+            and (len(names) == 1 or names == sorted(self._unscaled(tensor, source) for tensor in right.inputs))
         ]
         return next((right for right in found if right.name == left.name), found[0] if found else None)
 
     def _consumers(self, tensor: Tensor) -> Iterator[tuple[Layer, Tensor]]:
-        """Yield layers that get `tensor`, at once or behind layers that are looked through, and have no counterpart."""
+        """Yield unmatched layers that read `tensor`, directly or after layers that are skipped."""
         waiting = [tensor]
         while waiting:
             source = waiting.pop()
@@ -130,8 +130,8 @@ class _Matching:
                     if layer.is_affine_per_channel:
                         waiting.append(layer.output)
 
-    def _seen_through(self, tensor: Tensor, wanted: Tensor) -> str:
-        """Return what `tensor` is a scaled form of, as far back as an unmatched chain leads."""
+    def _unscaled(self, tensor: Tensor, wanted: Tensor) -> str:
+        """Return the tensor that `tensor` is a scaled form of, following unmatched layers back."""
         while tensor.name != wanted.name:
             layer = self.after.producer(tensor)
             if layer is None or layer.name in self.taken or not layer.is_affine_per_channel:
@@ -140,7 +140,7 @@ class _Matching:
         return tensor.name
 
     def by_order(self, token: Token) -> None:
-        """Pair layers of equal tokens in the same order, between the pairs that stand in the same order already."""
+        """Pair layers with equal tokens in the same order, between pairs that are already in order."""
         left, right = self.before.layers, self.after.layers
         places = self.after.position
         known = [(self.before.position[a], places[b]) for a, b in self.pairs.items()]
@@ -161,7 +161,7 @@ def _matched_inputs(before: Graph, after: Graph) -> Iterator[tuple[str, Tensor]]
 
 
 def _rising(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the longest choice of `pairs`, which rise on the left, that rises on the right too."""
+    """Return the longest subsequence of `pairs`, sorted on the left, that also rises on the right."""
     ends, index, back = list[int](), list[int](), list[int]()
     for place, (_, right) in enumerate(pairs):
         length = bisect_left(ends, right)
@@ -185,31 +185,31 @@ class LayerPair(Struct, frozen=True, eq=False):
     Attributes:
         left: The layer of the first model.
         right: That of the second.
-        ahead: The layer of the first model whose output is compared: `left`, or a norm after it that the second
-            model has not, having folded it.
-        behind: The same of the second.
-        norms: The layers of the first model from `left` to `ahead`, that one included.
-        looked_through: Names of the layers between, both sides.
-        is_alike: Whether none of them scales anything, so that both hold the same weights.
+        left_end: The layer of the first model whose output is compared: `left`, or a norm after it that the second
+            model has folded.
+        right_end: The same for the second model.
+        norms: The layers of the first model after `left`, up to and including `left_end`.
+        looked_through: Names of these layers in both models.
+        is_alike: Whether none of them scales anything, so both layers have the same weights.
     """
 
     left: Layer
     right: Layer
-    ahead: Layer
-    behind: Layer
+    left_end: Layer
+    right_end: Layer
     norms: tuple[Layer, ...] = ()
     looked_through: tuple[str, ...] = ()
     is_alike: bool = True
 
     @property
     def is_view(self) -> bool:
-        """Whether values only change their shape here; flattening depends on the layout of each side."""
+        """Whether values only change shape here; the order after flattening depends on the layout."""
         return self.left.is_view and self.right.is_view
 
     @property
     def may_be_equal(self) -> bool:
-        """Whether the layers are of one kind, or their outputs have the same extents in some order, as far as known."""
-        shapes = self.ahead.output.sample_extents, self.behind.output.sample_extents
+        """Whether the layers have the same kind, or outputs with the same extents in some order, as far as known."""
+        shapes = self.left_end.output.sample_extents, self.right_end.output.sample_extents
         known = [sorted(extent for extent in shape or () if extent is not None and extent > 1) for shape in shapes]
         return (
             self.left.kind == self.right.kind
@@ -219,7 +219,7 @@ class LayerPair(Struct, frozen=True, eq=False):
 
     @property
     def note(self) -> str:
-        """Which norms are taken together with the layer; "" if none are."""
+        """The norms that are compared together with the layer; "" if there are none."""
         return f"with {', '.join(self.looked_through)}" if self.looked_through else ""
 
 
@@ -235,15 +235,15 @@ def pair_layers(before: Graph, after: Graph) -> list[LayerPair]:
         right = layers[matched[left.name]]
         if not right.outputs:
             continue
-        ahead, behind = [*_folded(before, left, matched)], [*_folded(after, right, taken)]
-        between = (*ahead, *behind)
+        norms, others = [*_folded(before, left, matched)], [*_folded(after, right, taken)]
+        between = (*norms, *others)
         pairs.append(
             LayerPair(
                 left,
                 right,
-                ahead[-1] if ahead else left,
-                behind[-1] if behind else right,
-                tuple(ahead),
+                norms[-1] if norms else left,
+                others[-1] if others else right,
+                tuple(norms),
                 tuple(layer.name for layer in between),
                 all(layer.is_identity_at_inference for layer in between),
             )
@@ -252,7 +252,7 @@ def pair_layers(before: Graph, after: Graph) -> list[LayerPair]:
 
 
 def _folded(graph: Graph, layer: Layer, matched: dict[str, str] | set[str]) -> Iterator[Layer]:
-    """Yield the layers after `layer` that only scale channels and that the other network does not have."""
+    """Yield the layers after `layer` that only scale channels and that the other network lacks."""
     successor = graph.sole_successor(layer)
     while successor is not None and successor.name not in matched and successor.is_affine_per_channel:
         yield successor
@@ -260,16 +260,16 @@ def _folded(graph: Graph, layer: Layer, matched: dict[str, str] | set[str]) -> I
 
 
 EDITS = 256
-"""Differences that are weighed against one another; beyond as many, the path that has come furthest is taken."""
+"""Most differences to search for the best alignment; beyond it, the path that got furthest is taken."""
 
 Pair = tuple[int, int]
 
 
 def align(before: Sequence[Hashable], after: Sequence[Hashable]) -> Iterator[Pair]:
-    """Yield index pairs of equal items, rising on both sides, as many as there can be within EDITS differences.
+    """Yield index pairs of equal items, rising on both sides: as many as possible within EDITS differences.
 
-    Myers, An O(ND) Difference Algorithm and Its Variations, 1986; restarted where a stretch has more than EDITS
-    differences, so that the whole takes O(N × EDITS).
+    Myers, An O(ND) Difference Algorithm and Its Variations, 1986; restarted if a stretch has more than EDITS
+    differences, so the total cost is O(N × EDITS).
     """
     numbers = dict[Hashable, int]()
     left = [numbers.setdefault(item, len(numbers)) for item in before]
@@ -313,7 +313,7 @@ def _stretch(left: list[int], right: list[int], here: Pair, there: Pair) -> tupl
 
 
 def _origin(reached: dict[int, int], diagonal: int, edits: int) -> int:
-    """Return the diagonal from which one more difference leads furthest along `diagonal`."""
+    """Return the neighboring diagonal from which one more edit gets furthest along `diagonal`."""
     if diagonal == -edits or (diagonal != edits and reached[diagonal - 1] < reached[diagonal + 1]):
         return diagonal + 1
     return diagonal - 1

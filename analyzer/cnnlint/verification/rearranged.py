@@ -1,4 +1,4 @@
-"""Weights that a rewrite only rearranges: views of the file while it is tried, and initializers when it is written."""
+"""Weights that a rewrite only rearranges: views of the file during verification, initializers when written."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from cnnlint.runtime.program import Program
 
 LARGE = 1 << 20
-"""Elements from which passes beat NumPy's own copy."""
+"""Elements from which copying in passes beats NumPy's own copy."""
 
 STEP, RUN = 8, 16
-"""Entries of the second axis that a pass takes: at least `STEP`, and so many that it writes `RUN` elements in a row.
+"""Entries of the second axis per pass: at least `STEP`, and enough to write `RUN` elements in a row.
 
-Measured on kernels of 25,088 × 4,096 and 4,096 × 4,096: fewer waste cache lines, more leave the cache.
+Measured on kernels of 25,088 × 4,096 and 4,096 × 4,096: fewer waste cache lines, more overflow the cache.
 """
 
 
 def materialize(rewritten: onnx.ModelProto, program: Program) -> onnx.ModelProto:
-    """Return `rewritten` with all its weights inside, and the kernels that a rewrite rearranges as initializers.
+    """Return `rewritten` with all weights inside, and with rearranged kernels as initializers.
 
     Args:
-        rewritten: What a rewrite made of the model of `program`; its large weights still lie in that one's file.
+        rewritten: The rewritten model of `program`; its large weights are still in the original's file.
         program: The original.
 
     Raises:
@@ -46,7 +46,7 @@ def materialize(rewritten: onnx.ModelProto, program: Program) -> onnx.ModelProto
     graph = model.graph
     views = rearranged_weights(model, program.record.graph)
     present = {name for node in program.record.graph.nodes for name in node.outputs}
-    sources = dict[str, str]()  # what a new kernel is made of
+    sources = dict[str, str]()  # new kernel -> the weight that it rearranges
     for node in graph.node:
         if node.output[0] in views and node.output[0] not in present:
             sources[node.output[0]] = sources.get(node.input[0], node.input[0])
@@ -55,7 +55,7 @@ def materialize(rewritten: onnx.ModelProto, program: Program) -> onnx.ModelProto
         if name in sources:
             graph.initializer.append(numpy_helper.from_array(contiguous(views[name]), name))
             del graph.node[index]
-    _ = Editor(model).finish()  # kernels that only their rearranged form is left of
+    _ = Editor(model).finish()  # drops kernels of which only the rearranged form is used
     _rename(graph, sources)
     for tensor in graph.initializer:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
@@ -69,7 +69,7 @@ def materialize(rewritten: onnx.ModelProto, program: Program) -> onnx.ModelProto
 
 
 def _rename(graph: onnx.GraphProto, sources: dict[str, str]) -> None:
-    """Let a kernel that took the place of another have its name, by which the user knows the layer."""
+    """Give a kernel that replaces another its name, by which the user knows the layer."""
     taken = {weight.name for weight in graph.initializer} | {name for node in graph.node for name in node.output}
     for weight in graph.initializer:
         source = sources.get(weight.name)
@@ -84,11 +84,11 @@ def _rename(graph: onnx.GraphProto, sources: dict[str, str]) -> None:
 
 
 def rearranged_weights(model: onnx.ModelProto, weights: GraphRecord) -> dict[str, NDArray[Any]]:
-    """Return what the Reshapes and Transposes of initializers in `model` make, by name, as views where possible.
+    """Return the outputs of Reshapes and Transposes of initializers in `model`, by name, as views where possible.
 
     Args:
-        model: The model; what it adds to the original are small constants.
-        weights: The original graph, whose initializers lie in its file.
+        model: The model; it adds only small constants to the original.
+        weights: The original graph, with its initializers in the file.
     """
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     found: dict[str, NDArray[Any]] = {}
@@ -128,12 +128,12 @@ def _rearranged(node: NodeProto, source: NDArray[Any], constants: dict[str, onnx
 
 
 def contiguous(view: NDArray[Any], *, threads: int = 1, out: NDArray[Any] | None = None) -> NDArray[Any]:
-    """Return the values of `view`, a transposed array as a rule, in a contiguous array: `out`, or a new one.
+    """Copy `view`, usually a transposed array, to a contiguous array: `out`, or a new one.
 
-    NumPy copies a large transposed kernel element by element across the whole of both arrays. Taking a few entries
-    of the result's second axis at a time, first as they lie and then turned, is 3 to 4 times faster on the first dense
-    kernel of VGG16: its rows are a power of two bytes apart, so that a column of it shares a few cache lines, and
-    a column of the compact copy does not.
+    NumPy copies a large transposed kernel element by element across both arrays. Copying a few entries of the
+    result's second axis at a time, first in memory order and then transposed, is 3 to 4 times faster on the first
+    dense kernel of VGG16: its rows are a power of two bytes apart, so a column maps to a few cache lines, which a
+    column of the compact copy does not.
     """
     import numpy as np
 
@@ -142,12 +142,12 @@ def contiguous(view: NDArray[Any], *, threads: int = 1, out: NDArray[Any] | None
         np.copyto(result, view)
         return result
     step = max(STEP, RUN * view.shape[0] * view.shape[1] // view.size)
-    as_it_lies = sorted(range(view.ndim), key=lambda axis: -abs(view.strides[axis]))
-    back = [as_it_lies.index(axis) for axis in range(view.ndim)]
+    memory_order = sorted(range(view.ndim), key=lambda axis: -abs(view.strides[axis]))
+    back = [memory_order.index(axis) for axis in range(view.ndim)]
 
     def copy(starts: range) -> None:
         for start in starts:
-            some = np.ascontiguousarray(view[:, start : start + step].transpose(as_it_lies))
+            some = np.ascontiguousarray(view[:, start : start + step].transpose(memory_order))
             result[:, start : start + step] = some.transpose(back)
 
     shares = [range(first * step, view.shape[1], threads * step) for first in range(threads)]

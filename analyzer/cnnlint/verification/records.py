@@ -1,4 +1,4 @@
-"""What a comparison gives: plain records, the same for every format."""
+"""The records of a comparison, which every report format shares."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ Verdict = Literal["equal", "differs", "unmatched", "view", "unseen"]
 
 
 class ValueRow(Struct, frozen=True, kw_only=True):
-    """A tensor of one model beside the tensor of the other that should be equal to it.
+    """A tensor of one model and the tensor of the other that should be equal to it.
 
     Attributes:
         before: Its layer or output in the first model.
-        after: The same in the second; "" if it has none.
+        after: Its layer or output in the second; "" if there is none.
         kind: The layer's kind; "Output" for an output.
-        shape: Channels first, with the batch; () where nothing was compared.
-        max_abs_error: None where nothing was compared, or values are not finite on one side only or differ in shape.
+        shape: Channels first, with the batch; () if nothing was compared.
+        max_abs_error: None if nothing was compared, shapes differ, or values are finite in one model only.
         max_rel_error: Relative to the largest magnitude in the first model; None as above.
-        own_error: The same where the second model's layer is given what the first one's is, so that nothing before it
-            has any part in it; None where it was not.
-        bound_share: The error of its worst element then, as a share of what rounding may come to; None as above.
-        verdict: "unmatched" where only one model has it, "view" for a layer that only hands on what it gets,
-            "unseen" where the value cannot be had.
-        note: What else there is to say.
+        own_error: The same when the second model's layer is given the first model's values, so earlier layers have
+            no influence; None if not measured.
+        bound_share: The error of its worst element then, as a share of its rounding bound; None as above.
+        verdict: "unmatched" if only one model has it, "view" for a layer that only passes values on, "unseen" if
+            the value is not available.
+        note: Anything else to report.
     """
 
     before: str
@@ -43,13 +43,13 @@ class ValueRow(Struct, frozen=True, kw_only=True):
 
 
 class Origin(Struct, frozen=True, kw_only=True):
-    """A layer that differs although all that it gets is equal.
+    """A layer that differs although its inputs are equal.
 
     Attributes:
         before: The layer in the first model.
         after: The layer in the second.
-        max_rel_error: Of its output.
-        causes: What the files say differs about it, a clause each.
+        max_rel_error: Error of its output.
+        causes: How the files differ about it, a clause each.
     """
 
     before: str
@@ -69,7 +69,7 @@ class ComparisonReport(Struct, frozen=True, kw_only=True):
         conditions: How the inputs were made.
         interface: How inputs and outputs differ, a sentence each; if the models cannot be fed alike, all there is.
         outputs: The outputs, and the values before their activation.
-        layers: In the order of the first model, then what only the second has.
+        layers: In the order of the first model, then those that only the second has.
         origins: Where differences begin.
         verification: What this rests on; None if the models cannot be fed alike.
     """

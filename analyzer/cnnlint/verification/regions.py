@@ -1,10 +1,10 @@
-"""The first judge: each layer that two models have, held against the other's on the first model's own values.
+"""Verification region by region: each layer that both models have, compared on the first model's own values.
 
-The second model is run once more, and goes on after each layer from what the first model made there: whatever it makes
-then comes from one layer, or from the few between two that both have, and no rounding before it has any part in it.
-A convolution or a dense layer is held against its exact sum at sampled elements, with a bound that is computed; other
-layers against how far a perturbation of what they are given moves what they make. No such bound is above the cap, so
-that a region of many layers, which may turn rounding into anything, does not pass for that.
+The second model is run again, with the output of each matched layer replaced by the first model's value. A difference
+then comes from one layer, or from the few between two matched ones, and not from rounding further up. At sampled
+elements, a convolution or dense layer is compared with its exact sum, within a computed bound; for other layers the
+bound follows from how much a perturbation of their input changes their output. No bound exceeds the cap, so a region of
+many layers that amplifies rounding without limit is not accepted.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ if TYPE_CHECKING:
     Feeds = Mapping[str, Array]
 
 WORST, RANDOM = 16, 32
-"""Elements of an output that are computed exactly: those that differ most, and others at random."""
+"""Elements of an output that are computed exactly: those that differ most, and random ones."""
 
 ROUNDS = 4
-"""How often layers that differ are taken together with what follows them, before the difference is believed."""
+"""How often layers that differ are joined with the layers after them before the difference counts."""
 
 NEAR = 0.05
-"""Relative error up to which two tensors of the whole networks are the same one, in the order of axes that gives it."""
+"""Relative error up to which an order of axes is taken for the right one."""
 
 SAMPLING = 7
 """Seed of the elements that are sampled."""
 
 
 class Region(Struct, frozen=True, eq=False):
-    """A layer of both models, or several that end in one, on the first model's own values.
+    """One layer of both models, or several up to a matched one, on the first model's own values.
 
     Attributes:
-        name: The layer of the first model that it ends in, or the output.
-        error: How far the two outputs are apart.
-        share: The error of the worst element as a share of what rounding may come to.
-        is_output: Whether it ends in an output of the model, which nothing follows.
+        name: Its last layer, as the first model names it, or the output.
+        error: Difference of the two outputs.
+        share: Error of the worst element, as a share of its rounding bound.
+        is_output: Whether it ends in an output of the model.
     """
 
     name: str
@@ -67,31 +67,31 @@ class Region(Struct, frozen=True, eq=False):
 
 
 class Order(Struct, frozen=True):
-    """How the first model's value becomes the second's: its axes in another order, extents of 1 aside."""
+    """The permutation of axes from the first model's value to the second's, ignoring extents of 1."""
 
     axes: tuple[int, ...]
 
     def forth(self, value: Array, like: Array) -> Array:
-        """Return a value of the first model as the second has it."""
+        """Convert a value of the first model to the layout of the second."""
         import numpy as np
 
         return np.ascontiguousarray(value.transpose(self.axes)).reshape(like.shape)
 
     def back(self, value: Array, like: Array) -> Array:
-        """Return a value of the second model as the first has it."""
+        """Convert a value of the second model to the layout of the first."""
         turned = [like.shape[axis] for axis in self.axes]
         return value.reshape(turned).transpose([self.axes.index(axis) for axis in range(like.ndim)])
 
 
 class Regions:
-    """The layers of two models whose values are known in both, in the order of the first.
+    """The matched layers whose values are known in both models, in the order of the first.
 
     Args:
-        after: The model that is judged.
-        pairs: Its layers and those of the model that is taken for right.
-        ports: The outputs two by two: the place of each among the first model's and among the second's, and its name.
-        runs: A run of each model on the same inputs, the layers of the pairs and what feeds them watched.
-        sums: The layers of the first model that are sums of products, by name, ready to be computed.
+        after: The model to verify.
+        pairs: Its layers, matched with those of the reference.
+        ports: The paired outputs: index in the first model, index in the second, and name.
+        runs: A run of each model on the same inputs, with the values of the paired layers and of their inputs.
+        sums: The layers of the first model whose exact sums can be computed, by name.
     """
 
     def __init__(
@@ -107,24 +107,24 @@ class Regions:
         self._left, self._right = left, right = runs
         self._sums = sums
         mine, others = left.single(), right.single()
-        known = [pair for pair in pairs if pair.ahead.name in mine and pair.behind.name in others]
-        self._values = {pair.behind.name: mine[pair.ahead.name] for pair in known}
+        known = [pair for pair in pairs if pair.left_end.name in mine and pair.right_end.name in others]
+        self._values = {pair.right_end.name: mine[pair.left_end.name] for pair in known}
         self._orders = _orders({name: (value, others[name]) for name, value in self._values.items()})
         self._given = {name: order.forth(self._values[name], others[name]) for name, order in self._orders.items()}
-        self.pairs = [pair for pair in known if pair.behind.name in self._orders]
+        self.pairs = [pair for pair in known if pair.right_end.name in self._orders]
 
     def judged(self, feeds: Feeds) -> list[Region]:
-        """Return each region with its error as a share of what rounding may come to in it.
+        """Return each region with its error as a share of its rounding bound.
 
-        A layer that differs may be right together with another that does: a scale may have gone from one into the
-        other. So what the second model makes there is handed on, and what follows is looked at again. A layer that
-        differs alone is wrong, though what follows may not show it on these inputs.
+        Two layers that differ may be correct together: a scale may have moved from one to the other. So the second
+        model's own value is passed on there, and the layers after it are compared again. A layer that is the only one
+        to differ is wrong, even if later layers hide it on these inputs.
 
         Args:
-            feeds: What the second model is fed.
+            feeds: Inputs of the second model.
 
         Raises:
-            RuntimeCheckError: The second model does not run so.
+            RuntimeCheckError: The second model does not run.
         """
         joined = set[str]()
         first: list[Region] | None = None
@@ -135,58 +135,60 @@ class Regions:
             if not wrong:
                 return found
             names = {region.name for region in wrong if not region.is_output}
-            more = {pair.behind.name for pair in self.pairs if pair.left.name in names} - joined
-            if not more or len(wrong) == 1:  # nothing is left that could make up for it
+            more = {pair.right_end.name for pair in self.pairs if pair.left.name in names} - joined
+            if not more or len(wrong) == 1:  # no other layer could compensate
                 break
             joined |= more
         return first or []
 
     def saturated(self, before: Runner, feeds: tuple[Feeds, Feeds], sound: Container[str]) -> Iterator[Region]:
-        """Yield the activations that differ on values as large as these inputs make them: only one of two clips them.
+        """Yield the activations that differ on very large values, where only one of the two clips.
 
         Args:
             before: The first model.
-            feeds: Far larger inputs than usual, for the first model and for the second.
-            sound: The layers that are equal on usual inputs; others may be no counterparts at all.
+            feeds: Inputs far larger than usual, for the first model and the second.
+            sound: The layers that are equal on usual inputs; others may not be counterparts at all.
 
         Raises:
-            RuntimeCheckError: One of the models does not run so.
+            RuntimeCheckError: One of the models does not run on them.
         """
         import numpy as np
 
         equal = [pair for pair in self.pairs if pair.left.name in sound]
-        # What a layer that differs makes is not replaced, so that what it feeds would differ with it.
-        handed_on = {pair.ahead.output.name for pair in self.pairs if pair.left.name not in sound}
+        # The output of a layer that differs is not replaced, so the layers that read it would differ too.
+        not_replaced = {pair.left_end.output.name for pair in self.pairs if pair.left.name not in sound}
         pairs = [
             pair
             for pair in equal
-            if isinstance(pair.left, Activation) and pair.left.axis is None and pair.left.input.name not in handed_on
+            if isinstance(pair.left, Activation) and pair.left.axis is None and pair.left.input.name not in not_replaced
         ]
         if not pairs:
             return
-        mine = before.run(feeds[0], {pair.ahead.name for pair in equal}).single()
+        mine = before.run(feeds[0], {pair.left_end.name for pair in equal}).single()
         given = {
-            pair.behind.name: self._orders[pair.behind.name].forth(mine[pair.ahead.name], self._given[pair.behind.name])
+            pair.right_end.name: self._orders[pair.right_end.name].forth(
+                mine[pair.left_end.name], self._given[pair.right_end.name]
+            )
             for pair in equal
-            if pair.ahead.name in mine
+            if pair.left_end.name in mine
         }
-        made = self._after.run(feeds[1], {pair.behind.name for pair in pairs}, given).single()
+        made = self._after.run(feeds[1], {pair.right_end.name for pair in pairs}, given).single()
         for pair in pairs:
-            name = pair.behind.name
-            if name in made and pair.ahead.name in mine and np.isfinite(expected := mine[pair.ahead.name]).all():
+            name = pair.right_end.name
+            if name in made and pair.left_end.name in mine and np.isfinite(expected := mine[pair.left_end.name]).all():
                 apart = error(expected, self._orders[name].back(made[name], expected))
                 if apart.relative > cap(expected.dtype.name):
                     yield Region(pair.left.name, apart, apart.relative / cap(expected.dtype.name))
 
     def _round(self, feeds: Feeds, joined: set[str]) -> Iterator[Region]:
         given = {name: value for name, value in self._given.items() if name not in joined}
-        watched = [pair for pair in self.pairs if pair.behind.name in given]
-        names = {pair.behind.name for pair in watched}
+        watched = [pair for pair in self.pairs if pair.right_end.name in given]
+        names = {pair.right_end.name for pair in watched}
         made = self._after.run(feeds, names, given)
         moved = self._after.run(perturbed(feeds, 0), names, perturbed(given, 1))
         once, again = made.single(), moved.single()
         for pair in watched:
-            name = pair.behind.name
+            name = pair.right_end.name
             if name in once and name in again:
                 mine, order = self._values[name], self._orders[name]
                 yield self._region(pair, mine, *(order.back(values[name], mine) for values in (once, again)))
@@ -206,18 +208,18 @@ class Regions:
         sources, made = pair.left.input.sample_elements or 1, pair.left.output.sample_elements or 1
         terms = max(sources / made, 1)
         if isinstance(pair.left, GlobalPool):
-            # Nothing cancels in the mean of a constant map, and Keras sums it one element after the other.
+            # Nothing cancels in the mean of a constant map, and Keras sums its elements one by one.
             apart, allowed = error(mine, value), (OVERHEAD + terms) * unit(mine.dtype.name)
             return Region(pair.left.name, apart, apart.relative / allowed)
         return _measured(pair.left.name, mine, value, response, terms=terms)
 
 
 class Sum(Struct, frozen=True, eq=False):
-    """A layer of the first model that is a sum of products, and what it was given.
+    """A layer of the first model that is a sum of products, and its input.
 
     Attributes:
-        forms: Its weights; in both ways where the file does not say how they lie.
-        given: Its input with the channels first; in both orders where the shape does not say which it is.
+        forms: Its weights; in both arrangements if the file does not say which it uses.
+        given: Its input, channels first; in both orders of axes if the shape fits both.
     """
 
     forms: tuple[WeightedSum, ...]
@@ -227,11 +229,11 @@ class Sum(Struct, frozen=True, eq=False):
         """Return the error of the worst sampled element as a share of its bound.
 
         Args:
-            mine: What the first model makes of `given`, in its own order of axes.
-            value: What the second one makes of the same, in the same order.
+            mine: The first model's output for `given`, in its own layout.
+            value: The second model's output, in the same layout.
 
         Returns:
-            None where the first model does not keep to the sum itself, so that it is not understood.
+            None if the first model itself does not match the sum, so the layer is not understood.
         """
         import numpy as np
 
@@ -257,9 +259,9 @@ def sums(before: Runner, pairs: Iterable[LayerPair], run: Values, feeds: Feeds) 
 
     Args:
         before: The model.
-        pairs: Its layers, with the norms that are taken together with them.
-        run: A run of it in which what feeds them was watched.
-        feeds: What it was fed.
+        pairs: Its matched layers, with the norms that belong to them.
+        run: A run of it with the values of the layers' inputs.
+        feeds: The inputs of that run.
     """
     graph, known = before.graph, run.single()
     keras = graph.source.format in ("keras", "h5")
@@ -272,7 +274,7 @@ def sums(before: Runner, pairs: Iterable[LayerPair], run: Values, feeds: Feeds) 
             continue
         try:
             forms = weighted_sum(layer, pair.norms, keras=keras)
-        except CnnlintError:  # weights that cannot be read: what follows from runs is all there is
+        except CnnlintError:  # unreadable weights: runs alone must do
             continue
         if forms:
             found[layer.name] = Sum(forms, tuple(channels_first(value, layer.input.shape)))
@@ -280,9 +282,9 @@ def sums(before: Runner, pairs: Iterable[LayerPair], run: Values, feeds: Feeds) 
 
 
 def _orders(values: Mapping[str, tuple[Array, Array]]) -> dict[str, Order]:
-    """Return how each first value becomes the second: nearest to it, or as most do where neither is near.
+    """Return the order of axes for each pair of values: the closest one, or the most common if none is close.
 
-    None for values that have no common shape.
+    Values without a common shape are left out.
     """
     found = dict[str, list[tuple[float, Order]]]()
     for name, (mine, other) in values.items():
@@ -291,7 +293,7 @@ def _orders(values: Mapping[str, tuple[Array, Array]]) -> dict[str, Order]:
         fitting = [
             Order(order) for order in sorted(choices) if _plain(mine.transpose(order).shape) == _plain(other.shape)
         ]
-        # where one order fits alone, there is nothing to choose by how near it comes
+        # a single candidate needs no error to choose by
         errors = [error(order.forth(mine, other), other).relative for order in fitting] if fitting[1:] else [0.0]
         if fitting:
             found[name] = sorted(zip(errors, fitting, strict=True), key=lambda entry: entry[0])
@@ -310,18 +312,18 @@ def _plain(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _measured(
     name: str, mine: Array, value: Array, response: Array, *, terms: float, is_output: bool = False
 ) -> Region:
-    """Return a region whose bound follows from how far a perturbation of what it is given moves what it makes."""
+    """Return a region whose bound follows from the response of its output to a perturbed input."""
     apart, moved = error(mine, value), error(value, response)
     return Region(name, apart, apart.relative / bound(moved.relative, mine.dtype.name, terms), is_output)
 
 
 def bound(response: float, dtype: str, terms: float) -> float:
-    """Return the relative error that rounding may come to in a part of a network; never more than the cap.
+    """Return the relative error that rounding can explain in a part of a network; never more than the cap.
 
     Args:
-        response: How far a perturbation by one rounding of what it is given moves what it makes, relatively.
-        dtype: What it computes in.
-        terms: Elements that it is given for one that it makes: how long its sums are, at least.
+        response: Relative change of the output when the input is perturbed by one rounding.
+        dtype: Type that it computes in.
+        terms: Input elements per output element, a lower limit for the length of its sums.
     """
     step = unit(dtype)
     rounding = max(response, step) if isfinite(response) else step

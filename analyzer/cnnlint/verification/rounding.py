@@ -1,8 +1,8 @@
-"""What rounding comes to: in one layer by an exact reference and a bound, in a network by perturbing its input.
+"""How much rounding can explain: an exact reference and a bound for one layer, input perturbation for a network.
 
-A sum of K products that is computed in floating point differs from the exact one by γ_K · Σ|w||x|. With roundings that
-are independent, γ_K grows as √K and not as K (Higham and Mary, "A New Approach to Probabilistic Rounding Error
-Analysis", SIAM J. Sci. Comput. 41, 2019); the constant leaves room for two sums in orders of their own.
+A floating-point sum of K products differs from the exact one by at most γ_K · Σ|w||x|. If roundings are independent,
+γ_K grows as √K rather than K (Higham and Mary, "A New Approach to Probabilistic Rounding Error Analysis", SIAM J. Sci.
+Comput. 41, 2019); the constant allows for two sums in different orders.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 UNITS = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
-"""Half the distance from 1 to the next number of a type: what one rounding comes to."""
+"""Unit roundoff: half the distance from 1 to the next number of a type."""
 
 SAFETY = 4.0
-"""Standard deviations of a sum's rounding that a bound takes in."""
+"""Standard deviations of a sum's rounding error that a bound covers."""
 
 OVERHEAD = 8
 """Roundings besides those of the sum: the bias, and a norm's factor, its root and its shift, folded or not."""
 
 LARGEST_WEIGHT = 1 << 26
-"""Bytes of a weight that is read for a reference."""
+"""Most bytes of a weight that is read for an exact reference."""
 
 CAPS = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
-"""Error relative to a tensor's largest magnitude that is never taken for rounding, whatever the network does to it.
+"""Error relative to a tensor's largest magnitude that is never attributed to rounding, however chaotic the network.
 
-A dropped bias, a wrong order of axes or an epsilon of 1e-5 instead of 1e-3 come to 1e-3 and more.
+A dropped bias, a wrong order of axes or an epsilon of 1e-5 instead of 1e-3 cause 1e-3 or more.
 """
 
 RATIO = 16.0
-"""How many times what one rounding of the input does, a difference may be: two models round at every layer."""
+"""Accepted difference, as a multiple of the effect of rounding the input once: both models round at every layer."""
 
 PERTURBATIONS = 3
-"""Runs with perturbed inputs, of which the largest difference counts."""
+"""Runs with perturbed inputs; the largest difference counts."""
 
 
 def unit(dtype: str) -> float:
-    """Return what one rounding comes to in values of `dtype`; that of float32 for types without a rounding."""
+    """Return the unit roundoff of `dtype`; that of float32 for types that do not round."""
     return UNITS.get(dtype, UNITS["float32"])
 
 
 def cap(dtype: str) -> float:
-    """Return the relative error that is never taken for rounding in values of `dtype`."""
+    """Return the relative error that is never attributed to rounding in values of `dtype`."""
     return CAPS.get(dtype, CAPS["float32"])
 
 
@@ -72,16 +72,16 @@ def perturbed(values: Mapping[str, Array], seed: int) -> dict[str, Array]:
 
 
 def growth(terms: float, dtype: str) -> float:
-    """Return γ: what a sum of `terms` products may be off by, relative to the sum of their magnitudes."""
+    """Return γ: the error bound of a sum of `terms` products, relative to the sum of their magnitudes."""
     return SAFETY * sqrt(terms + OVERHEAD) * unit(dtype)
 
 
 class Reference(Struct, frozen=True, eq=False):
-    """Elements of a layer's output as they should be.
+    """Exact elements of a layer's output.
 
     Attributes:
-        exact: In float64, from the values that the layer was given.
-        bound: What rounding may add to each.
+        exact: In float64, from the layer's input.
+        bound: Largest rounding error of each.
     """
 
     exact: Array
@@ -94,10 +94,10 @@ class WeightedSum(Struct, frozen=True, eq=False):
     Attributes:
         layer: The layer.
         kernel: Filters, channels of a group, then taps; units and features for a dense layer.
-        bias: Of each output channel.
-        scale: What norms multiply each output channel by.
+        bias: Bias of each output channel.
+        scale: Factor of the norms for each output channel.
         shift: What they add afterward.
-        shifting: Magnitudes of what that is the sum of: a mean may all but cancel against a shift.
+        shifting: Sum of the magnitudes in that shift, where a mean may nearly cancel a beta.
     """
 
     layer: Conv | Dense
@@ -108,7 +108,7 @@ class WeightedSum(Struct, frozen=True, eq=False):
     shifting: Array
 
     def fits(self, given: tuple[int, ...], made: tuple[int, ...]) -> bool:
-        """Return whether an input and an output of these shapes, channels first, are its own."""
+        """Return whether the layer's input and output can have these shapes, channels first."""
         layer, seen = self.layer, self.kernel.shape[1]
         if isinstance(layer, Conv):
             windows = layer.windows or ()
@@ -124,7 +124,7 @@ class WeightedSum(Struct, frozen=True, eq=False):
 
     @property
     def terms(self) -> int:
-        """Products in a sum."""
+        """Products per sum."""
         return prod(self.kernel.shape[1:])
 
     def at(self, given: Array, places: Sequence[Array], dtype: str) -> Reference:
@@ -133,7 +133,7 @@ class WeightedSum(Struct, frozen=True, eq=False):
         Args:
             given: The layer's input, channels first.
             places: For each axis of the output, channels first, the indices of the elements.
-            dtype: Type that the layer computes in.
+            dtype: The layer's type.
         """
         import numpy as np
 
@@ -152,7 +152,7 @@ class WeightedSum(Struct, frozen=True, eq=False):
         return 1 if isinstance(self.layer, Conv) else self.layer.axis % given.ndim
 
     def _seen(self, given: Array, place: tuple[int, ...]) -> Array:
-        """Return the inputs that one output element is made of, in the kernel's order; zeros in the padding."""
+        """Return the inputs of one output element in the kernel's order, with zeros for padding."""
         import numpy as np
 
         if isinstance(self.layer, Dense):
@@ -177,13 +177,13 @@ class WeightedSum(Struct, frozen=True, eq=False):
 
 
 def weighted_sum(layer: Layer, norms: Sequence[Layer], *, keras: bool) -> tuple[WeightedSum, ...]:
-    """Return `layer` and the `norms` after it as a sum of products; () where they are none, or too large to read.
+    """Return `layer` and the `norms` after it as a sum of products; () if they are not one, or too large to read.
 
-    There are two where the file does not say which way a square kernel lies.
+    There are two if the file does not say how a square kernel is arranged.
 
     Args:
-        layer: A layer of the model that is taken for right.
-        norms: What follows and only scales channels.
+        layer: A layer of the reference.
+        norms: The layers after it that only scale channels.
         keras: Whether the file arranges kernels as Keras does.
 
     Raises:
@@ -218,7 +218,7 @@ def weighted_sum(layer: Layer, norms: Sequence[Layer], *, keras: bool) -> tuple[
 
 
 def arranged(layer: Layer, values: Array, *, keras: bool) -> list[Array]:
-    """Return a kernel as ONNX arranges it, filters first; in both ways where a file does not say which one it has."""
+    """Return a kernel as ONNX arranges it, filters first; both ways if the file does not say which one it uses."""
     if isinstance(layer, Dense) and values.ndim == 2:
         forms = [values.T, values] if values.shape[1] == layer.units else [values]
         return forms if values.shape[0] == values.shape[1] else forms[:1]
@@ -232,7 +232,7 @@ def arranged(layer: Layer, values: Array, *, keras: bool) -> list[Array]:
 
 
 def _affine(norm: Layer, channels: int) -> tuple[Array, Array, Array] | None:
-    """Return a norm's factor of each channel, shift and mean; None where its file does not show it whole."""
+    """Return a norm's factor, shift and mean for each channel; None if the file does not have all of them."""
     import numpy as np
 
     if not isinstance(norm, BatchNorm) or norm.training:

@@ -1,4 +1,4 @@
-"""The changed parts of a model and of its rewritten form under onnxruntime, judged where they differ."""
+"""Verify a rewrite: run the changed parts of the original and the rewritten model, and compare them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cnnlint.results import Verification
 from cnnlint.rewrite.editor import used_names
 from cnnlint.runtime.program import Program
 from cnnlint.runtime.session import Session, processors
-from cnnlint.verification.changed import Region, changed_region, part
+from cnnlint.verification.changed import ChangedRegion, changed_region, part
 from cnnlint.verification.error import Error, error
 from cnnlint.verification.rearranged import contiguous, rearranged_weights
 from cnnlint.verification.regions import bound
@@ -30,25 +30,25 @@ if TYPE_CHECKING:
     Values = Mapping[str, NDArray[Any]]
 
 RUNS = 2
-"""Seeded inputs for each rewrite: one through the model, the other shuffled where the change begins."""
+"""Runs per rewrite: one with seeded inputs of the model, one with the values at the border shuffled."""
 
 PERTURBATIONS = 2
-"""Runs of the original's part with perturbed values, which say what rounding does there."""
+"""Runs of the original's part with perturbed values, to measure what rounding does there."""
 
 BLOCK = 32 << 20
-"""Bytes of a transposed kernel that are in memory at a time; fresh memory costs more than the copy itself."""
+"""Bytes of a transposed kernel in memory at a time; allocating more costs more than the copy itself."""
 
 
 def verify_rewrite(probe: Probe, rewritten: onnx.ModelProto) -> Verification:
     """Compare the model of `probe` with `rewritten` on seeded inputs, graph optimization off.
 
-    Outputs are compared, and the values before each final softmax, whose own values are all much the same in an
-    untrained network. Only the parts that differ are run side by side: what goes into them comes from the model's
-    seeded run, and for a further run from the same values in seeded random order.
+    Outputs are compared, and the values before each final softmax, since the probabilities of an untrained network
+    are all nearly the same. Only the parts that differ are run: first on the values of the model's seeded run, then
+    on the same values in seeded random order.
 
     Raises:
-        RuntimeCheckError: The rewritten model lacks a tensor that has to be compared, one of the models does not run,
-            or there is nothing finite to compare.
+        RuntimeCheckError: The rewritten model lacks a tensor to compare, one of the models does not run, or an expected
+            value is not finite.
     """
     original = probe.program.proto()
     changed = changed_region(original, rewritten, (tail.logits for tail in probe.tails))
@@ -95,7 +95,7 @@ def verify_rewrite(probe: Probe, rewritten: onnx.ModelProto) -> Verification:
 
 
 def _difference(name: str, expected: NDArray[Any], actual: NDArray[Any]) -> Error:
-    """Return how far two tensors are apart.
+    """Return the difference of two tensors.
 
     Raises:
         RuntimeCheckError: An expected value is not finite.
@@ -103,14 +103,14 @@ def _difference(name: str, expected: NDArray[Any], actual: NDArray[Any]) -> Erro
     import numpy as np
 
     if expected.shape != actual.shape or expected.dtype != actual.dtype:
-        return Error(float("inf"), float("inf"), "of another shape or type")
+        return Error(float("inf"), float("inf"), "a different shape or type")
     if not np.isfinite(expected).all():
-        raise RuntimeCheckError(f"{name} is not finite, so that nothing can be said of what becomes of it")
+        raise RuntimeCheckError(f"{name} is not finite, so the rewrite cannot be verified")
     return error(expected, actual)
 
 
 def _shuffled(border: Values, seed: int) -> dict[str, NDArray[Any]]:
-    """Return the floating values of `border` in random order; whole numbers are sizes and stay as they are."""
+    """Return `border` with its floating values in random order; integers are sizes and stay as they are."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
@@ -121,7 +121,7 @@ def _shuffled(border: Values, seed: int) -> dict[str, NDArray[Any]]:
 
 
 class BlockedConv(Struct, frozen=True, eq=False):
-    """A convolution whose kernel is a transposed weight, to be run over a block of its filters at a time.
+    """A convolution whose kernel is a transposed weight, run on one block of filters at a time.
 
     Attributes:
         node: The Conv.
@@ -133,7 +133,7 @@ class BlockedConv(Struct, frozen=True, eq=False):
 
     @property
     def filters(self) -> int:
-        """How many filters a block has."""
+        """Filters in a block."""
         return max(1, BLOCK * self.kernel.shape[0] // self.kernel.nbytes)
 
 
@@ -143,10 +143,10 @@ class TrialPart:
     Args:
         model: The whole model, original or rewritten.
         region: What changed.
-        program: The original, in whose file the weights lie.
+        program: The original, whose file holds the weights.
     """
 
-    def __init__(self, model: onnx.ModelProto, region: Region, program: Program) -> None:
+    def __init__(self, model: onnx.ModelProto, region: ChangedRegion, program: Program) -> None:
         self._model = part(model, region.border, region.compared)
         self._region = region
         self._program = program
@@ -154,7 +154,7 @@ class TrialPart:
         self._sessions: dict[tuple[str, ...], Session] = {}
 
     def run(self, border: Sequence[Values]) -> list[dict[str, NDArray[Any]]]:
-        """Return the compared tensors for each of several sets of values of the border.
+        """Return the compared tensors for each set of border values.
 
         Raises:
             SessionError: onnxruntime cannot run the part.
@@ -185,7 +185,7 @@ class TrialPart:
         return self._blocked
 
     def _make(self, names: tuple[str, ...], known: Values) -> dict[str, NDArray[Any]]:
-        """Return the tensors `names`, made from what is known."""
+        """Compute the tensors `names` from known values."""
         weights = self._program.record.graph.initializers
         result = {name: known[name] for name in names if name in known}
         for name in names:
@@ -202,7 +202,7 @@ class TrialPart:
         return result
 
     def _in_blocks(self, conv: BlockedConv, known: list[dict[str, NDArray[Any]]]) -> list[NDArray[Any]]:
-        """Run the convolution over each set of inputs, a block of filters at a time."""
+        """Run the convolution on each set of inputs, one block of filters at a time."""
         import numpy as np
 
         names = [name for name in conv.node.input if name]
@@ -220,7 +220,7 @@ class TrialPart:
 
 
 def _alone(node: NodeProto, values: Values, kernel: NDArray[Any], program: Program) -> Program:
-    """Return a model of one Conv, its kernel and bias among the inputs."""
+    """Return a model of a single Conv with its kernel and bias as inputs."""
     import onnx
 
     model = onnx.ModelProto(ir_version=8)
@@ -234,7 +234,7 @@ def _alone(node: NodeProto, values: Values, kernel: NDArray[Any], program: Progr
 
 
 def _declared(model: onnx.ModelProto, feeds: Values, program: Program) -> Program:
-    """Make those of `feeds` that nodes of `model` use its inputs; shapes are left open."""
+    """Declare as inputs those of `feeds` that nodes of `model` read; shapes are left open."""
     from onnx import helper
 
     used = {name for node in model.graph.node for name in used_names(node)}

@@ -1,4 +1,4 @@
-"""The verifier: two models on the same seeded inputs, layer by layer and end to end, and what rounding explains."""
+"""The verifier: run two models on the same seeded inputs, and decide whether rounding explains all differences."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     Fed = Mapping[str, NDArray[Any]]
 
 SATURATING = 1000.0
-"""Factor of inputs that reach a clip at 6 even after a rescaling of pixels to ±1; only activations are looked at."""
+"""Factor for inputs that exceed a clip at 6 even after pixels are rescaled to ±1; only activations are compared."""
 
 MOST_BYTES = 2 << 30
-"""Bytes of layers' values that are held at once; the largest layers beyond that are part of a larger region."""
+"""Most bytes of layer values in memory; beyond that, the largest layers become part of larger regions."""
 
 
 def size_up(*graphs: Graph) -> None:
-    """State how much work the runs of these networks are, for whoever waits."""
+    """Announce how much work it is to run these networks, for time limits."""
     macs = [total_macs(graph) for graph in graphs]
     steps.sized(
         weight_bytes=sum(graph.source.file_bytes or 0 for graph in graphs),
@@ -53,22 +53,22 @@ def size_up(*graphs: Graph) -> None:
 def compare(
     before: Runner, after: Runner, *, tolerance: float | None = None, seed: int = SEED, layers: bool = True
 ) -> ComparisonReport:
-    """Run both models on the same inputs and judge whether they compute the same but for rounding.
+    """Run both models on the same inputs and decide whether they compute the same up to rounding.
 
-    Every layer that both have is held against the other's on the first model's own values (see `regions`). End to end,
-    outputs and the values before a last activation are held against the first model's noise floor, by `RATIO` and never
-    above the cap; where the floor itself is beyond the cap, the regions alone decide.
+    Every matched layer is compared on the first model's own values (see `regions`). End to end, outputs and the values
+    before a last activation may differ by `RATIO` times the first model's noise floor, and never by more than the cap;
+    if the floor itself exceeds the cap, the regions alone decide.
 
     Args:
-        before: The model that is taken for right.
-        after: The other.
-        tolerance: The largest difference of outputs relative to the largest magnitude of a tensor, which then alone
-            decides; None for the judgment above.
-        seed: Of the inputs.
-        layers: Whether to look at layers, and not at outputs alone.
+        before: The reference.
+        after: The other model.
+        tolerance: Largest accepted difference of outputs, relative to the largest magnitude of a tensor, instead of all
+            of the above.
+        seed: Seed of the inputs.
+        layers: Whether to compare layers too, and not just outputs.
 
     Raises:
-        RuntimeCheckError: One of the models does not run, or inputs cannot be made up.
+        RuntimeCheckError: One of the models does not run, or inputs cannot be generated.
     """
     return _Comparison(before, after, tolerance, seed, layers=layers).report()
 
@@ -84,19 +84,19 @@ Feeds = tuple[Feed, ...]
 Ports = list[tuple["Port", "Port"]]
 
 Measured = tuple[Error, tuple[int, ...]]
-"""How far two tensors are apart, and the shape of the first."""
+"""The difference of two tensors, and the shape of the first."""
 
 
 class _Run(Struct, frozen=True, eq=False):
-    """What one run of both models showed.
+    """The results of one run of both models.
 
     Attributes:
-        outputs: How far each output is apart.
-        heads: The same of what goes into the activation of an output, by the output's place.
-        layers: The same of the layers that could be seen in both, by the first model's name.
-        regions: The layers on the first model's own values.
-        floor: How far rounding alone moves outputs and heads.
-        optimized: Whether onnxruntime's optimizations have a part in that.
+        outputs: Difference of each output.
+        heads: Difference of the value before an output's activation, by index of the output.
+        layers: Difference of each layer that is visible in both, by the first model's name.
+        regions: The comparison on the first model's own values.
+        floor: Noise floor: how much rounding alone changes outputs and heads.
+        optimized: Whether onnxruntime's optimizations contributed to it.
     """
 
     outputs: list[Measured]
@@ -155,7 +155,7 @@ class _Comparison:
         )
         equal = not failed and all(row.verdict == "equal" for row in outputs)
         rows = self._layer_rows(runs, regions) if self.layers else {}
-        if equal:  # layers of two shapes, paired by their places, are no counterparts then
+        if equal:  # layers matched by order alone were not counterparts then
             rows = {name: row for name, row in rows.items() if row.verdict != "differs"}
         return self._report(
             equal=equal,
@@ -213,7 +213,7 @@ class _Comparison:
         return 1 if self.costly else PERTURBATIONS
 
     def _runs(self, feeds: Feeds) -> tuple[Feeds, list[_Run]]:
-        """Return the runs, and what was fed: one sample where a model that leaves its batch open takes no more."""
+        """Return the inputs and the runs; with one sample if a model with an open batch accepts only that."""
         try:
             return feeds, [self._run(feeds, first) for first in self._firsts(feeds)]
         except RuntimeCheckError:
@@ -223,7 +223,7 @@ class _Comparison:
             return alone, [self._run(alone, first) for first in self._firsts(alone)]
 
     def _firsts(self, feeds: Feeds) -> range:
-        """Return for each run which kind of image its first sample is, so that all runs together have all kinds."""
+        """Return for each run the kind of its first image, so all runs together cover all kinds."""
         batch = min((feed.shape[0] for feed in feeds if feed.is_image), default=len(KINDS))
         return range(0, 1 if self.costly else len(KINDS), batch)
 
@@ -232,13 +232,13 @@ class _Comparison:
         return tuple(f"{', '.join(feed.words(first) for feed in feeds)}, seed {self.seed + first}" for first in firsts)
 
     def _run(self, feeds: Feeds, first: int) -> _Run:
-        """Run both models; of all tensors, only how far they are apart is kept."""
+        """Run both models, and keep only the differences of their tensors."""
         given = draw(feeds, self.seed + first, first=first)
         seen = self._seen(feeds) if self.layers else []
         heads = self.heads.values()
         sources = {source.name for pair in seen if (source := self.before.graph.producer(pair.left.input)) is not None}
-        left = self.before.run(given[0], {pair.ahead.name for pair in (*seen, *heads)} | sources)
-        right = self.after.run(given[1], {pair.behind.name for pair in (*seen, *heads)})
+        left = self.before.run(given[0], {pair.left_end.name for pair in (*seen, *heads)} | sources)
+        right = self.after.run(given[1], {pair.right_end.name for pair in (*seen, *heads)})
         outputs = [
             nearest(
                 (expected := channels_first(left.outputs[index], one.canonical)),
@@ -260,27 +260,27 @@ class _Comparison:
         return _Run(outputs, ends, layers, regions, *self._floor(given, left, right))
 
     def _seen(self, feeds: Feeds) -> list[LayerPair]:
-        """Return the pairs whose values are looked at: all, but for the largest ones of a network that has too many."""
+        """Return the pairs whose values are compared: all, except the largest ones of a network with too many."""
         pairs = [pair for pair in self.pairs if not pair.is_view]
         batch = max((feed.shape[0] for feed in feeds if feed.shape), default=1)
         left = MOST_BYTES
         kept = set[str]()
-        for pair in sorted(pairs, key=lambda pair: pair.ahead.output.sample_bytes or 0):
-            left -= batch * (pair.ahead.output.sample_bytes or 0)
+        for pair in sorted(pairs, key=lambda pair: pair.left_end.output.sample_bytes or 0):
+            left -= batch * (pair.left_end.output.sample_bytes or 0)
             if left >= 0:
                 kept.add(pair.left.name)
         return [pair for pair in pairs if pair.left.name in kept]
 
     def _floor(self, given: tuple[Fed, Fed], left: Values, right: Values) -> tuple[float, bool]:
-        """Return the most that rounding moves an output or a head, and whether optimizations were tried for it."""
-        heads = {head.ahead.name for head in self.heads.values()}
+        """Return the most that rounding changes an output or a head, and whether optimizations were tried."""
+        heads = {head.left_end.name for head in self.heads.values()}
         found = [unit("float64")]
         for number in range(self._perturbations):
             moved = self.before.run(perturbed(given[0], self.seed + number), heads)
-            found += self._moved(left, moved, [head.ahead for head in self.heads.values()])
+            found += self._moved(left, moved, [head.left_end for head in self.heads.values()])
         tried = False
         for side, fed, plain in ((self.before, given[0], left), (self.after, given[1], right)):
-            layers = [head.ahead if side is self.before else head.behind for head in self.heads.values()]
+            layers = [head.left_end if side is self.before else head.right_end for head in self.heads.values()]
             optimized = side.optimized(fed, {layer.name for layer in layers})
             if optimized is not None:
                 found += self._moved(plain, optimized, layers)
@@ -298,7 +298,7 @@ class _Comparison:
                 yield error(once[layer.name], again[layer.name]).relative
 
     def _scale(self, index: int) -> float | None:
-        """Return what the error of an output is relative to: 1 for a sigmoid whose scores are compared as well."""
+        """Return what the error of an output is relative to: 1 for a sigmoid, whose logits are compared as well."""
         head = self.heads.get(index)
         last = None if head is None else self.before.graph.producer(self.before.graph.outputs[index])
         return 1.0 if isinstance(last, Activation) and last.function in ("sigmoid", "hard_sigmoid") else None
@@ -313,7 +313,7 @@ class _Comparison:
                     yield f"{what} {left.name} is {left.dtype} in the first model and {right.dtype} in the second"
 
     def _layer_rows(self, runs: list[_Run], regions: Mapping[str, Region]) -> dict[str, ValueRow]:
-        """Return a row for each pair: it differs by its own region, or by what a layer ahead that does hands on."""
+        """Return a row per pair: it differs in its own region, or because a layer before it does."""
         rows, tainted = dict[str, ValueRow](), set[str]()
         pairs = {pair.left.name: pair for pair in self.pairs}
         for layer in self.before.graph.layers:
@@ -348,17 +348,17 @@ class _Comparison:
 
 
 def _heads(before: Graph, after: Graph, outputs: int) -> Iterator[tuple[int, LayerPair]]:
-    """Yield what goes into the activation of each output in both models: a softmax hides what goes into it."""
+    """Yield the layers before the activation of each output in both models: a softmax hides differences of logits."""
     if len(before.outputs) != outputs or len(after.outputs) != outputs:
         return
     for index in range(outputs):
-        ends = [_scores(graph, graph.outputs[index]) for graph in (before, after)]
+        ends = [_logits_layer(graph, graph.outputs[index]) for graph in (before, after)]
         if ends[0] is not None and ends[1] is not None:
             yield index, LayerPair(ends[0], ends[1], ends[0], ends[1])
 
 
-def _scores(graph: Graph, output: Tensor) -> Layer | None:
-    """Return the layer whose output goes into the activation that `output` is of; None if there is none."""
+def _logits_layer(graph: Graph, output: Tensor) -> Layer | None:
+    """Return the layer before the activation that makes `output`; None if there is none."""
     last = graph.producer(output)
     while last is not None and last.is_view and last.inputs:
         last = graph.producer(last.input)
@@ -366,11 +366,13 @@ def _scores(graph: Graph, output: Tensor) -> Layer | None:
 
 
 def _apart(pair: LayerPair, left: Values, right: Values) -> Measured | None:
-    values = left.layers.get(pair.ahead.name, ()), right.layers.get(pair.behind.name, ())
+    values = left.layers.get(pair.left_end.name, ()), right.layers.get(pair.right_end.name, ())
     if not values[0] or not values[1]:
         return None
-    expected = [form for value in values[0] for form in channels_first(value, pair.ahead.output.shape)]
-    return nearest(expected, [form for value in values[1] for form in like(value, pair.behind.output.shape, expected)])
+    expected = [form for value in values[0] for form in channels_first(value, pair.left_end.output.shape)]
+    return nearest(
+        expected, [form for value in values[1] for form in like(value, pair.right_end.output.shape, expected)]
+    )
 
 
 def _worst(regions: Iterable[Region]) -> dict[str, Region]:

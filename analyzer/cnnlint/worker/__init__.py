@@ -1,5 +1,5 @@
-"""Processes of their own for what a model can take down: onnxruntime's sessions, TensorFlow's loading and converting.
+"""Separate processes for work that a model can crash: onnxruntime sessions, loading and converting in TensorFlow.
 
-A worker is given whole jobs and answers with statistics: plain records, never tensors, and nothing that is unpickled.
-Importing this package is cheap, and so is a worker that is not needed: it is started by the first job.
+A worker gets whole jobs and answers with plain records, never with tensors, and nothing is unpickled. Importing this
+package is cheap, and a worker is started only by the first job.
 """

@@ -1,4 +1,4 @@
-"""The worker's own side: import what its kind needs, then do one job after the other until nobody listens."""
+"""The worker's side: import what its kind needs, then do one job after the other until the parent is gone."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from cnnlint.worker import memory, protocol, steps
 from cnnlint.worker.protocol import Answer, Done, Job, Kind
 
 CHECKING = ("cnnlint.engine.checking", "cnnlint.runtime.probe", "cnnlint.frontends.onnx.raise_graph")
-"""What the usual job needs; it comes only when whoever gives it has read its command line."""
+"""Modules for the usual job, imported while the parent is still parsing its command line."""
 
 kind_of_this_process: Kind | None = None
-"""What this process is, if it is a worker: it does the jobs of its kind itself instead of starting another."""
+"""The kind of this process, if it is a worker: it does jobs of its kind itself instead of starting another."""
 
 
 def main(kind: Kind, limit: int | None) -> None:
@@ -29,12 +29,12 @@ def main(kind: Kind, limit: int | None) -> None:
 
     Args:
         kind: What to import before the first job comes.
-        limit: Bytes of memory for data; None for as much as there is.
+        limit: Bytes of memory for data; None for no limit.
     """
-    global kind_of_this_process  # noqa: PLW0603 - a process is one thing for all of its life
+    global kind_of_this_process  # noqa: PLW0603 - set once for the life of the process
     kind_of_this_process = kind
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that waits is told, too, and it ends this one
-    # What libraries and rules print must not come between the messages.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets the signal too, and ends this process
+    # Output of libraries and rules must not get between the messages.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     if limit is not None:
@@ -52,14 +52,14 @@ def main(kind: Kind, limit: int | None) -> None:
 
 
 def _receive(jobs: SimpleQueue[Any]) -> None:
-    """Queue what comes; when nothing can come any more, nobody waits for what is being done."""
+    """Queue incoming jobs, and exit when the parent is gone."""
     while (message := protocol.read(sys.stdin.buffer)) is not None:
         jobs.put(message)
     os._exit(0)
 
 
 def _prepare(kind: Kind) -> None:
-    """Import what takes long; what is missing is told by the job that needs it."""
+    """Import slow modules; a missing one is reported by the job that needs it."""
     with suppress(ImportError, CnnlintError):
         if kind == "onnxruntime":
             import_module("onnxruntime")

@@ -1,4 +1,4 @@
-"""What running one model may take."""
+"""Limits on time and memory for running one model."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from msgspec import Struct
 
 
 class RunLimits(Struct, frozen=True, kw_only=True):
-    """What running one model may take.
+    """Limits for running one model.
 
     Attributes:
-        timeout: Seconds for one step, such as a load or a run; 0 for any number, None for at least a minute and more
-            for larger models.
-        memory: Bytes of data; None for most of what is free when the run starts.
+        timeout: Seconds for one step, such as a load or a run; 0 for no limit, None for a minute, or more for larger
+            models.
+        memory: Bytes of data; None for most of the memory that is free when the run starts.
     """
 
     timeout: float | None = None

@@ -1,4 +1,4 @@
-"""How much memory a worker may use, and holding it to that."""
+"""How much memory a worker may use, and enforcing it."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ import sys
 from contextlib import suppress
 
 SHARE = 0.8
-"""Of what is free when the run starts: the rest is for everybody else on the machine."""
+"""Share of the free memory that a worker may use; the rest is for other processes."""
 
 CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
-"""The limit of the container and what it uses, in the two versions of Linux's control groups."""
+"""The container's limit and usage, in both versions of Linux control groups."""
 
 
 def usual_limit() -> int | None:
-    """Return the bytes that a worker may use unless the user says otherwise; None where that cannot be told."""
+    """Return the bytes that a worker may use by default; None if unknown."""
     free = free_bytes()
     return None if free is None else int(free * SHARE)
 
 
 def free_bytes() -> int | None:
-    """Return the bytes of memory that are free on this machine, or in the container that this process runs in."""
+    """Return the bytes of free memory on this machine or in its container."""
     found = [amount for amount in (_machine(), *(_container(*files) for files in CGROUPS)) if amount is not None]
     return min(found, default=None)
 
 
 def limit_this_process(nbytes: int) -> bool:
-    """Have the system refuse this process more than `nbytes` of memory for data; False where it cannot."""
+    """Make the system limit this process to `nbytes` of memory for data; return False if it cannot."""
     if not sys.platform.startswith("linux"):
-        return False  # macOS takes the call and heeds it not; Windows has none
+        return False  # macOS ignores the limit; Windows has none
     import resource
 
     with suppress(OSError, ValueError):
@@ -43,7 +43,7 @@ def limit_this_process(nbytes: int) -> bool:
 
 
 def most_bytes() -> int | None:
-    """Return the bytes of data that this process may have at all; None where that cannot be told."""
+    """Return the most bytes of data that this process can have; None if unknown."""
     found = list[int]()
     with suppress(AttributeError, ValueError, OSError):
         found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
@@ -56,7 +56,7 @@ def most_bytes() -> int | None:
 
 
 def resident_bytes(pid: int) -> int | None:
-    """Return the bytes of memory that a process occupies; None where that cannot be told."""
+    """Return the resident bytes of a process; None if unknown."""
     with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     if sys.platform == "win32":
@@ -74,14 +74,14 @@ def _machine() -> int | None:
         for line in file:
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) << 10
-    # Elsewhere what is free is not told in one number; all there is stands for it.
+    # Other systems do not report free memory as one number; use all memory instead.
     with suppress(AttributeError, ValueError, OSError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return None
 
 
 def _container(limit: str, usage: str) -> int | None:
-    with suppress(OSError, ValueError):  # there is no such file, or it says "max"
+    with suppress(OSError, ValueError):  # no such file, or its content is "max"
         with open(limit, encoding="ascii") as file:
             most = int(file.read())
         with open(usage, encoding="ascii") as file:

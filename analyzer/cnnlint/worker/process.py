@@ -1,4 +1,4 @@
-"""One worker: starting it, giving it jobs, waiting for them within limits, and ending it."""
+"""One worker process: start it, give it jobs, wait for results within limits, and end it."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 POLL = 0.1
-"""Seconds between two looks at the memory of a worker, where the system does not hold it to its limit."""
+"""Seconds between checks of a worker's memory, where the system does not enforce its limit."""
 
 NAMES = {"onnxruntime": "onnxruntime", "tensorflow": "TensorFlow"}
 
 OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "MemoryError", "Failed to allocate memory", "Cannot allocate memory")
-"""What libraries say on standard error before they end the process for lack of memory."""
+"""Messages on standard error with which libraries abort when out of memory."""
 
 
 class Worker:
     """One process, started at once and kept for many jobs.
 
     Args:
-        kind: What it imports while nobody has given it a job yet.
-        limits: What it may take.
+        kind: What it imports before the first job.
+        limits: Its limits on time and memory.
 
     Attributes:
-        is_owing: Whether it was given a job whose result nobody has asked for.
+        has_result: Whether it has a job whose result was not taken.
     """
 
     def __init__(self, kind: Kind, limits: RunLimits) -> None:
         self.kind = kind
         self.limits = limits
-        self.is_owing = False
+        self.has_result = False
         started = start(kind, limits.memory)
         self._process, self._said, self._memory = started.process, started.said, started.limit
         self._answers = SimpleQueue[Any]()
@@ -61,24 +61,24 @@ class Worker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can be given jobs."""
+        """Whether it can take jobs."""
         return self.end.alive and self._process.poll() is None
 
     def submit(self, job: Job) -> None:
-        """Give it a job; whether it is there to do it shows when the result is asked for."""
-        self.is_owing = True
+        """Give it a job; if the process is gone, `result` raises the error."""
+        self.has_result = True
         assert self._process.stdin is not None  # noqa: S101 - it was asked for
         with suppress(OSError):
             protocol.write(self._process.stdin, job)  # pyright: ignore[reportArgumentType] - a pipe of bytes
 
     def result(self, kind: type[Result]) -> Result:
-        """Return what the next job comes to.
+        """Return the result of the next job.
 
         Raises:
-            UnfinishedRunError: A limit was met or the process ended; this worker is of no more use.
+            UnfinishedRunError: A limit was exceeded or the process ended; the worker cannot be used any more.
             CnnlintError: What the job raised.
         """
-        self.is_owing = False
+        self.has_result = False
         step = Step(f"starting {NAMES[self.kind]}", SHORTEST)
         while True:
             answer = self._next(step)
@@ -118,7 +118,7 @@ class Worker:
             raise self._too_large(step.doing)
 
     def _ended(self, step: Step) -> UnfinishedRunError:
-        """Return why the process is gone."""
+        """Return the error for a process that ended."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
         self._said.seek(0, os.SEEK_END)
@@ -143,7 +143,7 @@ class Worker:
         return UnfinishedRunError(f"{doing} took more memory than {amount}", remedy="--run-memory BYTES allows more")
 
     def _worded(self, error: CnnlintError) -> CnnlintError:
-        """Return an error that names the limit of memory, which only this side knows."""
+        """Add the memory limit, which only the parent knows, to an error."""
         if isinstance(error, UnfinishedRunError) and error.remedy is None and self._memory is not None:
             cause = f"{error.cause} ({_amount(self._memory)})"
             return UnfinishedRunError(cause, path=error.path, remedy="--run-memory BYTES allows more")
@@ -151,7 +151,7 @@ class Worker:
 
 
 def _receive(stream: BinaryIO, answers: SimpleQueue[Any]) -> None:
-    """Queue what comes, and None when nothing can come any more."""
+    """Queue incoming messages, and None when the stream ends."""
     with suppress(OSError, ValueError):
         while (message := protocol.read(stream)) is not None:
             answers.put(message)

@@ -1,4 +1,4 @@
-"""What a worker and the process that waits for it say to one another: length-prefixed JSON."""
+"""The protocol between a worker and its parent: length-prefixed JSON."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 Kind = Literal["onnxruntime", "tensorflow"]
-"""What a worker has imported; one with TensorFlow can do the other's jobs too."""
+"""What a worker has imported; one with TensorFlow can do jobs of both kinds."""
 
 LARGEST = 1 << 28
-"""Bytes of a message; a report of a network of a million layers stays far below."""
+"""Most bytes of a message; the report of a network with a million layers is far smaller."""
 
 PREFIX = 8
-"""Bytes of the length ahead of each message."""
+"""Bytes of the length before each message."""
 
 
 class Job(Struct, frozen=True, tag="job"):
-    """Something to do.
+    """A job.
 
     Attributes:
-        handler: The function that does it, "module:name"; it takes one record and returns one.
+        handler: The function to call, "module:name"; it takes one record and returns one.
         request: That record as plain data.
     """
 
@@ -37,11 +37,11 @@ class Job(Struct, frozen=True, tag="job"):
 
 
 class Step(Struct, frozen=True, tag="step"):
-    """Something that may never end begins.
+    """The start of a step that may hang.
 
     Attributes:
-        doing: What, as in "loading it into onnxruntime".
-        seconds: How long it may take before anyone doubts that it ends.
+        doing: The step, such as "loading it into onnxruntime".
+        seconds: Default time limit for it.
     """
 
     doing: str
@@ -49,20 +49,20 @@ class Step(Struct, frozen=True, tag="step"):
 
 
 class Done(Struct, frozen=True, tag="done"):
-    """The record that a job came to, as plain data."""
+    """The result of a job, as plain data."""
 
     result: Any
 
 
 class Failed(Struct, frozen=True, tag="failed"):
-    """Why a job came to nothing.
+    """The error of a job.
 
     Attributes:
-        error: The class of `cnnlint.errors`.
-        cause: In one clause.
+        error: Name of a class of `cnnlint.errors`.
+        cause: The cause, in one clause.
         path: The file that it is about.
         remedy: What the user can do.
-        trace: The traceback of a fault of cnnlint.
+        trace: The traceback of an internal error.
     """
 
     error: str
@@ -78,7 +78,7 @@ Answer = Step | Done | Failed
 def write(stream: BinaryIO, message: Job | Answer) -> None:
     """Write one message.
 
-    Numbers of any size and not-a-number pass: JSON as Python's own library writes it has both.
+    Python's own JSON is used because it supports NaN and integers of any size.
     """
     content = json.dumps(msgspec.to_builtins(message)).encode()
     stream.write(len(content).to_bytes(PREFIX, "big") + content)
@@ -86,7 +86,7 @@ def write(stream: BinaryIO, message: Job | Answer) -> None:
 
 
 def read(stream: BinaryIO) -> Any:
-    """Return the next message as plain data; None at the end of the stream, or where no message follows."""
+    """Return the next message as plain data; None at the end of the stream, or if the data is not a message."""
     prefix = _exactly(stream, PREFIX)
     if prefix is None or (length := int.from_bytes(prefix, "big")) > LARGEST:
         return None
@@ -100,14 +100,14 @@ def _exactly(stream: BinaryIO, length: int) -> bytes | None:
 
 
 def failure(error: BaseException) -> Failed:
-    """Return what to say of an exception; an error without a class in `cnnlint.errors` is told as the nearest one."""
+    """Return the message for an exception, as the closest class in `cnnlint.errors`."""
     told = error_of(error, None)
     kind = next(base.__name__ for base in type(told).__mro__ if base.__module__ == errors.__name__)
     return Failed(kind, told.cause, told.path, told.remedy, told.trace if isinstance(told, InternalError) else "")
 
 
 def as_error(failed: Failed) -> CnnlintError:
-    """Return the error that `failed` tells of."""
+    """Return the error that `failed` describes."""
     kind = getattr(errors, failed.error)
     if kind is InternalError:
         return InternalError(failed.cause, path=failed.path, remedy=failed.remedy, trace=failed.trace)

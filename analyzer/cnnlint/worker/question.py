@@ -1,4 +1,4 @@
-"""One question to a library that a file can crash, in a process that lives no longer than that."""
+"""Ask a library that a file can crash one question, in a short-lived process."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from cnnlint.worker.start import import_path
 
 
 def ask(program: str, given: bytes, *, seconds: int, nbytes: int) -> bytes | None:
-    """Return what `program` writes to standard output after it has read `given` from standard input.
+    """Return what `program` writes to standard output, given `given` on standard input.
 
     Args:
-        program: Python.
-        given: What it is asked about.
-        seconds: Of processor time that it may take, where the system holds it to that; of any time thirty times that.
-        nbytes: Of memory for data that it may take, where the system holds it to that.
+        program: Python source.
+        given: Its input.
+        seconds: Limit on processor time, where the system enforces one; wall time is limited to thirty times that.
+        nbytes: Limit on memory for data, where the system enforces one.
 
     Returns:
-        None if it fails, crashes, or takes more.
+        None if it fails, crashes, or exceeds a limit.
     """
     command = [sys.executable, "-P", "-c", f"{import_path()}{_LIMIT}{program}", str(nbytes), str(seconds)]
     try:

@@ -1,4 +1,4 @@
-"""What a worker says of what it is about to do, so that whoever waits knows how long to wait."""
+"""Announcements of what a worker is about to do, so the parent knows how long to wait."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SHORTEST = 60.0
-"""Seconds that any step is given: a busy machine with a cold disk must not fail a small model."""
+"""Least time limit of a step in seconds: a small model must not fail on a busy machine with a cold disk."""
 
 BYTES_A_SECOND = 10e6
-"""A slow network disk; loading and comparing weights take longer for more of them."""
+"""Speed of a slow network disk, for loading and comparing weights."""
 
 MACS_A_SECOND = 100e6
-"""One core that shares its time, without vector instructions: a hundredth of what onnxruntime usually does."""
+"""Speed of one shared core without vector instructions: a hundredth of onnxruntime's usual speed."""
 
 UNKNOWN = 5.0
-"""Factor for a network whose multiply-accumulates are not known."""
+"""Factor for a network with unknown multiply-accumulates."""
 
 CONVERSION = 600.0
-"""Seconds for what TensorFlow and tf2onnx do: they take 25 s for a NASNetMobile on an idle machine."""
+"""Time limit in seconds of steps of TensorFlow and tf2onnx: NASNetMobile takes 25 s on an idle machine."""
 
 _said: ContextVar[Callable[[Step], None] | None] = ContextVar("said", default=None)
 _size: ContextVar[float] = ContextVar("size", default=0.0)
 
 
 def listen(hear: Callable[[Step], None]) -> None:
-    """Have all steps of this process told to `hear`; without a listener they are told to nobody."""
+    """Report all steps of this process to `hear`."""
     _said.set(hear)
 
 
 def sized(*, weight_bytes: int, macs: int | None) -> None:
-    """State the size of the model that the steps from here on are about; `macs` is for one run."""
+    """Set the size of the model for the next steps; `macs` is for one run."""
     work = (macs or 0) / MACS_A_SECOND
     _size.set(weight_bytes / BYTES_A_SECOND + (work if macs is not None else SHORTEST * (UNKNOWN - 1)))
 
 
 def begin(doing: str, *, at_least: float = SHORTEST) -> None:
-    """Say that something begins that takes long, or for ever: "loading it into onnxruntime"."""
+    """Announce a step that takes long or may hang, such as "loading it into onnxruntime"."""
     hear = _said.get()
     if hear is not None:
         hear(Step(doing, at_least + _size.get()))

@@ -1,4 +1,4 @@
-"""The workers of a run. A run that starts none imports nothing of what starting one takes."""
+"""The workers of a run. A run without workers does not import what starting one takes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Result = TypeVar("Result")
 
 
 class Pending(Protocol):
-    """A job under way."""
+    """A job in progress."""
 
     def result(self, kind: type[Result]) -> Result:
-        """Wait, and return what it comes to; see `Workers.call`."""
+        """Wait for the result and return it; see `Workers.call`."""
         ...
 
 
@@ -32,9 +32,9 @@ class Workers:
         self._running: dict[Kind, Worker] = {}
 
     def start(self, kind: Kind) -> Worker:
-        """Return the worker of `kind`, started now if there is none."""
+        """Return the worker of `kind`, and start it if necessary."""
         worker = self._running.get(kind)
-        if worker is not None and worker.is_owing:  # nobody asked for its answer, which must not become another's
+        if worker is not None and worker.has_result:  # a stale result must not be taken for another job's
             worker.end()
         if worker is None or not worker.is_alive:
             from cnnlint.worker.process import Worker
@@ -43,12 +43,12 @@ class Workers:
         return worker
 
     def submit(self, kind: Kind, handler: str, request: Struct) -> Pending:
-        """Have a job begun; its result is waited for by the answer's `result`.
+        """Start a job, and return an object whose `result` waits for it.
 
         Args:
-            kind: Of the worker.
-            handler: The function that does it, "module:name": it takes a record like `request` and returns one.
-            request: What it is given.
+            kind: Kind of worker.
+            handler: The function to call, "module:name"; it takes a record like `request` and returns one.
+            request: Its argument.
         """
         from cnnlint.worker import child
         from cnnlint.worker.protocol import Job
@@ -60,10 +60,10 @@ class Workers:
         return worker
 
     def call(self, kind: Kind, handler: str, request: Struct, result: type[Result]) -> Result:
-        """Have a job done, and return what it comes to.
+        """Do a job, and return its result.
 
         Raises:
-            UnfinishedRunError: A limit was met, or the worker's process ended.
+            UnfinishedRunError: A limit was exceeded, or the worker's process ended.
             CnnlintError: What the job raised.
         """
         return self.submit(kind, handler, request).result(result)
@@ -76,7 +76,7 @@ class Workers:
 
 
 class _Here:
-    """A job that a worker has for its own kind, done where it stands."""
+    """A job that a worker does itself, because it is of its own kind."""
 
     def __init__(self, handler: str, request: Struct) -> None:
         self._handler, self._request = handler, request

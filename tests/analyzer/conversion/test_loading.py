@@ -45,7 +45,7 @@ def test_a_class_that_keras_does_not_know_is_named(keras: Any, tmp_path: Path) -
 
     path = tmp_path / "model.keras"
     keras.Sequential([keras.layers.Input((4,)), Scale(name="doubled")]).save(path)
-    with pytest.raises(ConversionError, match=r"the layer doubled \(Scale\) is of a class that Keras does not know"):
+    with pytest.raises(ConversionError, match=r"the layer doubled \(Scale\) has a class that Keras does not know"):
         keras_to_onnx(path)
 
 

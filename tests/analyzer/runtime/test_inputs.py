@@ -73,5 +73,5 @@ def test_distributions_are_what_they_are_called() -> None:
 
 @pytest.mark.parametrize("dtype", ["sequence", "string", "complex64", ""])
 def test_types_that_cannot_be_made_up_are_refused(dtype: str) -> None:
-    with pytest.raises(RuntimeCheckError, match="cannot be made up"):
+    with pytest.raises(RuntimeCheckError, match="cannot be generated"):
         distribution(dtype)

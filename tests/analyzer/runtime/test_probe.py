@@ -97,11 +97,11 @@ def test_an_open_extent_is_tried_with_the_next_value() -> None:
     assert [failure.extents.shapes["x"][2] for failure in probe.failures] == [224, 256]
 
 
-def test_a_costly_network_of_sound_layers_is_spared_the_second_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_costly_network_of_sound_layers_is_abridged_the_second_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cnnlint.runtime.probe.COSTLY", 1)
     path = str(MODELS / "vgg_style.onnx")
     probe = Probe(Program.from_file(path), load(path))
-    assert probe.is_spared
+    assert probe.is_abridged
     assert probe.again() is None
 
 
@@ -149,5 +149,5 @@ def test_weights_that_a_file_only_claims_are_not_made_beyond_the_machines_memory
 
 def test_a_run_larger_than_the_machines_memory_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cnnlint.worker.memory.most_bytes", lambda: 1000)
-    with pytest.raises(UnfinishedRunError, match="of activations, more than it may have"):
+    with pytest.raises(UnfinishedRunError, match="of activations, more than the memory limit"):
         probe_of(RELU).run()

@@ -98,7 +98,7 @@ def test_a_transposed_kernel_is_located_and_named(network: str, fold: bool) -> N
     kernel.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(turned), kernel.name))
     report = located(network, proto, layer)
     if not fold:
-        assert "kernel holds the same values in another order" in report.origins[0].causes
+        assert "kernel has the same values in a different order" in report.origins[0].causes
 
 
 @pytest.mark.parametrize("fold", [True, False])
@@ -140,7 +140,7 @@ def test_a_swapped_channel_order_is_located_at_the_first_layer(network: str) -> 
     proto.graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0]), "order"))
     proto.graph.node.insert(0, helper.make_node("Gather", [image, "order"], ["swapped"], axis=3, name="swap"))
     report = located(network, proto, open_model(network).runner().graph.layers[0].name)
-    assert "only the second model has swap (Operator) ahead of it" in report.origins[0].causes
+    assert "only the second model has swap (Operator) before it" in report.origins[0].causes
 
 
 def test_a_dropped_bias_is_located_and_named(network: str) -> None:
@@ -159,7 +159,7 @@ def test_a_bias_that_is_gone_is_named_as_such() -> None:
     del node.input[2:]
     report = compare(open_model(MODELS / "vgg_style.onnx").runner(), side(proto))
     assert [origin.before for origin in report.origins] == ["block2_conv1"]
-    assert "use bias yes against no" in report.origins[0].causes
+    assert "use bias yes vs. no" in report.origins[0].causes
 
 
 def test_relu_instead_of_relu6_is_located_and_named(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_relu_instead_of_relu6_is_located_and_named(tmp_path: Path) -> None:
     clip.op_type = "Relu"
     del clip.input[1:]
     report = located(str(path), proto, layer)
-    assert report.origins[0].causes == ("function relu6 against relu",)
+    assert report.origins[0].causes == ("function relu6 vs. relu",)
 
 
 def located(network: str, proto: onnx.ModelProto, layer: str) -> ComparisonReport:

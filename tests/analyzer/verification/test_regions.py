@@ -1,4 +1,4 @@
-"""A layer is held against its exact sum, and taken together with what follows it where that alone makes it right."""
+"""A layer is compared with its exact sum, and joined with the layers after it if only together they are right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a Keras file as an archive, whatever its name: a zip file or a folder of Keras 3, or a legacy HDF5 file."""
+"""Read a Keras file, whatever its name: a zip archive or folder of Keras 3, or a legacy HDF5 file."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ CONFIG, METADATA = "config.json", "metadata.json"
 WEIGHTS, SHARD_INDEX, NUMPY_WEIGHTS = "model.weights.h5", "model.weights.json", "model.weights.npz"
 
 NOT_THE_MODEL = ("optimizer", "optimizer_weights")
-"""Groups of the weights file that the network does not need."""
+"""Groups of the weights file that are not part of the network."""
 
 WEIGHTS_GROUPS = ("layers", "vars", "_layer_checkpoint_dependencies", "model_weights")
-"""Groups by which a file of weights alone is known."""
+"""Groups by which a file that holds only weights is recognized."""
 
 
 def read_archive(path: str) -> ArchiveRecord:
@@ -123,7 +123,7 @@ def _read_members(path: str, members: Members) -> ArchiveRecord:
     try:
         for file in _weight_files(path, members):
             _read_weights(members.content(file), path, weights, names)
-    except TooLargeError as error:  # a part of the weights would give sums that look whole
+    except TooLargeError as error:  # with only a part of the weights, totals would look complete
         weights, names, unread = [], {}, error.cause
     return ArchiveRecord(
         path=path,
@@ -152,7 +152,7 @@ def _weight_files(path: str, members: Members) -> list[str]:
 
 
 def _shards(index: Config, names: frozenset[str], path: str) -> list[str]:
-    """Return the names of the shards, each once; a name that leads out of the folder is no member."""
+    """Return the names of the shards, each once; a name outside of the folder is not a member."""
     listed: Any = index.get("weight_map")
     if not isinstance(listed, dict):
         raise ModelError(f"{SHARD_INDEX} is broken: it has no weight_map", path=path)
@@ -192,7 +192,7 @@ def _kind(names: frozenset[str]) -> str:
     return "another zip archive"
 
 
-# Keras 2, and Keras 3 where the name ends in .h5: configurations in attributes, weights in a group for each layer
+# Keras 2, and Keras 3 if the name ends in .h5: configurations in attributes, weights in a group per layer
 
 
 def _read_h5(path: str, content: ByteSource) -> ArchiveRecord:
@@ -219,7 +219,7 @@ def _read_h5(path: str, content: ByteSource) -> ArchiveRecord:
 def _legacy_weights(group: Node, content: ByteSource, path: str) -> list[WeightRecord]:
     """Return the weights in the order that Keras lists them."""
     below = {node.path.partition("/")[2]: node for node in group.walk()}
-    # A layer's own name may hold slashes, and then its group is not at the top.
+    # A layer's name may contain slashes, and then its group is not at the top.
     layers = _names(group, "layer_names") or [
         name for name, node in below.items() if "/" not in name and not node.is_dataset
     ]
@@ -235,7 +235,7 @@ def _legacy_weights(group: Node, content: ByteSource, path: str) -> list[WeightR
 
 
 def _names(group: Node, attribute: str) -> list[str]:
-    """Return a list of names; one too long for an attribute is cut into several, numbered."""
+    """Return a list of names; one too long for an attribute is split into numbered ones."""
     whole = group.texts(attribute)
     if whole is not None:
         return whole

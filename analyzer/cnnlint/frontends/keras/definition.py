@@ -1,4 +1,4 @@
-"""A Keras model as the file defines it: layers with their weights and calls, in the dialects of Keras 2 and 3."""
+"""A Keras model as the file defines it, in the dialects of Keras 2 and 3: layers with their weights and calls."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def read_calls(nodes: object) -> list[CallRecord]:
 
 
 def is_legacy(nodes: object) -> bool:
-    """Return whether `inbound_nodes` are in the dialect of Keras 2, which counts the calls of models from 1."""
+    """Return whether `inbound_nodes` are in the dialect of Keras 2, which numbers the calls of models from 1."""
     return any(not (isinstance(node, dict) and "args" in node) for node in settings.items(nodes) or [])
 
 
@@ -74,7 +74,7 @@ def read_tensor_names(structure: object) -> list[TensorName]:
 
 
 def collect(structure: object, kind: type[Any]) -> list[Any]:
-    """Return the values of `kind` in nested lists and dicts, those of a dict in the order of its keys."""
+    """Return the values of `kind` in nested lists and dicts; those of a dict sorted by key."""
     if isinstance(structure, kind):
         return [structure]
     if isinstance(structure, dict):
@@ -122,7 +122,7 @@ def _legacy_call(node: object) -> CallRecord:
 
 
 def _legacy(value: object, kwargs: dict[str, Any]) -> Any:
-    """Return a structure with its tensors named; arguments that are noted beside a tensor go into `kwargs`."""
+    """Return a structure with tensors as `TensorName`s; arguments next to a tensor go into `kwargs`."""
     listed = settings.items(value)
     if listed is not None:
         if len(listed) in (3, 4) and isinstance(listed[0], str) and isinstance(listed[1], int):
@@ -147,22 +147,22 @@ def _names_tensor(value: object) -> bool:
 
 
 WRAPPERS = frozenset({"TimeDistributed", "SpectralNormalization"})
-"""Layers that apply another layer, and are raised as that."""
+"""Layers that apply another layer, and become that layer in the graph."""
 
 MAX_DEPTH = 32
 """Models within models."""
 
 
 class LayerDefinition(Struct, frozen=True, gc=False):
-    """A layer, or a model that stands in a model as a layer.
+    """A layer, or a model used as a layer.
 
     Attributes:
-        layer: Its record; of a model without the weights, which its own layers have.
+        layer: Its record; without weights for a model, whose layers have them.
         calls: In a Functional model: how it is called.
-        model: Its inside, if it is a model whose layers the file lists.
+        model: Its contents, if it is a model whose layers the file lists.
         wrapped: What a TimeDistributed applies to each step.
-        first_input_node: The number of its first call where other calls refer to it.
-        first_output_node: The number of its first call where the outputs of the model around it refer to it.
+        first_input_node: The number of its first call in references by other calls.
+        first_output_node: The number of its first call in the outputs of the enclosing model.
     """
 
     layer: LayerRecord
@@ -179,13 +179,13 @@ class LayerDefinition(Struct, frozen=True, gc=False):
 
 
 class ModelDefinition(Struct, frozen=True, gc=False):
-    """The inside of a model.
+    """The contents of a model.
 
     Attributes:
         layers: In the file's order.
         inputs: Its input tensors; empty for a Sequential one.
-        outputs: Its output tensors; None for a Sequential one, which ends with its last layer.
-        input_shape: That a Sequential one was built for, the batch first; None if the file does not say.
+        outputs: Its output tensors; None for a Sequential model, which ends with its last layer.
+        input_shape: Input shape of a Sequential model, the batch first; None if the file does not say.
     """
 
     layers: tuple[LayerDefinition, ...]
@@ -209,15 +209,15 @@ def lists_layers(record: Config) -> bool:
     )
 
 
-class Surroundings(Struct, frozen=True, gc=False):
-    """Where a model or a layer stands.
+class Enclosing(Struct, frozen=True, gc=False):
+    """The enclosing models of a model or layer.
 
     Attributes:
-        path: Of the file, for messages.
-        groups: The weights of the model around it.
-        prefix: Put before its name.
-        trainable: Whether the models around it are.
-        depth: How many they are.
+        path: Path of the file, for messages.
+        groups: The weights of the enclosing model.
+        prefix: Prefix of its name.
+        trainable: Whether all enclosing models are.
+        depth: Number of enclosing models.
     """
 
     path: str
@@ -226,19 +226,19 @@ class Surroundings(Struct, frozen=True, gc=False):
     trainable: bool = True
     depth: int = 0
 
-    def inside(self, groups: WeightGroups, name: str, *, trainable: bool) -> Surroundings:
-        """Return the surroundings of what is in a model or a wrapper.
+    def inside(self, groups: WeightGroups, name: str, *, trainable: bool) -> Enclosing:
+        """Return the same for the contents of a model or a wrapper.
 
         Raises:
             ModelError: Models nest without end.
         """
         if self.depth == MAX_DEPTH:
             raise ModelError(f"its models are nested more than {MAX_DEPTH} deep", path=self.path)
-        return Surroundings(self.path, groups, f"{name}/", trainable, self.depth + 1)
+        return Enclosing(self.path, groups, f"{name}/", trainable, self.depth + 1)
 
 
-def define(record: Config, around: Surroundings) -> ModelDefinition:
-    """Return the inside of a model that lists its layers.
+def define(record: Config, around: Enclosing) -> ModelDefinition:
+    """Return the contents of a model that lists its layers.
 
     Raises:
         ModelError: A layer's record is broken, or models nest without end.
@@ -261,7 +261,7 @@ def define(record: Config, around: Surroundings) -> ModelDefinition:
     return ModelDefinition(tuple(layers), input_shape=_built_shape(record, layers))
 
 
-def _define_layer(record: Config, around: Surroundings) -> LayerDefinition:
+def _define_layer(record: Config, around: Enclosing) -> LayerDefinition:
     full = f"{around.prefix}{name_of(record)}"
     inbound = record.get("inbound_nodes")
     try:
@@ -276,8 +276,8 @@ def _define_layer(record: Config, around: Surroundings) -> LayerDefinition:
         return LayerDefinition(layer, calls)
     layer = described(record, path=full, trainable=around.trainable)
     inside = define(record, around.inside(around.groups.enter(record), full, trainable=layer.trainable))
-    # Models have a call of their own before all others. Keras 2 counts it; Keras 3 counts it for Functional models,
-    # and there only where the outputs of the model around them are named.
+    # The first call of a model is its own construction. Keras 2 counts it; Keras 3 counts it only for Functional
+    # models, and only in the outputs of the enclosing model.
     legacy = is_legacy(inbound)
     functional = inside.outputs is not None
     return LayerDefinition(
@@ -289,17 +289,15 @@ def _define_layer(record: Config, around: Surroundings) -> LayerDefinition:
     )
 
 
-def _define_wrapper(
-    record: Config, inner: Config, calls: tuple[CallRecord, ...], around: Surroundings
-) -> LayerDefinition:
-    """Define a wrapper by what it wraps, which its own weights are added to."""
+def _define_wrapper(record: Config, inner: Config, calls: tuple[CallRecord, ...], around: Enclosing) -> LayerDefinition:
+    """Define a wrapper as the layer that it wraps, with its own weights added."""
     full = f"{around.prefix}{name_of(record)}"
     wrapper = described(record, path=full, trainable=around.trainable)
     own, groups = around.groups.unwrap(record)
     wrapped = _define_layer(inner, around.inside(groups, full, trainable=wrapper.trainable))
     if record.get("class_name") == "TimeDistributed":
         return LayerDefinition(wrapper, calls, wrapped=wrapped)
-    # SpectralNormalization holds the kernel a second time, and the vector that its norm is worked out with.
+    # SpectralNormalization has a second copy of the kernel, and the vector for computing its norm.
     vectors = tuple(replace(weight, name="vector_u") for weight in own[1:])
     layer = replace(wrapped.layer, name=wrapper.name, path=full, weights=(*wrapped.layer.weights, *vectors))
     return LayerDefinition(layer, calls, wrapped.model)

@@ -1,4 +1,4 @@
-"""A Keras model as a flat list of steps: nested models inlined, every tensor named by the step that makes it."""
+"""A Keras model as a flat list of steps, with nested models inlined."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from cnnlint.errors import ModelError
 from cnnlint.frontends.keras.definition import (
     CallRecord,
+    Enclosing,
     LayerDefinition,
     ModelDefinition,
-    Surroundings,
     TensorName,
     collect,
     define,
@@ -25,7 +25,7 @@ from cnnlint.frontends.keras.weight_groups import UnreadGroups, groups_of
 from cnnlint.limits import MAX_CALLS, MAX_OUTPUTS, Allowance
 
 MERGE, SPLIT = "TimeDistributed.merge", "TimeDistributed.split"
-"""Classes of the two steps around what TimeDistributed wraps; Keras itself has none of these names."""
+"""Class names of the two steps around the layer that TimeDistributed wraps."""
 
 
 class Ref(Struct, frozen=True):
@@ -40,8 +40,8 @@ class LayerCall(Struct, frozen=True, gc=False):
 
     Attributes:
         layer: The layer; an InputLayer for an input of the network.
-        args: What it is called with: constants and `Ref`s, in lists and dicts.
-        kwargs: The same by name.
+        args: Its arguments: constants and `Ref`s, in lists and dicts.
+        kwargs: The keyword arguments.
     """
 
     layer: LayerRecord
@@ -50,7 +50,7 @@ class LayerCall(Struct, frozen=True, gc=False):
 
     @property
     def inputs(self) -> list[Ref]:
-        """The tensors that it is called with."""
+        """The tensors among its arguments."""
         return collect([list(self.args), self.kwargs], Ref)
 
 
@@ -62,9 +62,9 @@ class FlatModel(Struct, frozen=True, gc=False):
     """The steps of a model.
 
     Attributes:
-        steps: In an order in which each has what it needs.
-        outputs: What the user gets.
-        declared: What the file notes of a tensor.
+        steps: In topological order.
+        outputs: The outputs of the model.
+        declared: Shape and type of tensors for which the file has them.
     """
 
     steps: list[LayerCall]
@@ -80,7 +80,7 @@ def flatten_model(archive: ArchiveRecord) -> FlatModel:
     """
     inliner = _Inliner(archive.path)
     if lists_layers(archive.config):
-        outputs = inliner.run(define(archive.config, Surroundings(archive.path, groups_of(archive))), None)
+        outputs = inliner.run(define(archive.config, Enclosing(archive.path, groups_of(archive))), None)
     else:
         outputs = inliner.run_unlisted(archive)
     return FlatModel(inliner.steps, outputs, inliner.declared)
@@ -94,14 +94,14 @@ class _Inliner:
         self.calls = Allowance(MAX_CALLS, "calls of layers and models")
 
     def run(self, model: ModelDefinition, inputs: list[Ref] | None) -> list[Ref]:
-        """Add the steps of one call of a model and return its outputs; None for inputs are the user's own."""
+        """Add the steps of one call of a model and return its outputs; `inputs` is None for the outermost model."""
         self.calls.spend(1, self.path)
         if model.outputs is None:
             return self._run_sequential(model, inputs)
         return _FunctionalCall(self, model, inputs).run(model.outputs)
 
     def run_layer(self, definition: LayerDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Ref]:
-        """Add the step of a layer's call, or those of a model's, and return the outputs."""
+        """Add the step of a layer's call, or the steps of a model's, and return the outputs."""
         if definition.model is not None:
             return self.run(definition.model, collect([list(args), kwargs.get("inputs")], Ref))
         if definition.wrapped is not None:
@@ -111,7 +111,7 @@ class _Inliner:
     def _run_distributed(
         self, definition: LayerDefinition, wrapped: LayerDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[Ref]:
-        """Add what TimeDistributed does: the steps of the sequence become entries of the batch, and back."""
+        """Add the steps of TimeDistributed, which merges the time steps into the batch, and splits them again."""
         sequences = collect([list(args), kwargs.get("inputs")], Ref)
         merged = [
             self.add(LayerCall(replace(definition.layer, class_name=MERGE), (sequence,))) for sequence in sequences
@@ -120,7 +120,7 @@ class _Inliner:
         return [self.add(LayerCall(replace(definition.layer, class_name=SPLIT), (ref, sequences[0]))) for ref in made]
 
     def run_unlisted(self, archive: ArchiveRecord) -> list[Ref]:
-        """Add the one step that a subclassed model is."""
+        """Add a subclassed model as one step."""
         name = name_of(archive.config)
         weights = UnreadGroups().take(archive.config) if archive.unread else archive.weights
         layer = described(archive.config, path=name, weights=weights)
@@ -130,7 +130,7 @@ class _Inliner:
         """Add a step and return its first output.
 
         Raises:
-            ModelError: They are too many, as when models call others twice that do so too.
+            ModelError: There are too many steps, as when nested models each call another one twice.
         """
         self.calls.spend(1, self.path)
         self.steps.append(step)
@@ -159,7 +159,7 @@ class _Inliner:
 
 
 class _FunctionalCall:
-    """One call of a Functional model: which tensor each call of each layer made."""
+    """One call of a Functional model, with the outputs of each call of each layer."""
 
     def __init__(self, inliner: _Inliner, model: ModelDefinition, inputs: list[Ref] | None) -> None:
         self._inliner = inliner
@@ -173,7 +173,7 @@ class _FunctionalCall:
                 self._made[name.layer, 0] = [inputs[index]]
 
     def run(self, outputs: tuple[TensorName, ...]) -> list[Ref]:
-        """Make all calls, each as soon as it has what it needs, and return the outputs."""
+        """Add all calls, each as soon as its inputs are available, and return the outputs."""
         waiting = [
             (definition, index, call)
             for definition in self._layers.values()
@@ -193,14 +193,14 @@ class _FunctionalCall:
         return found
 
     def _call_all(self, calls: list[tuple[LayerDefinition, int, CallRecord]]) -> None:
-        """Make calls in the file's order, one that lacks a tensor as soon as that is there."""
+        """Add calls in the file's order, or once their inputs are available."""
         places = [self._places(call) for _, _, call in calls]
         lacks = [{place for place in needed.values() if place not in self._made} for needed in places]
         waiting = dict[tuple[str, int], list[int]]()
         for position, missing in enumerate(lacks):
             for place in missing:
                 waiting.setdefault(place, []).append(position)
-        ready = [position for position, missing in enumerate(lacks) if not missing]  # ascending, and so a heap
+        ready = [position for position, missing in enumerate(lacks) if not missing]  # sorted, and so a heap
         left = set(range(len(calls)))
         while ready:
             position = heappop(ready)
@@ -215,7 +215,7 @@ class _FunctionalCall:
         if left:
             names = ", ".join(sorted({calls[position][0].layer.name for position in left})[:3])
             raise ModelError(
-                f"its layers wait for one another or for a tensor that nothing produces: {names}",
+                f"its layers form a cycle or need a tensor that nothing produces: {names}",
                 path=self._inliner.path,
             )
 
@@ -246,8 +246,8 @@ class _FunctionalCall:
     def _output(self, name: TensorName, node: int) -> Ref:
         refs = self._made.get((name.layer, node))
         if not refs:
-            raise ModelError(f"it uses a call of layer {name.layer!r} that is not there", path=self._inliner.path)
+            raise ModelError(f"it uses a call of layer {name.layer!r} that does not exist", path=self._inliner.path)
         if not 0 <= name.index < MAX_OUTPUTS:
             raise ModelError(f"it uses output {name.index} of layer {name.layer!r}", path=self._inliner.path)
-        # A layer has one known output so far, and may have more; a model has as many as it lists.
+        # A layer may have more outputs than are known so far; a model has as many as it lists.
         return refs[name.index] if name.index < len(refs) else Ref(refs[0].step, name.index)

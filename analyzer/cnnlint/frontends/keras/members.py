@@ -1,4 +1,4 @@
-"""The files that a `.keras` archive is made of: members of a zip file, or files of a folder."""
+"""The files in a `.keras` archive: members of a zip file, or files of a folder."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ LOCAL_HEADER = 30
 """Bytes of a zip local file header before the name and the extra field."""
 
 CHUNK = 1 << 20
-"""Bytes that are unpacked at once."""
+"""Bytes to unpack at a time."""
 
 AGAIN = "copy or download it again"
 
 FAULTS = (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, EOFError, OverflowError, IndexError)
-"""What reading a damaged directory raises."""
+"""Exceptions when reading a damaged directory."""
 
 
 class TooLargeError(ModelError):
-    """A member unpacks to more than an archive of this size may, or takes more memory for it."""
+    """A member unpacks to more than is allowed for an archive of this size, or needs too much memory."""
 
 
 class _TooMuchMemoryError(Exception):
-    """Unpacking takes more memory than it may."""
+    """Unpacking needs more memory than is allowed."""
 
 
 class Members(Protocol):
@@ -50,22 +50,22 @@ class Members(Protocol):
 
     @property
     def size(self) -> int:
-        """The bytes of all of them as they are stored."""
+        """The total stored size in bytes."""
         ...
 
     def text(self, name: str) -> bytes:
         """Return the content of a small file.
 
         Raises:
-            ModelError: It is damaged, or too large to be what it should be.
+            ModelError: It is damaged or too large.
         """
         ...
 
     def content(self, name: str) -> ByteSource:
-        """Return the content of a large file, which is only read as far as it is asked for.
+        """Return the content of a large file, which is read on demand.
 
         Raises:
-            TooLargeError: It unpacks to more than an archive of this size may, or takes more memory for it.
+            TooLargeError: It unpacks to more than is allowed for an archive of this size, or needs too much memory.
             ModelError: It is damaged, or cannot be unpacked.
         """
         ...
@@ -75,8 +75,8 @@ class ZipMembers:
     """Members of a zip archive.
 
     Args:
-        path: Of the archive; only for messages if there is `source`.
-        source: The bytes of an archive that is no local file.
+        path: Path of the archive; only for messages if `source` is given.
+        source: The bytes of an archive that is not a local file.
 
     Raises:
         ModelError: The archive is cut off or damaged.
@@ -109,13 +109,13 @@ class ZipMembers:
         return text
 
     def content(self, name: str) -> ByteSource:
-        """Return the content of a member: in place if it is stored, as Keras does it; else unpacked."""
+        """Return the content of a member: in place if it is stored uncompressed, as Keras does, else unpacked."""
         info = self._infos[name]
         if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1:
             return self._stored(info)
         if not self._is_local:
             raise ModelError(
-                f"{name} is compressed, so that all of it would have to be downloaded",
+                f"{name} is compressed, so all of it would have to be downloaded",
                 path=self._path,
                 remedy="download it and lint the file",
             )
@@ -126,9 +126,9 @@ class ZipMembers:
         return unpacked
 
     def _stored(self, info: zipfile.ZipInfo) -> Section:
-        """Return where the bytes of a member lie, compressed or not.
+        """Return the raw bytes of a member, compressed or not.
 
-        The directory's own offsets are used, since Keras and all zip tools write the sizes there.
+        Sizes and offsets are taken from the central directory, where all tools write them.
         """
         header = self._source.read(info.header_offset, LOCAL_HEADER)
         if len(header) < LOCAL_HEADER or not header.startswith(b"PK\x03\x04"):
@@ -140,7 +140,7 @@ class ZipMembers:
         return Section(self._source, start, info.compress_size)
 
     def _unpacked(self, info: zipfile.ZipInfo, most: int) -> Iterator[bytes]:
-        """Yield a member's content in pieces, whatever it claims of its size no more than `most` bytes."""
+        """Yield a member's content in pieces, at most `most` bytes regardless of its declared size."""
         if info.flag_bits & 1:
             raise ModelError(f"{info.filename} is encrypted", path=self._path)
         stored = self._stored(info)
@@ -162,7 +162,7 @@ class ZipMembers:
 
 
 class FolderMembers:
-    """Files of a folder, as `save_model(..., zipped=False)` and model hubs have them."""
+    """Files of a folder, as `save_model(..., zipped=False)` writes and model hubs store them."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -184,7 +184,7 @@ class FolderMembers:
 
 
 class Unpacked(Memory):
-    """What a compressed member holds, in a temporary file that goes with it.
+    """The content of a compressed member, in a temporary file that is deleted with it.
 
     Args:
         pieces: The content.
@@ -200,7 +200,7 @@ class Unpacked(Memory):
 
 
 class _Decompressor(Protocol):
-    """What bz2 and lzma unpack with, in pieces of bounded size."""
+    """The interface of the decompressors of bz2 and lzma."""
 
     @property
     def eof(self) -> bool: ...
@@ -210,7 +210,7 @@ class _Decompressor(Protocol):
 
 
 class _Inflater:
-    """The same over zlib."""
+    """The same interface for zlib."""
 
     def __init__(self) -> None:
         self._inner = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -227,10 +227,10 @@ class _Inflater:
 
 
 def _pieces(stored: Section, method: int) -> Iterator[bytes]:
-    """Yield what a member unpacks to, in pieces of at most `CHUNK` bytes.
+    """Yield the unpacked content of a member in pieces of at most `CHUNK` bytes.
 
     Raises:
-        NotImplementedError: It is packed in a way that Python does not unpack.
+        NotImplementedError: Python cannot unpack its compression method.
         EOFError: It ends too early.
     """
     at = 0
@@ -252,14 +252,14 @@ def _pieces(stored: Section, method: int) -> Iterator[bytes]:
             data = stored.read(at, CHUNK)
             at += len(data)
             if not data:
-                if method == zipfile.ZIP_LZMA:  # whose end need not be marked
+                if method == zipfile.ZIP_LZMA:  # may have no end marker
                     return
                 raise EOFError
         yield unpacker.decompress(data, CHUNK)
 
 
 def _lzma(stored: Section) -> tuple[lzma.LZMADecompressor, int]:
-    """Return what unpacks a member of the method LZMA, and where its data start."""
+    """Return the decompressor of an LZMA member, and the offset of its data."""
     head = stored.read(0, 9)
     (length, packed, dictionary) = struct.unpack("<2xHBI", head)
     if length != 5 or packed >= 9 * 5 * 5:

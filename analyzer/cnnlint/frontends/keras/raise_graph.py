@@ -1,4 +1,4 @@
-"""Raises the record of a Keras archive to a graph of CNN layers."""
+"""Build the graph of a Keras archive."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ AGNOSTIC = frozenset(
         *functions.UNARY, *functions.BINARY, *functions.ACTIVATIONS, "Rescaling", "Normalization", "Concatenate",
     ]
 )  # fmt: skip
-"""Layers that work whatever the order of axes is."""
+"""Layers that work in any layout."""
 
 NO_MAPS = frozenset({"Flatten"})
-"""Layers with a `data_format` that says nothing of what they are given."""
+"""Layers whose `data_format` does not tell the layout of their input."""
 
 SEQUENCES_OF_MAPS = frozenset({MERGE, "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
-"""Layers whose first axis after the batch is time, wherever the channels are."""
+"""Layers whose first axis after the batch is time, in either layout."""
 
 SLIDING = (
     "Conv", "DepthwiseConv", "SeparableConv", "ZeroPadding", "Cropping", "UpSampling", "MaxPool", "AveragePool",
 )  # fmt: skip
-"""What the names of layers begin with that take maps, and did not write their `data_format` once."""
+"""Prefixes of layers of maps that did not always save their `data_format`."""
 
 
 class Layouts:
@@ -58,7 +58,7 @@ class Layouts:
         self._default_last = formats != {"channels_first"} and "channels_first" not in formats - {None}
 
     def of(self, ref: Ref, rank: int) -> Permutation | None:
-        """Return how a tensor of `rank` axes becomes channels-first; None if it is, or has no channels."""
+        """Return the permutation that makes a tensor of `rank` axes channels-first; None if there is none to make."""
         if rank < 3:
             return None
         found = find_layout(ref.step, (None,) * rank, self._said)
@@ -67,7 +67,7 @@ class Layouts:
         return to_channels_first(rank) if rank > 3 and self._default_last else None
 
     def _said(self, step: int, shape: Shape) -> Iterator[Verdict | tuple[int, Shape]]:
-        """Yield what the readers of a call's output say of its layout."""
+        """Yield what the readers of a call's output tell about its layout."""
         for reader in self._readers.get(step, ()):
             layer = self._calls[reader].layer
             if layer.class_name in SEQUENCES_OF_MAPS:
@@ -79,7 +79,7 @@ class Layouts:
 
 
 def _channels_last(layer: LayerRecord) -> bool | None:
-    """Return whether a layer takes channels-last maps; None if it takes no maps, or does not care."""
+    """Return whether a layer takes channels-last maps; None if it takes no maps, or any layout."""
     if layer.class_name in NO_MAPS or layer.is_custom:
         return None
     stated = layer.config.get("data_format")
@@ -89,18 +89,18 @@ def _channels_last(layer: LayerRecord) -> bool | None:
 
 
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
-"""What reading a configuration raises that is not what Keras writes."""
+"""Exceptions when reading a configuration that Keras did not write."""
 
 SPATIAL_SYMBOLS = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
-"""Names of extents that the file leaves open, by the number of spatial axes."""
+"""Names of open extents, by number of spatial axes."""
 
 
 def raise_archive(archive: ArchiveRecord, inputs: Mapping[str, Shape] | None = None) -> Graph:
-    """Return the graph of CNN layers that an archive holds.
+    """Return the graph of an archive.
 
     Args:
         archive: The file without its weights.
-        inputs: Shapes by input name, in Keras' order of axes, that replace what the file declares.
+        inputs: Shapes by input name, in Keras's layout, that replace the file's.
 
     Raises:
         ModelError: The configuration contradicts itself, or a layer lacks what it must have.
@@ -127,7 +127,7 @@ def _raised(archive: ArchiveRecord, inputs: Mapping[str, Shape]) -> Graph:
 
 
 def _check_weights(builder: GraphBuilder, path: str) -> None:
-    """Refuse a file whose arrays are fewer than its configuration builds: its counts would be wrong."""
+    """Refuse a file with fewer weights than its configuration needs: counts would be wrong."""
     for layer in builder:
         held = layer.parameters
         if held is None or not isinstance(layer, Conv | ConvTranspose | Dense):
@@ -137,7 +137,7 @@ def _check_weights(builder: GraphBuilder, path: str) -> None:
         if not layer.weights:
             cause = "has no weights in the file"
         elif formula is not None and not packed and formula.value > held:
-            cause = f"has {held:,} weights in the file, and by its configuration {formula.value:,}"
+            cause = f"has {held:,} weights in the file, but {formula.value:,} by its configuration"
         else:
             continue
         raise ModelError(
@@ -146,7 +146,7 @@ def _check_weights(builder: GraphBuilder, path: str) -> None:
 
 
 def _unused(archive: ArchiveRecord, builder: GraphBuilder) -> tuple[UnusedWeight, ...]:
-    """Return the arrays in groups that no layer uses; states of random numbers are no weights."""
+    """Return the arrays in groups that no layer uses; random number states are not weights."""
     used = {_group(weight.key) for layer in builder for weight in layer.weights}
     return tuple(
         UnusedWeight(weight.key, weight.storage.nbytes if weight.storage else None)
@@ -174,7 +174,7 @@ class _Raiser:
         self._input_names = [step.layer.name for step in network.steps if step.layer.class_name == "InputLayer"]
 
     def run(self) -> None:
-        """Raise all steps."""
+        """Add the layers of all steps."""
         for name in self._given:
             if name not in self._input_names:
                 raise ModelError(
@@ -212,7 +212,7 @@ class _Raiser:
         self._views[Ref(index)] = self.builder.add_input(layer.path, shape, dtype, permutation=permutation)
 
     def _named(self, name: str, shape: tuple[int | None, ...], *, maps: bool) -> Shape:
-        """Return `shape` with symbols for what is left open."""
+        """Return `shape` with symbols for open extents."""
         rank = len(shape) - 2
         extents = SPATIAL_SYMBOLS.get(rank, tuple(f"axis{axis}" for axis in range(1, rank + 1)))
         if not maps and rank > 1:
@@ -266,7 +266,7 @@ class _Raiser:
             self._views[Ref(index, output)] = view
 
     def _declared_outputs(self, index: int, batch: Dim) -> tuple[tuple[Shape | None, str], ...]:
-        """Return what the file notes of a step's outputs, up to the last that others use."""
+        """Return the shapes and types in the file of a step's outputs, up to the last one that is used."""
         noted = self._declared.get(index, {})
         used = self._used.get(index, -1)
         found = list[tuple[Shape | None, str]]()

@@ -1,4 +1,4 @@
-"""Light records of a Keras archive: its layers and their configurations, and its weights without their values."""
+"""Records of a Keras archive: its layers with their configurations, and its weights without values."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class WeightRecord(Struct, frozen=True, gc=False):
 
     Attributes:
         key: Its path in the weights file: "layers/conv2d_1/vars/0".
-        name: Its path below the layer: "0", "cell/0", "conv1/kernel".
+        name: Its path within the layer: "0", "cell/0", "conv1/kernel".
         group: In a legacy `.h5`: the name of the layer whose group it is in.
-        shape: As the file stores it; None for what stands for all weights of a layer where they were not read.
+        shape: As the file stores it; None for a placeholder for all weights of a layer, if they were not read.
         dtype: Element type such as "float32".
         storage: Reads the values.
     """
@@ -37,12 +37,12 @@ class ArchiveRecord(Struct, frozen=True, gc=False):
     Attributes:
         path: As the user wrote it.
         format: "keras" for the zip archive of Keras 3, "h5" for the legacy HDF5 file.
-        keras_version: That wrote it; "" if the file does not say.
+        keras_version: Version that wrote it; "" if unknown.
         config: The model's own record: "class_name", "config", and in Keras 3 "module" and "build_config".
-        training: What was given to `compile`; None for a model that is not compiled.
-        weights: All arrays of the model, those of the optimizer left out, in the file's order.
-        layer_names: Group of the weights file -> name of the layer that wrote it, where the file says it.
-        file_bytes: Of the file, and of the shards that lie beside it.
+        training: The arguments of `compile`; None for a model that is not compiled.
+        weights: All arrays of the model, without those of the optimizer, in the file's order.
+        layer_names: Group of the weights file -> name of its layer, if the file has it.
+        file_bytes: Total size of the file and its shards.
         unread: Why no weights were read, as a clause; "" if they were.
     """
 
@@ -58,7 +58,7 @@ class ArchiveRecord(Struct, frozen=True, gc=False):
 
 
 TF_FUNCTIONS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
-"""Layers that Keras 2 made of TensorFlow's functions."""
+"""Layers with which Keras 2 saves TensorFlow functions."""
 
 CASTS = ("Cast", "SaturateCast")
 """Functions of `keras.ops` with a type in their configuration."""
@@ -70,14 +70,14 @@ class LayerRecord(Struct, frozen=True, gc=False):
     """A layer of Keras.
 
     Attributes:
-        name: As Keras has it.
-        path: With the names of the models that it is nested in: "encoder/conv1".
+        name: Its name in Keras.
+        path: Its name prefixed with those of enclosing models: "encoder/conv1".
         class_name: "Conv2D".
-        module: Where the class comes from; "" in files of Keras 2.
+        module: Module of the class; "" in files of Keras 2.
         config: The layer's own configuration.
-        input_shape: That it was built for, the batch first; None if the file does not say.
-        weights: Its arrays, their names below the layer.
-        trainable: Whether it and all models around it are.
+        input_shape: Shape that it was built for, the batch first; None if unknown.
+        weights: Its arrays, with names relative to the layer.
+        trainable: Whether it and all enclosing models are.
     """
 
     name: str
@@ -91,12 +91,12 @@ class LayerRecord(Struct, frozen=True, gc=False):
 
     @property
     def is_operation(self) -> bool:
-        """Whether it is a function of `keras.ops` and no layer."""
+        """Whether it is a function of `keras.ops` and not a layer."""
         return is_operation(self.module, self.config, self.class_name)
 
     @property
     def is_custom(self) -> bool:
-        """Whether the class is the user's own."""
+        """Whether the class is not part of Keras."""
         return bool(self.module) and self.module.partition(".")[0] not in KERAS_PACKAGES
 
     @property
@@ -129,7 +129,7 @@ def described(
 def is_operation(module: object, config: Config, class_name: object) -> bool:
     """Return whether a serialized object is a function of `keras.ops`.
 
-    A legacy `.h5` file names no modules; there, all layers say of which type they are or whether they are trainable.
+    A legacy `.h5` file has no modules; there, all layers have a dtype or `trainable` in their configuration.
     """
     if isinstance(module, str) and module:
         return ".ops" in module
@@ -138,7 +138,7 @@ def is_operation(module: object, config: Config, class_name: object) -> bool:
 
 
 def config_of(record: Config) -> Config:
-    """Return the configuration in a serialized object; Sequential models of old had a bare list of layers."""
+    """Return the configuration in a serialized object; old Sequential models have a bare list of layers."""
     config: Any = record.get("config")
     if isinstance(config, list):
         return {"layers": config}

@@ -1,4 +1,4 @@
-"""The configurations of Keras: JSON within bounds, its values in every spelling of Keras 2 and 3, and the losses."""
+"""Keras configurations: bounded JSON parsing, values in all spellings of Keras 2 and 3, and losses."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from cnnlint.graph.graph import Training
 from cnnlint.limits import MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_JSON_VALUES
 
 Config = dict[str, Any]
-"""A JSON object as Keras writes it; what it holds is checked where it is used."""
+"""A JSON object as Keras writes it; values are checked where they are used."""
 
 SYNONYMS = {"silu": "swish", "hard_silu": "hard_swish", "exp": "exponential"}
-"""Keras' other names of a function -> the one that the vocabulary uses."""
+"""Other names of functions in Keras -> the vocabulary's."""
 
 
 def parse(text: bytes | str, *, name: str, path: str) -> Config:
-    """Return the JSON object in `text`, read quickly where it keeps to the standard, else with NaN and Infinity.
+    """Return the JSON object in `text`, by a fast parser if it is standard JSON, else allowing NaN and Infinity.
 
     Args:
         text: UTF-8.
-        name: What it is called in messages: "config.json", "the attribute model_config".
-        path: Of the file that holds it.
+        name: Its name in messages: "config.json", "the attribute model_config".
+        path: Path of the file.
 
     Raises:
-        ModelError: It is no JSON, or no object, or beyond a limit.
+        ModelError: It is not a JSON object, or exceeds a limit.
     """
     data = text.encode() if isinstance(text, str) else text
     if len(data) > MAX_JSON_BYTES:
         raise ModelError(f"{name} has more than {MAX_JSON_BYTES:,} bytes, which is the limit", path=path)
-    # Each value but the first stands after a comma or opens something. Those in texts are counted too.
+    # An upper bound: every value but the first follows a comma or a bracket.
     if sum(map(data.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES:
         raise ModelError(f"{name} holds more than {MAX_JSON_VALUES:,} values, which is the limit", path=path)
     try:
@@ -57,7 +57,7 @@ def model_config(text: bytes | str, *, name: str, path: str) -> Config:
     """Return the record of a model: an object with a class name and a configuration.
 
     Raises:
-        ModelError: The text is no such thing.
+        ModelError: The text is not such a record.
     """
     config = parse(text, name=name, path=path)
     if not isinstance(config.get("class_name"), str) or not isinstance(config.get("config"), dict | list):
@@ -95,7 +95,7 @@ def mapping(value: object) -> Config | None:
 
 
 def integers(value: object, count: int) -> tuple[int, ...]:
-    """Return `count` whole numbers: one for all axes, or one each.
+    """Return `count` integers: one for all axes, or one each.
 
     Raises:
         ValueError: The value is neither.
@@ -106,15 +106,15 @@ def integers(value: object, count: int) -> tuple[int, ...]:
     if len(found) == 1:
         return found * count
     if len(found) != count:
-        raise ValueError(f"{value!r} is not {count} whole numbers")
+        raise ValueError(f"{value!r} is not {count} integers")
     return found
 
 
 def pairs(value: object, count: int) -> tuple[tuple[int, int], ...]:
-    """Return an amount before and after for each of `count` axes, as padding and cropping layers have them.
+    """Return an amount before and after for each of `count` axes, for padding and cropping layers.
 
     Raises:
-        ValueError: The value says no such thing.
+        ValueError: The value has another form.
     """
     if isinstance(value, int):
         return ((value, value),) * count
@@ -130,7 +130,7 @@ def pairs(value: object, count: int) -> tuple[tuple[int, int], ...]:
 
 
 def shape_of(value: object) -> tuple[int | None, ...] | None:
-    """Return a shape with None for free extents; None if the value is not a shape."""
+    """Return a shape with None for open extents; None if the value is not a shape."""
     found = items(value)
     if found is None or not all(item is None or isinstance(item, int) for item in found):
         return None
@@ -160,9 +160,9 @@ def policy_name(policy: object) -> str | None:
 
 
 def function_name(value: object) -> str | None:
-    """Return the name of a serialized function in the vocabulary's spelling; None for "no function".
+    """Return the name of a serialized function in the vocabulary; None if there is no function.
 
-    An activation may also be a layer, such as ReLU: its class is the name then.
+    An activation may also be a layer, such as ReLU; then the name is its class.
     """
     if value is None:
         return None
@@ -176,7 +176,7 @@ def function_name(value: object) -> str | None:
 
 
 def snake_case(name: str) -> str:
-    """Return a class name as Keras spells it in the weights file: "DepthwiseConv2D" is "depthwise_conv2d"."""
+    """Return a class name as in the weights file: "DepthwiseConv2D" becomes "depthwise_conv2d"."""
     name = re.sub(r"\W+", "", name.rpartition(">")[2])
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
@@ -203,16 +203,16 @@ TAKES_LOGITS = frozenset(
     ["binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy", "binary_focal_crossentropy",
      "categorical_focal_crossentropy"]
 )  # fmt: skip
-"""Losses that have the option `from_logits`, which is off unless it is given."""
+"""Losses with the option `from_logits`, which is off by default."""
 
 
 def read_losses(training: Config | None) -> tuple[Training, ...]:
-    """Return the loss of each output, in the order in which the file has them; () for a model not compiled."""
+    """Return the loss of each output, in the file's order; () if the model is not compiled."""
     if not training:
         return ()
     loss = training.get("loss")
     if loss is None and (inner := mapping(training.get("config"))) is not None:
-        # What the user's own `get_compile_config` wrote.
+        # written by a custom `get_compile_config`
         loss = inner.get("loss")
     if loss is None:
         return ()

@@ -1,4 +1,4 @@
-"""The values of a Keras weight, read when they are asked for; the only module that imports h5py."""
+"""Read the values of Keras weights on demand; the only module that imports h5py."""
 
 # h5py has no type stubs.
 # pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false, reportUnknownVariableType=false
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from cnnlint.frontends.sources import ByteSource
 
 MAX_UNPACKED = 1 << 32
-"""An array larger than this is read only if it does not claim to be much larger than what is stored."""
+"""An array larger than this is read only if its stored size is plausible."""
 
 MAX_EXPANSION = 100
-"""How much larger; weights, being noise, hardly shrink at all."""
+"""Most times that such an array may be larger than its stored size; weights hardly compress."""
 
 
 class Hdf5Storage(Struct, frozen=True, gc=False):
@@ -34,7 +34,7 @@ class Hdf5Storage(Struct, frozen=True, gc=False):
 
     Attributes:
         source: The bytes of the HDF5 file.
-        dataset: Its path in it, its shape and type.
+        dataset: Path, shape and type of the array.
         shown: The path of the model as the user wrote it, for messages.
     """
 
@@ -44,14 +44,14 @@ class Hdf5Storage(Struct, frozen=True, gc=False):
 
     @property
     def nbytes(self) -> int | None:
-        """The bytes that the values take uncompressed; None for types of no fixed size."""
+        """The uncompressed size of the values in bytes; None for types without a fixed size."""
         return storage_bytes(self.dataset.dtype, prod(self.dataset.shape))
 
     def read(self) -> NDArray[np.generic]:
-        """Return the values, mapped and not copied where they lie in one piece in the file.
+        """Return the values, memory-mapped if they are contiguous in the file.
 
         Raises:
-            ModelError: The file is damaged, or the dataset lies outside it or claims more than is stored.
+            ModelError: The file is damaged, or the values are in other files or larger than plausible.
         """
         import numpy as np
 
@@ -68,7 +68,7 @@ class Hdf5Storage(Struct, frozen=True, gc=False):
         return np.frombuffer(data, dtype=dtype).reshape(dataset.shape)
 
     def _by_library(self) -> NDArray[np.generic]:
-        """Return values that lie in pieces, are packed, or are of an unusual type."""
+        """Return values that are chunked, compressed, or of an unusual type."""
         import h5py
         import numpy as np
 
@@ -90,7 +90,7 @@ class Hdf5Storage(Struct, frozen=True, gc=False):
         plist = found.id.get_create_plist()
         if plist.get_external_count() or plist.get_layout() == h5py.h5d.VIRTUAL:
             raise ModelError(
-                f"the values of {self.dataset.path} lie in other files, which are not read", path=self.shown
+                f"the values of {self.dataset.path} are in other files, which are not read", path=self.shown
             )
         stored, claimed = found.id.get_storage_size(), found.size * found.dtype.itemsize
         if claimed > MAX_UNPACKED and claimed > MAX_EXPANSION * stored:

@@ -1,4 +1,4 @@
-"""Which arrays of a file belong to which layer: by group in `.keras`, by order and name in `.h5`."""
+"""Assign the arrays of a file to layers: by group in `.keras`, by order and name in `.h5`."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from cnnlint.frontends.keras.records import ArchiveRecord, WeightRecord, config_
 from cnnlint.frontends.keras.settings import Config, snake_case
 
 OLD_LAYERS = "_layer_checkpoint_dependencies"
-"""What the first `.keras` archives, of Keras 2.12 and 2.13, called the group "layers"."""
+"""The group "layers" in the first `.keras` archives, of Keras 2.12 and 2.13."""
 
 NOT_COUNTED = "seed_generator"
-"""A group that holds the state of random numbers, which Keras does not count as weights."""
+"""A group with random number state, which Keras does not count as weights."""
 
 
 WRAPPED = "layer"
-"""The group of the layer that a wrapper holds."""
+"""The group of a wrapped layer."""
 
 
 class WeightGroups(Protocol):
-    """Hands out the weights of a file; models and layers are asked for in the order of the file."""
+    """The weights of a model; layers and nested models must be requested in the order of the file."""
 
     def enter(self, record: Config) -> WeightGroups:
         """Return the groups of a nested model."""
         ...
 
     def take(self, record: Config) -> tuple[WeightRecord, ...]:
-        """Return the weights of a layer, their names below it; call it once for each layer of a model."""
+        """Return the weights of a layer, with names relative to it; call it once per layer of a model."""
         ...
 
     def unwrap(self, record: Config) -> tuple[tuple[WeightRecord, ...], WeightGroups]:
-        """Return a wrapper's own weights, and the groups from which the layer that it wraps takes its own."""
+        """Return a wrapper's own weights, and the groups with the weights of the wrapped layer."""
         ...
 
 
@@ -43,7 +43,7 @@ class ArchiveGroups:
     """Groups of `model.weights.h5`: `layers/conv2d_1` is the second Conv2D of the model.
 
     Args:
-        index: Of the whole file.
+        index: Index of the whole file.
         prefix: Group of the model.
     """
 
@@ -63,7 +63,7 @@ class ArchiveGroups:
         return self._index.below(self._group(record))
 
     def unwrap(self, record: Config) -> tuple[tuple[WeightRecord, ...], WeightGroups]:
-        """Return what lies beside the wrapper's group "layer", and what lies in it."""
+        """Return the weights outside and inside of the wrapper's group "layer"."""
         group = self._group(record)
         own = tuple(weight for weight in self._index.below(group) if not weight.name.startswith(f"{WRAPPED}/"))
         inner = self._index.below(f"{group}/{WRAPPED}")
@@ -99,13 +99,13 @@ class ArchiveIndex:
         self._shared = dict[int, str]()
 
     def below(self, group: str) -> tuple[WeightRecord, ...]:
-        """Return all weights in a group, their names below it."""
+        """Return all weights in a group, with names relative to it."""
         return tuple(self._below.get(group, ()))
 
     def group_of(self, record: Config, group: str) -> str:
-        """Return the group that holds a layer: the first one of an object that stands in several models.
+        """Return the group of a layer: the first one, if the layer is shared by several models.
 
-        Where the file notes the layers' names, they overrule the counting.
+        Layer names in the file take precedence over counting.
         """
         identity = record.get("shared_object_id")
         if isinstance(identity, int):
@@ -118,11 +118,11 @@ class ArchiveIndex:
 
 
 class WrappedGroups:
-    """The weights of the one layer or model that a wrapper holds.
+    """The weights of a wrapped layer or model.
 
     Args:
-        weights: All of them.
-        model: The same for a model.
+        weights: The weights, for a layer.
+        model: The groups, for a model.
     """
 
     def __init__(self, weights: tuple[WeightRecord, ...], model: WeightGroups) -> None:
@@ -145,7 +145,7 @@ class WrappedGroups:
 
 
 class LegacyGroups:
-    """Groups of a legacy `.h5`: one for each layer of the outermost model, by name."""
+    """Groups of a legacy `.h5`: one per layer of the outermost model, by name."""
 
     def __init__(self, archive: ArchiveRecord) -> None:
         self._weights = dict[str, list[WeightRecord]]()
@@ -162,20 +162,20 @@ class LegacyGroups:
         return tuple(replace(weight, name=plain(weight.name)) for weight in weights)
 
     def unwrap(self, record: Config) -> tuple[tuple[WeightRecord, ...], WeightGroups]:
-        """Return the wrapper's weights as those of what it wraps."""
+        """Return the wrapper's weights as those of the wrapped layer."""
         return (), _wrapped_legacy(self.take(record))
 
 
 class LegacyNestedGroups:
-    """The weights of a nested model of a legacy `.h5`, which has one group for all that is in it.
+    """The weights of a nested model of a legacy `.h5`, which has a single group for all its layers.
 
-    What belongs to which layer is told by the layers' names within the variables' names; where two models in it
-    have a layer of the same name, by the order in which they are asked for. Weights are filed once, under each name
-    on their way, so that no layer looks through those of the others.
+    Weights are assigned by the layers' names within the variables' names, and in the order of requests if two models
+    in it have a layer of the same name. Weights are indexed once by each name in their path, so no layer searches
+    those of the others.
 
     Args:
-        weights: What may belong to this model.
-        taken: The keys of what a layer has taken already, shared with the models nested in this one.
+        weights: Weights that may belong to this model.
+        taken: Keys of weights that are already assigned, shared with the models nested in this one.
     """
 
     def __init__(self, weights: Iterable[WeightRecord], taken: set[str] | None = None) -> None:
@@ -216,15 +216,15 @@ class LegacyNestedGroups:
         return mine
 
     def unwrap(self, record: Config) -> tuple[tuple[WeightRecord, ...], WeightGroups]:
-        """Return the wrapper's weights as those of what it wraps."""
+        """Return the wrapper's weights as those of the wrapped layer."""
         return (), _wrapped_legacy(self.take(record))
 
 
 class UnreadGroups:
-    """What layers get where no weights were read: each one weight of which nothing is known.
+    """Placeholders if no weights were read: one unknown weight per layer.
 
     Args:
-        prefix: Put before the names of layers.
+        prefix: Prefix of the names of layers.
     """
 
     def __init__(self, prefix: str = "") -> None:
@@ -235,13 +235,13 @@ class UnreadGroups:
         return UnreadGroups(f"{self._prefix}{name_of(record)}/")
 
     def take(self, record: Config) -> tuple[WeightRecord, ...]:
-        """Return what stands for the weights of a layer, if it has any."""
+        """Return a placeholder for the weights of a layer, unless it is a function."""
         if is_operation(record.get("module"), config_of(record), record.get("class_name")):
             return ()
         return (WeightRecord(f"{self._prefix}{name_of(record)}", "", None, ""),)
 
     def unwrap(self, record: Config) -> tuple[tuple[WeightRecord, ...], WeightGroups]:
-        """Return nothing, and the groups of what is wrapped."""
+        """Return no weights, and the groups of the wrapped layer."""
         return (), self.enter(record)
 
 
@@ -257,7 +257,7 @@ def groups_of(archive: ArchiveRecord) -> WeightGroups:
 
 
 def inner_layers(record: Config) -> list[Config]:
-    """Return all layers in a nested model, those of models within it too."""
+    """Return all layers in a nested model, including those of models within it."""
     found = list[Config]()
     layers: Any = config_of(record).get("layers")
     for layer in cast("list[Any]", layers) if isinstance(layers, list) else []:
@@ -268,5 +268,5 @@ def inner_layers(record: Config) -> list[Config]:
 
 
 def plain(name: str) -> str:
-    """Return a variable's path without the output number that TensorFlow gives it: "conv/kernel:0"."""
+    """Return a variable's path without TensorFlow's output number: "conv/kernel:0"."""
     return re.sub(r":\d+$", "", name)

@@ -1,4 +1,4 @@
-"""Networks written in one line, as textbooks write them: `INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10`."""
+"""Networks in one line, in the notation of textbooks: `INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def to_onnx(text: str, *, seed: int = 0) -> onnx.ModelProto:
 
     Args:
         text: In the notation of docs/notation.md.
-        seed: Of the weights' values; the same seed gives the same bytes.
+        seed: Seed of the weights; the same seed gives the same bytes.
 
     Raises:
-        NotationError: The text is malformed, or a step does not fit the shape that it is given.
+        NotationError: The text is malformed, or a step does not fit its input.
     """
     from cnnlint.frontends.notation.network import build
     from cnnlint.frontends.notation.syntax import parse

@@ -1,4 +1,4 @@
-"""What a step is given and writes: the words after its kind, taken one by one; ONNX nodes and seeded weights."""
+"""The arguments of a step, consumed one by one, and the ONNX model that steps write nodes and weights to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cnnlint.frontends.notation.syntax import NotationError, StepSyntax, Word
 from cnnlint.graph.tensor import Dim, Shape
 
 LARGEST = 1 << 31
-"""No extent, count or size of a real network is larger; larger ones are slips of the pen."""
+"""Largest extent, count or size; larger ones must be typos."""
 
 _BY = re.compile(r"[x×]", re.IGNORECASE)
 
@@ -32,12 +32,12 @@ def sizes(text: str) -> tuple[int, ...] | None:
 
 
 class Arguments:
-    """What a step was given; whatever no one takes is an error.
+    """The arguments of a step; any that the step does not take are errors.
 
     Args:
         text: The whole network, for messages.
         step: The step.
-        filters: What CONV takes where no filters are given: the channels that a shortcut must come to.
+        filters: Default filters of CONV on a shortcut: the channels of the other branch.
     """
 
     def __init__(self, text: str, step: StepSyntax, filters: int | None = None) -> None:
@@ -60,14 +60,14 @@ class Arguments:
         return found is not None
 
     def choice(self, *words: str) -> str | None:
-        """Take the one of `words` that is there."""
+        """Take the one of `words` that is present."""
         found = [word for word in words if self.flag(word)]
         if len(found) > 1:
             raise self.error(f"{self.step.kind} cannot be both {found[0]} and {found[1]}")
         return found[0] if found else None
 
     def option(self, word: str, rank: int | None = None, *, least: int = 1) -> tuple[int, ...] | None:
-        """Take `word` and the size after it: one number for each of `rank` axes, or one for all."""
+        """Take `word` and the size after it: one number per axis, or one for all."""
         self._known.append(f"{word} N")
         for index, given in enumerate(self._left):
             if given.text.lower() == word:
@@ -88,21 +88,21 @@ class Arguments:
         return found[0]
 
     def positional(self, what: str, rank: int | None = 1, *, least: int = 1) -> tuple[int, ...] | None:
-        """Take the next number or size that belongs to no option; None if there is none."""
+        """Take the next positional number or size; None if there is none."""
         self._known.append(f"<{what}>")
         if self._left and self._left[0].text[0].isdigit():
             return self._size(self._left.pop(0), what, rank, least)
         return None
 
     def required(self, what: str, example: str, rank: int | None = 1) -> tuple[int, ...]:
-        """Take the next number or size, which must be there."""
+        """Take the next number or size, which is required."""
         found = self.positional(what, rank)
         if found is None:
             raise self.error(f"{self.step.kind} needs its {what}", remedy=example)
         return found
 
     def filters_and_kernel(self, channels: int, rank: int) -> tuple[int, tuple[int, ...]]:
-        """Take "16 3x3" or "3x3" alone, which keeps the channels (or gives a shortcut those it must come to)."""
+        """Take "16 3x3", or just "3x3", which keeps the channels (on a shortcut, those of the other branch)."""
         example = f"{self.step.kind} 16 {'x'.join(['3'] * rank)}"
         alone = len(self._left) < 2 or not self._left[1].text[0].isdigit()
         if alone and self._left and _BY.search(self._left[0].text):
@@ -118,13 +118,17 @@ class Arguments:
         try:
             return float(word.text)
         except ValueError:
-            raise self.error(f"{word.text!r} is no {what}", at=word, remedy=f"{self.step.kind} {default}") from None
+            raise self.error(
+                f"{word.text!r} is not a valid {what}", at=word, remedy=f"{self.step.kind} {default}"
+            ) from None
 
     def finish(self) -> None:
         """Raise an error if a word is left that the step does not know."""
         if self._left:
             known = ", ".join(self._known)
-            remedy = f"it takes {known}" if known else f"write -> between two steps; {self.step.kind} stands alone"
+            remedy = (
+                f"it takes {known}" if known else f"write -> between two steps; {self.step.kind} takes no arguments"
+            )
             raise self.error(f"{self.step.kind} does not take {self._left[0].text!r}", at=self._left[0], remedy=remedy)
 
     def _size(self, word: Word, what: str, rank: int | None, least: int) -> tuple[int, ...]:
@@ -134,29 +138,29 @@ class Arguments:
         if rank is None or len(found) == rank:
             return found
         if len(found) > 1:
-            raise self.error(f"{what} {word.text} has {len(found)} axes where {rank} are meant", at=word)
+            raise self.error(f"{what} {word.text} has {len(found)} axes instead of {rank}", at=word)
         return found * rank
 
 
 OPSET = 21
-"""The first with GroupNormalization as it is meant now."""
+"""The first with the present definition of GroupNormalization."""
 
 IR_VERSION = 10
-"""The one that came with opset 21."""
+"""The version released with opset 21."""
 
 MOST_WEIGHT_BYTES = (1 << 31) - (1 << 20)
 """A protobuf cannot be larger than 2 GiB."""
 
 MOST_STEPS = 200_000
-"""More than any network has; a slip of the pen in a repeat ends here and not in the machine's memory."""
+"""Most steps: a typo in a repeat must not fill the memory."""
 
 
 class Value(Struct, frozen=True):
-    """What a step is given and gives.
+    """The input or output of a step.
 
     Attributes:
-        name: Of the tensor.
-        shape: Of a sample: channels, then spatial extents.
+        name: Name of the tensor.
+        shape: Shape of a sample: channels, then spatial extents.
     """
 
     name: str
@@ -180,7 +184,7 @@ class Emitter:
     """A model under construction.
 
     Args:
-        seed: Of the weights' values.
+        seed: Seed of the weights.
         given: Name of the network's input.
     """
 
@@ -193,7 +197,7 @@ class Emitter:
         self._bytes = 0
 
     def name(self, prefix: str, arguments: Arguments) -> str:
-        """Return the name of a step: its own, or its kind's prefix and number; every step is counted."""
+        """Return a unique name of a step: its own, or its kind's prefix and a number."""
         self._counts[prefix] += 1
         if self._counts.total() > MOST_STEPS:
             raise arguments.error(f"the network has more than {MOST_STEPS:,} layers")
@@ -209,7 +213,7 @@ class Emitter:
     def node(
         self, op: str, inputs: list[str], name: str, *, outputs: list[str] | None = None, **attributes: Any
     ) -> str:
-        """Add a node and return its first output, which is called as the node is."""
+        """Add a node and return its first output, which has the node's name."""
         node = helper.make_node(op, inputs, outputs or [name], name=name, **attributes)
         self.nodes.append(node)
         return name
@@ -224,7 +228,7 @@ class Emitter:
     def vector(
         self, name: str, shape: tuple[int, ...], arguments: Arguments, *, low: float = -0.1, high: float = 0.1
     ) -> str:
-        """Add values drawn evenly from `low` to `high`, as biases and the like are, and return their name."""
+        """Add uniformly distributed values, for biases and the like, and return their name."""
         self._allow(shape, arguments)
         return self._add(name, self._random.uniform(low, high, shape).astype(np.float32))
 
@@ -249,7 +253,7 @@ def known(dim: Dim, what: str, arguments: Arguments) -> int:
         NotationError: It is a symbol or unknown, and weights depend on it.
     """
     if not isinstance(dim, int):
-        raise arguments.error(f"{arguments.step.kind} has weights for every {what}, whose number is not known here")
+        raise arguments.error(f"{arguments.step.kind} has weights for each {what}, whose number is unknown here")
     return dim
 
 
@@ -264,5 +268,5 @@ def mapped(value: Value, arguments: Arguments) -> None:
 
 
 def shape_error(value: Value, cause: str, arguments: Arguments) -> CnnlintError:
-    """Return an error about a step that does not fit the shape that it is given."""
-    return arguments.error(f"{arguments.step.kind} {cause}; it is given {value}")
+    """Return an error about a step that does not fit its input."""
+    return arguments.error(f"{arguments.step.kind} {cause}, but its input is {value}")

@@ -1,4 +1,4 @@
-"""Syntax to an ONNX model: steps in order, branches side by side."""
+"""Build the ONNX model of a parsed network."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ STEPS: dict[str, tuple[str, Emit]] = {
     "SOFTMAX": ("softmax", steps.softmax("Softmax")),
     "LOGSOFTMAX": ("logsoftmax", steps.softmax("LogSoftmax")),
 }
-"""Kind -> prefix of its layers' names, and what it becomes."""
+"""Kind -> prefix of its layers' names, and the function that emits it."""
 
 
 def build(network: NetworkSyntax, *, seed: int) -> onnx.ModelProto:
-    """Return `network` as an ONNX model, whose nodes are named as its steps are.
+    """Return `network` as an ONNX model, whose nodes have the names of its steps.
 
     Raises:
         NotationError: A step is unknown, has arguments that it does not take, or does not fit its input.
@@ -125,7 +125,7 @@ class _Builder:
         if step.kind not in STEPS:
             near = get_close_matches(step.kind, [*STEPS, *JOINS, "SE"], n=1, cutoff=0.5)
             remedy = f"did you mean {near[0]}?" if near else f"steps are {', '.join(STEPS)}, SE"
-            raise arguments.error(f"{step.kind} is no step", remedy=remedy)
+            raise arguments.error(f"{step.kind} is not a step", remedy=remedy)
         prefix, emit_step = STEPS[step.kind]
         if step.kind == "FC" and value.rank:
             value = self.step(value, StepSyntax("FLATTEN", step.at), None)
@@ -135,7 +135,7 @@ class _Builder:
         arguments = Arguments(self.text, StepSyntax(join.kind, join.at, (), join.name))
         results = list[Value]()
         for branch in join.branches:
-            # a shortcut's convolution comes to as many channels as the branch that it goes around
+            # a convolution on a shortcut has as many filters as the branch has channels
             wanted = results[0].shape[0] if results and join.kind in ("RES", "ADD") else None
             results.append(self.sequence(value, branch, wanted if isinstance(wanted, int) else None))
         if len(results) == 1:
@@ -179,7 +179,7 @@ class _Builder:
         )
         (gate,) = parse(text).body
         if not isinstance(gate, JoinSyntax) or not value.rank:
-            raise arguments.error(f"SE works on maps; it is given {value}")
+            raise arguments.error(f"SE works on maps, but its input is {value}")
         return self.join(value, JoinSyntax(gate.kind, arguments.step.at, gate.branches, arguments.step.name))
 
 

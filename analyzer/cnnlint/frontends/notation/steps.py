@@ -1,4 +1,4 @@
-"""What each step of the notation becomes in ONNX."""
+"""The ONNX nodes of each step of the notation."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def softmax(op: str) -> Emit:
 
 
 def batch_norm(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
-    """BN: a batch normalization with moving statistics; `BN training` uses those of the batch at hand."""
+    """BN: a batch normalization with moving statistics; `BN training` uses those of the current batch."""
     training = arguments.flag("training")
     arguments.finish()
     shape = (known(value.shape[0], "channel", arguments),)
@@ -97,7 +97,7 @@ def group_norm(emit: Emitter, name: str, value: Value, arguments: Arguments) -> 
     groups = arguments.required("groups", "GN 32")[0]
     arguments.finish()
     if channels % groups:
-        raise arguments.error(f"{channels} channels do not fall into {groups} groups")
+        raise arguments.error(f"{channels} channels cannot be split into {groups} groups")
     scale = emit.vector(f"{name}.gamma", (channels,), arguments, low=0.5, high=1.5)
     shift = emit.vector(f"{name}.beta", (channels,), arguments)
     return Value(emit.node("GroupNormalization", [value.name, scale, shift], name, num_groups=groups), value.shape)
@@ -133,7 +133,7 @@ def dropout(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Val
 
 
 def rescale(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
-    """RESCALE factor: the input brought to another range, by 1/255 unless told otherwise."""
+    """RESCALE factor: the input scaled by a constant, 1/255 by default."""
     factor = arguments.decimal("factor", 1 / 255)
     arguments.finish()
     scale = emit.constant(f"{name}.scale", factor, np.float32)
@@ -141,7 +141,7 @@ def rescale(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Val
 
 
 def flatten(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
-    """FLATTEN: a map made a vector."""
+    """FLATTEN: a map flattened to a vector."""
     arguments.finish()
     return Value(emit.node("Flatten", [value.name], name, axis=1), (product(value.shape),))
 
@@ -159,7 +159,7 @@ def dense(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value
 
 
 def conv(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
-    """CONV filters kernel: a convolution, "same" unless told otherwise."""
+    """CONV filters kernel: a convolution, "same" by default."""
     mapped(value, arguments)
     channels = known(value.shape[0], "input channel", arguments)
     filters, kernel = arguments.filters_and_kernel(channels, value.rank)
@@ -170,7 +170,7 @@ def conv(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
 
 
 def depthwise(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
-    """DWCONV kernel: a convolution of every channel by itself."""
+    """DWCONV kernel: a depthwise convolution."""
     mapped(value, arguments)
     channels = known(value.shape[0], "input channel", arguments)
     kernel = arguments.required("kernel size", "DWCONV 3x3", value.rank)
@@ -194,7 +194,7 @@ def _convolve(
 
 
 def deconv(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
-    """DECONV filters kernel: a transposed convolution, whose output is input × stride unless told otherwise."""
+    """DECONV filters kernel: a transposed convolution, whose output is input × stride by default."""
     mapped(value, arguments)
     channels = known(value.shape[0], "input channel", arguments)
     filters, kernel = arguments.filters_and_kernel(channels, value.rank)
@@ -223,12 +223,12 @@ def deconv(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Valu
 
 
 def pool(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
-    """POOL size: the maximum of windows that do not overlap, "valid" unless told otherwise."""
+    """POOL size: the maximum of windows that do not overlap, "valid" by default."""
     return _pool(emit, name, value, arguments, "MaxPool")
 
 
 def average_pool(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
-    """AVGPOOL size: the mean of windows that do not overlap, "valid" unless told otherwise."""
+    """AVGPOOL size: the mean of windows that do not overlap, "valid" by default."""
     return _pool(emit, name, value, arguments, "AveragePool")
 
 
@@ -266,7 +266,7 @@ def _slide(
     else:
         pads = tuple((amount, amount) for amount in amounts or (0,) * rank)
     if pads is None:
-        # the amounts depend on extents that are only known when the network runs
+        # the amounts depend on extents that are only known at run time
         return {**attributes, "auto_pad": "SAME_UPPER"}, (None,) * rank
     windows = [
         Window(taps, stride, gap, before, after, ceil)
@@ -300,7 +300,7 @@ def pad(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
 
 
 def upsample(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
-    """UPSAMPLE factor: a map scaled up, by the nearest value unless told `linear`."""
+    """UPSAMPLE factor: a map scaled up, nearest by default."""
     mapped(value, arguments)
     factors = arguments.positional("factor", value.rank) or (2,) * value.rank
     mode = arguments.choice("nearest", "linear", "cubic") or "nearest"
@@ -313,7 +313,7 @@ def upsample(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Va
 
 
 def resize(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
-    """RESIZE extents: a map brought to the given extents."""
+    """RESIZE extents: a map resized to the given extents."""
     mapped(value, arguments)
     extents = arguments.required("extents", "RESIZE 64x64", value.rank)
     mode = arguments.choice("nearest", "linear", "cubic") or "nearest"
@@ -331,12 +331,12 @@ def _sampling(mode: str) -> dict[str, Any]:
 
 
 def global_average(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
-    """GAP: the mean of every map, a vector unless told `keep`."""
+    """GAP: the mean of every map, a vector unless `keep` is given."""
     return _global(emit, name, value, arguments, "ReduceMean")
 
 
 def global_maximum(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
-    """GMP: the maximum of every map, a vector unless told `keep`."""
+    """GMP: the maximum of every map, a vector unless `keep` is given."""
     return _global(emit, name, value, arguments, "ReduceMax")
 
 

@@ -1,4 +1,4 @@
-"""Text in the notation to its syntax: words with their places, steps, repeats, joins; see docs/notation.md."""
+"""Parse the notation to words with positions, steps, repeats and joins; see docs/notation.md."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class NotationError(ModelError):
     Args:
         cause: What is wrong, in a clause.
         text: The whole text.
-        at: Index of the character that is meant.
-        remedy: What would be right.
+        at: Index of the character with the error.
+        remedy: What to write instead.
     """
 
     def __init__(self, cause: str, *, text: str, at: int, remedy: str | None = None) -> None:
@@ -31,7 +31,7 @@ class NotationError(ModelError):
 
     @property
     def pointer(self) -> str:
-        """The line that is meant, and below it a caret at the column."""
+        """The line with the error, and below it a caret at the column."""
         start = self.text.rfind("\n", 0, self.at) + 1
         return f"{self.text[start:].splitlines()[0] if self.text[start:] else ''}\n{' ' * (self.column - 1)}^"
 
@@ -55,7 +55,7 @@ class StepSyntax(Struct, frozen=True):
         kind: In capitals: "CONV".
         at: Index of the kind's first character.
         words: What follows the kind.
-        name: What follows the @; None if the layer is to be named by its kind and number.
+        name: The name after the @; None for a name made of the kind and a number.
     """
 
     kind: str
@@ -65,20 +65,20 @@ class StepSyntax(Struct, frozen=True):
 
 
 class RepeatSyntax(Struct, frozen=True):
-    """A sequence that stands several times, each with weights of its own."""
+    """A sequence that is repeated, each time with its own weights."""
 
     body: tuple[Item, ...]
     times: int
 
 
 class JoinSyntax(Struct, frozen=True):
-    """Branches that start from one tensor and are joined; an empty one is the identity.
+    """Branches of one tensor that are joined; an empty branch is the identity.
 
     Attributes:
         kind: "RES", "ADD", "CAT" or "GATE".
         at: Index of the kind's first character.
         branches: As written, at least one.
-        name: What follows the @.
+        name: The name after the @.
     """
 
     kind: str
@@ -105,17 +105,17 @@ class NetworkSyntax(Struct, frozen=True):
 
 
 def is_notation(text: str) -> bool:
-    """Return whether `text` is meant as notation and not as a path or as ONNX text."""
+    """Return whether `text` is notation, rather than a path or ONNX text."""
     return _START.match(text) is not None
 
 
 JOINS = frozenset({"RES", "ADD", "CAT", "GATE"})
 
 DEEPEST = 64
-"""Brackets inside one another; real networks need five or so."""
+"""Most nested brackets; real networks need about five."""
 
 MOST_DIGITS = 5
-"""Digits of how often something is repeated."""
+"""Most digits of the number of repeats."""
 
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<arrow>->|→)|(?P<mark>[\[\]|*])|(?P<name>@[\w./]+)|(?P<word>[^\W_][\w.×,]*)|(?P<other>.)"
@@ -134,7 +134,7 @@ def parse(text: str) -> NetworkSyntax:
         raise parser.error("a network starts with its input", first.at, "INPUT 3x32x32 -> ...")
     body = parser.sequence() if parser.take("->") else ()
     if not parser.ended:
-        raise parser.error(f"expected -> and not {parser.seen!r}", parser.at)
+        raise parser.error(f"expected -> but found {parser.seen!r}", parser.at)
     return NetworkSyntax(text, first, body)
 
 
@@ -147,7 +147,7 @@ class _Parser:
         for match in _TOKEN.finditer(text):
             group = match.lastgroup or "other"
             if group == "other":
-                raise self.error(f"{match.group()!r} means nothing here", match.start())
+                raise self.error(f"{match.group()!r} has no meaning here", match.start())
             if group != "space":
                 value = "->" if group == "arrow" else match.group()
                 self.tokens.append((group, Word(value, match.start())))
@@ -192,16 +192,14 @@ class _Parser:
         if self.take("["):
             body, *others = self.nested(at)
             if others:
-                raise self.error(
-                    "branches need to know how they are joined", at, "RES[...], ADD[...], CAT[...] or GATE[...]"
-                )
+                raise self.error("branches need a join", at, "RES[...], ADD[...], CAT[...] or GATE[...]")
             if not body:
-                raise self.error("nothing stands between the brackets", at)
+                raise self.error("the brackets are empty", at)
             return RepeatSyntax(body, self.times())
         step = self.step()
         if step.kind not in JOINS:
             if self.take("*"):
-                raise self.error("only brackets are repeated", step.at, f"[{step.kind} ...]*N")
+                raise self.error("only brackets can be repeated", step.at, f"[{step.kind} ...]*N")
             return step
         if step.words or step.name or not self.take("["):
             raise self.error(f"{step.kind} joins branches", step.at, f"{step.kind}[... | ...]")
@@ -220,7 +218,7 @@ class _Parser:
         if self.ended:
             raise self.error("the bracket is never closed", at)
         if not self.take("]"):
-            raise self.error(f"expected ] and not {self.seen!r}", self.at)
+            raise self.error(f"expected ] but found {self.seen!r}", self.at)
         self.depth -= 1
         return tuple(branches)
 
@@ -236,7 +234,7 @@ class _Parser:
         if not self.take("*"):
             return 1
         if not self.seen.isdecimal() or self.group != "word" or not self.seen.strip("0"):
-            raise self.error(f"expected how many times and not {self.seen!r}", self.at, "[...]*2")
+            raise self.error(f"expected a number of repeats but found {self.seen!r}", self.at, "[...]*2")
         word = self.word()
         if len(word.text) > MOST_DIGITS:
             raise self.error(f"no network repeats anything {word.text} times", word.at)
@@ -244,7 +242,7 @@ class _Parser:
 
     def step(self) -> StepSyntax:
         if self.group != "word":
-            raise self.error(f"expected a step such as CONV and not {self.seen!r}", self.at)
+            raise self.error(f"expected a step such as CONV but found {self.seen!r}", self.at)
         kind = self.word()
         words = list[Word]()
         while self.group == "word":

@@ -1,1 +1,1 @@
-"""ONNX: file -> skeleton (everything but the weights) -> graph."""
+"""ONNX: file -> skeleton (everything except the weights) -> graph."""

@@ -1,4 +1,4 @@
-"""TensorProto's element types: their names, the field that holds them, and how few of them are decoded."""
+"""The element types of TensorProto: their names, their fields, and the decoding of small tensors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _UNSIGNED_BITS = {"uint8": 8, "uint16": 16, "uint32": 32, "uint64": 64}
 
 
 def typed_field(dtype: str) -> int:
-    """Return the number of the TensorProto field that holds `dtype` where raw_data does not."""
+    """Return the number of the TensorProto field for `dtype` if raw_data is not used."""
     return _FIELDS.get(dtype, INT32_DATA)
 
 
@@ -57,9 +57,9 @@ def typed_entry_count(dtype: str, elements: int) -> int:
 
 
 def decode_raw(dtype: str, data: bytes, elements: int) -> tuple[int | float, ...] | None:
-    """Decode raw_data, little-endian; None for types that have no plain Python number.
+    """Decode little-endian raw_data; None for types without a Python equivalent.
 
-    `data` has the length that `elements` of `dtype` take.
+    `data` must have the length of `elements` values of `dtype`.
     """
     code = _RAW.get(dtype)
     if code is not None:
@@ -78,10 +78,10 @@ def decode_raw(dtype: str, data: bytes, elements: int) -> tuple[int | float, ...
 
 
 def decode_typed(dtype: str, data: bytes, elements: int) -> tuple[int | float, ...] | None:
-    """Decode the packed content of a typed field; None for types that have no plain Python number.
+    """Decode the packed content of a typed field; None for types without a Python equivalent.
 
     Raises:
-        WireError: The content is no packed field.
+        WireError: The content is not a packed field.
         ValueError: It holds more or fewer values than `elements`.
     """
     if dtype in {"float32", "float64"}:

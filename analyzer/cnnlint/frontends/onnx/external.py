@@ -1,4 +1,4 @@
-"""External data: the files beside a model that hold its larger tensors, and never a file elsewhere."""
+"""External data: the files with a model's larger tensors, which must be in its own folder."""
 
 from __future__ import annotations
 
@@ -16,46 +16,45 @@ if TYPE_CHECKING:
 
 
 class DataFolder(Protocol):
-    """The place that a model's external data lies in."""
+    """The location of a model's external data."""
 
     def file(self, location: str, tensor: str) -> ByteSource:
         """Return the data file at `location`, as the model gives it for `tensor`.
 
         Raises:
-            ModelError: There is none, or it lies where it must not.
+            ModelError: It does not exist, or is outside of the model's folder.
         """
         ...
 
     def files(self) -> Iterable[ByteSource]:
-        """Return the files that were asked for, each once."""
+        """Return the files that were requested, each once."""
         ...
 
 
 class LocalFolder:
-    """The folder of a local model file; looks at each data file once and opens none before it is read."""
+    """The folder of a local model file; each data file is checked once, and opened only to read values."""
 
     def __init__(self, model: str) -> None:
         self._model = model
         self._files: dict[str, LocalFile] = {}
 
     def files(self) -> Iterable[LocalFile]:
-        """Return the files that were asked for, each once."""
+        """Return the files that were requested, each once."""
         return {file.path: file for file in self._files.values()}.values()
 
     def file(self, location: str, tensor: str) -> LocalFile:
         """Return the data file at `location`.
 
-        A symbolic link may lead to the folder where the model's own file really lies, as in the Hugging Face
-        cache, and nowhere else.
+        A symbolic link may only point to the folder of the model's own resolved path, as in the Hugging Face cache.
 
         Raises:
-            ModelError: There is none, or it lies outside the model's folder.
+            ModelError: It does not exist, or is outside of the model's folder.
         """
         known = self._files.get(location)
         if known is not None:
             return known
         if not location:
-            raise ModelError(f"tensor {tensor!r} lies in external data, but names no file", path=self._model)
+            raise ModelError(f"tensor {tensor!r} has external data without a file name", path=self._model)
         if leaves(location):
             raise self._outside(location, tensor)
         path = os.path.join(os.path.dirname(self._model), os.path.normpath(location))
@@ -97,11 +96,11 @@ def span(entries: dict[str, str], tensor: str, needed: int | None, size: int) ->
     Args:
         entries: The tensor's `external_data`.
         tensor: Its name, for messages.
-        needed: The bytes that its dims and type say; None if they do not.
-        size: The bytes of the file.
+        needed: Its size by dims and type; None if unknown.
+        size: The size of the file.
 
     Raises:
-        ModelError: The range is no range, lies outside the file, or is not as long as needed.
+        ModelError: The range is malformed, outside the file, or not as long as needed.
     """
     location = entries.get("location", "")
     offset = _number(entries, "offset", tensor) or 0
@@ -110,7 +109,7 @@ def span(entries: dict[str, str], tensor: str, needed: int | None, size: int) ->
         length = max(size - offset, 0) if needed is None else needed
     if offset + length > size:
         raise ModelError(
-            f"tensor {tensor!r} lies at bytes {offset:,} to {offset + length:,} of {location!r}, "
+            f"tensor {tensor!r} is at bytes {offset:,} to {offset + length:,} of {location!r}, "
             f"which has {size:,}: the file is truncated or belongs to another model"
         )
     if needed is not None and needed != length:
@@ -128,13 +127,13 @@ def _number(entries: dict[str, str], key: str, tensor: str) -> int | None:
 
 
 def leaves(location: str) -> bool:
-    """Return whether `location` names, on any operating system, a place that need not be in the folder."""
+    """Return whether `location` may be outside of the folder, on any operating system."""
     parts = location.replace("\\", "/").split("/")
     return (
         not location
         or "\0" in location
         or parts[0] == ""
         or ".." in parts
-        or parts[0] == "*"  # onnxruntime takes "*/_ORT_MEM_ADDR_/*" for an address in its own memory
+        or parts[0] == "*"  # onnxruntime interprets "*/_ORT_MEM_ADDR_/*" as an address in its own memory
         or (len(parts[0]) > 1 and parts[0][1] == ":")
     )

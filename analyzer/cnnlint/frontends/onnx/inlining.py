@@ -1,7 +1,7 @@
-"""The nodes of a model as one list: calls of its functions written out, and each after those that it reads.
+"""The nodes of a model as one list: function calls inlined, in topological order.
 
-Calls inside calls multiply: thirty functions of two calls each come to a billion nodes. So what the calls would come to
-is worked out first, once per function; only what stays within the limits is written out.
+Nested calls multiply: thirty functions of two calls each expand to a billion nodes. So the size of the expansion is
+computed first, once per function, and calls are inlined only within the limits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def inlined(nodes: Iterable[NodeRecord], model: ModelRecord) -> tuple[NodeRecord
     """Return `nodes` with every call of a function of `model` replaced by its body.
 
     Raises:
-        ModelError: Functions call one another recursively, or the calls come to more than `limits.MAX_INLINED`.
+        ModelError: Functions are recursive, or the calls expand to more than `limits.MAX_INLINED`.
     """
     if not model.functions:
         return tuple(nodes)
@@ -43,7 +43,7 @@ def inlined(nodes: Iterable[NodeRecord], model: ModelRecord) -> tuple[NodeRecord
     result = list[NodeRecord]()
     characters = limits.Allowance(limits.MAX_INLINED_TEXT, "characters in the names that its function calls come to")
     scopes = set[str]()
-    # Nodes still to be looked at, each with the scope that the calls around it give; the innermost call is on top.
+    # The bodies of calls that are being inlined, the innermost on top.
     stack = [_Frame(iter(nodes), "")]
     while stack:
         frame = stack[-1]
@@ -63,12 +63,12 @@ def inlined(nodes: Iterable[NodeRecord], model: ModelRecord) -> tuple[NodeRecord
 
 
 class _Frame(Struct, gc=False):
-    """The body of a call that is being written out.
+    """The body of a call that is being inlined.
 
     Attributes:
-        nodes: Those that are left.
-        scope: What the names in it begin with.
-        place: How many have been taken.
+        nodes: The remaining nodes.
+        scope: Prefix of the names in it.
+        place: Number of nodes processed so far.
     """
 
     nodes: Iterator[NodeRecord]
@@ -77,13 +77,13 @@ class _Frame(Struct, gc=False):
 
 
 def _size(node: NodeRecord) -> int:
-    """Return how many names and numbers a node holds."""
+    """Return the number of names and numbers in a node."""
     listed = sum(len(value) for value in node.attributes.values() if isinstance(value, tuple | bytes))
     return 1 + len(node.inputs) + len(node.outputs) + listed
 
 
 def _fresh(scope: str, taken: set[str]) -> str:
-    """Return `scope`, or with a number what no other call has."""
+    """Return `scope`, with a number appended if another call has it."""
     found, count = scope, 1
     while found in taken:
         count += 1
@@ -93,7 +93,7 @@ def _fresh(scope: str, taken: set[str]) -> str:
 
 
 def expansion(nodes: Iterable[NodeRecord], model: ModelRecord) -> int:
-    """Return how many names and numbers `nodes` come to with all calls written out, those in subgraphs too."""
+    """Return the number of names and numbers in `nodes` after inlining all calls, including those in subgraphs."""
     sizes = dict[Key, int]()
     for key in _called_first(model):
         sizes[key] = _weigh(all_nodes(model.functions[key].nodes), sizes)
@@ -101,7 +101,7 @@ def expansion(nodes: Iterable[NodeRecord], model: ModelRecord) -> int:
 
 
 def _weigh(nodes: Iterable[NodeRecord], sizes: dict[Key, int]) -> int:
-    """Return how many names and numbers `nodes` and what they call come to; a little over the limit is enough."""
+    """Return the number of names and numbers in `nodes` and the functions they call, capped far above the limit."""
     total = 0
     for node in nodes:
         total += _size(node) + sizes.get((node.domain, node.op_type, node.overload), 0)
@@ -109,13 +109,13 @@ def _weigh(nodes: Iterable[NodeRecord], sizes: dict[Key, int]) -> int:
 
 
 def _called_first(model: ModelRecord) -> list[Key]:
-    """Return the functions in such an order that each comes after those that it calls.
+    """Return the functions in an order in which each comes after those that it calls.
 
     Raises:
-        ModelError: There is none: they call one another recursively.
+        ModelError: Functions are recursive.
     """
     functions = model.functions
-    ordered, state = list[Key](), dict[Key, bool]()  # whether all that it calls stands in `ordered`
+    ordered, state = list[Key](), dict[Key, bool]()  # whether all functions that it calls are in `ordered`
     for first in functions:
         if first in state:
             continue
@@ -133,7 +133,7 @@ def _called_first(model: ModelRecord) -> list[Key]:
                 stack.append((called, _calls(functions[called], functions)))
             elif not state[called]:
                 raise ModelError(
-                    f"its functions call one another recursively: {called[1]} is called by what it calls",
+                    f"its functions are recursive: {called[1]} calls itself, directly or through others",
                     path=model.path,
                 )
     return ordered
@@ -149,7 +149,7 @@ def _body(
 ) -> Iterator[NodeRecord]:
     names = dict(zip(function.inputs, call.inputs, strict=False))
     names.update(dict.fromkeys(function.inputs[len(call.inputs) :], ""))
-    # a function may hand an input straight on; an Identity keeps the caller's name for it
+    # a function may return an input unchanged; an Identity keeps the caller's name for it
     results = dict(zip(function.outputs, call.outputs, strict=False))
     straight = {formal: actual for formal, actual in results.items() if formal in names}
     names.update({formal: actual for formal, actual in results.items() if formal not in names and actual})
@@ -182,7 +182,7 @@ def _body(
 
 
 def _renamed(body: GraphRecord, local: Callable[[str], str]) -> GraphRecord:
-    """Return a subgraph whose captured names are those of the caller."""
+    """Return a subgraph with its captured names replaced by the caller's."""
     own = {*body.initializers, *(value.name for value in body.inputs)}
     own.update(name for node in body.nodes for name in node.outputs)
     nodes = tuple(
@@ -192,10 +192,10 @@ def _renamed(body: GraphRecord, local: Callable[[str], str]) -> GraphRecord:
 
 
 def in_order(nodes: Sequence[NodeRecord], graph: GraphRecord, path: str) -> list[NodeRecord]:
-    """Return `nodes` so that each comes after those it reads; the file's own order where that will do.
+    """Return `nodes` in topological order, keeping the file's order if it is valid.
 
     Raises:
-        ModelError: Two nodes make one tensor, a node reads what nothing makes, or nodes read one another.
+        ModelError: Two nodes produce one tensor, a node reads what nothing produces, or the graph is cyclic.
     """
     known = {*graph.initializers, *(value.name for value in graph.inputs)}
     maker = dict[str, NodeRecord]()
@@ -204,7 +204,7 @@ def in_order(nodes: Sequence[NodeRecord], graph: GraphRecord, path: str) -> list
             if name and (name in maker or name in known):
                 raise ModelError(f"two nodes produce the tensor {name!r}", path=path)
             maker[name] = node
-    made = {"", *known}  # "" stands for an input that is left out
+    made = {"", *known}  # "" is an omitted input
     ordered, waiting = list[NodeRecord](), list[NodeRecord]()
     for node in nodes:
         if made.issuperset(_reads(node, maker)):

@@ -1,4 +1,4 @@
-"""NodeProto with its attributes, GraphProto and FunctionProto -> records."""
+"""Decode NodeProto with its attributes, GraphProto and FunctionProto to records."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from cnnlint.frontends.onnx.tensors import Reading
 
 INLINE = 1024
-"""Messages up to this many bytes are read whole; of larger ones, fields that hold payloads stay in the file."""
+"""Messages up to this many bytes are read whole; in larger ones, fields with payloads stay in the file."""
 
-# Kinds are the codes of AttributeProto.AttributeType. Those that hold one value are the ones with a default.
+# Kinds are the codes of AttributeProto.AttributeType. Those with a single value have a default.
 _DEFAULTS: dict[int, AttributeValue] = {
     1: 0.0,
     2: 0,
@@ -43,18 +43,18 @@ _DEFAULTS: dict[int, AttributeValue] = {
 }
 _LISTS = frozenset({6, 7, 8, 9, 10, 12, 14})
 _MESSAGES = frozenset({4, 5, 11, 13})
-"""Kinds of one value that is a message: protobuf would merge two of them."""
+"""Kinds whose single value is a message; protobuf would merge two of them."""
 _KINDS = _LISTS | _DEFAULTS.keys()
 
 
 def attribute(reading: Reading, start: int, end: int, depth: int) -> tuple[str, AttributeValue | None, str]:
     """Read the AttributeProto at [start, end): its name, its value, and the attribute that it refers to.
 
-    The value is None for a reference and for types that are not known.
+    The value is None for a reference and for unknown types.
 
     Raises:
         WireError: It is malformed.
-        ModelError: A tensor in it is wrong, or its subgraphs are nested too deep.
+        ModelError: A tensor in it is invalid, or its subgraphs are nested too deep.
     """
     source = reading.source
     if end - start <= INLINE:
@@ -80,7 +80,7 @@ def decode_attribute(
     depth: int,
     found: dict[int, list[AttributeValue]] | None = None,
 ) -> tuple[str, AttributeValue | None, str]:
-    """Decode the AttributeProto that lies at `base`; `found` are values, by kind, that `data` leaves out."""
+    """Decode the AttributeProto at offset `base`; `found` has values, by kind, that are not in `data`."""
     name = reference = ""
     declared = 0
     found = {} if found is None else found
@@ -102,7 +102,7 @@ def decode_attribute(
             once(kind in _MESSAGES and kind in found, "the value of an attribute")
             found.setdefault(kind, []).append(read(reading, base + start, base + pos, depth))
     closed(pos, end)
-    # Files of IR version 1 do not declare the type: it is that of the field in use.
+    # Files of IR version 1 do not declare the type: it follows from the field in use.
     kind = declared if declared in _KINDS else next(iter(found), 0)
     values = found.get(kind, ())
     if kind in _LISTS:
@@ -165,13 +165,13 @@ _HEAVY: dict[int, tuple[int, Callable[[Reading, int, int, int], AttributeValue]]
 
 
 _MEMO = 96
-"""Attributes up to this many bytes are worth remembering."""
+"""Attributes up to this many bytes are cached."""
 
 _NOTE = 512
-"""Metadata up to this many bytes is looked at."""
+"""Metadata up to this many bytes is read."""
 
 _SCOPES = b"pkg.torch.onnx.name_scopes"
-"""The metadata in which PyTorch's exporter notes the modules around a node: "['', 'layer1', 'layer1.0', 'conv2d']"."""
+"""Key of the metadata with the modules of a node in PyTorch's exports: "['', 'layer1', 'layer1.0', 'conv2d']"."""
 
 _NONE: dict[str, str] = {}
 
@@ -181,7 +181,7 @@ def node(reading: Reading, start: int, end: int, depth: int = 0) -> NodeRecord:
 
     Raises:
         WireError: It is malformed.
-        ModelError: A tensor in it is wrong, or its subgraphs are nested too deep.
+        ModelError: A tensor in it is invalid, or its subgraphs are nested too deep.
     """
     source = reading.source
     if end - start <= INLINE:
@@ -192,14 +192,14 @@ def node(reading: Reading, start: int, end: int, depth: int = 0) -> NodeRecord:
     for tag, begin, stop in fields(source, start, end):
         if tag == 0x2A:
             attributes.append((begin, stop))
-        elif tag != 0x32 and (tag != 0x4A or stop - begin <= _NOTE):  # a stack trace may stand there
+        elif tag != 0x32 and (tag != 0x4A or stop - begin <= _NOTE):  # may be a stack trace
             light.append(source.read(field, stop - field))
         field = stop
     return _node(reading, b"".join(light), start, depth, attributes)
 
 
 def _node(reading: Reading, data: bytes, base: int, depth: int, ranges: Iterable[tuple[int, int]]) -> NodeRecord:
-    """Decode a NodeProto that lies at `base`, and the attributes that lie at `ranges` and are not in `data`."""
+    """Decode a NodeProto at offset `base`, with attributes at `ranges` that are not in `data`."""
     inputs: list[str] = []
     outputs: list[str] = []
     attributes: dict[str, AttributeValue] = {}
@@ -249,13 +249,13 @@ def _node(reading: Reading, data: bytes, base: int, depth: int, ranges: Iterable
 
 
 def _innermost(scopes: str) -> str:
-    """Return the last module of a list of scopes, whose very last is the operator itself."""
+    """Return the last module in a list of scopes; the last entry is the operator itself."""
     names = scopes.strip("[]").split(", ")
     return names[-2].strip("'\"") if len(names) > 1 else ""
 
 
 def opset_domain(data: bytes) -> str:
-    """Decode an operator domain; the default one goes by two names."""
+    """Decode an operator domain; the default one has two names."""
     domain = text(data)
     return "" if domain == "ai.onnx" else domain
 
@@ -265,7 +265,7 @@ def graph(reading: Reading, start: int, end: int, depth: int = 0) -> GraphRecord
 
     Raises:
         WireError: It is malformed.
-        ModelError: A tensor in it is wrong, or its subgraphs are nested too deep.
+        ModelError: A tensor in it is invalid, or its subgraphs are nested too deep.
     """
     if depth > MAX_SUBGRAPHS:
         raise reading.error(f"its subgraphs are nested more than {MAX_SUBGRAPHS} deep")
@@ -306,7 +306,7 @@ def function(reading: Reading, start: int, end: int) -> FunctionRecord:
 
     Raises:
         WireError: It is malformed.
-        ModelError: A tensor in it is wrong, or its subgraphs are nested too deep.
+        ModelError: A tensor in it is invalid, or its subgraphs are nested too deep.
     """
     read = reading.source.read
     name = domain = overload = ""

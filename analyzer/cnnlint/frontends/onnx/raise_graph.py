@@ -1,4 +1,4 @@
-"""Raises the record of an ONNX file to a graph of CNN layers, with names that the user recognizes."""
+"""Build the graph of an ONNX file, with names that the user recognizes."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ INNER = frozenset(
         "Tensordot",
     }
 )  # fmt: skip
-"""Scopes that Keras's own layers open inside theirs."""
+"""Scopes that Keras's own layers open within their scope."""
 
 AROUND = frozenset({"Pad", "Squeeze", "Unsqueeze"})
-"""Operators that stand around the one that a layer is named after."""
+"""Operators before or after the one that a layer is named after."""
 
 TRACED = re.compile(r"_\d+$")
-"""What Keras appends to every scope when it traces a model again."""
+"""Suffix that Keras appends to every scope when it traces a model again."""
 
 
 def rename(builder: GraphBuilder, model: ModelRecord) -> None:
-    """Give layers the names of the Keras layers or PyTorch modules that they come from, where the file has them."""
+    """Give layers the names of their Keras layers or PyTorch modules, if the file has them."""
     if model.producer.startswith("tf2onnx"):
         scopes = {layer.name: scope for layer in builder if (scope := _scope(layer)) is not None}
         paths = {layer: "/".join(_layer_scope(path)) for layer, path in _without_root(scopes).items()} if scopes else {}
@@ -62,7 +62,7 @@ def rename(builder: GraphBuilder, model: ModelRecord) -> None:
 
 
 def _module(layer: Layer) -> str:
-    """Return the PyTorch module of a layer: by its weights' names, by what the exporter noted, or by its node's."""
+    """Return the PyTorch module of a layer: by its weights' names, the exporter's metadata, or its node's name."""
     if layer.weights and (found := re.fullmatch(r"([\w.]+)\.weight", layer.weights[0].key)):
         return found[1]
     parts = _at_the_core(layer)
@@ -93,7 +93,7 @@ def _scope(layer: Layer) -> list[str] | None:
 
 
 def _layer_scope(path: list[str]) -> list[str]:
-    """Return the scopes without the operator's own name and those that the layer opened inside its own."""
+    """Return the scopes without the operator's name and scopes that the layer opened within its own."""
     if path[-2:] == ["separable_conv2d", "depthwise"]:
         return [*path[:-2], "depthwise"]
     if path[-1] == "separable_conv2d" and len(path) > 1:
@@ -105,7 +105,7 @@ def _layer_scope(path: list[str]) -> list[str]:
 
 
 def _without_root(scopes: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Take off the scopes that all layers share, and the suffix of a second trace where all have it."""
+    """Remove the scopes that all layers share, and the suffix of a second trace if all have it."""
     paths = scopes
     while len({path[0] for path in paths.values()}) == 1 and all(len(path) > 1 for path in paths.values()):
         root = next(iter(paths.values()))[0]
@@ -116,15 +116,15 @@ def _without_root(scopes: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 IGNORE_PREFIX = "cnnlint.ignore."
-"""Keys of the model's metadata that name a rule to ignore."""
+"""Prefix of metadata keys that name a rule to ignore."""
 
 
 def raise_model(model: ModelRecord, inputs: Mapping[str, Shape] | None = None) -> Graph:
-    """Return the graph of CNN layers that a file holds.
+    """Return the graph of a file.
 
     Args:
         model: The file without its weights.
-        inputs: Shapes by input name, in the file's order of axes, that replace what the file declares.
+        inputs: Shapes by input name, in the file's layout, that replace the file's.
 
     Raises:
         ModelError: The graph is cyclic, a node reads what nothing produces, or an operator is malformed.
@@ -137,7 +137,7 @@ def raise_model(model: ModelRecord, inputs: Mapping[str, Shape] | None = None) -
     ctx.declare([*graph.value_infos.values(), *graph.outputs] if not inputs else [])
     ctx.index_readers(nodes)
     ctx.add_initializers(graph.initializers)
-    # constants come first: an input's layout may be read off the shape that a Reshape gives it
+    # constants come first: an input's layout may follow from the target of a Reshape
     _raise_nodes(ctx, (node for node in nodes if node.op_type == "Constant"))
     _add_inputs(ctx, graph.inputs, graph, inputs or {})
     _raise_nodes(ctx, (node for node in nodes if node.op_type != "Constant"))
@@ -207,7 +207,7 @@ def _add_inputs(
             raise ModelError(
                 f"the shape {'×'.join(map(str, shape))} given to the input {value.name!r} contradicts the file",
                 path=ctx.model.path,
-                remedy=f"the file says {said}, and only what is not a number there can be set",
+                remedy=f"the file says {said}, and only open dims can be set",
             )
         permutation = ctx.layout_of(value.name, shape)
         view = ctx.builder.add_input(value.name, shape, value.dtype or "float32", permutation=permutation)

@@ -1,4 +1,4 @@
-"""Light records of an ONNX file: all that its protobuf says but the weights' values."""
+"""Records of an ONNX file: everything except the values of weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cnnlint.graph.tensor import Dim, Storage
 
 SMALL = 64
-"""Tensors of at most this many elements carry their `values`: axes, shapes, pads, scales, zero points."""
+"""Tensors of at most this many elements have their `values`: axes, shapes, pads, scales, zero points."""
 
 
 class TensorRecord(Struct, frozen=True, gc=False):
@@ -24,9 +24,9 @@ class TensorRecord(Struct, frozen=True, gc=False):
         name: The initializer's name; "" for a tensor in an attribute that has none.
         shape: Its dims.
         dtype: Element type such as "float32"; "string" for text; "" if the code is unknown.
-        storage: Reads the values; knows the range of the file they lie in. None if the file leaves them out.
-        values: The elements as Python numbers, row-major, for dense tensors of at most `SMALL` elements of an
-            integer, boolean, or 16 bits and wider real type that lie inside the file; None for all others.
+        storage: Reads the values; None if the file does not have them.
+        values: The elements as Python numbers, row-major, for dense tensors in the file with at most `SMALL` elements
+            of an integer, boolean, or at least 16-bit real type; None for others.
     """
 
     name: str
@@ -37,12 +37,12 @@ class TensorRecord(Struct, frozen=True, gc=False):
 
 
 class ValueRecord(Struct, frozen=True, gc=False):
-    """A ValueInfoProto: what the file declares of a tensor.
+    """A ValueInfoProto: the file's declaration of a tensor.
 
     Attributes:
         name: The tensor's name.
-        shape: Its dims, a symbol where the file names one, None where it says nothing; None if undeclared.
-        dtype: Element type, "" if undeclared; "sequence", "optional", "map", "opaque" for no tensor.
+        shape: Its dims: numbers, symbols, or None; None if undeclared.
+        dtype: Element type, "" if undeclared; "sequence", "optional", "map" or "opaque" if it is not a tensor.
     """
 
     name: str
@@ -55,14 +55,14 @@ class NodeRecord(Struct, frozen=True, gc=False):
 
     Attributes:
         op_type: The operator or the function that it calls.
-        domain: The operator's domain; "" is the default, also where the file says "ai.onnx".
-        name: "" if the file gives none.
-        inputs: Names of tensors; "" for an input that is left out.
-        outputs: Names of tensors; "" for an output that is left out.
-        attributes: Values by name; those given by reference are not here.
-        overload: Tells apart functions of one name.
-        references: Inside a function: attribute name -> the function's attribute that its value comes from.
-        module: The module that it comes from, "layer1.0.conv1", where PyTorch's exporter noted it.
+        domain: The operator's domain; "" is the default, even if the file has "ai.onnx".
+        name: "" if it has none.
+        inputs: Names of tensors; "" for an omitted input.
+        outputs: Names of tensors; "" for an omitted output.
+        attributes: Values by name, without references.
+        overload: Distinguishes functions of the same name.
+        references: Inside a function: attribute name -> the function's attribute that it refers to.
+        module: The PyTorch module that it comes from, "layer1.0.conv1", if the exporter stored it.
     """
 
     op_type: str
@@ -80,12 +80,12 @@ class GraphRecord(Struct, frozen=True, gc=False):
     """A GraphProto in the file's own order.
 
     Attributes:
-        name: "" if the file gives none.
-        nodes: As the file orders them.
-        initializers: By name, sparse ones too.
-        inputs: With the initializers that files of IR version 3 list among them.
+        name: "" if it has none.
+        nodes: In the file's order.
+        initializers: By name, including sparse ones.
+        inputs: Including initializers in files of IR version 3.
         outputs: As declared.
-        value_infos: What the file declares of inner tensors, by name.
+        value_infos: Declarations of inner tensors, by name.
     """
 
     name: str
@@ -106,8 +106,8 @@ class FunctionRecord(Struct, frozen=True, gc=False):
         outputs: Formal results.
         nodes: Its body.
         opsets: Version by domain for the body.
-        overload: Tells apart functions of one name.
-        attribute_defaults: Attributes that a call may give, with their defaults.
+        overload: Distinguishes functions of the same name.
+        attribute_defaults: Attributes with defaults.
     """
 
     name: str
@@ -125,11 +125,11 @@ class ModelRecord(Struct, frozen=True, gc=False):
 
     Attributes:
         path: As the user wrote it; "" for a model in memory.
-        file_bytes: The bytes of the file and of the external data files that it refers to; None if unknown.
+        file_bytes: Total size of the file and its external data; None if unknown.
         opsets: Version by domain; the default domain is "".
         functions: By (domain, name, overload).
         metadata: `metadata_props` of the model.
-        source: The bytes that all this was read from.
+        source: The bytes of the file.
     """
 
     path: str
@@ -152,7 +152,7 @@ def subgraphs(node: NodeRecord) -> Iterator[GraphRecord]:
 
 
 def all_nodes(nodes: Iterable[NodeRecord]) -> Iterator[NodeRecord]:
-    """Yield `nodes` and those of the graphs inside them."""
+    """Yield `nodes` and those of their subgraphs."""
     for node in nodes:
         yield node
         for body in subgraphs(node):
@@ -160,7 +160,7 @@ def all_nodes(nodes: Iterable[NodeRecord]) -> Iterator[NodeRecord]:
 
 
 def names_read(body: GraphRecord) -> Iterator[str]:
-    """Yield the names that the nodes of a subgraph read, in graphs inside it too."""
+    """Yield the names that the nodes of a subgraph and its subgraphs read."""
     for node in body.nodes:
         yield from (name for name in node.inputs if name)
         for inner in subgraphs(node):
@@ -185,4 +185,4 @@ if TYPE_CHECKING:
     )
     """An attribute's value by its AttributeProto type: INT int, FLOAT float, STRING bytes, TENSOR and
     SPARSE_TENSOR TensorRecord, GRAPH GraphRecord, TYPE_PROTO ValueRecord (without a name); the plural
-    types are tuples of these, () when empty. Types only: not there at run time."""
+    types are tuples of these, () when empty. For type checkers only."""

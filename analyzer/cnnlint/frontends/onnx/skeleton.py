@@ -1,7 +1,7 @@
-"""An ONNX file -> its skeleton: every record of the file, and of the weights only where they lie.
+"""Read the skeleton of an ONNX file: all records, but only the locations of weights.
 
-The protobuf wire format is walked in plain Python: nothing is imported that parses protobuf, and the payloads of
-tensors are stepped over. So the cost grows with the nodes of the graph and not with the bytes of the file.
+The protobuf wire format is parsed in plain Python without a protobuf library, and the payloads of tensors are skipped.
+So the cost grows with the nodes of the graph and not with the size of the file.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ _GRAPH = 0x3A
 def read(path: str) -> ModelRecord:
     """Read the skeleton of the ONNX file at `path`.
 
-    External data files are looked for, and not opened.
+    External data files must exist, but are not opened.
 
     Raises:
         UnsupportedModelError: The file is a Git LFS pointer.
-        ModelError: It is no ONNX model, or damaged, or its external data is missing or outside its folder.
+        ModelError: It is not a valid ONNX model, or its external data is missing or outside its folder.
     """
     return read_source(local_file(path), LocalFolder(path), path)
 
 
 def read_bytes(data: bytes | memoryview, path: str = "") -> ModelRecord:
-    """Read the skeleton of a model in memory; its weights are read from `data` when they are asked for.
+    """Read the skeleton of a model in memory; its weights are read from `data` on demand.
 
     Args:
         data: A serialized ModelProto.
-        path: The file that its external data lies beside; without one, such weights have no storage.
+        path: A file in the folder of its external data; without it, such weights have no storage.
 
     Raises:
-        ModelError: It is no ONNX model, or damaged, or its external data is missing or outside its folder.
+        ModelError: It is not a valid ONNX model, or its external data is missing or outside its folder.
     """
     try:
         return read_source(Memory(data), LocalFolder(path) if path else None, path)
@@ -55,11 +55,11 @@ def read_bytes(data: bytes | memoryview, path: str = "") -> ModelRecord:
 
 
 def read_source(source: ByteSource, folder: DataFolder | None, path: str) -> ModelRecord:
-    """Read the skeleton of the model in `source`, whose external data lies in `folder`.
+    """Read the skeleton of the model in `source`, with external data in `folder`.
 
     Raises:
         UnsupportedModelError: The source is a Git LFS pointer.
-        ModelError: It is no ONNX model, or damaged, or its external data is missing or outside its folder.
+        ModelError: It is not a valid ONNX model, or its external data is missing or outside its folder.
     """
     if source.size == 0:
         raise ModelError("the file is empty", path=path or None)
@@ -72,7 +72,7 @@ def read_source(source: ByteSource, folder: DataFolder | None, path: str) -> Mod
 
 
 def _model(reading: Reading, path: str, begun: list[int]) -> ModelRecord:
-    """Read the ModelProto; `begun` takes the tags that were met, for the error's wording."""
+    """Read the ModelProto; tags are appended to `begun`, for error messages."""
     source = reading.source
     ir_version = 0
     producer = producer_version = ""
@@ -118,7 +118,7 @@ def _model(reading: Reading, path: str, begun: list[int]) -> ModelRecord:
 
 
 def _unreadable(source: ByteSource, path: str, begun: list[int], error: Exception) -> ModelError:
-    """Word what is wrong with bytes that are no protobuf, or not that of a ModelProto."""
+    """Return the error for bytes that are not a ModelProto."""
     where = path or None
     known = diagnose(source.read(0, LOOK), where)
     if known is not None:
@@ -132,7 +132,7 @@ def _unreadable(source: ByteSource, path: str, begun: list[int], error: Exceptio
 
 
 LOOK = 4096
-"""Bytes from the start of a file that are enough to recognize it."""
+"""Bytes at the start of a file that are enough to recognize it."""
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file, perhaps a Keras .h5 model"),
@@ -148,7 +148,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
 
 
 def diagnose(head: bytes, path: str | None) -> ModelError | None:
-    """Return the error for a file that starts with `head` if it is recognized as something else than ONNX."""
+    """Return an error if a file that starts with `head` is recognized as another format."""
     if head.startswith(b"version https://git-lfs.github.com/spec/"):
         return UnsupportedModelError(
             "is a Git LFS pointer: the model itself was not downloaded", path=path, remedy="git lfs pull"

@@ -1,6 +1,6 @@
-"""The places where an ONNX tensor's values lie, and how they are read and decoded when they are asked for.
+"""Storage of the values of ONNX tensors, which are read and decoded on demand.
 
-The layouts are those of `onnx.numpy_helper.to_array`.
+The encodings are those of `onnx.numpy_helper.to_array`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 MAX_DENSE_BYTES = 1 << 31
-"""A sparse tensor is not unfolded to more than this: its dims are only a claim of the file."""
+"""Largest dense size of a sparse tensor, since its dims may be arbitrarily large."""
 
 
 class RawStorage(Struct, frozen=True, gc=False):
@@ -34,8 +34,8 @@ class RawStorage(Struct, frozen=True, gc=False):
 
     Attributes:
         source: The file.
-        offset: Where the values start.
-        length: Their bytes.
+        offset: Start of the values.
+        length: Their size in bytes.
         name: The tensor's name, for messages.
         shape: Its dims.
         dtype: Its element type.
@@ -56,10 +56,10 @@ class RawStorage(Struct, frozen=True, gc=False):
         return self.length
 
     def read(self) -> NDArray[np.generic]:
-        """Return the values, mapped and not copied but for types narrower than a byte.
+        """Return the values, memory-mapped except for types narrower than a byte.
 
         Raises:
-            ModelError: The bytes cannot be read, are too few or too many, or are of an unknown type.
+            ModelError: The bytes cannot be read, have the wrong length, or are of an unknown type.
         """
         needed = storage_bytes(self.dtype, prod(self.shape))
         if needed is None:
@@ -73,13 +73,13 @@ class RawStorage(Struct, frozen=True, gc=False):
 
 
 class TypedStorage(Struct, frozen=True, gc=False):
-    """Values in a typed field (float_data, int32_data, ...), which protobuf may scatter over its message.
+    """Values in a typed field (float_data, int32_data, ...), which may be scattered over the message.
 
     Attributes:
         source: The file.
-        offset: Where the TensorProto starts.
-        length: Its bytes.
-        content_bytes: The bytes of the typed field in it.
+        offset: Start of the TensorProto.
+        length: Its size in bytes.
+        content_bytes: Size of its typed field in bytes.
         name: The tensor's name, for messages.
         shape: Its dims.
         dtype: Its element type.
@@ -130,11 +130,11 @@ class TypedStorage(Struct, frozen=True, gc=False):
 
 
 class SparseStorage(Struct, frozen=True, gc=False):
-    """A SparseTensorProto: the values that are not zero, and where they stand.
+    """A SparseTensorProto: the nonzero values, and their indices.
 
     Attributes:
         values: The values, [NNZ].
-        indices: Their places: [NNZ] in row-major order, or [NNZ, rank].
+        indices: Their indices: [NNZ] in row-major order, or [NNZ, rank].
         name: The tensor's name, for messages.
         shape: Its dims.
     """
@@ -148,7 +148,7 @@ class SparseStorage(Struct, frozen=True, gc=False):
 
     @property
     def nbytes(self) -> int | None:
-        """The bytes that values and indices take in the file."""
+        """The size of values and indices in the file, in bytes."""
         sizes = [part.storage.nbytes if part.storage else 0 for part in (self.values, self.indices)]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
@@ -156,7 +156,7 @@ class SparseStorage(Struct, frozen=True, gc=False):
         """Return the values as a dense array.
 
         Raises:
-            ModelError: It would be larger than `MAX_DENSE_BYTES`, or an index is out of its bounds.
+            ModelError: It would be larger than `MAX_DENSE_BYTES`, or an index is out of bounds.
         """
         if self.values.storage is None or self.indices.storage is None:
             raise ModelError(f"the values of sparse tensor {self.name!r} are not in the file")
@@ -171,7 +171,7 @@ class SparseStorage(Struct, frozen=True, gc=False):
 
 
 def mismatch(name: str, shape: tuple[int, ...], held: int, unit: str = "bytes") -> str:
-    """Word the error of a tensor whose dims and payload disagree."""
+    """Return the message for a tensor whose dims and payload disagree."""
     elements = prod(shape)
     count = f"{elements:,}" if elements < 1 << 63 else "more than 2^63"
     dims = "×".join(map(str, shape)) or "a scalar"
@@ -198,7 +198,7 @@ def _dtype(name: str) -> np.dtype[np.generic]:
 def from_raw(
     content: bytes | memoryview | NDArray[np.uint8], shape: tuple[int, ...], dtype: str
 ) -> NDArray[np.generic]:
-    """Shape little-endian bytes, which have the length that shape and type need, without copying them."""
+    """Interpret little-endian bytes of the right length as an array, without copying if possible."""
     import numpy as np
 
     data = np.frombuffer(content, dtype=np.uint8)
@@ -212,13 +212,13 @@ def from_raw(
         flat = np.unpackbits(data, bitorder="little")[: 6 * elements].reshape(-1, 6)
         data = np.packbits(flat, axis=1, bitorder="little").reshape(-1)
     if dtype == "bfloat16":
-        # A type of ml_dtypes knows no byte order of its own.
+        # types of ml_dtypes have no byte order
         return data.view("<u2").astype(np.uint16, copy=False).view(final).reshape(shape)
     return data.view(final.newbyteorder("<")).astype(final, copy=False).reshape(shape)
 
 
 def typed_entries(packed: bytes | memoryview, number: int) -> NDArray[np.generic]:
-    """Decode the packed content of the typed field `number` to its own entries."""
+    """Decode the packed content of the typed field `number`."""
     import numpy as np
 
     content = np.frombuffer(packed, dtype=np.uint8)
@@ -236,7 +236,7 @@ def typed_entries(packed: bytes | memoryview, number: int) -> NDArray[np.generic
 
 
 def from_entries(entries: NDArray[np.generic], shape: tuple[int, ...], dtype: str) -> NDArray[np.generic]:
-    """Turn the entries of a typed field, which are as many as shape and type need, into the values."""
+    """Convert the entries of a typed field, in the right number, to values."""
     import numpy as np
 
     final = _dtype(dtype)
@@ -248,12 +248,12 @@ def from_entries(entries: NDArray[np.generic], shape: tuple[int, ...], dtype: st
         return from_raw(entries.astype(np.uint8), shape, dtype)
     if dtype.startswith("float6_"):
         return (entries.astype(np.uint8) & np.uint8(0x3F)).view(final).reshape(shape)
-    # An entry is the pattern of the element's bits, sign-extended by protobuf.
+    # An entry holds the element's bits, sign-extended by protobuf.
     return entries.astype(f"u{final.itemsize}").view(final).reshape(shape)
 
 
 def from_texts(texts: Sequence[bytes | memoryview], shape: tuple[int, ...]) -> NDArray[np.generic]:
-    """Decode UTF-8 strings, which are as many as the shape needs, to an array of objects."""
+    """Decode UTF-8 strings, in the right number, to an array of objects."""
     import numpy as np
 
     decoded = [bytes(text).decode("utf-8", "backslashreplace") for text in texts]
@@ -261,10 +261,10 @@ def from_texts(texts: Sequence[bytes | memoryview], shape: tuple[int, ...]) -> N
 
 
 def unfolded(values: NDArray[np.generic], indices: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.generic]:
-    """Put `values` [NNZ] at `indices`, [NNZ] in row-major order or [NNZ, rank], among zeros.
+    """Return a dense array with `values` [NNZ] at `indices`, [NNZ] in row-major order or [NNZ, rank].
 
     Raises:
-        IndexError, ValueError: An index is out of bounds, or there are not as many indices as values.
+        IndexError, ValueError: An index is out of bounds, or the numbers of indices and values differ.
     """
     import numpy as np
 

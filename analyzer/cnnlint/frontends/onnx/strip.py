@@ -1,4 +1,4 @@
-"""An ONNX file -> the same model without its weights, for onnxruntime, which maps them, and onnx's shape inference."""
+"""Strip the weights from an ONNX model, for onnxruntime, which maps them, and for onnx's shape inference."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from cnnlint.frontends.sources import ByteSource
 
 STAYS = 4096
-"""Tensors up to this many bytes stay in the model: shape inference wants the values of shapes and axes."""
+"""Tensors up to this many bytes stay in the model: shape inference needs the values of shapes and axes."""
 
 _GRAPH, _INITIALIZER = 0x3A, 0x2A
 _KEPT = frozenset({0x08, 0x42, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x72, 0xCA})
-"""Tags of what else the run time gets of a ModelProto: versions, producer, domain, metadata, functions; all is read."""
+"""Tags of the other fields of a ModelProto that are kept: versions, producer, domain, metadata, functions."""
 _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION, _EXTERNAL = 0x4A, 0x6A, 0x70, 1
 _TYPED = frozenset({0x22, 0x2A, 0x32, 0x3A, 0x52, 0x5A})
 _HEADER = frozenset({0x08, 0x0A, 0x10, 0x42})
@@ -32,22 +32,22 @@ _HEADER = frozenset({0x08, 0x0A, 0x10, 0x42})
 
 
 class _NotRawError(Exception):
-    """A large initializer stands in a typed field, which cannot be mapped."""
+    """A large initializer is in a typed field, which cannot be mapped."""
 
 
 def without_weights(path: str) -> bytes | None:
     """Return the model at `path` with every large initializer of its graph replaced by a reference to the file.
 
-    What is returned is a ModelProto, mostly of a few kilobytes, for a session whose option
-    `session.model_external_initializers_file_folder_path` is the absolute folder of `path`. All else is kept to
-    the byte; tensors in attributes, subgraphs and functions stay where they are, and so does external data.
+    The result is a serialized ModelProto, usually of a few kilobytes, for a session whose option
+    `session.model_external_initializers_file_folder_path` is the absolute folder of `path`. Everything else is kept
+    byte for byte: tensors in attributes, subgraphs and functions, and external data.
 
     Returns:
         None if the model must be loaded from its file: a large initializer is not raw_data, or the file is a
-        symbolic link to another folder, where onnxruntime would not follow.
+        symbolic link to another folder, which onnxruntime would not follow.
 
     Raises:
-        ModelError: The file cannot be read or is no protobuf.
+        ModelError: The file cannot be read or is not valid protobuf.
     """
     source = local_file(path)
     if os.path.dirname(os.path.realpath(path)) != os.path.realpath(os.path.dirname(path)):
@@ -62,12 +62,10 @@ def without_weights(path: str) -> bytes | None:
 
 
 def shapes_only(source: ByteSource) -> bytes:
-    """Return the model in `source` with every large initializer of its graph left without values.
-
-    Enough for shape inference; onnxruntime would refuse it.
+    """Return the model in `source` with the values of large initializers of its graph removed, for shape inference.
 
     Raises:
-        WireError: The source is no protobuf.
+        WireError: The source is not valid protobuf.
     """
     return _shrunk(source, _header)
 
@@ -88,7 +86,7 @@ def _shrunk(source: ByteSource, shrink: Callable[[ByteSource, int, int], bytes])
 def _graph(
     source: ByteSource, start: int, end: int, shrink: Callable[[ByteSource, int, int], bytes]
 ) -> Iterator[bytes]:
-    """Yield the GraphProto's fields, in runs as long as nothing in them changes."""
+    """Yield the GraphProto's fields, unchanged ones in long runs."""
     run = field = start
     for tag, begin, stop in fields(source, start, end):
         if tag == _INITIALIZER and stop - begin > STAYS:
@@ -100,7 +98,7 @@ def _graph(
 
 
 def _header(source: ByteSource, start: int, end: int) -> bytes:
-    """Return the name, the dims and the type of the TensorProto alone."""
+    """Return only the name, dims and type of the TensorProto."""
     kept: list[bytes] = []
     field = start
     for tag, _, stop in fields(source, start, end):
@@ -111,7 +109,7 @@ def _header(source: ByteSource, start: int, end: int) -> bytes:
 
 
 def _reference(file: bytes, source: ByteSource, start: int, end: int) -> bytes:
-    """Return the TensorProto with its raw_data replaced by a reference to where it lies."""
+    """Return the TensorProto with its raw_data replaced by a reference to the file."""
     kept: list[bytes] = []
     place: tuple[int, int] | None = None
     field = start
@@ -135,7 +133,7 @@ def _reference(file: bytes, source: ByteSource, start: int, end: int) -> bytes:
 
 
 def _message(tag: int, content: bytes) -> bytes:
-    """Encode a length-delimited field whose tag is a single byte."""
+    """Encode a length-delimited field with a tag of one byte."""
     header = bytearray((tag,))
     length = len(content)
     while length > 0x7F:
@@ -150,16 +148,16 @@ from onnx import shape_inference
 inferred = shape_inference.infer_shapes(sys.stdin.buffer.read(), strict_mode=False, data_prop={follows})
 sys.stdout.buffer.write(inferred.SerializeToString())
 """
-"""What asks onnx, in a process of its own: of a reduction along an axis that there is not, it ends it (onnx 1.23)."""
+"""The program that runs shape inference in its own process: onnx 1.23 crashes on reductions along invalid axes."""
 
 
 def infer(model: ModelRecord, nodes: Iterable[NodeRecord]) -> Mapping[str, ValueRecord]:
-    """Return what onnx infers of the tensors of `model`, weights left in the file; {} where it cannot.
+    """Return the tensors of `model` with shapes inferred by onnx; {} if it fails.
 
     Args:
-        model: The file. One whose function calls come to more than `limits.MAX_INLINED` is not inferred.
-        nodes: Its nodes with the calls written out. Where their shape arithmetic comes to more than
-            `limits.MAX_FOLDED_IN_ALL` elements, onnx, which knows no limit, is told not to follow it.
+        model: The file. It is not inferred if its function calls expand to more than `limits.MAX_INLINED`.
+        nodes: Its nodes with the calls inlined. Data propagation is off if their shape arithmetic exceeds
+            `limits.MAX_FOLDED_IN_ALL` elements, since onnx has no limit.
     """
     if model.source is None or expansion(model.graph.nodes, model) > limits.MAX_INLINED:
         return {}
@@ -178,7 +176,7 @@ def infer(model: ModelRecord, nodes: Iterable[NodeRecord]) -> Mapping[str, Value
 
 
 def elements_followed(nodes: Iterable[NodeRecord], graph: GraphRecord) -> int:
-    """Return how many elements of shapes onnx's data propagation would hold at most."""
+    """Return an upper bound of the elements in onnx's data propagation."""
     sizes = {name: limits.product(record.shape) or 0 for name, record in graph.initializers.items()}
     sizes = {name: size for name, size in sizes.items() if size <= limits.MAX_FOLDED}
     total = 0
@@ -190,7 +188,7 @@ def elements_followed(nodes: Iterable[NodeRecord], graph: GraphRecord) -> int:
             made = sum(given)
         else:
             made = max(given, default=1)
-        # a tensor that is not a shape is followed by nobody, but every operator could make one
+        # only shapes are propagated, but every operator could make one
         if made > 1:
             total += made
             sizes.update(dict.fromkeys(node.outputs, made))

@@ -1,4 +1,4 @@
-"""TensorProto and ValueInfoProto -> records, payloads staying where they are; and what the parts of a reading share."""
+"""Decode TensorProto and ValueInfoProto to records without reading payloads; the shared state of a reading."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from cnnlint.graph.tensor import Dim
 
 MAX_SUBGRAPHS = 64
-"""Deepest nesting of subgraphs; protobuf itself stops at 100 messages, which is 33 subgraphs."""
+"""Most nested subgraphs; protobuf itself stops at 100 messages, which is 33 subgraphs."""
 
 
 class Reading:
     """The state of one reading.
 
-    Networks repeat themselves: thousands of nodes hold the same few dozen attributes and types, byte for byte.
-    The memos decode each once.
+    Networks are repetitive: thousands of nodes have the same few dozen attributes and types, byte for byte. The caches
+    decode each once.
 
     Args:
         source: The model's bytes.
-        folder: Where its external data lies; None for a model in memory, whose external data stays unread.
+        folder: Location of its external data; None for a model in memory, whose external data is not read.
     """
 
     __slots__ = ("attributes", "folder", "source", "types")
@@ -72,7 +72,7 @@ def value_info(reading: Reading, data: bytes) -> ValueRecord:
 
 
 def value_type(data: bytes) -> ValueRecord:
-    """Decode a TypeProto to a record without a name; the elements of a sequence or map are not looked at."""
+    """Decode a TypeProto to a record without a name; the element types of sequences and maps are ignored."""
     record = _UNDECLARED
     for tag, value in members(data):
         if tag in {0x0A, 0x42}:
@@ -113,7 +113,7 @@ def _dim(data: bytes) -> Dim:
 
 
 _HEAD = 64
-"""Bytes that hold name, dims and type of a tensor in what every writer writes."""
+"""Bytes at the start of a tensor that usually hold its name, dims and type."""
 
 _TYPED = frozenset(datatypes.FIELD_NAMES)
 _SETTINGS = frozenset({0x6A, 0x70, 0x10})
@@ -121,7 +121,7 @@ _SETTINGS = frozenset({0x6A, 0x70, 0x10})
 
 
 class _Parts:
-    """The fields of one TensorProto as they are met."""
+    """The fields of one TensorProto."""
 
     __slots__ = ("code", "dims", "entries", "is_external", "name", "payloads", "raw")
 
@@ -140,7 +140,7 @@ def tensor(reading: Reading, start: int, end: int) -> TensorRecord:
 
     Raises:
         WireError: It is malformed.
-        ModelError: Its dims, type and payload do not agree, or its external data cannot be had.
+        ModelError: Its dims, type and payload disagree, or its external data is not available.
     """
     parts = _scan(reading, start, end)
     shape = tuple(parts.dims)
@@ -183,7 +183,7 @@ def sparse_tensor(reading: Reading, start: int, end: int) -> TensorRecord:
 
 
 def _scan(reading: Reading, start: int, end: int) -> _Parts:
-    """Walk the fields of a TensorProto, stepping over what is large."""
+    """Walk the fields of a TensorProto, skipping large ones."""
     read = reading.source.read
     parts = _Parts()
     dims = parts.dims
@@ -208,7 +208,7 @@ def _scan(reading: Reading, start: int, end: int) -> _Parts:
 
 
 def _note(parts: _Parts, tag: int, data: bytes) -> None:
-    """Note what a field says of a tensor's type and of the place of its data."""
+    """Store the tensor's type, or the location of its data, from a field."""
     if tag == 0x6A:
         key, value = _external_entry(data)
         once(key in parts.entries, f"the {key} of external data")
@@ -225,8 +225,8 @@ def _is_external(code: int) -> bool:
     """Return whether a TensorProto.DataLocation is EXTERNAL.
 
     Raises:
-        WireError: It is neither that nor DEFAULT. Protobuf keeps what it does not know of an enumeration aside, so
-            that a value before it stands.
+        WireError: It is neither that nor DEFAULT. Protobuf ignores unknown values of an enumeration, so an
+            earlier value would count.
     """
     if code not in (0, 1):
         raise WireError("the place of a tensor's data is neither DEFAULT nor EXTERNAL")
@@ -237,7 +237,7 @@ def _external_entry(data: bytes) -> tuple[str, str]:
     """Decode an entry of external_data.
 
     Raises:
-        WireError: It is not UTF-8, as which the run time may read it otherwise than we do.
+        WireError: It is not valid UTF-8, which other readers may decode differently.
     """
     key, value = entry(data)
     if "\\x" in key + value and not _is_text(data):

@@ -1,7 +1,7 @@
-"""The protobuf wire format: varints, and the fields of a message that may be too large to hold in memory.
+"""The protobuf wire format: varints, and the fields of messages that may be too large for memory.
 
 Encoding: https://protobuf.dev/programming-guides/encoding/. A tag is `number << 3 | wire type`; wire types
-are 0 varint, 1 eight bytes, 2 length-delimited, 5 four bytes. 3 and 4, groups, never stand in an ONNX file.
+are 0 varint, 1 eight bytes, 2 length-delimited, 5 four bytes. 3 and 4, groups, do not occur in ONNX files.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from cnnlint.frontends.sources import ByteSource
 
 MAX_VARINT = 10
-"""Bytes of the longest varint: 64 bits, 7 a byte."""
+"""Bytes of the longest varint: 64 bits, 7 per byte."""
 
 _LONGEST_HEADER = 2 * MAX_VARINT
 _NARROW, _WIDE = 128, 4096
 
 
 class WireError(Exception):
-    """The bytes are no protobuf message; `str()` is the reason, in one clause."""
+    """The bytes are not a protobuf message; `str()` is the reason, in one clause."""
 
 
 class TruncatedError(WireError):
-    """A field reaches beyond the end of the message that holds it.
+    """A field extends beyond the end of its message.
 
     Args:
         reason: In one clause.
-        tag: The field's tag; 0 if not even that is whole.
+        tag: The field's tag; 0 if the tag itself is cut off.
     """
 
     def __init__(self, reason: str, tag: int = 0) -> None:
@@ -62,15 +62,15 @@ def varint(data: bytes, pos: int) -> tuple[int, int]:
 
 
 def signed(value: int) -> int:
-    """Return the int64 that the unsigned varint `value` stands for."""
+    """Convert an unsigned varint to int64."""
     return value - (1 << 64) if value >> 63 else value
 
 
 def int32(value: int) -> int:
-    """Return the int32, or the code of an enumeration, that the unsigned varint `value` stands for.
+    """Convert an unsigned varint to int32, which is also the type of enumerations.
 
     Raises:
-        WireError: It has more bits: protobuf would cut them off, and take 2^32 + 1 for 1.
+        WireError: It has more bits, which protobuf would cut off, reading 2^32 + 1 as 1.
     """
     number = signed(value)
     if not -(1 << 31) <= number < 1 << 31:
@@ -79,12 +79,12 @@ def int32(value: int) -> int:
 
 
 def once(seen: bool, field: str) -> None:
-    """Assert that a field that holds one value has not been met before.
+    """Check that a singular field occurs only once.
 
-    Of several protobuf takes the last, or merges them where they are messages; no writer writes several.
+    Protobuf would take the last value, or merge messages; no writer writes several.
 
     Raises:
-        WireError: It has.
+        WireError: It occurs again.
     """
     if seen:
         raise WireError(f"it gives {field} twice")
@@ -104,10 +104,10 @@ def varints(data: bytes) -> list[int]:
 
 
 def content(data: bytes, pos: int) -> tuple[int, int, int]:
-    """Find the field at `pos`: its tag, and where its content starts and stops, which may be beyond the data.
+    """Find the field at `pos`: its tag, and the start and end of its content, which may be beyond the data.
 
     Raises:
-        WireError: The tag is none, or belongs to a group.
+        WireError: The tag is invalid, or belongs to a group.
         TruncatedError: The data ends within the field's header.
     """
     try:
@@ -136,9 +136,9 @@ def content(data: bytes, pos: int) -> tuple[int, int, int]:
 
 
 def fields(source: ByteSource, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Walk the message at [start, end) of `source`: each field's tag, and its content's start and stop.
+    """Walk the message at [start, end) of `source`: each field's tag, and its content's start and end.
 
-    Content is never read, unless a header's neighborhood holds it. A varint's content is its bytes.
+    Content is not read, except close to a header. A varint's content is its bytes.
 
     Raises:
         WireError: The message is malformed.
@@ -149,7 +149,7 @@ def fields(source: ByteSource, start: int, end: int) -> Iterator[tuple[int, int,
     width = _NARROW
     while pos < end:
         if pos + _LONGEST_HEADER > limit < end:
-            # Fields in a row are read ahead; a payload that was stepped over makes the next look a short one.
+            # Read ahead while fields are consecutive; after a skipped payload, start with a short read.
             width = min(2 * width, _WIDE) if pos <= limit else _NARROW
             window, base = source.read(pos, min(width, end - pos)), pos
             limit = base + len(window)
@@ -172,7 +172,7 @@ def fields(source: ByteSource, start: int, end: int) -> Iterator[tuple[int, int,
 
 
 def members(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Walk a small message that is held whole: each field's tag and content.
+    """Walk a small message in memory: each field's tag and content.
 
     Raises:
         WireError: The message is malformed.
@@ -197,12 +197,12 @@ def entry(data: bytes) -> tuple[str, str]:
 
 
 def text(data: bytes) -> str:
-    """Decode UTF-8; what is none is escaped, so that it can be printed and told apart."""
+    """Decode UTF-8; invalid bytes are escaped, so names stay printable and distinct."""
     return data.decode("utf-8", "backslashreplace")
 
 
 def closed(pos: int, end: int) -> None:
-    """Assert that the last field of a message ends where the message does.
+    """Check that the last field of a message ends with it.
 
     Raises:
         TruncatedError: It does not.

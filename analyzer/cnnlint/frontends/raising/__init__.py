@@ -1,1 +1,1 @@
-"""What all frontends share: a graph under construction, and the passes that make it canonical."""
+"""Shared by all frontends: the graph under construction, and the passes that make it canonical."""

@@ -19,7 +19,7 @@ L = TypeVar("L", bound=Layer)
 
 
 class GraphBuilder:
-    """Layers in topological order, each in a slot, with an index of who makes and who reads each tensor."""
+    """Layers in topological order, each in a slot, with an index of the producer and the readers of each tensor."""
 
     def __init__(self) -> None:
         self.inputs: list[Tensor] = []
@@ -28,7 +28,7 @@ class GraphBuilder:
         self._slots: list[Layer | None] = []
         self._kinds: set[type[Layer]] = set()
         self._producer: dict[str, int] = {}
-        self._readers: dict[str, dict[int, None]] | None = None  # made when a pass first asks who reads what
+        self._readers: dict[str, dict[int, None]] | None = None  # built on first use
         self._tensor_names: dict[str, int] = {}
         self._layer_names: dict[str, int] = {}
         self._transposed: dict[tuple[str, Permutation], Tensor] = {}
@@ -42,10 +42,10 @@ class GraphBuilder:
         """Add an input of the network.
 
         Args:
-            name: The source's name for it.
-            shape: As the source has it.
+            name: Its name in the source.
+            shape: In the source's layout.
             dtype: Element type.
-            permutation: How the source's order becomes the graph's; None if it is the same.
+            permutation: From the source's layout to the graph's; None if they are the same.
         """
         tensor, view = self._oriented(name, shape, dtype, permutation)
         self.inputs.append(tensor)
@@ -59,15 +59,15 @@ class GraphBuilder:
         *,
         dtype: str | None = None,
     ) -> tuple[Tensor, ...]:
-        """Add a layer after all others and return its outputs, shaped by the layer's own arithmetic.
+        """Append a layer and return its outputs, with shapes computed by the layer.
 
         Args:
             layer: Without outputs; its inputs are tensors of this builder.
-            names: Of the outputs; the layer's own name where none is given.
-            dtype: Of the outputs; that of the first input where none is given.
+            names: Names of the outputs; the layer's own name by default.
+            dtype: Type of the outputs; that of the first input by default.
 
         Raises:
-            ContradictionError: The layer is none that can be.
+            ContradictionError: The layer is impossible.
         """
         if wrong := layer.contradiction():
             raise ContradictionError(wrong)
@@ -93,9 +93,9 @@ class GraphBuilder:
         return tuple(outputs)
 
     def tensor(self, view: TensorView) -> Tensor:
-        """Return the tensor that a view shows, through a Transpose layer if the order of its axes differs.
+        """Return a view as a tensor, adding a Transpose if its layout differs.
 
-        Where one axis alone is longer than 1, as after a pooling, no element moves: that is a Reshape.
+        If only one axis is longer than 1, as after global pooling, no element moves, and a Reshape is added instead.
         """
         if view.permutation is None:
             return view.tensor
@@ -118,19 +118,19 @@ class GraphBuilder:
         tensor = Tensor(name, tuple(shape[axis] for axis in permutation), dtype)
         return tensor, TensorView(tensor, inverse(permutation))
 
-    # looking
+    # queries
 
     def __iter__(self) -> Iterator[Layer]:
-        """Yield the layers in order; a pass may fuse and bypass while it iterates."""
+        """Yield the layers in order; passes may fuse and bypass during iteration."""
         for index in range(len(self._slots)):
             layer = self._slots[index]
             if layer is not None:
                 yield layer
 
     def of_kind(self, *kinds: type[L]) -> Iterator[L]:
-        """Yield the layers of the given kinds (and kinds derived from them) in order, as iterating over all does.
+        """Yield the layers of the given kinds (and kinds derived from them) in order.
 
-        A builder that never held one is not walked: most passes look for what few networks have.
+        It takes no time if there are none, since most passes look for rare layers.
         """
         if any(issubclass(kind, kinds) for kind in self._kinds):
             for layer in self._slots:
@@ -138,7 +138,7 @@ class GraphBuilder:
                     yield layer
 
     def producer(self, tensor: Tensor) -> Layer | None:
-        """Return the layer that makes `tensor`; None for an input."""
+        """Return the layer that produces `tensor`; None for an input."""
         slot = self._producer.get(tensor.name)
         return None if slot is None else self._slots[slot]
 
@@ -153,18 +153,18 @@ class GraphBuilder:
         return [layer for layer in found if layer is not None]
 
     def sole_consumer(self, tensor: Tensor) -> Layer | None:
-        """Return the only layer that reads `tensor`; None if there are others or the user sees it."""
+        """Return the only layer that reads `tensor`; None if there are others, or it is an output."""
         if self.is_output(tensor):
             return None
         consumers = self.consumers(tensor)
         return consumers[0] if len(consumers) == 1 else None
 
     def sole_successor(self, layer: Layer) -> Layer | None:
-        """Return the only layer that sees what `layer`, which makes one tensor, makes; as for a finished graph."""
+        """Return the only layer that reads `layer`, which has one output; as for a finished graph."""
         return self.sole_consumer(layer.outputs[0]) if len(layer.outputs) == 1 else None
 
     def is_output(self, tensor: Tensor) -> bool:
-        """Return whether the user gets `tensor`."""
+        """Return whether `tensor` is an output of the network."""
         outputs, count, names = self._indexed
         if outputs is not self.outputs or count != len(self.outputs):
             names = frozenset(output.name for output in self.outputs)
@@ -172,16 +172,16 @@ class GraphBuilder:
         return tensor.name in names
 
     def in_order(self, layers: Iterable[Layer]) -> list[Layer]:
-        """Return layers of this builder, each with an output, in topological order."""
+        """Sort layers of this builder topologically."""
         return sorted(layers, key=lambda layer: self._producer[layer.output.name])
 
-    # changing
+    # changes
 
     def fuse(self, layers: Iterable[Layer], fused: Layer) -> Layer:
-        """Put `fused` in the place of `layers`; it makes the tensor of the last of them and keeps all origins.
+        """Replace `layers` by `fused`, which produces the last layer's tensor and keeps all origins.
 
         Args:
-            layers: In topological order; tensors between them are read by nobody else.
+            layers: In topological order; no other layer reads the tensors between them.
             fused: Without outputs and origin.
         """
         old = list(layers)
@@ -194,7 +194,7 @@ class GraphBuilder:
         return made
 
     def join(self, layers: Iterable[Layer], joined: Layer) -> Layer:
-        """Put `joined`, whose inputs the first of `layers` reads, in its place; it makes the tensors of them all.
+        """Replace `layers` by `joined`, which produces the tensors of them all, at the position of the first.
 
         Args:
             layers: Each with one output, in the order of the outputs of `joined`.
@@ -210,7 +210,7 @@ class GraphBuilder:
         return made
 
     def bypass(self, layer: Layer) -> None:
-        """Take out a layer with one output that changes nothing; its readers read its first input."""
+        """Remove a layer with one output; its readers read its first input instead."""
         gone, stays = layer.output, layer.input
         self._take(self._producer[gone.name])
         for reader in self.consumers(gone):
@@ -222,7 +222,7 @@ class GraphBuilder:
             self.outputs = [stays if tensor.name == gone.name else tensor for tensor in self.outputs]
 
     def substitute(self, layer: Layer, other: Layer) -> Layer:
-        """Put `other`, without outputs, in the place of `layer`; outputs keep their names and get its shapes."""
+        """Replace `layer` by `other`, which has no outputs; outputs keep their names and get its shapes."""
         slot = self._producer[layer.output.name]
         self._take(slot)
         shapes = map(limits.extents, other.output_shapes())
@@ -243,7 +243,7 @@ class GraphBuilder:
             self.outputs = [new if tensor.name == old.name else tensor for tensor in self.outputs]
 
     def rename(self, names: Mapping[str, str]) -> None:
-        """Give layers new names, old name to new; one that another layer keeps gets a number."""
+        """Rename layers, old name to new; names that other layers keep get a number."""
         kept = {layer.name: 1 for layer in self if layer.name not in names}
         for slot, layer in enumerate(self._slots):
             if layer is not None and layer.name in names:

@@ -1,4 +1,4 @@
-"""The passes that make a graph canonical: what exporters take apart is put together, so that one network gives one."""
+"""The passes that make a graph canonical: they fuse what exporters split, so equal networks give equal graphs."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from cnnlint.frontends.raising.passes.windows import drop_unit_axes, fuse_chunks
 
 
 def canonicalize(builder: GraphBuilder) -> None:
-    """Put together what exporters take apart; each pass stands where it does for the reason beside it."""
-    # Parts of a tensor are told by where they begin and end in it: before a pass gives it another maker.
+    """Fuse what exporters split; the comments give the reasons for the order of the passes."""
+    # Chunks are recognized by their positions in a tensor: before a pass changes its producer.
     fuse_chunks(builder)
-    # A bias, a padding or a pooling is that of the one-dimensional window, which the Reshapes around it hide.
+    # Biases, padding and pooling belong to the one-dimensional window, which the Reshapes around it hide.
     drop_unit_axes(builder)
-    # A constant added after a kernel is its bias, and neither a part of a normalization nor of a folded one.
+    # A constant added after a kernel is its bias, and not part of a normalization.
     fuse_bias(builder)
-    # The search for a normalization takes in all arithmetic on elements: what is an activation must not look like it.
+    # The search for normalizations considers all elementwise arithmetic, so activations must be gone.
     fuse_activations(builder)
-    # With biases and activations gone, the arithmetic around a mean is a normalization's, with its scale and shift.
+    # Without biases and activations, the arithmetic around a mean is a normalization, with its scale and shift.
     fuse_norms(builder)
-    # A group norm is an instance norm, spelled out or not, between two Reshapes.
+    # A group norm is an instance norm between two Reshapes.
     fuse_groups(builder)
-    # Of the scales and shifts, norms have taken theirs: those left are folded norms, or prepare the input.
+    # The remaining scales and shifts are folded norms, or rescale the input.
     fuse_affine(builder)
-    # Windows have their last number of axes; what reads a Pad now is all that will.
+    # Windows have their final rank, and Pads their final readers.
     fuse_pads(builder)
-    # Norms of groups have taken their Reshapes: one around a Tile repeats entries.
+    # Group norms have taken their Reshapes; those around a Tile repeat entries.
     fuse_repeats(builder)
-    # A mean of a whole map may be a normalization's; one that is left pools.
+    # The remaining means over whole maps are not part of normalizations.
     fuse_pooled(builder)
-    # Bare numbers tell all passes above what the arithmetic is.
+    # All passes above need the scalars to recognize arithmetic.
     drop_scalars(builder)

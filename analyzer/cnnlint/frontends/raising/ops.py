@@ -1,8 +1,7 @@
-"""The layers that every frontend raises, written once: each takes views as the source orders axes, and returns one.
+"""The layers that every frontend adds: each function takes views in the source's layout, and returns one.
 
-The frontends say what their operators and layers are given; what that means for a tensor whose axes lie in another
-order than the source's is said here, so that one network gives one graph whatever it is written in. The notation is an
-ONNX model before it is a graph, and comes through the ONNX frontend.
+The frontends read arguments and weights; the effect of the layout is handled here, so the same network gives the same
+graph in every format. The notation becomes an ONNX model first, and goes through the ONNX frontend.
 """
 
 from __future__ import annotations
@@ -55,11 +54,11 @@ PadMode = Literal["constant", "reflect", "edge", "wrap"]
 BOOLEAN = frozenset(
     ["equal", "not_equal", "greater", "greater_equal", "less", "less_equal", "and", "or", "xor", "not"]
 )  # fmt: skip
-"""Functions of elements whose results are truth values."""
+"""Elementwise functions with boolean results."""
 
 
 class OpContext(ABC):
-    """What stands in the source at the place of a layer: a node of ONNX, a call of a Keras layer.
+    """The source of a layer: an ONNX node, or a call of a Keras layer.
 
     Attributes:
         builder: The graph under construction.
@@ -70,22 +69,22 @@ class OpContext(ABC):
     @property
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """The name and the origin of the layer that it becomes."""
+        """The name and the origin of the layer to add."""
 
     @abstractmethod
     def add(self, layer: Layer, *, like: TensorView | None = None, dtype: str | None = None) -> TensorView:
-        """Add a layer, and return its first output in the order of axes of `like` where that has the same rank."""
+        """Add a layer, and return its first output in the layout of `like` if the ranks are equal."""
 
     @abstractmethod
     def layout(self, shape: Shape | None) -> Permutation | None:
-        """Return how an output of `shape` whose order of axes is free becomes channels-first, by what reads it."""
+        """Return the permutation that makes an output of `shape` and unknown layout channels-first, by its readers."""
 
 
-# what moves no value
+# reshapes
 
 
 def flatten(ctx: OpContext, view: TensorView) -> TensorView:
-    """Add the Flatten of all axes but the batch in the order that the source has them in."""
+    """Add a Flatten of all axes except the batch, in the source's layout."""
     if view.permutation is not None and not view.is_channels_last:
         view = TensorView(ctx.builder.tensor(view))
     moved = view.is_channels_last and any(dim != 1 for dim in view.tensor.spatial or ())
@@ -94,20 +93,20 @@ def flatten(ctx: OpContext, view: TensorView) -> TensorView:
 
 
 def flattens(shape: Shape, target: Shape) -> bool:
-    """Return whether a change of shape joins all axes but the batch."""
+    """Return whether a change of shape merges all axes except the batch."""
     return len(shape) > 2 and len(target) == 2 and target == (shape[0], product(shape[1:]))
 
 
 def reshape(ctx: OpContext, view: TensorView, target: Shape | None, *, keeps_order: bool = False) -> TensorView:
-    """Add what a change of shape is: a Flatten, or a Reshape that leaves axes where the graph has them if that will do.
+    """Add a Flatten, or a Reshape that keeps the graph's layout if possible.
 
-    Where the spatial axes of a map become one, what follows sees tokens or a signal, and says which by its layout.
+    If the spatial axes of a map are merged, the result is tokens or a signal, as its readers tell.
 
     Args:
-        ctx: Its place.
-        view: What is reshaped.
-        target: In the source's order of axes; None if unknown.
-        keeps_order: The axes stay in the order that they have; else it is read off what follows.
+        ctx: The context.
+        view: The input.
+        target: In the source's layout; None if unknown.
+        keeps_order: Whether the layout stays; else it is inferred from the readers.
     """
     shape = view.shape
     is_map = _keeps_ends(view, target)
@@ -121,23 +120,23 @@ def reshape(ctx: OpContext, view: TensorView, target: Shape | None, *, keeps_ord
     permutation = None if keeps_order else ctx.layout(target)
     if is_map and target is not None and not makes_tokens:
         permutation = to_channels_first(len(target))
-    # In neither order of axes does a row's element move, and no Transpose is needed to say that channels stay last.
+    # The elements of a row do not move in either layout, so it needs no Transpose.
     source = view.tensor if is_map or is_row(shape) else ctx.builder.tensor(view)
     return oriented(ctx, Reshape(inputs=(source,), target=ordered(target, permutation), **ctx.identity), permutation)
 
 
 def _repeats(ctx: OpContext, view: TensorView) -> bool:
-    """Return whether a map is a signal still, that an axis of extent 1 or repeated entries were added to."""
+    """Return whether a map is a signal with an added axis of extent 1 or repeated entries."""
     maker = ctx.builder.producer(view.tensor)
     return 1 in (view.tensor.spatial or ()) or (isinstance(maker, Operator) and maker.op in ("Tile", "Expand"))
 
 
 def in_graph_order(view: TensorView, target: Shape) -> tuple[Shape, Permutation] | None:
-    """Return what a Reshape that drops an axis of 1, takes one apart, or joins two, does to the axes of the graph.
+    """Return the effect on the graph's axes of a Reshape that drops an axis of 1, splits one, or merges two.
 
     Returns:
-        The target in the graph's order, and the graph's axis at each axis of the source; None where the source has
-        that order itself, or where the axes are no neighbors in the graph.
+        The target in the graph's layout, and the graph's axis at each axis of the source; None if the source has the
+        graph's layout, or the axes are not neighbors in the graph.
     """
     shape, order, graph_shape = view.shape, view.permutation, view.tensor.shape
     if shape is None or order is None or graph_shape is None:
@@ -160,7 +159,7 @@ def in_graph_order(view: TensorView, target: Shape) -> tuple[Shape, Permutation]
 
 
 def _joins(apart: Shape, axis: int, joined: Shape) -> bool:
-    """Return whether `joined` is `apart` with two neighboring axes, the first of them `axis`, made one."""
+    """Return whether merging the axes `axis` and `axis + 1` of `apart` gives `joined`."""
     return (
         apart[:axis] == joined[:axis]
         and apart[axis + 2 :] == joined[axis + 1 :]
@@ -169,7 +168,7 @@ def _joins(apart: Shape, axis: int, joined: Shape) -> bool:
 
 
 def _keeps_ends(view: TensorView, target: Shape | None) -> bool:
-    """Return whether a channels-last map keeps its batch and channels while its spatial axes are regrouped."""
+    """Return whether a channels-last map keeps its batch and channels while its spatial axes change."""
     shape = view.shape
     if target is None or shape is None or not view.is_channels_last or len(target) < 3:
         return False
@@ -177,17 +176,17 @@ def _keeps_ends(view: TensorView, target: Shape | None) -> bool:
 
 
 def ordered(shape: Shape | None, permutation: Permutation | None) -> Shape | None:
-    """Return `shape` with its axes in the order of the graph."""
+    """Return `shape` in the graph's layout."""
     return shape if shape is None or permutation is None else tuple(shape[axis] for axis in permutation)
 
 
 def oriented(ctx: OpContext, layer: Layer, permutation: Permutation | None, dtype: str | None = None) -> TensorView:
-    """Add a layer whose output lies in the graph's order and return it as the source orders it."""
+    """Add a layer whose output is in the graph's layout, and return it in the source's."""
     tensor = ctx.add(layer, dtype=dtype).tensor
     return TensorView(tensor) if permutation is None else TensorView(tensor).transposed(inverse(permutation))
 
 
-# what works element by element, and what joins
+# elementwise operations, and concatenation
 
 
 def elementwise(
@@ -202,19 +201,19 @@ def elementwise(
     after_batch: bool = False,
     dtype: str | None = None,
 ) -> TensorView:
-    """Add an operation on the elements of one tensor or several, and of constants.
+    """Add an elementwise operation on tensors and constants.
 
     Args:
-        ctx: Its place.
-        function: What it does to them.
+        ctx: The context.
+        function: The operation.
         views: The tensors.
-        constants: The shape that constants broadcast to; None where there are none, or it is not known.
-        constant: The one constant number.
+        constants: The shape that constants broadcast to; None if there are none, or it is unknown.
+        constant: The constant, if it is a single number.
         constant_first: Whether a constant is the first operand.
-        weights: What the constants hold.
-        after_batch: Tensors of lower rank get axes of extent 1 after the batch, as Keras' merging layers give them,
-            and not in front.
-        dtype: Of the output, if it is not that of the first input.
+        weights: The weights in the constants.
+        after_batch: Whether tensors of lower rank get axes of extent 1 after the batch, as in Keras's merging layers,
+            instead of in front.
+        dtype: Type of the output, if not that of the first input.
     """
     rank = max([*(view.rank or 0 for view in views), len(constants or ())])
     tensors, like = aligned(ctx, views, rank, after_batch=after_batch)
@@ -230,7 +229,7 @@ def elementwise(
 
 
 def concat(ctx: OpContext, views: Sequence[TensorView], axis: int) -> TensorView:
-    """Add what puts tensors side by side along an axis of the source."""
+    """Add a concatenation along an axis of the source."""
     tensors, like = aligned(ctx, views, max(view.rank or 0 for view in views), expands=False)
     return ctx.add(Concat(inputs=tensors, axis=like.axis(axis), **ctx.identity), like=like)
 
@@ -238,10 +237,9 @@ def concat(ctx: OpContext, views: Sequence[TensorView], axis: int) -> TensorView
 def aligned(
     ctx: OpContext, views: Sequence[TensorView], rank: int, *, expands: bool = True, after_batch: bool = False
 ) -> tuple[tuple[Tensor, ...], TensorView]:
-    """Return tensors whose axes agree, and a view whose order of axes they have.
+    """Return the tensors in a common layout, and a view in that layout.
 
-    It is the order of the first of full rank. One that varies along one axis at most has no say in it: its place is
-    free to choose.
+    It is the layout of the first view of full rank, except for rows, which fit any layout.
     """
     full = [view for view in views if view.rank == rank]
     like = next((view for view in full if not _is_free(view)), full[0] if full else None)
@@ -271,21 +269,21 @@ def _is_free(view: TensorView) -> bool:
 
 
 def full_rank(shape: Shape, rank: int) -> Shape:
-    """Return `shape` with ones in front, as broadcasting sees it."""
+    """Return `shape` with leading ones, as in broadcasting."""
     return (*((1,) * (rank - len(shape))), *shape)
 
 
 def activation(
     ctx: OpContext, view: TensorView, function: str, *, axis: int | None = None, **fields: Any
 ) -> TensorView:
-    """Add an activation; `axis` is the source's, for one along an axis."""
+    """Add an activation; `axis` is the source's, for a softmax."""
     place = None if axis is None else view.axis(axis)
     return ctx.add(
         Activation(inputs=(view.tensor,), function=function, axis=place, **fields, **ctx.identity), like=view
     )
 
 
-# what multiplies
+# products
 
 
 def dense(
@@ -309,7 +307,7 @@ def conv(
     dtype: str | None = None,
     **fields: Any,
 ) -> TensorView:
-    """Add a convolution of a map that the source has with its channels in front; `fields` are the others of `Conv`."""
+    """Add a convolution of a map that is channels-first in the source; `fields` are further fields of `Conv`."""
     source = ctx.builder.tensor(view)
     layer = Conv(
         inputs=(source,),
@@ -329,7 +327,7 @@ def _pads(
     return resolve_pads(padding, source.spatial, size, strides, dilation) or padding
 
 
-# what pools and reduces
+# pooling and reductions
 
 
 def pool(
@@ -344,7 +342,7 @@ def pool(
     ceil_mode: bool = False,
     count_include_pad: bool = False,
 ) -> TensorView:
-    """Add a pooling over windows of a map that the source has with its channels in front."""
+    """Add a pooling over windows of a map that is channels-first in the source."""
     source = ctx.builder.tensor(view)
     pads = _pads(source, pool_size, strides, padding, dilation)
     if mode == "lp" and pool_size == source.spatial and all(pair == (0, 0) for pair in pads):
@@ -362,13 +360,13 @@ def pool(
 
 
 def global_pool(ctx: OpContext, view: TensorView, mode: Pooling, *, keepdims: bool) -> TensorView:
-    """Add one value for each whole map, of a source that has its channels in front."""
+    """Add a global pooling of a map that is channels-first in the source."""
     source = ctx.builder.tensor(view)
     return ctx.add(GlobalPool(inputs=(source,), mode=mode, keepdims=keepdims, **ctx.identity))
 
 
 def reduce(ctx: OpContext, view: TensorView, function: str, axes: Sequence[int], *, keepdims: bool) -> TensorView:
-    """Add a reduction along axes of the source, of a known rank; a mean or maximum of whole maps pools them."""
+    """Add a reduction along axes of a source of known rank; a mean or maximum of whole maps is a global pooling."""
     reduced = {view.axis(axis) for axis in axes}
     spatial = set(range(2, view.rank or 0))
     modes: dict[str, Pooling] = {"mean": "avg", "max": "max"}
@@ -385,16 +383,16 @@ def reduce(ctx: OpContext, view: TensorView, function: str, axes: Sequence[int],
     return oriented(ctx, layer, tuple(left.index(axis) for axis in sorted(left)))
 
 
-# what normalizes
+# normalizations
 
 
 def batch_norm(ctx: OpContext, view: TensorView, axis: int, **fields: Any) -> TensorView:
-    """Add a batch normalization along an axis of the source; `fields` are the others of `BatchNorm`."""
+    """Add a batch normalization along an axis of the source; `fields` are further fields of `BatchNorm`."""
     return ctx.add(BatchNorm(inputs=(view.tensor,), axis=view.axis(axis), **fields, **ctx.identity), like=view)
 
 
 def layer_norm(ctx: OpContext, view: TensorView, axes: Sequence[int], **fields: Any) -> TensorView:
-    """Add a layer normalization along axes of the source; `fields` are the others of `LayerNorm`."""
+    """Add a layer normalization along axes of the source; `fields` are further fields of `LayerNorm`."""
     places = tuple(sorted(view.axis(axis) for axis in axes))
     return ctx.add(LayerNorm(inputs=(view.tensor,), axes=places, **fields, **ctx.identity), like=view)
 
@@ -402,7 +400,7 @@ def layer_norm(ctx: OpContext, view: TensorView, axes: Sequence[int], **fields: 
 def group_norm(
     ctx: OpContext, view: TensorView, groups: int | None, *, axis: int, epsilon: float, weights: tuple[Weight, ...]
 ) -> TensorView:
-    """Add a normalization of groups of channels; of instances where `groups` are None, or as many as the channels."""
+    """Add a group normalization; an instance normalization if `groups` is None or the number of channels."""
     first = axis_within(axis, view.shape)
     order = (0, first, *(place for place in range(1, view.rank or 2) if place != first))
     source = ctx.builder.tensor(view.transposed(order))
@@ -414,13 +412,13 @@ def group_norm(
     return made.transposed(inverse(order))
 
 
-# what adds, cuts and stretches
+# padding, cropping and resizing
 
 
 def pad(
     ctx: OpContext, view: TensorView, amounts: Pads, *, mode: PadMode = "constant", value: float = 0.0
 ) -> TensorView:
-    """Add what puts values around a tensor, by so many before and after along each axis of the source."""
+    """Add a padding, with amounts before and after for each axis of the source."""
     graph_amounts = list(amounts)
     for axis, pair in enumerate(amounts):
         graph_amounts[view.axis(axis)] = pair
@@ -431,7 +429,7 @@ def pad(
 def crop(
     ctx: OpContext, view: TensorView, target: Shape | None, *, starts: Shape | None = None, steps: Shape | None = None
 ) -> TensorView:
-    """Add what leaves a part of a tensor; shape, starts and steps are in the source's order of axes."""
+    """Add a crop; shape, starts and steps are in the source's layout."""
     layer = Crop(
         inputs=(view.tensor,),
         target=_numbers(view, target),
@@ -443,11 +441,11 @@ def crop(
 
 
 def resize(ctx: OpContext, view: TensorView, target: Shape | None, interpolation: str) -> TensorView:
-    """Add an interpolation to `target`, in the source's order of axes."""
+    """Add an interpolation to `target`, in the source's layout."""
     layer = Resize(inputs=(view.tensor,), target=_numbers(view, target), interpolation=interpolation, **ctx.identity)
     return ctx.add(layer, like=view)
 
 
 def _numbers(view: TensorView, numbers: tuple[Dim, ...] | None) -> Any:
-    """Return one number per axis in the graph's order."""
+    """Return one number per axis in the graph's layout."""
     return None if numbers is None else view.in_graph_order(numbers)

@@ -1,4 +1,4 @@
-"""A source's tensor as a permutation of a channels-first one, so that transposes cost nothing; and which one it is."""
+"""Source tensors as permutations of channels-first ones, so transposes cost nothing; and the search for layouts."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def inverse(permutation: Permutation) -> Permutation:
 
 
 def without(values: tuple[T, ...], axis: int) -> tuple[T, ...]:
-    """Return the values of all axes but one."""
+    """Return the values of all axes except one."""
     return (*values[:axis], *values[axis + 1 :])
 
 
 def is_row(shape: Shape | None) -> bool:
-    """Return whether at most one axis besides the batch is longer than 1: in any order of axes, no element moves."""
+    """Return whether at most one axis besides the batch is longer than 1, so no permutation moves elements."""
     return shape is not None and sum(dim != 1 for dim in shape[1:]) <= 1
 
 
@@ -53,11 +53,11 @@ def axis_within(axis: int, shape: Shape | None) -> int:
 
 
 class TensorView(Struct, frozen=True):
-    """What the source sees of a tensor of the graph.
+    """A tensor of the graph in the source's layout.
 
     Attributes:
-        tensor: In the graph's own order of axes.
-        permutation: The tensor's axis at each axis of the source; None for the same order.
+        tensor: In the graph's layout.
+        permutation: The tensor's axis at each axis of the source; None if the layouts are the same.
     """
 
     tensor: Tensor
@@ -65,7 +65,7 @@ class TensorView(Struct, frozen=True):
 
     @property
     def shape(self) -> Shape | None:
-        """The shape as the source sees it."""
+        """The shape in the source's layout."""
         shape = self.tensor.shape
         if shape is None or self.permutation is None:
             return shape
@@ -78,11 +78,11 @@ class TensorView(Struct, frozen=True):
 
     @property
     def is_channels_last(self) -> bool:
-        """Whether the source holds channels after the spatial axes."""
+        """Whether the source is channels-last."""
         return self.permutation is not None and self.permutation == to_channels_last(len(self.permutation))
 
     def axis(self, source_axis: int) -> int:
-        """Return the graph's axis for one of the source, which may count from the end.
+        """Return the graph's axis for an axis of the source, which may be negative.
 
         Raises:
             ContradictionError: There is no such axis.
@@ -93,26 +93,26 @@ class TensorView(Struct, frozen=True):
         return axis if self.permutation is None else self.permutation[axis]
 
     def transposed(self, permutation: Permutation) -> TensorView:
-        """Return what the source sees after a transpose.
+        """Return the view after a transpose in the source.
 
         Raises:
-            ContradictionError: `permutation` is no order of the axes.
+            ContradictionError: `permutation` is not a permutation of the axes.
         """
         rank = len(permutation) if self.rank is None else self.rank
         if sorted(permutation) != list(range(rank)):
-            raise ContradictionError(f"{permutation} is no order of {rank} axes")
+            raise ContradictionError(f"{permutation} is not a permutation of {rank} axes")
         order = permutation if self.permutation is None else tuple(self.permutation[axis] for axis in permutation)
         return TensorView(self.tensor, None if order == tuple(range(len(order))) else order)
 
     def of(self, tensor: Tensor) -> TensorView:
-        """Return a view of another tensor (of the same rank) in the same order."""
+        """Return a view of another tensor (of the same rank) in the same layout."""
         return TensorView(tensor, self.permutation)
 
     def in_graph_order(self, extents: tuple[Dim, ...]) -> tuple[Dim, ...]:
-        """Return one value per axis, given in the source's order, in the graph's order.
+        """Return one value per axis in the graph's layout, given in the source's.
 
         Raises:
-            ContradictionError: There are more or fewer values than axes.
+            ContradictionError: The numbers of values and axes differ.
         """
         if self.permutation is None:
             return extents
@@ -127,11 +127,11 @@ class TensorView(Struct, frozen=True):
 K = TypeVar("K", bound=Hashable)
 
 FAR = 64
-"""Tensors that the search looks at before it gives up."""
+"""Most tensors that the search visits."""
 
 
 class Verdict(Struct, frozen=True):
-    """What a reader that cares says: how a tensor becomes batch, channels, then space; None if it is that already."""
+    """What a reader tells about a tensor: the permutation that makes it channels-first; None if it already is."""
 
     permutation: Permutation | None
 
@@ -139,13 +139,13 @@ class Verdict(Struct, frozen=True):
 def find_layout(
     start: K, shape: Shape, readers: Callable[[K, Shape], Iterable[Verdict | tuple[K, Shape]]]
 ) -> Verdict | None:
-    """Return what the nearest reader of a tensor says of its layout; None where nobody within reach cares.
+    """Return what the nearest reader tells about a tensor's layout; None if no reader within reach does.
 
     Args:
-        start: The tensor, as the source names it.
-        shape: In the source's order of axes.
-        readers: What each reader of a tensor of a shape says: a verdict, or that the layout is handed on to another
-            tensor of a shape. One that neither cares nor hands it on says nothing.
+        start: The tensor's name in the source.
+        shape: In the source's layout.
+        readers: Yields what the readers of a tensor of a shape tell: a verdict, or another tensor that has the same
+            layout, with its shape.
     """
     seen, ahead = {start}, deque([(start, shape)])
     while ahead and len(seen) < FAR:

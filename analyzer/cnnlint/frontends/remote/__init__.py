@@ -1,4 +1,4 @@
-"""Models over URLs: the same readers over byte ranges, and what lies between is never sent."""
+"""Models at URLs, read by byte ranges, so weights are not transferred."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 def load(url: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
-    """Read the model at `url` as far as its graph goes: Keras by the end of its name, everything else as ONNX.
+    """Read the graph of the model at `url`: Keras if its name ends so, ONNX otherwise.
 
     Args:
         url: Of an `.onnx`, `.keras` or `.h5` file: https://, s3://, hf:// or any other protocol of fsspec.
-        inputs: Shapes by input name that replace what the file declares, in the file's order of axes.
+        inputs: Shapes by input name that replace the file's, in its own layout.
 
     Raises:
         UnsupportedModelError: It is a SavedModel, which is a folder, or holds no model.
-        ModelError: The server does not answer, refuses, or cannot send ranges; or the file is no model.
+        ModelError: The server does not answer, refuses, or cannot send ranges; or the file is not a model.
         MissingExtraError: The protocol needs a package that is not installed.
     """
     from cnnlint.errors import ModelError

@@ -1,6 +1,6 @@
-"""URLs, shown without their secrets and taken apart, and what goes wrong between here and a server.
+"""Display and parse URLs, and translate the errors of file systems.
 
-The libraries below fsspec are optional, so their errors are told apart by name and by what they carry.
+The libraries that fsspec uses are optional, so their errors are recognized by name and attributes.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ SECRET_KEY = re.compile(
 """Query parameters of signed URLs: X-Amz-Signature, X-Goog-Credential, Azure's sig, CloudFront's Key-Pair-Id."""
 
 SECRET_VALUE = re.compile(r"[A-Za-z0-9+/=_.~-]{24,}")
-"""As long and as unreadable as a signature."""
+"""A value that looks like a signature."""
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>)\]]+", re.IGNORECASE)
 
 
 def shown(url: str) -> str:
-    """Return `url` as it may be printed: without user and password, and without a query that looks like a signature."""
+    """Return `url` for display: without user, password and signature."""
     return "::".join(_shown(part) for part in url.split("::"))
 
 
 def without_secrets(text: str) -> str:
-    """Return `text`, such as the message of an error, with every URL in it as it may be printed."""
+    """Return `text`, such as an error message, with secrets removed from every URL."""
     return URL.sub(lambda found: shown(found[0]), text)
 
 
@@ -53,7 +53,7 @@ def sibling(url: str, location: str) -> str:
         location = quote(location, safe="/!$&'()*+,;=:@~")
     if parts.path:
         parts = parts._replace(path=posixpath.join(posixpath.dirname(parts.path), location), query="", fragment="")
-    else:  # memory://model.onnx has no host, so that the file stands in its place
+    else:  # memory://model.onnx has no host but the file name in its place
         parts = parts._replace(netloc=location, query="", fragment="")
     return "::".join([urlunsplit(parts), *around])
 
@@ -78,7 +78,7 @@ EXTRA = "pip install 'cnnlint[remote]'"
 COVERED = frozenset({"http", "https", "s3", "s3a", "hf", "file", "memory", "zip"})
 """Protocols whose packages the extra installs."""
 
-NO_RANGES = "the server does not send parts of a file, so the whole of it would have to be downloaded"
+NO_RANGES = "the server does not send parts of a file, so all of it would have to be downloaded"
 DOWNLOAD = "download it and lint the file"
 
 REFUSED = frozenset({401, 403, 407})
@@ -86,12 +86,12 @@ ABSENT = frozenset({404, 410})
 
 
 def failure(error: BaseException, url: str, seconds: float) -> CnnlintError:
-    """Return the error to raise for what a file system raised when it was asked for `url`.
+    """Translate an error of a file system to one of cnnlint.
 
     Args:
-        error: Its error. An error of cnnlint stays what it is, also one that a library has wrapped.
-        url: What was asked for.
-        seconds: The time it had.
+        error: The error; if it wraps an error of cnnlint, that is returned.
+        url: The requested URL.
+        seconds: The time limit.
     """
     where = shown(url)
     chain = list(_chain(error))
@@ -117,7 +117,9 @@ def failure(error: BaseException, url: str, seconds: float) -> CnnlintError:
     if any(isinstance(each, ValueError) and "range requests" in str(each) for each in chain):
         return ModelError(NO_RANGES, path=where, remedy=DOWNLOAD)
     if "Payload" in names or "IncompleteRead" in names or "ServerDisconnected" in names or "ConnectionReset" in names:
-        return ModelError("the server breaks off in the middle of its answer", path=where, remedy="try again")
+        return ModelError(
+            "the server closed the connection in the middle of its answer", path=where, remedy="try again"
+        )
     if "Connector" in names or "EndpointConnection" in names or "gaierror" in names or "ConnectError" in names:
         return ModelError("the server cannot be reached", path=where, remedy="check host, network and proxy")
     if any(isinstance(each, (FileNotFoundError, IsADirectoryError)) for each in chain):
@@ -145,13 +147,13 @@ def missing_package(error: ImportError, url: str) -> MissingExtraError:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield `error` and what it was raised from: fsspec calls any failure of a look at a file "not found"."""
+    """Yield `error` and its causes: fsspec reports any failure to look up a file as "not found"."""
     seen = set[int]()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         yield current
-        inner = getattr(current, "os_error", None)  # aiohttp's own way to keep the cause
+        inner = getattr(current, "os_error", None)  # where aiohttp keeps the cause
         if isinstance(inner, BaseException):
             yield inner
         current = current.__cause__ or current.__context__

@@ -1,6 +1,6 @@
-"""A place at a URL that can be asked, each question within a time; the only module that imports fsspec."""
+"""A file at a URL, with a time limit for each request; the only module that imports fsspec."""
 
-# fsspec, s3fs and aiohttp have no types, and none of them need be installed.
+# fsspec, s3fs and aiohttp have no types, and are optional.
 # pyright: reportMissingTypeStubs=false, reportMissingImports=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
@@ -27,17 +27,17 @@ from cnnlint.frontends.remote.address import (
 Answer = TypeVar("Answer")
 
 TIMEOUT = 30.0
-"""Seconds that one request may take."""
+"""Time limit of one request in seconds."""
 
 VARIABLE = "CNNLINT_REMOTE_TIMEOUT"
-"""The environment variable that sets another number of seconds."""
+"""The environment variable for another limit."""
 
 
 def timeout() -> float:
-    """Return the seconds that one request may take.
+    """Return the time limit of one request in seconds.
 
     Raises:
-        ConfigError: The environment variable is no positive number.
+        ConfigError: The environment variable is not a positive number.
     """
     written = os.environ.get(VARIABLE, "")
     if not written:
@@ -52,10 +52,10 @@ def timeout() -> float:
 
 
 def within(seconds: float, call: Callable[[], Answer]) -> Answer:
-    """Return what `call` returns.
+    """Call `call` with a time limit, and return its result.
 
-    File systems retry on their own, each in its own way and some for minutes. The thread is a daemon, so that one
-    that still waits for an answer does not keep the program from ending.
+    File systems retry on their own, some for minutes. The thread is a daemon, so a request that is still waiting does
+    not keep the program alive.
 
     Raises:
         TimeoutError: It takes more than `seconds`.
@@ -82,7 +82,7 @@ def within(seconds: float, call: Callable[[], Answer]) -> Answer:
 RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 OK = 200
-"""The status of an answer that is the whole file."""
+"""The HTTP status of a response with the whole file."""
 
 
 ANSWER = 1 << 24
@@ -189,14 +189,14 @@ S3 = ("s3", "s3a")
 
 
 class RemotePlace:
-    """A file of a file system of fsspec, each question to which has an end.
+    """A file in a file system of fsspec, with a time limit for each request.
 
     Args:
         url: As the user wrote it.
 
     Attributes:
-        shown: The URL as it may be printed.
-        is_web: Whether it is spoken to in HTTP itself.
+        shown: The URL for display.
+        is_web: Whether its protocol is HTTP.
 
     Raises:
         ModelError: There is no such protocol, or the file system cannot be set up.
@@ -219,7 +219,7 @@ class RemotePlace:
         return self.guarded(lambda: self._system.open(self._name, "rb", **options))
 
     def size(self) -> int | None:
-        """Return what the server says of the file's size; None if it does not say.
+        """Return the file's size; None if the server does not report it.
 
         Raises:
             ModelError: The server does not answer, refuses, or has no such file.
@@ -227,7 +227,7 @@ class RemotePlace:
         return self.guarded(lambda: self._system.info(self._name)).get("size")
 
     def parts(self, spans: list[tuple[int, int]]) -> list[bytes]:
-        """Return what lies at each (offset, length), fetched side by side where the file system can.
+        """Return the bytes at each (offset, length), fetched concurrently if the file system can.
 
         Raises:
             ModelError: The server does not answer, refuses, or sends less.
@@ -239,7 +239,7 @@ class RemotePlace:
         return [self.whole(part, length) for part, (_, length) in zip(found, spans, strict=True)]
 
     def whole(self, data: bytes, length: int) -> bytes:
-        """Return `data`, the answer to a request for `length` bytes.
+        """Check that `data` has `length` bytes, and return it.
 
         Raises:
             ModelError: It is shorter or longer.
@@ -253,7 +253,7 @@ class RemotePlace:
         return data
 
     def is_saved_model(self) -> bool:
-        """Return whether it is the folder of a SavedModel, in a store that can be asked for it."""
+        """Return whether it is the folder of a SavedModel, if the protocol can tell."""
         if self.is_web:
             return False
         try:
@@ -262,10 +262,10 @@ class RemotePlace:
             return False
 
     def guarded(self, call: Callable[[], Answer]) -> Answer:
-        """Return what `call`, a question to the server, returns.
+        """Make a request, and return its result.
 
         Raises:
-            ModelError: It fails, or takes longer than a request may.
+            ModelError: It fails, or exceeds the time limit.
         """
         try:
             return within(self._seconds, call)

@@ -1,14 +1,13 @@
-"""Few requests for many small reads: neighbors are fetched together, and large gaps are skipped.
+"""Combine many small reads into few range requests: nearby reads share a request, and large gaps are skipped.
 
-A reader of a model asks for headers that lie between payloads, and a payload may be 1 MB or 100 bytes. So what a
-request fetches beyond what was asked for is a bet, and its width follows the bets before: it doubles when the next
-read goes on where the last one ended, and halves when that lies far away.
+A reader of a model reads headers between payloads of 100 bytes to many megabytes. So each request reads ahead by an
+adaptive amount, which doubles when the next read continues where the last one ended, and halves when it is far away.
 
-HDF5 spreads the headers of groups and datasets between the values, and whoever reads them asks for one after the other:
-231 round trips for ResNet50, and 25 with `Pointers`. Nodes are known by their signatures, though, and hold addresses.
-Nothing depends on what is found there: what is missed is fetched when it is asked for, and what was no node costs a few
-kilobytes. Layout: https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html, the disk format of levels 0 and
-1, which is what h5py writes unless it is told otherwise.
+HDF5 scatters the headers of groups and datasets among the values, and a reader follows them one by one: 231 round trips
+for ResNet50, and 25 with `Pointers`, which recognizes nodes by their signatures and prefetches the addresses in them.
+This is only a heuristic: whatever it misses is fetched on demand, and a false match costs a few kilobytes. Layout:
+https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html, the disk format of levels 0 and 1, which is h5py's
+default.
 """
 
 from __future__ import annotations
@@ -19,43 +18,43 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 
 HEAD = 1 << 16
-"""Bytes of the first request: a small network whole, or all nodes of a larger one up to the first weights."""
+"""Bytes of the first request: a whole small network, or the nodes of a larger one."""
 
 FIRST_WIDTH, NARROW, WIDE = 1 << 14, 1 << 13, 1 << 18
-"""Bytes of a request after a jump, and how far that adapts. Measured over keras.applications: half of it takes a
-quarter more requests, twice of it half as many bytes again."""
+"""Bytes of a request after a jump, and the limits of its adaptation. Measured over keras.applications: half of it needs
+a quarter more requests, twice of it half again as many bytes."""
 
 ALONE = 1 << 20
-"""A read of this many bytes is for values, and its answer is not kept."""
+"""A read of this many bytes is for values, and is not cached."""
 
 KEPT = 1 << 26
-"""Bytes that are kept at the most."""
+"""Most bytes in the cache."""
 
 NODE = 1 << 11
-"""Bytes that are fetched at an address: the library of HDF5 allots metadata in blocks of this size."""
+"""Bytes to fetch at an address: HDF5 allocates metadata in blocks of this size."""
 
 NEAR = 1 << 16
-"""Addresses that lie closer than this are fetched together."""
+"""Addresses closer than this are fetched together."""
 
 Fetch = Callable[[int, int], bytes]
-"""Returns exactly so many bytes from an offset, or raises."""
+"""Returns exactly this many bytes from an offset, or raises."""
 
 
 class Ranges:
-    """A source of bytes over requests for ranges.
+    """A source of bytes over range requests.
 
     Args:
-        fetch: One request.
-        size: Of the file.
-        fetch_all: Several requests side by side, (offset, length) each.
-        pointers: Yields the offsets that a block at an offset leads to. They are fetched side by side, and those
-            that these lead to in their turn, before anything is asked for there.
+        fetch: Makes one request.
+        size: Size of the file.
+        fetch_all: Makes several requests concurrently, for (offset, length) each.
+        pointers: Yields the offsets that the block at an offset refers to. They are prefetched concurrently, and then
+            those that these blocks refer to.
 
     Attributes:
-        path: None: there is no local file.
+        path: None, since it is not a local file.
         size: The number of bytes.
-        requests: How many there were.
-        fetched: The bytes that were asked for in them.
+        requests: Number of requests so far.
+        fetched: Number of bytes requested so far.
     """
 
     path = None
@@ -82,7 +81,7 @@ class Ranges:
         self._base, self._block = 0, b""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return `length` bytes from `offset`, fewer where the file ends.
+        """Return `length` bytes from `offset`, or fewer at the end of the file.
 
         Raises:
             ModelError: The server fails.
@@ -106,7 +105,7 @@ class Ranges:
         return b"".join(parts)
 
     def view(self, offset: int, length: int) -> bytes:
-        """Return `length` bytes from `offset` in one request of their own if they are many."""
+        """Return `length` bytes from `offset`, in a separate request if there are many."""
         if length < ALONE:
             return self.read(offset, length)
         return self._ask(offset, min(offset + length, self.size))
@@ -117,7 +116,7 @@ class Ranges:
         return index if index >= 0 and offset < self._starts[index] + len(self._blocks[index]) else -1
 
     def _request(self, offset: int, stop: int) -> None:
-        """Fetch [offset, stop), whose start is not here, and what is likely to be asked for next."""
+        """Fetch [offset, stop), whose start is not cached, and read ahead."""
         begin, end = offset, max(stop, HEAD)
         if self.requests or offset:
             goes_on = 0 <= offset - self._end <= self._width
@@ -128,7 +127,7 @@ class Ranges:
             self._blocks.clear()
             self._kept = 0
         index = bisect_left(self._starts, offset)
-        if end > self.size:  # a directory at the end of an archive is read from its end on
+        if end > self.size:  # the directory at the end of an archive is read backward
             before = self._starts[index - 1] + len(self._blocks[index - 1]) if index else 0
             begin, end = max(before, min(offset, self.size - self._width)), self.size
         if index < len(self._starts):
@@ -140,7 +139,7 @@ class Ranges:
             self._follow([(begin, block)], self._pointers)
 
     def _follow(self, blocks: list[tuple[int, bytes]], pointers: Callable[[int, bytes], Iterable[int]]) -> None:
-        """Fetch what `blocks` lead to, and what that leads to, level by level."""
+        """Prefetch what `blocks` refer to, level by level."""
         while blocks and self._kept <= KEPT:
             offsets = {offset for begin, block in blocks for offset in pointers(begin, block)}
             spans = self._missing(sorted(offsets))
@@ -155,7 +154,7 @@ class Ranges:
                 self._keep(begin, block)
 
     def _missing(self, offsets: Iterable[int]) -> list[tuple[int, int]]:
-        """Return the (offset, length) of what is not here at `offsets`, which ascend."""
+        """Return the (offset, length) of uncached blocks at `offsets`, which are sorted."""
         spans = list[tuple[int, int]]()
         for offset in offsets:
             if offset >= self.size or self._find(offset) >= 0:
@@ -186,7 +185,7 @@ class Ranges:
 SIGNATURES = re.compile(rb"\x89HDF\r\n\x1a\n|TREE|SNOD|HEAP")
 
 ENTRY = struct.Struct("<8xQI4xQQ")
-"""A symbol table entry: the address of an object's header, what is cached of it, and for a group its tree and heap."""
+"""A symbol table entry: the address of an object's header, the cache type, and for a group its tree and heap."""
 
 IS_GROUP = 1
 
@@ -196,16 +195,16 @@ UNDEFINED = (1 << 64) - 1
 
 
 class Pointers:
-    """The addresses in the blocks of a file, which may hold the HDF5 file anywhere.
+    """Finds addresses in the blocks of a file that contains an HDF5 file at any offset.
 
-    Its start is met before its nodes are; later ones are those of shards, of which only the last is followed.
+    The start of the HDF5 file is read before its nodes; with several shards, only the last one is followed.
     """
 
     def __init__(self) -> None:
         self._start = 0
 
     def __call__(self, begin: int, block: bytes) -> Iterator[int]:
-        """Yield the offsets in the file that the nodes in `block`, which lies at `begin`, point to."""
+        """Yield the file offsets that the nodes in `block`, which is at `begin`, point to."""
         for found in SIGNATURES.finditer(block):
             at = found.start()
             try:

@@ -1,4 +1,4 @@
-"""A file at a URL that is read by ranges, the external data beside it, and all of it in a temporary folder."""
+"""A file at a URL that is read by ranges, its external data, and downloads to a temporary folder."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from cnnlint.frontends.remote.ranges import Ranges
 from cnnlint.limits import MAX_UNANNOUNCED
 
 WHATEVER = 1 << 16
-"""fsspec takes a block size although it is told to keep no blocks."""
+"""Block size for fsspec, which requires one even without a cache."""
 
 AT_ONCE = 32
-"""Requests side by side: browsers open six connections, and storage services take hundreds."""
+"""Most concurrent requests: browsers open six connections, and storage services accept hundreds."""
 
 
 class RemoteFile:
@@ -44,7 +44,7 @@ class RemoteFile:
         self._file = self._opened()
         self.size = self._measured()
         self._sends_parts = False
-        if not self.size and self._place.is_saved_model():  # s3fs opens a prefix as an empty file
+        if not self.size and self._place.is_saved_model():  # s3fs opens a folder as an empty file
             raise saved_model(url)
 
     def fetch(self, offset: int, length: int) -> bytes:
@@ -63,12 +63,12 @@ class RemoteFile:
         return data
 
     def fetch_all(self, spans: list[tuple[int, int]]) -> list[bytes]:
-        """Return what lies at each (offset, length), fetched side by side where the file system can.
+        """Return the bytes at each (offset, length), fetched concurrently if the file system can.
 
         Raises:
             ModelError: As for `fetch`.
         """
-        # The first part shows that the server sends parts: asked side by side, it may send the whole file to each.
+        # The first request checks that the server sends parts; otherwise it would send the whole file for each.
         tried = 0 if self._sends_parts else min(len(spans), 1)
         blocks = [self.fetch(*span) for span in spans[:tried]]
         for first in range(tried, len(spans), AT_ONCE):
@@ -86,7 +86,7 @@ class RemoteFile:
     def _measured(self) -> int:
         try:
             return self._file.seek(0, os.SEEK_END)
-        except (ValueError, OSError, NotImplementedError) as error:  # what cannot seek is a stream of the whole
+        except (ValueError, OSError, NotImplementedError) as error:  # without ranges, it is a stream of the whole file
             self._file.close()
             if self._place.size() == 0:
                 raise ModelError("the file is empty", path=self._place.shown) from None
@@ -94,10 +94,10 @@ class RemoteFile:
 
 
 class RemoteFolder:
-    """The folder of a model at a URL; each data file is asked for its size, once.
+    """The folder of a model at a URL; the size of each data file is requested once.
 
     Args:
-        url: Of the model.
+        url: URL of the model.
     """
 
     def __init__(self, url: str) -> None:
@@ -106,23 +106,23 @@ class RemoteFolder:
 
     @property
     def locations(self) -> tuple[str, ...]:
-        """The data files that were asked for, as the model calls them."""
+        """The locations of the data files that were requested."""
         return tuple(self._files)
 
     def files(self) -> Iterable[Ranges]:
-        """Return the files that were asked for, each once."""
+        """Return the files that were requested, each once."""
         return self._files.values()
 
     def file(self, location: str, tensor: str) -> Ranges:
         """Return the data file at `location`.
 
         Raises:
-            ModelError: There is none, it lies outside the model's folder, or the server fails.
+            ModelError: It does not exist, is outside of the model's folder, or the server fails.
         """
         known = self._files.get(location)
         if known is not None:
             return known
-        if leaves(location) or "::" in location:  # fsspec would follow a second URL after it
+        if leaves(location) or "::" in location:  # fsspec would follow a second URL
             raise ModelError(
                 f"tensor {tensor!r} refers to external data outside the model's folder: {location!r}",
                 path=shown(self._url),
@@ -140,15 +140,15 @@ class RemoteFolder:
 
 
 CHUNK = 1 << 21
-"""Bytes of a download that must come within the time of one request."""
+"""Bytes of a download per request and time limit."""
 
 
 @contextmanager
 def downloaded(url: str) -> Generator[str]:
-    """Download a model and its external data, and yield the path of the copy, which is removed afterward.
+    """Download a model and its external data, and yield the path of the copy, which is deleted afterward.
 
     Raises:
-        ModelError: The server fails, the model is not one, or the disk is full.
+        ModelError: The server fails, the file is not a model, or the disk is full.
         MissingExtraError: The protocol needs a package that is not installed.
     """
     with tempfile.TemporaryDirectory(prefix="cnnlint-", ignore_cleanup_errors=True) as folder:
@@ -162,19 +162,19 @@ def downloaded(url: str) -> Generator[str]:
 
 
 def _copy(url: str, path: str) -> None:
-    """Copy the file at `url` to the new file `path`; over HTTP this takes no ranges."""
+    """Copy the file at `url` to the new file `path`, over HTTP without range requests."""
     place = RemotePlace(url)
     expected = place.size()
     remote = place.open(**({"block_size": 0} if place.is_web else {"cache_type": "none"}))
     most = MAX_UNANNOUNCED if expected is None else expected
-    said = f"{most:,} bytes, and had announced {'none' if expected is None else 'as many'}"
+    limit = f"{most:,} bytes" if expected is None else f"the {most:,} bytes that it announced"
     received = 0
     try:
         with open(path, "xb") as file:
             while chunk := place.guarded(lambda: remote.read(CHUNK)):
                 received += file.write(chunk)
                 if received > most:
-                    raise ModelError(f"the server sends more than {said}", path=place.shown)
+                    raise ModelError(f"the server sends more than {limit}", path=place.shown)
     except OSError as error:
         raise ModelError(f"cannot be downloaded: {error.strerror}", path=place.shown) from error
     finally:

@@ -1,4 +1,4 @@
-"""The kinds of layer, each with its arithmetic."""
+"""The kinds of layers, each with its arithmetic."""
 
 from cnnlint.graph.layers.convolution import Conv, ConvTranspose
 from cnnlint.graph.layers.opaque import Opaque, Operator

@@ -24,7 +24,7 @@ from cnnlint.graph.window import (
 
 
 class _Convolution(Layer, frozen=True, kw_only=True, eq=False):
-    """What a convolution and a transposed one have in common.
+    """What convolutions and transposed convolutions have in common.
 
     Attributes:
         filters: Output channels.
@@ -32,7 +32,7 @@ class _Convolution(Layer, frozen=True, kw_only=True, eq=False):
         strides: Step per spatial axis; for a transposed convolution, of the output.
         padding: Amounts per spatial axis, or "same_upper"/"same_lower" while an extent is unknown.
         dilation: Distance between taps per spatial axis.
-        groups: Groups that the channels are split into; as many as input channels for a depthwise one.
+        groups: Groups that the channels are split into; as many as input channels for a depthwise convolution.
         use_bias: Whether a bias is added.
     """
 
@@ -83,7 +83,7 @@ class _Convolution(Layer, frozen=True, kw_only=True, eq=False):
             return f"its number of {name} is {shown(number)}"
         channels = self.input.channels
         if self.filters % self.groups or (isinstance(channels, int) and channels % self.groups):
-            return f"{channels} input channels and {self.filters} filters do not fall into {self.groups} groups"
+            return f"{channels} input channels and {self.filters} filters cannot be split into {self.groups} groups"
         return contradiction(self.input.shape, self.kernel_size, self.strides, self.dilation, self.padding)
 
     def parameter_formula(self) -> Formula | None:
@@ -98,7 +98,7 @@ class _Convolution(Layer, frozen=True, kw_only=True, eq=False):
         return Formula((kernel, (self.filters,)), f"({words}) + biases")
 
     def _extents(self) -> Shape:
-        """The input's spatial extents, None each where they are unknown."""
+        """The input's spatial extents; all None if unknown."""
         rank = len(self.kernel_size)
         spatial = self.input.spatial
         return spatial if spatial is not None and len(spatial) == rank else (None,) * rank
@@ -132,12 +132,12 @@ class Conv(_Convolution, frozen=True, kw_only=True, eq=False):
 
     @property
     def pads(self) -> Pads | None:
-        """The padding in numbers; None where it depends on an unknown extent."""
+        """The amounts of padding; None if they depend on an unknown extent."""
         return resolve_pads(self.padding, self.input.spatial, self.kernel_size, self.strides, self.dilation)
 
     @property
     def windows(self) -> tuple[Window, ...] | None:
-        """The window along each spatial axis; None where the padding is unknown."""
+        """The window along each spatial axis; None if the padding is unknown."""
         return sliding(self.kernel_size, self.strides, self.dilation, self.pads)
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
@@ -145,7 +145,7 @@ class Conv(_Convolution, frozen=True, kw_only=True, eq=False):
         return spans(axes, self.kernel_size, self.strides, self.dilation)
 
     def settings(self) -> dict[str, object]:
-        """Return the fields, the padding in numbers where it is known."""
+        """Return the fields, with the amounts of padding if known."""
         return super().settings() | {"padding": self.pads or self.padding}
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
@@ -173,9 +173,9 @@ class Conv(_Convolution, frozen=True, kw_only=True, eq=False):
 
 
 class ConvTranspose(_Convolution, frozen=True, kw_only=True, eq=False):
-    """A transposed ("de-") convolution.
+    """A transposed convolution ("deconvolution").
 
-    Its padding is what is cut off the full output; "same_upper" and "same_lower" give an output of extent × stride.
+    Its padding is cut off the full output; with "same_upper" and "same_lower" the output has extent × stride.
 
     Attributes:
         output_padding: Extra extent after each spatial axis.
@@ -186,7 +186,7 @@ class ConvTranspose(_Convolution, frozen=True, kw_only=True, eq=False):
     term = always("DECONV")
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
-        """Return the inputs under a kernel where as many outputs as the stride says lie from one input to the next."""
+        """Return the inputs under a kernel when `stride` outputs lie between neighboring inputs."""
         windows = spans(axes, self.kernel_size, self.strides, self.dilation)
         if windows is None:
             return None
@@ -213,7 +213,7 @@ class ConvTranspose(_Convolution, frozen=True, kw_only=True, eq=False):
         return ((self._batch(), self.filters, *spatial),)
 
     def mac_formula(self) -> Formula | None:
-        """Return input positions × input channels × kernel × filters of a group: each input meets each tap once."""
+        """Return input positions × input channels × kernel × filters of a group."""
         channels, extents = self.in_channels, known(self.input.spatial)
         if channels is None or extents is None:
             return None

@@ -1,4 +1,4 @@
-"""What stands outside the vocabulary: kept, counted, never a crash. What it sees of its input is unknown."""
+"""Layers outside the vocabulary, which are kept and counted; their receptive field is unknown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from cnnlint.graph.tensor import Shape
 
 
 class _Outside(Layer, frozen=True, kw_only=True, eq=False):
-    """What the vocabulary has no name for, and goes by the source's."""
+    """A layer with no name in the vocabulary; it keeps the source's."""
 
     op: str
 
@@ -26,7 +26,7 @@ class Operator(_Outside, frozen=True, kw_only=True, eq=False):
     """A standard operator outside the vocabulary that does no multiply-accumulates: TopK, Gather, ...
 
     Attributes:
-        op: The source's own term.
+        op: Its name in the source.
         shapes: Of its outputs, None where unknown.
     """
 
@@ -40,10 +40,10 @@ class Operator(_Outside, frozen=True, kw_only=True, eq=False):
 
 
 class Opaque(_Outside, frozen=True, kw_only=True, eq=False):
-    """A layer whose inside is not known: custom operators and layers, control flow.
+    """A layer with unknown contents: custom operators and layers, control flow.
 
     Attributes:
-        op: The source's own term.
+        op: Its name in the source.
         reason: Why it is opaque, in a clause: "a subclassed layer", "operator of domain com.acme".
         shapes: Of its outputs, None where unknown.
     """

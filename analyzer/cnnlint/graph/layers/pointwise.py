@@ -1,4 +1,4 @@
-"""Layers that work at each position by itself: activations, normalizations, sums and products, dropout."""
+"""Layers that compute each position from the same position: activations, normalizations, sums, products, dropout."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from cnnlint.graph.window import POINT, Span
 
 
 class _Pointwise(Layer, frozen=True, kw_only=True, eq=False):
-    """What gives each position a value from the same position, and has no multiply-accumulates that count.
+    """A layer that computes each position from the same position, with no multiply-accumulates that count.
 
-    The means and variances that a normalization takes of a map are left out of what a position sees, as gates are: they
-    say how strong a map is and not where things are, and would make every receptive field the whole image.
+    The means and variances of a normalization do not count for the receptive field, nor do gates: they tell how strong
+    a map is and not where things are, and would make every receptive field the whole image.
     """
 
     multiplies = False
@@ -32,14 +32,14 @@ class _Pointwise(Layer, frozen=True, kw_only=True, eq=False):
 
 
 SATURATING = frozenset({"sigmoid", "tanh", "hard_sigmoid", "softsign"})
-"""Functions whose slope vanishes on both sides."""
+"""Functions that saturate on both sides."""
 
 _TERMS = {"hard_sigmoid": "HSIGMOID", "hard_swish": "HSWISH", "exponential": "EXP"}
 
 
 @cache
 def spelled(function: str) -> str:
-    """Return a function's name as patterns write it: LEAKYRELU."""
+    """Return a function's name in patterns: LEAKYRELU."""
     return function.upper().replace("_", "")
 
 
@@ -50,7 +50,7 @@ class Activation(_Pointwise, frozen=True, kw_only=True, eq=False):
         function: Its name as Keras spells it: relu, relu6, leaky_relu, prelu, elu, selu, celu, gelu, sigmoid,
             hard_sigmoid, tanh, hard_tanh, swish, hard_swish, mish, softplus, softsign, softmax, log_softmax,
             exponential, threshold, ...; "linear" for the identity.
-        axis: Along which a softmax sums to one; None for what works element by element.
+        axis: Axis along which a softmax sums to one; None for an elementwise function.
         alpha: The slope below zero, for functions that have one.
     """
 
@@ -76,21 +76,21 @@ class Activation(_Pointwise, frozen=True, kw_only=True, eq=False):
 
     @trait
     def is_batch_invariant(self) -> bool:
-        """Whether no softmax runs along the batch."""
+        """Whether it is not a softmax along the batch."""
         return self.axis is None or self.axis > 0
 
     @trait
     def is_identity_at_inference(self) -> bool:
-        """Whether it is the identity always."""
+        """Whether it is the identity."""
         return self.function == "linear"
 
     @trait
     def is_rank_agnostic(self) -> bool:
-        """Whether it works element by element and holds no slopes, which have a shape."""
+        """Whether it is elementwise and has no learned slopes, which have a shape."""
         return self.axis is None and self.function != "prelu"
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
-        """Return points, unless a softmax runs along the map's axes."""
+        """Return points, unless it is a softmax along the map's axes."""
         if axes == 0 or self.axis is None:
             return (POINT,) * axes
         rank = self.input.rank
@@ -103,18 +103,18 @@ class Activation(_Pointwise, frozen=True, kw_only=True, eq=False):
 
     @property
     def is_saturating(self) -> bool:
-        """Whether its slope vanishes on both sides."""
+        """Whether it saturates on both sides."""
         return self.function in SATURATING
 
 
 class BatchNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
-    """A batch normalization, or the scale and shift that an exporter left of one.
+    """A batch normalization, or the scale and shift that an exporter reduced one to.
 
     Attributes:
         epsilon: Added to the variance; None for a folded one.
-        axis: The axis that is kept apart: 1 unless the model normalizes something else.
-        training: Whether it uses the statistics of the batch, and not the moving ones.
-        folded: Whether only a multiplication and an addition per channel are left.
+        axis: The axis whose entries are normalized separately: 1 unless the model normalizes something else.
+        training: Whether it uses batch statistics instead of moving ones.
+        folded: Whether it is reduced to a multiplication and an addition per channel.
     """
 
     epsilon: float | None = 1e-3
@@ -126,23 +126,23 @@ class BatchNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
 
     @trait
     def is_batch_invariant(self) -> bool:
-        """Whether it does not use the statistics of the batch."""
+        """Whether it does not use batch statistics."""
         return not self.training
 
     is_affine_per_channel = is_batch_invariant
 
     @trait
     def is_rank_agnostic(self) -> bool:
-        """Whether it is a whole one: the scale and shift that are left of a folded one have a shape."""
+        """Whether it is not folded: the constants of a scale and shift have a shape."""
         return not self.folded and not self.training
 
     @property
     def channel_axis(self) -> int:
-        """The axis that is kept apart, counted from the front."""
+        """`axis`, counted from the front."""
         return self.axis % self.input.rank if self.input.rank else self.axis
 
     def signature(self) -> Hashable:
-        """Return the axis: a conversion folds two of its vectors, and its epsilon, into the others."""
+        """Return only the axis: a conversion may fold two of its vectors, and its epsilon, into the others."""
         return self.kind, self.axis
 
     def parameter_formula(self) -> Formula | None:
@@ -159,7 +159,7 @@ class LayerNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
     """A normalization over the given axes of each sample.
 
     Attributes:
-        axes: What is normalized together.
+        axes: Axes that are normalized together.
         epsilon: Added to the variance.
         centered: False for RMS normalization, which does not subtract the mean.
     """
@@ -186,12 +186,12 @@ class GroupNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
     term = always("GN")
 
     def contradiction(self) -> str:
-        """Return whether the channels fall into the groups."""
+        """Return whether the channels can be split into the groups."""
         if self.groups < 1:
             return f"its number of groups is {self.groups}"
         channels = self.input.channels
         if isinstance(channels, int) and channels % self.groups:
-            return f"{channels} channels do not fall into {self.groups} groups"
+            return f"{channels} channels cannot be split into {self.groups} groups"
         return ""
 
 
@@ -207,7 +207,7 @@ class LocalResponseNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
     """AlexNet's normalization across neighboring channels.
 
     Attributes:
-        size: Channels summed over.
+        size: Number of channels in a sum.
     """
 
     size: int
@@ -219,9 +219,9 @@ class Dropout(_Pointwise, frozen=True, kw_only=True, eq=False):
     """Sets values to zero at random while training; the identity otherwise.
 
     Attributes:
-        rate: The share that is dropped; None if the file does not say.
+        rate: The share that is dropped; None if unknown.
         spatial: Whether whole channels are dropped.
-        training: Whether it drops in this very file.
+        training: Whether the file has it drop values at inference too.
     """
 
     rate: float | None
@@ -232,25 +232,25 @@ class Dropout(_Pointwise, frozen=True, kw_only=True, eq=False):
 
     @trait
     def is_identity_at_inference(self) -> bool:
-        """Whether it does not draw at random."""
+        """Whether it is not in training mode."""
         return not self.training
 
     is_batch_invariant = is_rank_agnostic = is_identity_at_inference
 
 
 class Rescale(_Pointwise, frozen=True, kw_only=True, eq=False):
-    """A multiplication and an addition by constants ahead of the network: Rescaling or Normalization in Keras."""
+    """A multiplication and an addition of constants at the network's input: Rescaling or Normalization in Keras."""
 
     term = always("")
 
 
 class Elementwise(_Pointwise, frozen=True, kw_only=True, eq=False):
-    """An element-by-element operation that no other kind names; broadcasts.
+    """An elementwise operation without a kind of its own; broadcasts.
 
     Attributes:
         function: ONNX's name in lower case: "sub", "div", "pow", "maximum", "mean", "sqrt", "where", ...
             "rsub", "rdiv", "rpow" have the constant on the left.
-        constant_shape: The shape of a constant operand, which takes part in broadcasting.
+        constant_shape: The shape of a constant operand, for broadcasting.
         constant: The constant operand, if it is a single known number.
     """
 
@@ -279,7 +279,7 @@ class Elementwise(_Pointwise, frozen=True, kw_only=True, eq=False):
 
 
 class Add(Elementwise, frozen=True, kw_only=True, eq=False):
-    """A sum of two or more activations: a residual connection, as a rule."""
+    """A sum of two or more activations, usually a residual connection."""
 
     function: str = "add"
 
@@ -292,13 +292,13 @@ class Add(Elementwise, frozen=True, kw_only=True, eq=False):
 
 
 class Multiply(Elementwise, frozen=True, kw_only=True, eq=False):
-    """A product of activations: a gate, as a rule."""
+    """A product of activations, usually a gate."""
 
     function: str = "mul"
 
 
 def broadcast(*shapes: Shape) -> Shape:
-    """Return the shape that `shapes` broadcast to by NumPy's rules; None for an axis that cannot be told."""
+    """Return the shape that `shapes` broadcast to by NumPy's rules; None for an unknown axis."""
     rank = max((len(shape) for shape in shapes), default=0)
     result = list[Dim]()
     for axis in range(-rank, 0):

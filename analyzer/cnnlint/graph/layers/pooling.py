@@ -1,4 +1,4 @@
-"""Pooling over windows and over whole maps, and reductions along axes that are no pooling."""
+"""Pooling over windows and over whole maps, and other reductions along axes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cnnlint.graph.window import (
 
 
 def whole_map(layer: Layer, axes: int) -> tuple[Span, ...] | None:
-    """Return how far an element sees that sees all of the map going into `layer`; None where extents are unknown."""
+    """Return spans that cover the whole input map of `layer`; None if extents are unknown."""
     extents = known((layer.input.shape or ())[-axes:]) if axes else ()
     return None if extents is None or len(extents) != axes else tuple(Span(extent, 0) for extent in extents)
 
@@ -35,7 +35,7 @@ class _Pool(Layer, frozen=True, kw_only=True, eq=False):
     is_batch_invariant = always(True)
 
     def mixed_axes(self) -> tuple[int, ...]:
-        """Return those of the map."""
+        """Return the spatial axes."""
         return tuple(range(2, self.input.rank or 2))
 
 
@@ -47,7 +47,7 @@ class _WindowPool(_Pool, frozen=True, kw_only=True, eq=False):
         strides: Step per spatial axis.
         padding: Amounts per spatial axis, or "same_upper"/"same_lower" while an extent is unknown.
         dilation: Distance between taps per spatial axis.
-        ceil_mode: Whether a last window that does not fit counts too.
+        ceil_mode: Whether a last, incomplete window counts.
     """
 
     pool_size: tuple[int, ...]
@@ -66,17 +66,17 @@ class _WindowPool(_Pool, frozen=True, kw_only=True, eq=False):
         return spans(axes, self.pool_size, self.strides, self.dilation)
 
     def settings(self) -> dict[str, object]:
-        """Return the fields, the padding in numbers where it is known."""
+        """Return the fields, with the amounts of padding if known."""
         return super().settings() | {"padding": self.pads or self.padding}
 
     @property
     def pads(self) -> Pads | None:
-        """The padding in numbers; None where it depends on an unknown extent."""
+        """The amounts of padding; None if they depend on an unknown extent."""
         return resolve_pads(self.padding, self.input.spatial, self.pool_size, self.strides, self.dilation)
 
     @property
     def windows(self) -> tuple[Window, ...] | None:
-        """The window along each spatial axis; None where the padding is unknown."""
+        """The window along each spatial axis; None if the padding is unknown."""
         return sliding(self.pool_size, self.strides, self.dilation, self.pads, ceil_mode=self.ceil_mode)
 
     def contradiction(self) -> str:
@@ -104,7 +104,7 @@ class MaxPool(_WindowPool, frozen=True, kw_only=True, eq=False):
 
 
 class AvgPool(_WindowPool, frozen=True, kw_only=True, eq=False):
-    """The mean (or another norm) of each window.
+    """The mean (or a p-norm) of each window.
 
     Attributes:
         count_include_pad: Whether padding counts as zeros in the mean.
@@ -143,11 +143,11 @@ class GlobalPool(_Pool, frozen=True, kw_only=True, eq=False):
 
 
 class Reduce(Layer, frozen=True, kw_only=True, eq=False):
-    """One value in the place of those along some axes.
+    """A reduction along some axes.
 
     Attributes:
         function: "mean", "max", "min", "sum", "prod", "l1", "l2", "log_sum", "log_sum_exp" or "sum_square".
-        axes: Which ones, counted from the front.
+        axes: The axes, counted from the front.
         keepdims: Whether they stay with an extent of 1.
     """
 
@@ -165,7 +165,7 @@ class Reduce(Layer, frozen=True, kw_only=True, eq=False):
         return rank is not None and all(axis % rank > 0 for axis in self.axes)
 
     def mixed_axes(self) -> tuple[int, ...]:
-        """Return those that it reduces."""
+        """Return the reduced axes."""
         return self.axes
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:

@@ -1,4 +1,4 @@
-"""Matrix products: dense layers, products of activations, and the cells, attention and embeddings made of them."""
+"""Matrix products: dense layers, products of activations, recurrent cells, attention and embeddings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Dense(Layer, frozen=True, kw_only=True, eq=False):
 
     Attributes:
         units: Output features.
-        axis: The axis that holds the features: 1 for a vector and for a map, the last one for tokens.
+        axis: The feature axis: 1 for a vector or a map, the last one for tokens.
         use_bias: Whether a bias is added.
     """
 
@@ -31,7 +31,7 @@ class Dense(Layer, frozen=True, kw_only=True, eq=False):
 
     @trait
     def is_batch_invariant(self) -> bool:
-        """Whether the features do not lie along the batch."""
+        """Whether the feature axis is not the batch."""
         return self.channel_axis > 0
 
     @property
@@ -45,7 +45,7 @@ class Dense(Layer, frozen=True, kw_only=True, eq=False):
         return self.units
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
-        """Return points where the features lie along none of the map's axes."""
+        """Return points, unless the feature axis is one of the map's."""
         if axes == 0:
             return ()
         rank = self.input.rank
@@ -84,11 +84,11 @@ class Dense(Layer, frozen=True, kw_only=True, eq=False):
 
     @property
     def mac_entries(self) -> Dim:
-        """The extent of the first axis, or 1 where the features lie along it."""
+        """The extent of the first axis, or 1 if it is the feature axis."""
         return 1 if self.output.rank and self.channel_axis == 0 else super().mac_entries
 
     def mixed_axes(self) -> tuple[int, ...]:
-        """Return that of the features."""
+        """Return the feature axis."""
         return (self.axis,)
 
     def mac_formula(self) -> Formula | None:
@@ -132,7 +132,7 @@ class MatMul(Layer, frozen=True, kw_only=True, eq=False):
         return ((*broadcast(left[:-2], right[:-2]), left[-2], right[-1]),)
 
     def mixed_axes(self) -> tuple[int, ...]:
-        """Return the last, which is summed along."""
+        """Return the last axis, which is summed over."""
         return (-1,)
 
     def mac_formula(self) -> Formula | None:
@@ -149,7 +149,7 @@ class Einsum(Layer, frozen=True, kw_only=True, eq=False):
 
     Attributes:
         equation: With an explicit output: "bhqd,bhkd->bhqk".
-        constant_operands: Places of the operands that are weights.
+        constant_operands: Indices of the operands that are weights.
         constant_extents: Extents of those operands' labels.
     """
 
@@ -179,7 +179,7 @@ class Einsum(Layer, frozen=True, kw_only=True, eq=False):
         return (tuple(extents.get(label) for label in labels),)
 
     def mixed_axes(self) -> tuple[int, ...]:
-        """Return those of the first operand that moves which the result does not have."""
+        """Return the axes of the first non-constant operand that the result does not have."""
         operands, _, result = self.equation.partition("->")
         moving = [labels for at, labels in enumerate(operands.split(",")) if at not in self.constant_operands]
         return tuple(axis for axis, label in enumerate(moving[0] if moving else "") if label not in result)
@@ -198,12 +198,12 @@ class Recurrent(Layer, frozen=True, kw_only=True, eq=False):
     """A recurrent cell run along a sequence.
 
     Attributes:
-        cell: Which one.
+        cell: The kind of cell.
         units: Hidden units of one direction.
         directions: 1, or 2 for a bidirectional one.
         steps: Length of the sequence.
         input_features: Features of one step.
-        shapes: Of its outputs, as the source's conventions have them.
+        shapes: Of its outputs, as the source defines them.
     """
 
     cell: Literal["lstm", "gru", "rnn"]
@@ -251,7 +251,7 @@ class Recurrent(Layer, frozen=True, kw_only=True, eq=False):
 
 
 class Attention(Layer, frozen=True, kw_only=True, eq=False):
-    """A multi-head attention as one layer, its projections included where it holds them.
+    """A multi-head attention as one layer, with its projections if it has them.
 
     Attributes:
         heads: Attention heads.
@@ -329,5 +329,5 @@ class Embedding(Layer, frozen=True, kw_only=True, eq=False):
     is_batch_invariant = always(True)
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
-        """Return the input's shape with the features behind it."""
+        """Return the input's shape, followed by the features."""
         return (None if self.input.shape is None else (*self.input.shape, self.features),)

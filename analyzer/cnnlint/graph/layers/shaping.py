@@ -29,10 +29,10 @@ class _Reshaping(Layer, frozen=True, kw_only=True, eq=False):
 
 
 class Flatten(_Reshaping, frozen=True, kw_only=True, eq=False):
-    """A map made a vector.
+    """A map flattened to a vector.
 
     Attributes:
-        order: Which axis runs fastest in the vector: spatial ("channels_first") or channels ("channels_last").
+        order: Which axis varies fastest in the vector: spatial ("channels_first") or channels ("channels_last").
     """
 
     order: Literal["channels_first", "channels_last"] = "channels_first"
@@ -40,7 +40,7 @@ class Flatten(_Reshaping, frozen=True, kw_only=True, eq=False):
     infers_shape = True
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
-        """Return the whole map's: the vector counts as one."""
+        """Return the whole map: the vector counts as one position."""
         return whole_map(self, axes)
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
@@ -59,7 +59,7 @@ class Reshape(_Reshaping, frozen=True, kw_only=True, eq=False):
     target: Shape | None
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
-        """Return points where the last axes stay as they are, the whole map's where it is made a vector."""
+        """Return points if the last axes stay as they are, and the whole map if it becomes a vector."""
         before, after = self.input.shape, self.output.shape
         if axes == 0:
             return ()
@@ -76,7 +76,7 @@ class Reshape(_Reshaping, frozen=True, kw_only=True, eq=False):
 
 
 class Transpose(Layer, frozen=True, kw_only=True, eq=False):
-    """Axes in another order; only where the order matters to the network.
+    """A transposition of axes that matters to the network, rather than to the layout.
 
     Attributes:
         permutation: The input's axis at each place.
@@ -90,26 +90,26 @@ class Transpose(Layer, frozen=True, kw_only=True, eq=False):
 
     @trait
     def term(self) -> str:
-        """SHUFFLE where channels as groups × rest are exchanged, as in ShuffleNet."""
+        """SHUFFLE if it swaps groups and channels, as in ShuffleNet."""
         return "SHUFFLE" if self.permutation == (0, 2, 1, 3, 4) else "TRANSPOSE"
 
     @trait
     def is_batch_invariant(self) -> bool:
-        """Whether the batch stays in front."""
+        """Whether the batch stays the first axis."""
         return self.permutation[:1] == (0,)
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
-        """Return points where the last axes stay in their places."""
+        """Return points if the last axes stay in place."""
         rank = len(self.permutation)
         stays = all(self.permutation[axis] == axis for axis in range(max(rank - axes, 0), rank))
         return (POINT,) * axes if stays and axes < rank else None
 
     def contradiction(self) -> str:
-        """Return whether each axis has one place."""
+        """Return whether it is a permutation of the axes."""
         rank = len(self.permutation if self.input.shape is None else self.input.shape)
         if sorted(self.permutation) == list(range(rank)):
             return ""
-        return f"{self.permutation} is no order of {rank} axes"
+        return f"{self.permutation} is not a permutation of {rank} axes"
 
     def output_shapes(self) -> tuple[Shape | None, ...]:
         """Return the permuted extents."""
@@ -121,8 +121,8 @@ class Pad(Layer, frozen=True, kw_only=True, eq=False):
     """Rows and columns added around a map.
 
     Attributes:
-        amounts: Before and after, for each axis, batch and channels included; negative ones cut.
-        mode: What is put there.
+        amounts: Before and after, for each axis including batch and channels; negative ones crop.
+        mode: How they are filled.
         value: The constant, for "constant".
     """
 
@@ -136,7 +136,7 @@ class Pad(Layer, frozen=True, kw_only=True, eq=False):
 
     @trait
     def is_batch_invariant(self) -> bool:
-        """Whether nothing is put beside the samples."""
+        """Whether the batch is not padded."""
         return self.amounts[0] == (0, 0)
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
@@ -144,7 +144,7 @@ class Pad(Layer, frozen=True, kw_only=True, eq=False):
         return (POINT,) * axes
 
     def contradiction(self) -> str:
-        """Return whether each axis has its amounts."""
+        """Return whether there are amounts for each axis."""
         shape = self.input.shape
         if shape is None or len(shape) == len(self.amounts):
             return ""
@@ -158,12 +158,12 @@ class Pad(Layer, frozen=True, kw_only=True, eq=False):
 
 
 class Crop(Layer, frozen=True, kw_only=True, eq=False):
-    """A part cut out of a tensor: Cropping2D in Keras, Slice in ONNX.
+    """A part of a tensor: Cropping2D in Keras, Slice in ONNX.
 
     Attributes:
-        target: The shape that is left.
-        starts: Where the part begins on each axis, every entry from there on being taken; None if unknown.
-        steps: From one entry that is taken to the next, for each axis, where not every one is; None if unknown.
+        target: The shape of the part.
+        starts: Start of a contiguous part on each axis; None if unknown, or if entries are skipped.
+        steps: Step on each axis if entries are skipped; None if unknown.
     """
 
     target: Shape | None
@@ -174,11 +174,11 @@ class Crop(Layer, frozen=True, kw_only=True, eq=False):
 
     @trait
     def is_batch_invariant(self) -> bool:
-        """Whether the samples are known to stay in their order."""
+        """Whether samples are known to keep their order."""
         return self.starts is not None
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
-        """Return points, as far apart as the entries that are taken."""
+        """Return points, spaced by the steps."""
         if axes == 0 or self.starts is not None:
             return (POINT,) * axes
         if self.steps is None or axes >= len(self.steps):
@@ -218,7 +218,7 @@ class Split(_AlongAxis, frozen=True, kw_only=True, eq=False):
     sizes: tuple[Dim, ...]
 
     def contradiction(self) -> str:
-        """Return whether it has the axis, and no part less than nothing."""
+        """Return whether it has the axis, and no part has a negative size."""
         if any(isinstance(size, int) and size < 0 for size in self.sizes):
             return "one of its parts has an extent below 0"
         return no_axis(self.axis, self.input.shape)
@@ -237,7 +237,7 @@ class Concat(_AlongAxis, frozen=True, kw_only=True, eq=False):
     term = always("CAT")
 
     def contradiction(self) -> str:
-        """Return whether all tensors have one rank, and the axis."""
+        """Return whether all tensors have the same rank, and the axis."""
         ranks = {len(tensor.shape) for tensor in self.inputs if tensor.shape is not None}
         if len(ranks) > 1:
             return f"it joins tensors of {' and '.join(map(str, sorted(ranks)))} axes"
@@ -277,7 +277,7 @@ class Resize(Layer, frozen=True, kw_only=True, eq=False):
 
     @trait
     def term(self) -> str:
-        """UPSAMPLE where no extent shrinks and one grows."""
+        """UPSAMPLE if some extent grows and none shrinks."""
         pairs = list(self._extents())
         grows = all(small <= large for small, large in pairs) and any(small < large for small, large in pairs)
         return "UPSAMPLE" if grows else "RESIZE"
@@ -285,7 +285,7 @@ class Resize(Layer, frozen=True, kw_only=True, eq=False):
     is_batch_invariant = always(True)
 
     def receptive_spans(self, axes: int) -> tuple[Span, ...] | None:
-        """Return the taps of the interpolation, as far apart as the extents say; None where one is unknown."""
+        """Return the taps of the interpolation, spaced by the ratio of extents; None if one is unknown."""
         if axes == 0:
             return ()
         taps, pairs = _TAPS.get(self.interpolation), list(self._extents())
@@ -316,7 +316,7 @@ def _interpolated(taps: int, small: int, large: int) -> Span:
 
 
 class DepthToSpace(Layer, frozen=True, kw_only=True, eq=False):
-    """Channels turned into space, or the other way round.
+    """Channels moved to spatial positions, or the reverse.
 
     Attributes:
         block_size: Extent of a block on each spatial axis.
@@ -344,7 +344,7 @@ class DepthToSpace(Layer, frozen=True, kw_only=True, eq=False):
         return (_interpolated(1, 1, block) if self.to_space else Span(block, block),) * axes
 
     def contradiction(self) -> str:
-        """Return whether channels, or extents, fall into blocks."""
+        """Return whether channels or extents can be split into blocks."""
         block, shape = self.block_size, self.input.shape
         if not 0 < block <= limits.MAX_INT64:
             return f"its block size is {block}"

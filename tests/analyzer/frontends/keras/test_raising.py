@@ -101,7 +101,7 @@ def test_a_layer_of_the_users_own_has_the_parameters_that_the_file_shows(tmp_pat
     graph = _graph(tmp_path, _sequence(by_hand.image(5, 5, 3), own), arrays)
     (opaque,) = graph.layers
     assert isinstance(opaque, Opaque)
-    assert opaque.reason == "a layer of the user's own, from acme.layers"
+    assert opaque.reason == "a custom layer, from acme.layers"
     assert (graph.parameters, {weight.trainable for weight in opaque.weights}) == (26, {None})
 
 
@@ -181,7 +181,7 @@ def test_types_follow_the_policy_of_each_layer(tmp_path: Path) -> None:
     ("arrays", "said"),
     [
         ({}, "'stem' .* has no weights in the file"),
-        ({"layers/conv2d/vars/0": (1, 2)}, "'stem' .* has 2 weights in the file, and by its configuration 54"),
+        ({"layers/conv2d/vars/0": (1, 2)}, "'stem' .* has 2 weights in the file, but 54 by its configuration"),
     ],
 )
 def test_weights_that_are_missing_are_not_counted_as_none(
@@ -270,7 +270,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         _sequence(by_hand.image(5, 5, 3), by_hand.layer("Conv2D", "a", calls=[["image"]], filters=2)),
         "layer 'a' \\(Conv2D\\) cannot be read",
     ),
-    "wrong setting": (_sequence(by_hand.image(5, 5, 3), _conv("a", "image", kernel_size=[3, 3, 3])), "2 whole numbers"),
+    "wrong setting": (_sequence(by_hand.image(5, 5, 3), _conv("a", "image", kernel_size=[3, 3, 3])), "2 integers"),
     "strange padding": (
         _sequence(by_hand.image(5, 5, 3), _conv("a", "image", padding="odd")),
         "padding 'odd' is not known",

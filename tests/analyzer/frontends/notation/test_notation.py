@@ -159,7 +159,7 @@ def test_seed_network_has_its_parameters() -> None:
         ("INPUT 3x32x32 -> CONV 16 3x3 groups 2", 18, "do not divide"),
         ("INPUT 3x32x32 -> [CONV 16 3x3", 18, "never closed"),
         ("INPUT 3x32x32 -> RELU]", 22, "expected ->"),
-        ("INPUT 3x32x32 -> RELU*2", 18, "only brackets are repeated"),
+        ("INPUT 3x32x32 -> RELU*2", 18, "only brackets can be repeated"),
         ("INPUT 3x32x32 -> [RELU]*0", 25, "how many times"),
         ("INPUT 3x32x32 -> [RELU | RELU]", 18, "how they are joined"),
         ("INPUT 3x32x32 -> RES[CONV 16 3x3]", 18, "16x32x32 and 3x32x32"),

@@ -140,7 +140,7 @@ def test_a_folder_or_a_pipe_is_no_data_file(tmp_path):
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"offset": 65}, "lies at bytes 65 to 2,465 of 'w.data', which has 2,464"),
+        ({"offset": 65}, "is at bytes 65 to 2,465 of 'w.data', which has 2,464"),
         ({"offset": 10**15, "length": 2400}, "truncated or belongs to another model"),
         ({"offset": 64, "length": 2396}, "needs 2,400 bytes by its dims, but its external data has 2,396"),
         ({"offset": 0, "length": 2404}, "needs 2,400 bytes by its dims, but its external data has 2,404"),
@@ -159,7 +159,7 @@ def test_a_range_that_does_not_fit_is_refused(entries, message, tmp_path, weight
 
 
 def test_a_size_that_the_file_merely_claims_is_refused(tmp_path, weights):
-    with pytest.raises(ModelError, match="lies at bytes 0 to"):
+    with pytest.raises(ModelError, match="is at bytes 0 to"):
         read(saved(tmp_path, external(dims=(2**20, 2**20), location="w.data")))
 
 

@@ -92,7 +92,7 @@ def test_a_download_that_breaks_off_is_no_damaged_model(server: FileServer) -> N
     server.ranges = False
 
     error = lint(f"{server.url}/heavy.onnx", static=False).error or ""
-    assert error.startswith(f"{server.url}/heavy.onnx: the server breaks off in the middle of its answer")
+    assert error.startswith(f"{server.url}/heavy.onnx: the server closed the connection in the middle of its answer")
 
 
 def test_a_download_without_end_stops_at_what_was_announced(server: FileServer, folder: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_download_without_an_announced_size_stops_at_the_limit(
     server.extra = 1 << 30
 
     error = lint(f"{server.url}/heavy.onnx", static=False).error or ""
-    assert "the server sends more than 1,048,576 bytes, and had announced none" in error
+    assert "the server sends more than 1,048,576 bytes" in error
     assert server.sent < 1 << 26
 
 

@@ -1,6 +1,5 @@
-"""HDF5 as Keras and h5py write it, read without its library: groups, attributes, and where the arrays lie.
+"""HDF5 as Keras and h5py write it, read without its library: groups, attributes, and locations of arrays.
 
-The library follows what a damaged file says, for ever if need be, and cannot be interrupted. Here every address and
-length is held against the file, and the parts that are read are counted: a sound file cannot have more of them than
-it has room for. Layout: https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html
+The library may loop forever on a damaged file and cannot be interrupted. Here every address and length is checked
+against the size of the file, and the number of parts read is limited to what a valid file has room for. Layout: https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html
 """

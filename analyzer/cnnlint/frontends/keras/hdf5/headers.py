@@ -1,4 +1,4 @@
-"""The bytes of an HDF5 file, handed out within bounds; the headers of its objects, and what they say of values."""
+"""Bounds-checked access to the bytes of an HDF5 file; object headers, types, shapes and layouts."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ if TYPE_CHECKING:
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
 UNDEFINED = (1 << 64) - 1
-"""The address of what is not in the file."""
+"""The address of something that is not in the file."""
 
 LAST_START = 1 << 16
-"""The signature stands at 0, or after a block of the user's own at 512, 1024, 2048, ..."""
+"""The signature is at 0, or after a user block at 512, 1024, 2048, ..."""
 
 DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL, LAYOUT = 0x01, 0x02, 0x03, 0x06, 0x07, 0x08
 ATTRIBUTE, CONTINUATION, SYMBOL_TABLE, ATTRIBUTE_INFO = 0x0C, 0x10, 0x11, 0x15
-"""Kinds of messages in an object's header."""
+"""Types of messages in an object's header."""
 
 KEPT = frozenset(
     [DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL, LAYOUT, ATTRIBUTE, SYMBOL_TABLE, ATTRIBUTE_INFO]
 )  # fmt: skip
 
 SHARED = 2
-"""The flag of a message that stands elsewhere."""
+"""Flag of a message that is stored elsewhere."""
 
 FAULTS = (struct.error, IndexError, ValueError, OverflowError)
-"""What reading a damaged structure raises, a text that is no UTF-8 included."""
+"""Exceptions when reading a damaged structure, including invalid UTF-8."""
 
 
 class Contents:
     """The bytes of an HDF5 file.
 
     Args:
-        source: The bytes, from the file's first on.
+        source: The bytes of the whole file.
         shown: The path as the user wrote it, for messages.
 
     Attributes:
         root: The address of the header of the root group.
 
     Raises:
-        ModelError: It is no HDF5 file, is cut off, or has addresses of an unusual width.
+        ModelError: It is not an HDF5 file, is cut off, or has addresses of an unusual width.
     """
 
     def __init__(self, source: ByteSource, shown: str) -> None:
@@ -66,7 +66,7 @@ class Contents:
         """Return `length` bytes from `address`.
 
         Raises:
-            ModelError: They lie outside the file, or more has been read than a sound file holds.
+            ModelError: They are outside the file, or more has been read than a valid file holds.
         """
         self.spend(1 + (length >> 8))
         if address + length > self._size:
@@ -79,10 +79,10 @@ class Contents:
         return data
 
     def up_to(self, address: int, length: int) -> bytes:
-        """Return `length` bytes from `address`, fewer where the file ends.
+        """Return `length` bytes from `address`, or fewer at the end of the file.
 
         Raises:
-            ModelError: The address lies outside the file.
+            ModelError: The address is outside the file.
         """
         return self.take(address, min(length, max(self._size - address, 0)))
 
@@ -90,14 +90,14 @@ class Contents:
         """Count parts that are read.
 
         Raises:
-            ModelError: They are more than a sound file of this size holds.
+            ModelError: There are more than a valid file of this size holds.
         """
         self._left -= parts
         if self._left < 0:
-            raise self.damaged("its parts refer to one another without end")
+            raise self.damaged("its parts refer to one another endlessly")
 
     def place(self, address: int, length: int) -> int | None:
-        """Return where `length` bytes from `address` start in the source; None if they lie outside the file."""
+        """Return the offset in the source of `length` bytes from `address`; None if they are outside the file."""
         return None if address + length > self._size else self._base + address
 
     def damaged(self, cause: str) -> ModelError:
@@ -128,7 +128,7 @@ class Contents:
         if widths != b"\x08\x08":
             raise self.damaged("its addresses are not 8 bytes wide")
         if end > self._source.size:
-            raise self.damaged(f"it should have {end:,} bytes and has {self._source.size:,}")
+            raise self.damaged(f"it should have {end:,} bytes but has {self._source.size:,}")
         return root
 
 
@@ -136,10 +136,10 @@ class Message(Struct, frozen=True, gc=False):
     """A message of an object's header.
 
     Attributes:
-        kind: What it tells.
+        kind: Its type.
         flags: `SHARED` and others.
         data: Its content.
-        address: Where the content lies.
+        address: Address of the content.
     """
 
     kind: int
@@ -149,10 +149,10 @@ class Message(Struct, frozen=True, gc=False):
 
 
 def read_header(contents: Contents, address: int) -> list[Message]:
-    """Return the messages in the header of the object at `address` that are of use, in the file's order.
+    """Return the relevant messages in the header of the object at `address`, in the file's order.
 
     Raises:
-        ModelError: It is no header.
+        ModelError: It is not a header.
     """
     head = contents.up_to(address, 64)
     if head.startswith(b"OHDR"):
@@ -175,13 +175,13 @@ def _version_2(contents: Contents, address: int, head: bytes) -> list[Message]:
 def _messages(
     contents: Contents, blocks: list[tuple[int, int]], layout: struct.Struct, signature: bytes, checksum: int
 ) -> list[Message]:
-    """Return the messages in the blocks of a header; one block leads to the next.
+    """Return the messages in the blocks of a header; a block may refer to the next.
 
-    Checksums are not looked at: what is damaged is told by what it says, and a checksum can be made to fit.
+    Checksums are ignored: they can be forged, so the content must be checked anyway.
     """
     messages = list[Message]()
     seen = {address for address, _ in blocks}
-    for address, length in blocks:  # grows meanwhile
+    for address, length in blocks:  # grows during iteration
         block = contents.take(address, length)
         at = 0
         while at + layout.size <= length:
@@ -208,13 +208,13 @@ FLOATS = {
     (8, 52, 11, 0, 52, 1023): "float64",
     (2, 7, 8, 0, 7, 127): "bfloat16",
 }
-"""Bytes, place and width of the exponent, place and width of the mantissa, bias -> type."""
+"""Size, position and width of the exponent, position and width of the mantissa, bias -> type."""
 
 CODES = {"float16": "f2", "float32": "f4", "float64": "f8", "bool": "b1"}
-"""What NumPy calls a type."""
+"""NumPy's type codes."""
 
 INTEGER, FLOAT, STRING, OPAQUE, ENUMERATION, SEQUENCE = 0, 1, 3, 5, 8, 9
-"""Classes of types; the others are read by h5py if at all."""
+"""Classes of types; others can only be read by h5py."""
 
 MOST_AXES = 32
 
@@ -223,10 +223,10 @@ class ElementType(Struct, frozen=True, gc=False):
     """The type of an element.
 
     Attributes:
-        name: Such as "float32"; "string" for texts, "void16" for two bytes of no known meaning.
-        size: Its bytes.
-        code: NumPy's name of the bytes, "<f4"; "" if they are not the value or NumPy has none.
-        text: How texts are stored: "fixed", "variable"; "" for other types.
+        name: Such as "float32"; "string" for text, "void16" for two uninterpreted bytes.
+        size: Its size in bytes.
+        code: NumPy's type code, "<f4"; "" if NumPy cannot read the bytes directly.
+        text: How strings are stored: "fixed", "variable"; "" for other types.
     """
 
     name: str
@@ -236,13 +236,13 @@ class ElementType(Struct, frozen=True, gc=False):
 
 
 class Layout(Struct, frozen=True, gc=False):
-    """Where the values of an array lie.
+    """Where the values of an array are stored.
 
     Attributes:
-        kind: "plain" for one piece, "chunked" for pieces that may be packed, "elsewhere" for other files, and "none"
-            for values that were never written.
-        address: Of the first byte of a plain one.
-        length: The bytes of a plain one.
+        kind: "plain" if contiguous, "chunked" for chunks that may be compressed, "elsewhere" for other files, and
+            "none" for values that were never written.
+        address: Address of plain values.
+        length: Size of plain values in bytes.
     """
 
     kind: str
@@ -282,7 +282,7 @@ def element_type(contents: Contents, data: bytes) -> ElementType:
 
 
 def shape_of(contents: Contents, data: bytes) -> tuple[int, ...]:
-    """Return the shape that a dataspace message describes; (0,) where there is explicitly nothing.
+    """Return the shape that a dataspace message describes; (0,) for a null dataspace.
 
     Raises:
         ModelError: It is of an unknown version, or of more axes than HDF5 has.
@@ -297,9 +297,9 @@ def shape_of(contents: Contents, data: bytes) -> tuple[int, ...]:
 
 
 def layout_of(data: bytes, address: int) -> Layout:
-    """Return the layout that a layout message, whose content lies at `address`, describes.
+    """Return the layout that a layout message with content at `address` describes.
 
-    Those of before HDF5 1.6 and such that are only found through an index are left to h5py, and count as "chunked".
+    Layouts from before HDF5 1.6, and those with an index, are left to h5py and count as "chunked".
     """
     version = data[0]
     kind = data[1] if version >= 3 else 2
@@ -314,7 +314,7 @@ def layout_of(data: bytes, address: int) -> Layout:
 def decoded_texts(
     contents: Contents, kind: ElementType, shape: tuple[int, ...], data: bytes
 ) -> list[tuple[int, int, int] | str]:
-    """Return the texts in `data`, or for those of variable length (heap, index, length).
+    """Return the strings in `data`, or (heap, index, length) for those of variable length.
 
     Raises:
         ModelError: There are fewer than the shape says.

@@ -1,4 +1,4 @@
-"""How an HDF5 file finds what is many: B-trees of both versions, and the heaps that hold names and values."""
+"""The indexes of HDF5: B-trees of both versions, and the heaps that hold names and values."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from cnnlint.frontends.keras.hdf5.headers import UNDEFINED, Contents
 
 DEEPEST = 16
-"""Levels of a tree or of blocks in blocks: with the smallest nodes that the library writes, these are 10^19 entries."""
+"""Most levels of a tree or of nested blocks, enough for 10^19 entries in the smallest nodes."""
 
 
 def symbols(contents: Contents, tree: int, heap: int) -> Iterator[tuple[str, int | None]]:
-    """Yield name and header address of the links in a group of the old kind; None for a soft link.
+    """Yield name and header address of the links in an old-style group; None for a soft link.
 
     Args:
         contents: The file.
-        tree: The address of the group's B-tree of version 1.
-        heap: That of the local heap which holds the names.
+        tree: Address of the group's B-tree of version 1.
+        heap: Address of the local heap with the names.
 
     Raises:
         ModelError: The group is damaged.
@@ -41,7 +41,7 @@ def symbols(contents: Contents, tree: int, heap: int) -> Iterator[tuple[str, int
 
 
 def _leaves(contents: Contents, tree: int) -> Iterator[int]:
-    """Yield the addresses of the symbol nodes under a B-tree of version 1, in the order of their names."""
+    """Yield the addresses of the symbol nodes in a B-tree of version 1, in order of names."""
     waiting, seen = [(tree, DEEPEST)], set[int]()
     while waiting:
         address, above = waiting.pop()
@@ -93,10 +93,10 @@ def records(contents: Contents, address: int) -> Iterator[bytes]:
 
 
 class _Tree2:
-    """How wide the pointers in the nodes of a B-tree of version 2 are, which no node says.
+    """The sizes of the pointers in the nodes of a B-tree of version 2, which the file does not store.
 
     A pointer holds the child's address, the number of its records, and above the lowest inner level the number of all
-    records below it; each number is as wide as the largest that a full tree can have there.
+    records below it; each number has the width of the largest possible value there.
     """
 
     def __init__(self, node_size: int, record_size: int, depth: int) -> None:
@@ -111,24 +111,24 @@ class _Tree2:
             below.append((most[-1] + 1) * below[-1] + most[-1])
 
     def pointer(self, level: int) -> int:
-        """Return the bytes of a pointer in a node of `level`; 0 for a leaf."""
+        """Return the size of a pointer in a node of `level`; 0 for a leaf."""
         return self._pointers[level]
 
 
 def _width(limit: int) -> int:
-    """Return the bytes that a number up to `limit` takes."""
+    """Return the bytes that numbers up to `limit` take."""
     return (max(limit, 1).bit_length() - 1) // 8 + 1
 
 
 class FractalHeap:
-    """The heap in which a group of the new kind keeps many links, and an object many or large attributes.
+    """The heap in which a new-style group keeps many links, and an object many or large attributes.
 
     Args:
         contents: The file.
-        address: Of the heap's header.
+        address: Address of the heap's header.
 
     Raises:
-        ModelError: It is damaged, or filtered, which h5py cannot ask for.
+        ModelError: It is damaged, or filtered, which h5py never does.
     """
 
     def __init__(self, contents: Contents, address: int) -> None:
@@ -162,10 +162,10 @@ class FractalHeap:
         if kind == 1:
             address, length = self._large(int.from_bytes(identifier[1:9], "little"))
             return self._contents.take(address, length), address
-        raise self._contents.damaged("a heap holds what nobody writes")
+        raise self._contents.damaged("a heap holds an object of an unknown type")
 
     def _large(self, number: int) -> tuple[int, int]:
-        """Return address and length of an object that has a place of its own."""
+        """Return address and length of an object that is stored outside the heap."""
         if self._huge_objects is None:
             found = (struct.unpack_from("<QQQ", record) for record in records(self._contents, self._huge))
             self._huge_objects = {key: (address, length) for address, length, key in found}
@@ -174,10 +174,10 @@ class FractalHeap:
         return self._huge_objects[number]
 
     def _managed(self, offset: int) -> int:
-        """Return the address of a byte of the heap's own space, which blocks of doubling size cover.
+        """Return the address of a byte of the heap's space, which consists of blocks of doubling size.
 
-        A table has rows of as many blocks as there are columns: those of its first two rows are the smallest, and
-        those of each further row twice as large as the row's before. A block beyond the largest size is a table again.
+        Each row of the table has `columns` blocks: of the smallest size in the first two rows, and of twice the size
+        of the row before in each further row. A block beyond the largest size is again a table.
         """
         block, rows, begin = self._root, self._rows, 0
         for _ in range(DEEPEST):
@@ -201,7 +201,7 @@ class FractalHeap:
 
 
 class GlobalHeap:
-    """The texts of variable length that attributes refer to."""
+    """The variable-length strings that attributes refer to."""
 
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
@@ -227,7 +227,7 @@ class GlobalHeap:
         at, end = collection + 16, collection + size
         while at + 16 <= end:
             index, length = struct.unpack("<H6xQ", self._contents.take(at, 16))
-            if not index:  # the space that is left
+            if not index:  # free space
                 return
             yield index, (at + 16, length)
             at += 16 + (length + 7 & ~7)

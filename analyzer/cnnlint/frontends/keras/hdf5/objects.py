@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 from cnnlint.errors import ModelError
 
 MAX_DEPTH = 64
-"""Groups within groups: more is a circle."""
+"""Most nested groups; more must be a cycle."""
 
 
 class Dataset(Struct, frozen=True, gc=False):
     """An array of the file.
 
     Attributes:
-        path: From the root on.
-        shape: Of its values.
+        path: Path from the root.
+        shape: Shape of the values.
         dtype: Element type such as "float32".
-        code: NumPy's name of the stored bytes; "" if only h5py can read them.
-        start: Where the values start in the file if they lie in one piece; None otherwise.
+        code: NumPy's type code of the stored bytes; "" if only h5py can read them.
+        start: Offset of contiguous values in the file; None otherwise.
     """
 
     path: str
@@ -44,7 +44,7 @@ class Dataset(Struct, frozen=True, gc=False):
 
 @contextmanager
 def opened(source: ByteSource, shown: str) -> Generator[Node]:
-    """Return the root group of an HDF5 file.
+    """Yield the root group of an HDF5 file.
 
     Args:
         source: Its bytes.
@@ -64,7 +64,7 @@ class Node:
     """A group or an array.
 
     Attributes:
-        path: From the root on; "" for the root.
+        path: Path from the root; "" for the root.
     """
 
     def __init__(self, contents: Contents, heap: GlobalHeap, address: int, path: str) -> None:
@@ -96,19 +96,19 @@ class Node:
         found = [_link(message.data) for message in self._messages if message.kind == headers.LINK]
         info = self._message(headers.LINK_INFO)
         if info is not None:
-            # The record of a name: its hash, and the identifier of the link in the heap.
+            # A record holds the name's hash and the link's heap ID.
             found += [_link(data) for data, _ in self._dense(info, 8, slice(4, 11))]
         return dict(found)
 
     def child(self, name: str, address: int) -> Node:
-        """Return what the link `name` leads to."""
+        """Return the target of the link `name`."""
         return Node(self._contents, self._heap, address, f"{self.path}/{name}" if self.path else name)
 
     def walk(self, *, leave_out: tuple[str, ...] = ()) -> Iterator[Node]:
-        """Yield all groups and arrays below, depth first, numbered names in order.
+        """Yield all groups and arrays below, depth first, with numbered names in numeric order.
 
         Args:
-            leave_out: Names directly below that are not entered.
+            leave_out: Direct children to skip.
 
         Raises:
             ModelError: A link is soft or external, or groups nest too deeply.
@@ -131,7 +131,7 @@ class Node:
                 yield node
 
     def text(self, name: str) -> str | None:
-        """Return an attribute that is one text; None if there is none, or it is something else.
+        """Return an attribute that is a single string; None if it is missing or something else.
 
         Raises:
             ModelError: It is damaged.
@@ -140,7 +140,7 @@ class Node:
         return found[0] if found is not None and len(found) == 1 else None
 
     def texts(self, name: str) -> list[str] | None:
-        """Return an attribute that is a list of texts; None if there is none, or it is something else.
+        """Return an attribute that is a list of strings; None if it is missing or something else.
 
         Raises:
             ModelError: It is damaged.
@@ -158,7 +158,7 @@ class Node:
         return [item if isinstance(item, str) else self._variable(*item) for item in found]
 
     def dataset(self) -> Dataset:
-        """Return the record of an array; Keras notes the type of what HDF5 has no type for.
+        """Return the record of an array; for types that HDF5 lacks, Keras stores the name in an attribute.
 
         Raises:
             ModelError: Its values do not fit its shape and type, or are cut off.
@@ -179,7 +179,7 @@ class Node:
         return Dataset(self.path, shape, name, kind.code, start)
 
     def ordered(self) -> list[tuple[str, int | None]]:
-        """Return the links with the last name first, as a stack takes them."""
+        """Return the links in reverse order of names, to be pushed on a stack."""
         return sorted(self.links().items(), key=lambda link: _natural(link[0]), reverse=True)
 
     def _variable(self, heap: int, index: int, length: int) -> str:
@@ -198,12 +198,12 @@ class Node:
         found = [message.data for message in self._messages if message.kind == headers.ATTRIBUTE]
         info = self._message(headers.ATTRIBUTE_INFO)
         if info is not None:
-            # The record of a name: the identifier in the heap, flags, the order of creation, the name's hash.
+            # A record holds the heap ID, flags, the order of creation, and the name's hash.
             found += [data for data, _ in self._dense(info, 2, slice(0, 8))]
         return {attribute.name: attribute for attribute in (_attribute(self._contents, data) for data in found)}
 
     def _dense(self, info: Message, order_bytes: int, identifier: slice) -> Iterator[tuple[bytes, int]]:
-        """Yield what a heap holds by the index of names in `info`: links, or attributes."""
+        """Yield the objects in a heap, links or attributes, by the name index in `info`."""
         at = 2 + (order_bytes if info.data[1] & 1 else 0)
         heap, index = struct.unpack_from("<QQ", info.data, at)
         if heap == UNDEFINED:
@@ -236,7 +236,7 @@ def _attribute(contents: Contents, data: bytes) -> _Attribute:
 
 
 def _shared(contents: Contents, kind: int, data: bytes) -> bytes:
-    """Return a message that stands in the header of another object, as a type with a name does."""
+    """Return a message that is stored in the header of another object, such as a named type."""
     version = data[0]
     (address,) = struct.unpack_from("<Q", data, 8 if version == 1 else 2)
     for message in read_header(contents, address):
@@ -246,7 +246,7 @@ def _shared(contents: Contents, kind: int, data: bytes) -> bytes:
 
 
 def _link(data: bytes) -> tuple[str, int | None]:
-    """Return name and address of a link message; None for one that is not hard."""
+    """Return name and address of a link message; None for a soft or external link."""
     flags = data[1]
     at = 2
     kind = 0

@@ -1,4 +1,4 @@
-"""What each Keras layer becomes in the graph: a module for each family, each with its `LAYERS`."""
+"""The conversion of each Keras layer to layers of the graph; each module has a family of layers in its `LAYERS`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from cnnlint.frontends.keras.layers.call import Call, Handler, add_opaque
 from cnnlint.frontends.raising.view import TensorView
 
 FAMILIES = (functions, pointwise, products, sequences, shaping, windows)
-"""Where classes of layers are looked up; each stands in one family."""
+"""Modules with handlers; each layer class is in one of them."""
 
 
 @cache
 def handlers() -> dict[str, Handler]:
-    """Return what adds each class of layer."""
+    """Return the handlers by layer class."""
     return {name: handler for family in FAMILIES for name, handler in family.LAYERS.items()}
 
 
 def raise_call(call: Call) -> list[TensorView]:
-    """Add what a call of a layer becomes, and return its outputs.
+    """Add the layers for a call of a Keras layer, and return its outputs.
 
     Raises:
         ValueError, TypeError, KeyError: The layer's configuration lacks what the layer must have.
@@ -42,9 +42,9 @@ def _handler(call: Call) -> Handler:
     if layer.class_name == "Lambda":
         return _opaque("a Lambda layer, whose code is not run")
     if layer.is_custom:
-        return _opaque(f"a layer of the user's own, from {layer.module}")
+        return _opaque(f"a custom layer, from {layer.module}")
     found = handlers().get(layer.class_name) if call.views else None
-    return found or _opaque("a layer that is not known")
+    return found or _opaque("an unknown layer")
 
 
 def _opaque(reason: str) -> Handler:

@@ -1,4 +1,4 @@
-"""One call of a Keras layer on its way into the graph: what it is called with, and how what it becomes is added."""
+"""One call of a Keras layer: its arguments and configuration, and methods to add layers for it to the graph."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ UNTRAINED = frozenset(
      "vector_u", "sn_u", "kernel_scale", "kernel_zero", "g_idx", "embeddings_scale",
      "inputs_scale", "inputs_amax_history", "kernel_amax_history", "outputs_grad_scale", "outputs_grad_amax_history"]
 )  # fmt: skip
-"""Roles of weights that no optimizer changes."""
+"""Roles of non-trainable weights."""
 
 
 class Call(OpContext):
-    """A layer with the views that it is called on.
+    """A layer with the views that it is called with.
 
     Attributes:
         layer: The layer.
         config: Its configuration.
-        args: Constants and views in lists and dicts.
-        kwargs: The same by name.
+        args: Its arguments: constants and views in lists and dicts.
+        kwargs: The keyword arguments.
         builder: The graph under construction.
-        declared: Shape and type of each output as the file notes them, in the source's order of axes.
-        suffix: Put after the name of what it becomes, where that is several layers.
+        declared: Shape and type of each output in the file, in the source's layout.
+        suffix: Suffix of the name, if the call becomes several layers.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Call(OpContext):
         declared: tuple[tuple[Shape | None, str], ...] | None = None,
         suffix: str | None = None,
     ) -> Call:
-        """Return this call of another layer, on another tensor, of other outputs or under another name."""
+        """Return a copy of this call with another layer, tensor, outputs or name suffix."""
         return Call(
             layer or self.layer,
             self.args if view is None else [view],
@@ -76,11 +76,11 @@ class Call(OpContext):
             suffix=self.suffix if suffix is None else suffix,
         )
 
-    # what it is called with
+    # arguments
 
     @property
     def views(self) -> list[TensorView]:
-        """All tensors that it is called with."""
+        """All tensors among its arguments."""
         return collect([self.args, self.kwargs], TensorView)
 
     @property
@@ -96,24 +96,24 @@ class Call(OpContext):
 
     @property
     def channels_first(self) -> bool:
-        """Whether the layer's own order of axes is channels-first."""
+        """Whether the layer's own layout is channels-first."""
         return self.config.get("data_format") == "channels_first"
 
     @property
     def map(self) -> TensorView:
-        """The first tensor as a map with its channels in front, for a layer that knows them by `data_format`."""
+        """The first tensor as a channels-first map, for a layer with a `data_format`."""
         view = self.view
         if self.channels_first or view.rank is None:
             return view
         return view.transposed(to_channels_first(view.rank))
 
     def integer(self, name: str, default: int) -> int:
-        """Return a whole number of the configuration."""
+        """Return an integer of the configuration."""
         value = self.config.get(name)
         return value if isinstance(value, int) and value is not True else default
 
     def whole(self, name: str, default: int | None = None) -> int:
-        """Return a positive whole number, which the configuration must have if there is no default.
+        """Return a positive integer, which the configuration must have if there is no default.
 
         Raises:
             ValueError: It is something else.
@@ -124,17 +124,17 @@ class Call(OpContext):
         return value
 
     def number(self, name: str, default: float) -> float:
-        """Return a number of the configuration, which Keras may have as an array of one."""
+        """Return a number of the configuration, which may be an array of one element."""
         value = self.config.get(name)
         if (array := settings.mapping(value)) is not None:
             value = (settings.mapping(array.get("config")) or array).get("value")
         return float(value) if isinstance(value, int | float) else default
 
     def integers(self, name: str, count: int, default: int = 1, *, least: int = 1) -> tuple[int, ...]:
-        """Return one whole number per axis, such as the strides.
+        """Return one integer per axis, such as the strides.
 
         Raises:
-            ValueError: They are too few, too many, or less than `least`.
+            ValueError: There are too few or too many, or one is less than `least`.
         """
         found = settings.integers(self.config.get(name, default), count)
         if min(found) < least:
@@ -143,51 +143,51 @@ class Call(OpContext):
 
     @property
     def in_training_mode(self) -> bool:
-        """Whether the model calls it as in training, come what may."""
+        """Whether the model always calls it in training mode."""
         return self.kwargs.get("training") is True
 
-    # what it becomes
+    # layers of the graph
 
     @property
     def dtype(self) -> str:
-        """The type of what it makes."""
+        """The type of its output."""
         inputs = self.views
         default = inputs[0].tensor.dtype if inputs else "float32"
         return settings.compute_dtype(self.config.get("dtype"), default)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The name and the origin of the layer that it becomes."""
+        """The name and the origin of the layer to add."""
         path = self.layer.path
         name = f"{path}/{self.suffix}" if self.suffix else path
         return {"name": name, "origin": (Part(name=path, op=self.layer.class_name),)}
 
     def layout(self, shape: Shape | None) -> Permutation | None:
-        """Return how an output of `shape` becomes channels-first, by the layers that it goes into."""
+        """Return the permutation that makes an output of `shape` channels-first, by the layers that read it."""
         return None if shape is None else self._layout(len(shape))
 
     def add(self, layer: Layer, *, like: TensorView | None = None, dtype: str | None = None) -> TensorView:
-        """Add a layer, and return its first output in the order of axes of `like` where that has the same rank."""
+        """Add a layer, and return its first output in the layout of `like` if the ranks are equal."""
         tensor = self.builder.add(layer, dtype=dtype or self.dtype)[0]
         return like.of(tensor) if like is not None and like.rank == tensor.rank else TensorView(tensor)
 
     def in_layer_order(self, made: TensorView) -> TensorView:
-        """Return a map whose channels are in front in the order of axes of the layer's `data_format`."""
+        """Return a channels-first map in the layer's own `data_format`."""
         rank = made.rank
         return made if self.channels_first or rank is None or rank < 3 else made.transposed(to_channels_last(rank))
 
     # weights
 
     def weights(self, *roles: str) -> tuple[Weight, ...]:
-        """Return the layer's weights; `roles` are theirs in Keras' order, for files that only number them."""
+        """Return the layer's weights; `roles` are their roles in Keras's order, for files that only number them."""
         return weights_of(self.layer.weights, roles, trainable=self.layer.trainable)
 
 
 Raised = TensorView | list[TensorView]
-"""What a call makes: its one output, or all of them."""
+"""The outputs of a call: one, or a list."""
 
 Handler = Callable[[Call], Raised]
-"""Adds what a call of a layer, or of a function of `keras.ops`, becomes.
+"""Adds the layers for a call of a Keras layer, or of a function of `keras.ops`.
 
 Raises:
     ValueError, TypeError, KeyError: The layer's configuration lacks what the layer must have.
@@ -195,7 +195,7 @@ Raises:
 
 
 def weights_of(records: tuple[WeightRecord, ...], roles: tuple[str, ...], *, trainable: bool) -> tuple[Weight, ...]:
-    """Return weights that play `roles`; those beyond keep the names that the file has for them."""
+    """Return weights with these roles; any further ones keep their names in the file."""
     return tuple(
         _weight(record, roles[index] if index < len(roles) else None, trainable=trainable)
         for index, record in enumerate(records)
@@ -216,33 +216,33 @@ def _weight(record: WeightRecord, role: str | None, *, trainable: bool) -> Weigh
     return Weight(record.key, record.shape, record.dtype, role, learns, record.storage)
 
 
-# what the vocabulary has no kind for
+# layers outside the vocabulary
 
 
 def add_operator(
     call: Call, shape: Shape | None, *, like: TensorView | None = None, dtype: str | None = None
 ) -> TensorView:
-    """Add a standard operator without products whose output has `shape` in the graph's order."""
+    """Add a standard operator without multiplications whose output has `shape` in the graph's layout."""
     inputs = tuple(view.tensor for view in call.views)
     layer = Operator(inputs=inputs, op=call.layer.class_name, shapes=(shape,), weights=call.weights(), **call.identity)
     return call.add(layer, like=like, dtype=dtype)
 
 
 def add_same(call: Call) -> TensorView:
-    """Add an operator that leaves the shape as it is: noise and augmentation, which do nothing at inference."""
+    """Add an operator that keeps the shape: noise and augmentation, which do nothing at inference."""
     return add_operator(call, call.view.tensor.shape, like=call.view)
 
 
 def add_declared(call: Call) -> list[TensorView]:
-    """Add a standard operator whose outputs have the shapes that the file notes."""
+    """Add a standard operator whose outputs have the shapes in the file."""
     return _add(call, None)
 
 
 def add_opaque(call: Call, reason: str) -> list[TensorView]:
-    """Add a layer whose inside is not known, with the parameters and shapes that the file shows for it.
+    """Add a layer with unknown contents, with the parameters and shapes in the file.
 
     Returns:
-        All outputs that others use.
+        All outputs that other layers use.
     """
     return _add(call, reason)
 

@@ -1,4 +1,4 @@
-"""Functions of `keras.ops`, and those of TensorFlow that Keras 2 wrote: each call of one is a step as a layer is."""
+"""Functions of `keras.ops`, and TensorFlow functions in files of Keras 2; their calls are steps like layers'."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ REDUCTIONS = {
     "Logsumexp": "log_sum_exp", "Std": "", "Var": "", "Any": "", "All": "", "Argmax": "", "Argmin": "", "Median": "",
     "CountNonzero": "",
 }  # fmt: skip
-"""Functions that reduce axes, and the vocabulary's names for them; "" where it has none."""
+"""Functions that reduce axes, and their names in the vocabulary; "" if there is none."""
 
 UNCOUNTED = frozenset(
     ["Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose", "Dot", "Tensordot", "Inner", "Outer", "Vdot", "Kron",
      "DotProductAttention", "Map", "Scan", "AssociativeScan", "WhileLoop", "ForiLoop", "Cond", "VectorizedMap"]
 )  # fmt: skip
-"""Functions that do multiply-accumulates which are not counted here."""
+"""Functions whose multiply-accumulates cannot be counted."""
 
 TENSORFLOW = {
     "add": "Add", "subtract": "Subtract", "multiply": "Multiply", "truediv": "Divide", "divide": "Divide",
@@ -63,7 +63,7 @@ TENSORFLOW = {
     "expand_dims": "ExpandDims", "squeeze": "Squeeze", "matmul": "Matmul", "cast": "Cast", "clip_by_value": "Clip",
     "identity": "StopGradient", "stop_gradient": "StopGradient",
 }  # fmt: skip
-"""Last part of the function's name in TensorFlow -> name of the same function in `keras.ops`."""
+"""Last part of a TensorFlow function's name -> the same function in `keras.ops`."""
 
 UNCOUNTED_TENSORFLOW = UNCOUNTED | {
     "conv1d", "conv2d", "conv3d", "depthwise_conv2d", "conv2d_transpose", "tensordot", "einsum",
@@ -71,7 +71,7 @@ UNCOUNTED_TENSORFLOW = UNCOUNTED | {
 
 
 def raise_function(call: Call) -> Raised:
-    """Add what a function of `keras.ops` becomes."""
+    """Add the layer for a function of `keras.ops`."""
     name = call.layer.class_name
     if not call.views:
         return add_declared(call)
@@ -81,7 +81,7 @@ def raise_function(call: Call) -> Raised:
 
 
 def _tensorflow(call: Call) -> Raised:
-    """Add what a function of TensorFlow, which Keras 2 wrote into Functional models as a layer, becomes."""
+    """Add the layer for a TensorFlow function, which Keras 2 saves in Functional models as a layer."""
     function = str(call.config.get("function") or call.layer.class_name)
     name = function.rpartition(".")[2]
     if (same := TENSORFLOW.get(name)) is not None:
@@ -92,7 +92,7 @@ def _tensorflow(call: Call) -> Raised:
 
 
 def _setting(call: Call, name: str, default: Any = None) -> Any:
-    """Return an argument of the function: from its configuration, or from the call."""
+    """Return an argument of the function, from its configuration or from the call."""
     value = call.config.get(name, call.kwargs.get(name, default))
     found = settings.items(value)
     return value if found is None else found
@@ -173,7 +173,7 @@ def _reshape(call: Call) -> Raised:
         return add_declared(call)
     dims: list[Dim] = [dim if isinstance(dim, int) else None for dim in cast("list[Any]", target)]
     if dims and dims[0] in (None, -1):
-        # The batch is left free; what is −1 after it is worked out.
+        # The batch stays open; a −1 after it is computed.
         dims[0] = shape[0]
     return shaping.reshape(call, tuple(dims))
 
@@ -253,7 +253,7 @@ FUNCTIONS: dict[str, Handler] = {
     "Swapaxes": _swap,
     "Transpose": _transpose,
 }
-"""What adds each function of `keras.ops`."""
+"""Handlers of functions of `keras.ops`."""
 
 LAYERS: dict[str, Handler] = dict.fromkeys(TF_FUNCTIONS, _tensorflow)
-"""Layers that are functions of TensorFlow."""
+"""Layers that call TensorFlow functions."""

@@ -1,4 +1,4 @@
-"""Layers that work element by element or normalize: activations, sums, norms, and what training alone needs."""
+"""Elementwise layers and normalizations: activations, sums, norms, and layers for training only."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ FUNCTIONS = frozenset(
      "sparse_sigmoid", "tanh", "hard_tanh", "tanh_shrink", "swish", "hard_swish", "mish", "softplus", "softsign",
      "squareplus", "sparse_plus", "soft_shrink", "hard_shrink", "exponential", "threshold", "linear"]
 )  # fmt: skip
-"""Functions of keras.activations that work element by element."""
+"""Elementwise functions of keras.activations."""
 
 ALONG_AN_AXIS = frozenset({"softmax", "log_softmax", "sparsemax"})
 
 
 def activate(call: Call, view: TensorView, function: object, suffix: str | None = None, **fields: Any) -> TensorView:
-    """Return `view` after the serialized `function`, which may be none at all.
+    """Add an activation layer for the serialized `function`, if there is one.
 
     Args:
-        call: The layer that has it.
-        view: What it works on.
+        call: The layer with the activation.
+        view: Its input.
         function: As Keras writes it: a name, or a serialized function or layer.
-        suffix: Put after the layer's name; None for the function's own name.
-        fields: Of the Activation.
+        suffix: Suffix of the layer's name; None for the function's name.
+        fields: Further fields of the Activation.
     """
     name = settings.function_name(function)
     if name is None or (name == "linear" and suffix is None):
@@ -76,7 +76,7 @@ def _relu(call: Call) -> TensorView:
         return _by_name(call, "threshold")
     if limit is None or call.number("max_value", 0.0) == 6:
         return _by_name(call, "relu" if limit is None else "relu6")
-    # Cut off at another height than 6, as ONNX's Clip is.
+    # A limit other than 6, like ONNX's Clip.
     return ops.elementwise(call, "clip", [call.view])
 
 
@@ -142,21 +142,21 @@ def _rescale(call: Call) -> TensorView:
 
 
 def _layer_scale(call: Call) -> TensorView:
-    """Raise ConvNeXt's product with one learned factor per channel."""
+    """Handle ConvNeXt's product with one learned factor per channel."""
     shape: list[Dim] = [1] * (call.view.rank or 1)
     shape[-1] = call.whole("projection_dim")
     return ops.elementwise(call, "mul", [call.view], constants=tuple(shape), weights=call.weights("gamma"))
 
 
 def _stochastic_depth(call: Call) -> TensorView:
-    """Raise what leaves out whole samples in training, and does nothing at inference."""
+    """Handle dropout of whole samples, which does nothing at inference."""
     rate = call.number("drop_path_rate", 0.0)
     layer = Dropout(inputs=(call.view.tensor,), rate=rate, training=call.in_training_mode, **call.identity)
     return call.add(layer, like=call.view)
 
 
 def _scaled_sum(call: Call) -> TensorView:
-    """Raise InceptionResNetV2's first + scale × second."""
+    """Handle InceptionResNetV2's first + scale × second."""
     first, second = call.views[:2]
     scaled = ops.elementwise(
         call.of(suffix="scaled"), "mul", [second], constants=(), constant=call.number("scale", 1.0)
@@ -166,7 +166,7 @@ def _scaled_sum(call: Call) -> TensorView:
 
 
 STATISTICS = ("moving_mean", "moving_variance", "moving_stddev", "renorm_mean", "renorm_stddev")
-"""What a batch normalization keeps of its batches; the last three only with `renorm`."""
+"""Statistics of a batch normalization; the last three only with `renorm`."""
 
 AUGMENTATIONS = (
     "AugMix", "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "CutMix", "Equalization", "MixUp",
@@ -177,10 +177,10 @@ AUGMENTATIONS = (
 )  # fmt: skip
 
 DECLARED = ("CategoryEncoding", "HashedCrossing", "TextVectorization", "MelSpectrogram", "STFTSpectrogram")
-"""Layers whose output shape only the file says."""
+"""Layers whose output shape is only in the file."""
 
 KEEPS_SHAPE = frozenset({None, "int"})
-"""Modes in which a category takes the place of each value."""
+"""Output modes that replace each value by a category."""
 
 
 def _batch(call: Call) -> TensorView:

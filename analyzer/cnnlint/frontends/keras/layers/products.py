@@ -1,4 +1,4 @@
-"""Layers that multiply by learned kernels or by one another along features: Dense and kin, dot products, attention."""
+"""Matrix products of learned kernels or of activations: Dense and similar layers, dot products, attention."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUANTIZED = {
         "outputs_grad_amax_history",
     ),
 }  # fmt: skip
-"""What follows the kernel and the bias in the file, by the start of the policy's name."""
+"""Weights after the kernel and the bias in the file, by the start of the policy's name."""
 
 PROJECTIONS = ("query", "key", "value", "output")
 
@@ -42,7 +42,7 @@ def _dense(call: Call) -> TensorView:
 
 
 def _einsum_dense(call: Call) -> Raised:
-    """Raise to a Dense where trailing axes of the input are summed over, with a Reshape where they are several."""
+    """Add a Dense if trailing axes of the input are summed over, with a Reshape if there are several."""
     view = TensorView(call.builder.tensor(call.view))
     shape = view.shape
     operands, _, result = str(call.config["equation"]).replace(" ", "").partition("->")
@@ -83,7 +83,7 @@ def _embedding(call: Call) -> TensorView:
 
 
 def _dot(call: Call) -> Raised:
-    """Raise to an Einstein sum over one axis of each; two vectors give one number each."""
+    """Add an Einstein sum over one axis of each input; for two vectors it gives one number."""
     left, right = (TensorView(call.builder.tensor(view)) for view in call.views[:2])
     if left.rank is None or right.rank is None:
         return add_opaque(call, "a dot product of tensors of unknown rank")
@@ -169,7 +169,7 @@ def _with_scores(call: Call, layer: Attention, query: Tensor, value: Tensor, hea
 
 
 def _distinct(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Return the tensors each once: self-attention reads one."""
+    """Return the tensors, each once: self-attention reads one."""
     return tuple({tensor.name: tensor for tensor in tensors}.values())
 
 
@@ -195,7 +195,7 @@ def _projection_weights(call: Call) -> tuple[Weight, ...]:
 
 def _grouped(call: Call) -> list[TensorView]:
     made = call.of(declared=((call.view.shape, call.dtype),))
-    return add_opaque(made, "attention whose heads share keys in groups")
+    return add_opaque(made, "grouped-query attention")
 
 
 LAYERS: dict[str, Handler] = {

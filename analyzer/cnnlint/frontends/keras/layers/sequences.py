@@ -1,4 +1,4 @@
-"""Layers along a sequence: recurrent cells in one direction or both, and what TimeDistributed does to the steps."""
+"""Layers along a sequence: recurrent cells in one or both directions, and the two steps around TimeDistributed."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def _recurrent(call: Call) -> list[TensorView]:
 
 
 def _with_cell(call: Call) -> list[TensorView]:
-    """Raise `RNN`, which is given its cell."""
+    """Handle `RNN`, which has a cell as an argument."""
     cell = settings.mapping(call.config.get("cell"))
     if cell is None or cell.get("class_name") not in CELLS:
-        return add_opaque(call, "a recurrent layer with a cell of its own kind")
+        return add_opaque(call, "a recurrent layer with a custom cell")
     inner = described(cell, path=call.layer.path)
     record = replace(inner, config={**call.config, **inner.config})
     return _add(call, record, directions=1, weights=call.weights(*ROLES))
@@ -46,7 +46,7 @@ def _with_cell(call: Call) -> list[TensorView]:
 def _bidirectional(call: Call) -> list[TensorView]:
     wrapped = settings.mapping(call.config.get("layer"))
     if wrapped is None or wrapped.get("class_name") not in CELLS:
-        return add_opaque(call, "a bidirectional layer around a layer of its own kind")
+        return add_opaque(call, "a bidirectional layer around a custom layer")
     inner = described(wrapped, path=call.layer.path)
     return _add(call, inner, directions=2, weights=_both_ways(call))
 
@@ -73,7 +73,7 @@ def _add(call: Call, layer: LayerRecord, *, directions: int, weights: tuple[Weig
     shape: Shape = source.shape if source.shape is not None and len(source.shape) == 3 else (None, None, None)
     batch, steps, features = shape
     if not isinstance(units, int) or units < 1:
-        return add_opaque(call, "a recurrent layer that does not say its units")
+        return add_opaque(call, "a recurrent layer without a number of units")
     shapes = _shapes(call, layer, (batch, steps, units), directions)
     recurrent = Recurrent(
         inputs=(source, *(call.builder.tensor(view) for view in call.views[1:])),
@@ -102,9 +102,9 @@ def _shapes(call: Call, layer: LayerRecord, sequence: tuple[Dim, Dim, int], dire
 
 
 def _convolutional(call: Call, rank: int) -> list[TensorView]:
-    """Raise to an opaque layer of the right shape: what it multiplies is not counted."""
+    """Add an opaque layer of the right shape: its multiply-accumulates are not counted."""
     shape = call.view.shape
-    reason = "a convolution within a recurrent cell"
+    reason = "a convolutional recurrent cell"
     if shape is None or len(shape) != rank + 3 or call.config.get("return_state"):
         return add_opaque(call, reason)
     first = call.channels_first
@@ -124,14 +124,14 @@ def _convolutional(call: Call, rank: int) -> list[TensorView]:
 
 
 def _merge(call: Call) -> TensorView:
-    """Make steps of the sequence entries of the batch."""
+    """Merge the time steps into the batch."""
     shape = call.view.shape
     merged: Shape | None = None if shape is None else (product(shape[:2]), *shape[2:])
     return _regrouped(call.of(suffix="merge"), call.builder.tensor(call.view), merged)
 
 
 def _split(call: Call) -> TensorView:
-    """Split the batch of the first tensor as that of the second, the sequence, is."""
+    """Split the batch of the first tensor into batch and time steps of the second, the sequence."""
     made, sequence = call.views
     inner, outer = made.shape, sequence.shape
     target = None if inner is None or outer is None else (*outer[:2], *inner[1:])

@@ -1,4 +1,4 @@
-"""Layers that move values: flatten, reshape, permute, pad, crop, scale up, resize."""
+"""Layers that rearrange values: flatten, reshape, permute, pad, crop, upsample, resize."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _reshape(call: Call) -> TensorView:
 
 
 def reshape(call: Call, target: tuple[Dim, ...], *, keeps_order: bool = False) -> TensorView:
-    """Add what a change of shape means; −1 in `target` stands for what is left."""
+    """Add a reshape; −1 in `target` is inferred."""
     shape = call.view.shape
     if -1 in target:
         rest = None if shape is None else quotient(product(shape), product(dim for dim in target if dim != -1))
@@ -43,7 +43,7 @@ def _permute(call: Call) -> TensorView:
 
 
 def transpose(call: Call, permutation: tuple[int, ...]) -> TensorView:
-    """Add a Transpose of the source's axes whose output has the same order of axes as its input."""
+    """Add a Transpose of the source's axes; its output keeps the layout of its input."""
     view = call.view
     order = view.permutation or tuple(range(len(permutation)))
     inside = [0] * len(permutation)

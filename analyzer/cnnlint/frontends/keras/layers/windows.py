@@ -1,4 +1,4 @@
-"""Layers that slide a window over a map: convolutions, poolings, and what pools whole maps."""
+"""Layers that slide a window over a map: convolutions, pooling and global pooling."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _depthwise(call: Call, rank: int) -> TensorView:
 def _separable(call: Call, rank: int) -> TensorView:
     weights = call.weights("depthwise_kernel", "pointwise_kernel", "bias")
     depthwise, others = weights[0], weights[1:]
-    if depthwise.shape is None:  # it stands for all of them
+    if depthwise.shape is None:  # it represents all of them
         others = weights
     spread = _by_channel(call.of(suffix="depthwise"), rank, (depthwise,), use_bias=False)
     ones = (1,) * rank
@@ -69,7 +69,7 @@ def _by_channel(call: Call, rank: int, weights: tuple[Weight, ...], *, use_bias:
     if not isinstance(channels, int):
         channels = held[-2] if held is not None else None
     if channels is None:
-        raise ContradictionError("neither its input nor a kernel says how many channels it has")
+        raise ContradictionError("neither its input nor a kernel shows how many channels it has")
     return ops.conv(
         call,
         call.map,
@@ -111,7 +111,7 @@ def _transposed_padding(
     dilation: tuple[int, ...],
     given: tuple[int, ...] | None,
 ) -> tuple[Padding, tuple[int, ...]]:
-    """Return what is cut off and what is put on at the end, so that the extents are those of Keras."""
+    """Return the padding to cut off and the output padding that give the output extents of Keras."""
     effective = [gap * (taps - 1) + 1 for taps, gap in zip(kernel, dilation, strict=True)]
     none = ((0, 0),) * len(kernel)
     if call.config.get("padding") == "same":
@@ -176,7 +176,7 @@ def _global(call: Call, mode: Mode) -> TensorView:
 
 
 def _adaptive(call: Call, rank: int, mode: Mode) -> TensorView:
-    """Raise to windows of one size where the map divides evenly, else to an operator."""
+    """Add a pooling if the map divides into equal windows, else an operator."""
     source = call.builder.tensor(call.map)
     wanted = call.integers("output_size", rank)
     sizes = tuple(

@@ -1,4 +1,4 @@
-"""ONNX operators, one by one, as layers of the vocabulary; a module for each family, each with its `HANDLERS`."""
+"""The conversion of each ONNX operator to layers of the graph; each module has a family in its `HANDLERS`."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from cnnlint.frontends.onnx.operators.outside import CONTROL_FLOW, PLAIN, add_op
 from cnnlint.frontends.onnx.records import NodeRecord
 
 FAMILIES = (constants, pointwise, products, quantized, shaping, slicing, windows)
-"""Where operators are looked up; each stands in one family."""
+"""Modules with handlers; each operator is in one of them."""
 
 KNOWN_DOMAINS = frozenset({"", "com.microsoft"})
-"""Domains that operators of the vocabulary come from."""
+"""Domains with handlers."""
 
 
 @cache
 def handlers() -> dict[str, Handler]:
-    """Return what raises each operator."""
+    """Return the handlers by operator."""
     return {name: handler for family in FAMILIES for name, handler in family.HANDLERS.items()}
 
 
 def handler_of(node: NodeRecord) -> Handler:
-    """Return what raises a node; one that nobody knows is opaque."""
+    """Return the handler of a node; an unknown operator becomes opaque."""
     if node.op_type in CONTROL_FLOW:
-        return _opaque("control flow: what runs is decided by values")
+        return _opaque("control flow: what runs depends on values")
     if node.domain in KNOWN_DOMAINS and (found := handlers().get(node.op_type)) is not None:
         return found
     if node.domain == "ai.onnx.ml" or (node.domain == "" and node.op_type in PLAIN):

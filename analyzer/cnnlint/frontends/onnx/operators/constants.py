@@ -1,4 +1,4 @@
-"""Constants, and the arithmetic on shapes that exporters leave in the graph."""
+"""Constants, and the shape arithmetic that exporters leave in the graph."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ FUNCTIONS = {
     "Greater": "greater", "GreaterOrEqual": "greater_equal", "Less": "less", "LessOrEqual": "less_equal",
     "Where": "where", "BitShift": "bit_shift", "QLinearAdd": "add", "QLinearMul": "mul",
 }  # fmt: skip
-"""ONNX's operators and our names for them."""
+"""ONNX operators -> functions of the vocabulary."""
 
 
 def _constant(ctx: NodeContext) -> None:
-    """Raise Constant: a tensor, a number or a list of numbers."""
+    """Handle Constant: a tensor, a number or a list of numbers."""
     attributes = ctx.node.attributes
     tensor = attributes.get("value", attributes.get("sparse_value"))
     if isinstance(tensor, TensorRecord):
@@ -59,7 +59,7 @@ def _constant(ctx: NodeContext) -> None:
 
 
 def _constant_of_shape(ctx: NodeContext) -> None:
-    """Raise ConstantOfShape; a floating one of a shape that the file says may be a weight without values."""
+    """Handle ConstantOfShape; a floating one with a shape in the file may be a weight without values."""
     wanted = ctx.constant(0)
     fill = ctx.node.attributes.get("value")
     dtype = fill.dtype if isinstance(fill, TensorRecord) else "float32"
@@ -85,12 +85,12 @@ def _constant_of_shape(ctx: NodeContext) -> None:
     values = (number,) * size if size <= SMALL else None
     if wanted.stored:
         ctx.set_output(constant_of(TensorRecord(ctx.node.outputs[0], extents, dtype, None, values)))
-    else:  # zeros for a ctx, a mask: made for this size of the input, and of another size for another
+    else:  # zeros for a state or a mask, whose size depends on the input
         ctx.set_output(Constant(extents, dtype, values=values))
 
 
 def _shape(ctx: NodeContext) -> None:
-    """Raise Shape: the extents as the file sees them."""
+    """Handle Shape, in the file's layout."""
     shape = ctx.value(0).shape
     if shape is None:
         declared = ctx.declared(ctx.node.inputs[0])
@@ -104,7 +104,7 @@ def _shape(ctx: NodeContext) -> None:
 
 
 def _size(ctx: NodeContext) -> None:
-    """Raise Size."""
+    """Handle Size."""
     shape = ctx.value(0).shape
     if shape is None:
         add_operator(ctx)
@@ -113,7 +113,7 @@ def _size(ctx: NodeContext) -> None:
 
 
 def _range(ctx: NodeContext) -> None:
-    """Raise Range of constants."""
+    """Handle Range of constants."""
     bounds = [ctx.constant(index) for index in range(3)]
     numbers = [bound.scalar for bound in bounds if bound is not None]
     known = [number for number in numbers if isinstance(number, int)]
@@ -127,12 +127,12 @@ def _range(ctx: NodeContext) -> None:
 
 
 def _identity(ctx: NodeContext) -> None:
-    """Raise what passes its input on."""
+    """Handle Identity."""
     ctx.set_output(ctx.value(0))
 
 
 def _cast(ctx: NodeContext) -> None:
-    """Raise Cast and CastLike: of an input it may change the type that the network works in."""
+    """Handle Cast and CastLike, which convert constants and are ignored elsewhere."""
     value = ctx.value(0)
     if isinstance(value, Constant):
         dtype = NAMES.get(ctx.attribute_int("to", 0), value.dtype)
@@ -147,7 +147,7 @@ def _cast(ctx: NodeContext) -> None:
 
 
 def gather_constant(data: Constant, indices: Constant, axis: int) -> Constant:
-    """Return the parts of a constant at `indices` of an axis, or a constant of the right shape."""
+    """Gather entries of a constant along an axis; values are unknown if the indices are."""
     places = indices.integers
     axis = axis_within(axis, data.shape)
     shape: Shape | None = None
@@ -164,7 +164,7 @@ def gather_constant(data: Constant, indices: Constant, axis: int) -> Constant:
 
 
 def computed(ctx: NodeContext, function: str, constants: list[Constant]) -> Constant:
-    """Return the constant that arithmetic on constants gives; numbers only where they are extents."""
+    """Compute an operation on constants; values are known only for shape arithmetic."""
     shapes = [constant.shape for constant in constants if constant.shape is not None]
     shape = broadcast(*shapes) if len(shapes) == len(constants) else None
     records = ctx.records_of(constants)
@@ -191,7 +191,7 @@ def _chosen(
 
 
 def _alike(ctx: NodeContext, constants: list[Constant], shape: Shape | None) -> list[Elements] | None:
-    """Return the elements of each constant broadcast to `shape`; None if one's are unknown, or they are too many."""
+    """Return the elements of each constant broadcast to `shape`; None if some are unknown, or there are too many."""
     size = element_count(shape)
     if size is None or not ctx.may_fold(size):
         return None
@@ -223,7 +223,7 @@ def _sub(one: Element, other: Element) -> Element:
 
 
 def _equal(one: Element, other: Element) -> Element:
-    """Return whether two elements are equal; a symbol stands for an extent, which is never negative."""
+    """Return whether two elements are equal; a symbol is an extent, which is never negative."""
     if isinstance(one, str) and isinstance(other, str):
         return 1 if one == other else None
     symbol, number = (one, other) if isinstance(one, str) else (other, one)
@@ -240,7 +240,7 @@ def _mul(one: Element, other: Element) -> Element:
 
 def _div(one: Element, other: Element) -> Element:
     if isinstance(one, int) and isinstance(other, int):
-        # integer division truncates toward zero in ONNX
+        # ONNX truncates integer division toward zero
         return abs(one) // abs(other) * (1 if (one < 0) == (other < 0) else -1) if other else None
     if isinstance(one, float) or isinstance(other, float):
         return _numbers(lambda left, right: left / right if right else 0.0)(one, other)
@@ -262,7 +262,7 @@ _ARITHMETIC: dict[str, Callable[[Element, Element], Element]] = {
 
 
 def joined_constants(ctx: NodeContext, constants: list[Constant], axis: int) -> Constant:
-    """Return constants side by side along an axis."""
+    """Concatenate constants along an axis."""
     shape = _joined_shape(constants, axis)
     folds = shape is not None and ctx.may_fold(sum(len(constant.values or ()) for constant in constants))
     values = joined(constants, axis % len(shape)) if folds and shape else None

@@ -1,4 +1,4 @@
-"""Where nodes of ONNX are raised: what each tensor name stands for, and the graph that grows."""
+"""The context of ONNX handlers: the current node, the values of tensor names, and the graph under construction."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from cnnlint.graph.tensor import Shape, Tensor, Weight, is_floating
 
 
 class NodeContext(OpContext):
-    """The nodes of a graph, one after the other.
+    """The context of handlers, which moves from node to node.
 
     Attributes:
         builder: The graph under construction.
         model: The file.
         opset: Version of the default domain.
-        node: The node at hand.
-        label: What the file calls it; its first output if it has no name.
+        node: The current node.
+        label: Its name in the file, or its first output.
     """
 
     def __init__(self, builder: GraphBuilder, model: ModelRecord) -> None:
@@ -49,11 +49,11 @@ class NodeContext(OpContext):
         self._joined = limits.Allowance(limits.MAX_JOINED, "tensors that its constants are put together from")
 
     def turn_to(self, node: NodeRecord) -> None:
-        """Make `node` the one at hand."""
+        """Make `node` the current node."""
         self.node = node
         self.label = node.name or node.outputs[0] or next(filter(None, node.outputs), node.op_type)
 
-    # what a node gives
+    # attributes
 
     def attribute_int(self, name: str, default: int) -> int:
         """Return an INT attribute of the node."""
@@ -78,7 +78,7 @@ class NodeContext(OpContext):
         return tuple(item for item in value if isinstance(item, int))
 
     def steps(self, name: str, rank: int) -> tuple[int, ...]:
-        """Return strides or dilations of the node: a positive number per axis, 1 where they are not given.
+        """Return strides or dilations of the node: a positive number per axis, 1 by default.
 
         Raises:
             ContradictionError: There are more or fewer, or one is not positive.
@@ -89,16 +89,16 @@ class NodeContext(OpContext):
         return found
 
     def has_input(self, index: int) -> bool:
-        """Return whether the node's input at `index` is given."""
+        """Return whether the node has an input at `index`."""
         return index < len(self.node.inputs) and self.node.inputs[index] != ""
 
-    # what names stand for
+    # values of names
 
     def value(self, index: int) -> Value:
-        """Return what the node's input at `index` stands for.
+        """Return the value of the node's input at `index`.
 
         Raises:
-            ModelError: The node leaves out an input that it must have.
+            ModelError: A required input is missing.
         """
         inputs = self.node.inputs
         if index >= len(inputs) or not inputs[index]:
@@ -106,17 +106,17 @@ class NodeContext(OpContext):
         return self._values[inputs[index]]
 
     def constant(self, index: int) -> Constant | None:
-        """Return the node's input at `index` if it is given and constant."""
+        """Return the node's input at `index` if it exists and is constant."""
         if not self.has_input(index):
             return None
         value = self._values[self.node.inputs[index]]
         return value if isinstance(value, Constant) else None
 
     def setting(self, index: int, attribute: str) -> tuple[tuple[int, ...] | None, bool]:
-        """Return whole numbers that newer opsets give as an input and older ones as an attribute.
+        """Return integers that are an input in newer opsets and an attribute in older ones.
 
         Returns:
-            The numbers, None where they are not given or not known; and whether they are known.
+            The integers, None if they are missing or unknown; and whether they are known.
         """
         if self.has_input(index):
             given = self.constant(index)
@@ -125,15 +125,15 @@ class NodeContext(OpContext):
         return self.attribute_ints(attribute), True
 
     def view(self, index: int) -> TensorView:
-        """Return the node's input at `index` as an activation, in the order of axes that the file has."""
+        """Return the node's input at `index` as an activation, in the file's layout."""
         return self.as_view(self.value(index), self.node.inputs[index])
 
     def tensor(self, index: int) -> Tensor:
-        """Return the node's input at `index` as a tensor of the graph, in the order of axes that the file has."""
+        """Return the node's input at `index` as a tensor of the graph, in the file's layout."""
         return self.builder.tensor(self.view(index))
 
     def as_view(self, value: Value, name: str) -> TensorView:
-        """Return `value` as an activation; rows get their Reshape and constants a layer of their own."""
+        """Return `value` as an activation; flattened rows get a Reshape, and constants their own layer."""
         if isinstance(value, TensorView):
             return value
         if name not in self._materialized:
@@ -156,11 +156,11 @@ class NodeContext(OpContext):
         return TensorView(self.builder.add(layer, [name], dtype=value.dtype)[0])
 
     def get(self, name: str) -> Value | None:
-        """Return what a tensor name stands for, if it is known yet."""
+        """Return the value of a tensor name, if it is known yet."""
         return self._values.get(name)
 
     def set_value(self, name: str, value: Value) -> None:
-        """Let a tensor name stand for `value`; of a constant, what goes beyond the limits is not known."""
+        """Set the value of a tensor name; the elements of a constant are dropped beyond the limits."""
         if name:
             self._values[name] = self._bounded(value) if isinstance(value, Constant) else value
 
@@ -175,14 +175,14 @@ class NodeContext(OpContext):
         return value if shape == value.shape and values == value.values else replace(value, shape=shape, values=values)
 
     def may_fold(self, elements: int) -> bool:
-        """Return whether a constant of so many elements may still be spelled out."""
+        """Return whether the elements of a constant of this size may be kept."""
         return elements <= min(limits.MAX_FOLDED, self._folded.left)
 
     def records_of(self, constants: Iterable[Constant]) -> tuple[TensorRecord, ...]:
         """Return the tensors of the file that `constants` are made of, each once.
 
         Raises:
-            ModelError: The constants of the model are put together from more than cnnlint follows.
+            ModelError: The limit on tensors in constants is exceeded.
         """
         found = dict[str | int, TensorRecord]()
         for constant in constants:
@@ -191,30 +191,30 @@ class NodeContext(OpContext):
         return tuple(found.values())
 
     def set_output(self, value: Value, index: int = 0) -> None:
-        """Let the node's output at `index` stand for `value`."""
+        """Set the node's output at `index` to `value`."""
         if index < len(self.node.outputs):
             self.set_value(self.node.outputs[index], value)
 
     def set_alike(self, made: TensorView, value: Value) -> None:
-        """Let the node's output stand for `made`, as flattened rows where `value`, what it was made of, is that."""
+        """Set the node's output to `made`, as flattened rows if its input `value` is."""
         self.set_output(FlattenedRows(made) if isinstance(value, FlattenedRows) else made)
 
     def add(self, layer: Layer, *, like: TensorView | None = None, dtype: str | None = None) -> TensorView:
-        """Add a layer, and return its first output in the order of axes of `like` where that has the same rank.
+        """Add a layer, and return its first output in the layout of `like` if the ranks are equal.
 
-        Its outputs are called as the node's; which of these it stands for is said by `set_output`.
+        Its outputs have the node's output names, but must be assigned by `set_output`.
         """
         return _ordered(self._added(layer, dtype)[0], like)
 
     def add_layer(
         self, layer: Layer, *, like: TensorView | None = None, dtype: str | None = None
     ) -> tuple[Tensor, ...]:
-        """Add the layer that the node becomes, whose outputs are the node's, and return them.
+        """Add a layer whose outputs are the node's, and return them.
 
         Args:
             layer: Without outputs.
-            like: A view whose order of axes the outputs have for the file.
-            dtype: Of the outputs, if it is not that of the first input.
+            like: A view in the layout of the outputs.
+            dtype: Type of the outputs, if not that of the first input.
         """
         outputs = self._added(layer, dtype)
         for name, tensor in zip(self.node.outputs, outputs, strict=False):
@@ -230,7 +230,7 @@ class NodeContext(OpContext):
         return self.builder.add(layer, names, dtype=dtype)
 
     def add_side_outputs(self, first: int, inputs: tuple[Tensor, ...], shapes: tuple[Shape | None, ...]) -> None:
-        """Let the node's outputs from `first` on, statistics or caches, be those of an Operator of their own."""
+        """Add an Operator for the node's outputs from `first` on, which are statistics or caches."""
         names = [
             name
             for name in self.node.outputs[first : first + len(shapes)]
@@ -253,26 +253,26 @@ class NodeContext(OpContext):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The name and the origin of the layer that the node becomes."""
+        """The name and the origin of the layer to add."""
         return {"name": self.label, "origin": self.origin}
 
     @property
     def origin(self) -> tuple[Part, ...]:
-        """The origin of a layer that the node becomes."""
+        """The origin of the layer to add."""
         node = self.node
         return (Part(self.label, node.op_type, None, node.outputs[0] if node.outputs else "", node.module),)
 
     # weights
 
     def weights(self, constant: Constant | None, *roles: str) -> tuple[Weight, ...]:
-        """Return the weights that a constant is made of.
+        """Return the weights in a constant.
 
-        What plays the role "constant" counts only if it is floating or quantized and not a bare number; a number
-        spread over a whole tensor is the zero bias that some exporters write out.
+        For the role "constant", only floating or quantized tensors count, and no scalars; a scalar that is broadcast
+        to a whole tensor is the zero bias that some exporters write.
         """
         if constant is None:
             return ()
-        # A constant may be put together from several slices of one tensor, as the gates of a PyTorch LSTM are.
+        # A constant may consist of several slices of one tensor, such as the gates of a PyTorch LSTM.
         records = constant.records if len(constant.records) < 2 else self.records_of((constant,))
         found = [record for record in records if roles[0] != "constant" or is_parameter(record)]
         if constant.shape is not None and not constant.is_scalar:
@@ -284,12 +284,12 @@ class NodeContext(OpContext):
     # shapes and layout
 
     def declare(self, values: Iterable[ValueRecord]) -> None:
-        """Note what the file says of its tensors."""
+        """Store the file's declarations of tensors."""
         for value in values:
             self._declared[value.name] = value
 
     def index_readers(self, nodes: Iterable[NodeRecord]) -> None:
-        """Note who reads each tensor."""
+        """Store the readers of each tensor."""
         self._nodes = tuple(nodes)
         for node in self._nodes:
             for name in node.inputs:
@@ -305,11 +305,11 @@ class NodeContext(OpContext):
         return name in self._results
 
     def noted(self, name: str) -> ValueRecord | None:
-        """Return what the file itself says of a tensor."""
+        """Return the file's declaration of a tensor."""
         return self._declared.get(name)
 
     def declared(self, name: str) -> ValueRecord | None:
-        """Return what the file, or else onnx's shape inference, says of a tensor."""
+        """Return the declaration of a tensor by the file, or else by onnx's shape inference."""
         found = self._declared.get(name)
         if found is not None and found.shape is not None:
             return found
@@ -320,11 +320,11 @@ class NodeContext(OpContext):
         return self._inferred.get(name, found)
 
     def layout(self, shape: Shape | None) -> Permutation | None:
-        """Return how the node's first output, of `shape`, becomes channels-first, read off what reads it."""
+        """Return the permutation that makes the node's first output channels-first, by the nodes that read it."""
         return self.layout_of(self.node.outputs[0], shape)
 
     def layout_of(self, name: str, shape: Shape | None) -> Permutation | None:
-        """Return how a tensor whose order of axes is free becomes channels-first, read off what reads it."""
+        """Return the permutation that makes a tensor of unknown layout channels-first, by the nodes that read it."""
         if shape is None or len(shape) < 3:
             return None
         rank = len(shape)
@@ -340,7 +340,7 @@ class NodeContext(OpContext):
                 yield found
 
     def add_initializers(self, records: Mapping[str, TensorRecord]) -> None:
-        """Let each initializer's name stand for its constant."""
+        """Set the value of each initializer."""
         for name, record in records.items():
             self._values[name] = constant_of(record)
 
@@ -351,16 +351,16 @@ def _ordered(tensor: Tensor, like: TensorView | None) -> TensorView:
 
 
 QUANTIZED = ("int8", "uint8", "int4", "uint4", "int2", "uint2")
-"""Element types that quantized weights are stored in."""
+"""Element types of quantized weights."""
 
 
 def is_parameter(record: TensorRecord) -> bool:
-    """Return whether a tensor of the file is a weight and not a number, an axis or a shape."""
+    """Return whether a tensor of the file is a weight, rather than a number, an axis or a shape."""
     return record.shape != () and (is_floating(record.dtype) or record.dtype in QUANTIZED)
 
 
 def weight_of(record: TensorRecord, role: str) -> Weight:
-    """Return the weight that a tensor of the file is."""
+    """Return a tensor of the file as a weight."""
     return Weight(key=record.name, shape=record.shape, dtype=record.dtype, role=role, storage=record.storage)
 
 
@@ -369,4 +369,4 @@ def _listed(numbers: tuple[int, ...]) -> str:
 
 
 Handler = Callable[[NodeContext], None]
-"""Raises the node at hand."""
+"""Adds the layers of the current node."""

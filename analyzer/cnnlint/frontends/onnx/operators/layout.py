@@ -1,4 +1,4 @@
-"""Which order the axes of a tensor have, by what the operators of ONNX that read it say."""
+"""The layout of a tensor, inferred from the ONNX operators that read it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AGNOSTIC = frozenset(
         "Softsign", "Sqrt", "Sub", "Sum", "Swish", "Tanh", "Where",
     }
 )  # fmt: skip
-"""Operators that work in any order of the axes."""
+"""Operators that work in any layout."""
 
 SPATIAL = frozenset(
     {
@@ -27,23 +27,23 @@ SPATIAL = frozenset(
         "QLinearAveragePool", "QLinearConv", "QLinearGlobalAveragePool", "SpaceToDepth",
     }
 )  # fmt: skip
-"""Operators that want the channels in front of the spatial axes."""
+"""Operators that require channels-first maps."""
 
 RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
-"""Operators that want the steps of a sequence in front of the batch, unless their layout says otherwise."""
+"""Operators that require time steps before the batch, unless their attribute `layout` is set."""
 
 
 def said_of(
     name: str, shape: Shape, rank: int, readers: Mapping[str, Sequence[NodeRecord]], values: Mapping[str, Value]
 ) -> Iterator[Verdict | tuple[str, Shape]]:
-    """Yield what the nodes that read a tensor say of its layout, and of that of the tensor it was handed on from.
+    """Yield what the readers of a tensor tell about its layout, or the tensors that they pass it on to.
 
     Args:
         name: The tensor.
-        shape: In the file's order.
-        rank: Of the tensor that the search started from.
+        shape: In the file's layout.
+        rank: Rank of the tensor where the search started.
         readers: The nodes that read each tensor.
-        values: What is known of tensors; constants in particular.
+        values: Known values of tensors, constants in particular.
     """
     wanted = Verdict(to_channels_first(rank))
     for node in readers.get(name, ()):
@@ -64,7 +64,7 @@ def said_of(
 
 
 def _with_unit_axis(node: NodeRecord, shape: Shape, values: Mapping[str, Value]) -> Shape | None:
-    """Return what `shape` becomes by an Unsqueeze that adds one axis between batch and last, as 1-D networks do."""
+    """Return the output shape of an Unsqueeze that adds one axis between the first and last, as 1-D networks do."""
     given = values.get(node.inputs[1]) if len(node.inputs) > 1 else None
     axes = given.integers if isinstance(given, Constant) else node.attributes.get("axes")
     axis = axes[0] if isinstance(axes, tuple) and len(axes) == 1 else None
@@ -75,7 +75,7 @@ def _with_unit_axis(node: NodeRecord, shape: Shape, values: Mapping[str, Value])
 
 
 def _moves_channels(node: NodeRecord, shape: Shape, values: Mapping[str, Value]) -> bool:
-    """Return whether a Reshape only moves the one channel of a gray image to the front."""
+    """Return whether a Reshape only moves the single channel of a gray image to the front."""
     target = values.get(node.inputs[1]) if len(node.inputs) > 1 else None
     if not isinstance(target, Constant) or target.integers is None or len(target.integers) != len(shape):
         return False

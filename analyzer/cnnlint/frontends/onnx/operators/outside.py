@@ -1,4 +1,4 @@
-"""What stands outside the vocabulary: standard operators, custom ones, control flow."""
+"""Operators outside the vocabulary: standard ones, custom ones, control flow."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PLAIN = frozenset(
         "TfIdfVectorizer", "TopK", "Trilu", "Unique",
     }
 )  # fmt: skip
-"""ONNX operators outside the vocabulary that do no multiply-accumulates of a layer's kind."""
+"""ONNX operators outside the vocabulary whose multiply-accumulates do not count."""
 
 
 SHAPED_AS_FIRST = frozenset(
@@ -39,11 +39,11 @@ SHAPED_AS_FIRST = frozenset(
         "RotaryEmbedding", "Scatter", "ScatterElements", "ScatterND", "TensorScatter", "Trilu",
     }
 )  # fmt: skip
-"""Those of them whose output has the shape of their first input."""
+"""Those whose output has the shape of their first input."""
 
 
 def add_operator(ctx: NodeContext, shapes: tuple[Shape | None, ...] | None = None) -> None:
-    """Keep a standard operator that does no multiply-accumulates, with the shapes that the file or onnx gives."""
+    """Add a standard operator without multiply-accumulates, with shapes by the file or onnx."""
     tensors, weights = _operands(ctx)
     if shapes is None and ctx.node.op_type in SHAPED_AS_FIRST and ctx.has_input(0):
         shape = ctx.value(0).shape
@@ -54,7 +54,7 @@ def add_operator(ctx: NodeContext, shapes: tuple[Shape | None, ...] | None = Non
 
 
 def add_opaque(ctx: NodeContext, reason: str) -> None:
-    """Keep an operator whose inside is not known, with the parameters that it holds or captures."""
+    """Add an operator with unknown contents, with the weights that it holds or captures."""
     tensors, weights = _operands(ctx)
     captured = {weight.key: weight for weight in (*weights, *_captured(ctx))}
     layer = Opaque(
@@ -69,7 +69,7 @@ def add_opaque(ctx: NodeContext, reason: str) -> None:
 
 
 def add_contradiction(ctx: NodeContext, reason: str) -> None:
-    """Keep an operator that contradicts its own definition, with the shapes that the file itself declares."""
+    """Add an operator that contradicts its own definition as opaque, with shapes by the file."""
     tensors, weights = _operands(ctx)
     known = tuple(ctx.noted(name) for name in ctx.node.outputs)
     layer = Opaque(
@@ -84,7 +84,7 @@ def add_contradiction(ctx: NodeContext, reason: str) -> None:
 
 
 def add_missing(ctx: NodeContext, names: list[str]) -> None:
-    """Let outputs that a node's operator does not have be those of an opaque layer of their own."""
+    """Add an opaque layer for outputs that a node's operator does not have."""
     layer = Opaque(
         name=f"{ctx.label}/aside",
         inputs=(),
@@ -98,7 +98,7 @@ def add_missing(ctx: NodeContext, names: list[str]) -> None:
 
 
 def _operands(ctx: NodeContext) -> tuple[tuple[Tensor, ...], tuple[Weight, ...]]:
-    """Return the node's activations, and the weights among its constants."""
+    """Return the node's activations and weights."""
     tensors, weights = list[Tensor](), list[Weight]()
     for index in range(len(ctx.node.inputs)):
         if not ctx.has_input(index):
@@ -122,7 +122,7 @@ def _declared_dtype(ctx: NodeContext) -> str | None:
 
 
 def _captured(ctx: NodeContext) -> Iterator[Weight]:
-    """Yield the weights that the node's subgraphs hold, or take from the graphs around them."""
+    """Yield the weights that the node's subgraphs hold or capture."""
     for body in subgraphs(ctx.node):
         for record in _weights_inside(body):
             yield weight_of(record, "constant")
@@ -133,7 +133,7 @@ def _captured(ctx: NodeContext) -> Iterator[Weight]:
 
 
 def _weights_inside(body: GraphRecord) -> Iterator[TensorRecord]:
-    """Yield the weights that a subgraph holds itself and that a node of it reads, in graphs inside it too."""
+    """Yield the weights in a subgraph and its subgraphs that their nodes read."""
     read = set(names_read(body))
     for name, record in body.initializers.items():
         if name in read and is_parameter(record):

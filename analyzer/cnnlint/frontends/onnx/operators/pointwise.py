@@ -1,4 +1,4 @@
-"""Operators that work element by element or normalize, and Concat; of constants they are arithmetic."""
+"""Elementwise operators, normalizations and Concat; on constants they are shape arithmetic."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ FOLDED: dict[str, Callable[[float], float]] = {
     "abs": abs, "neg": neg, "floor": floor, "ceil": ceil, "round": round, "not": not_,
     "sqrt": lambda number: sqrt(number) if number >= 0 else nan,
 }  # fmt: skip
-"""Functions that arithmetic on extents uses."""
+"""Functions that shape arithmetic uses."""
 
 NEUTRAL = {"mul": 1, "div": 1, "add": 0, "sub": 0}
-"""The number with which an operation changes nothing."""
+"""The neutral element of each operation."""
 
 
 def simple(ctx: NodeContext) -> None:
-    """Raise an activation without parameters."""
+    """Handle an activation without parameters."""
     _activation(ctx, SIMPLE[ctx.node.op_type])
 
 
 def sloped(ctx: NodeContext) -> None:
-    """Raise an activation with an alpha."""
+    """Handle an activation with an alpha."""
     function, default = SLOPED[ctx.node.op_type]
     _activation(ctx, function, alpha=ctx.attribute_float("alpha", default))
 
@@ -61,7 +61,7 @@ def _prelu(ctx: NodeContext) -> None:
 
 
 def _clip(ctx: NodeContext) -> None:
-    """Raise Clip: between 0 and 6 it is relu6, from 0 relu, between −1 and 1 hard_tanh."""
+    """Handle Clip: between 0 and 6 it is relu6, from 0 relu, between −1 and 1 hard_tanh."""
     low, high = ctx.constant(1), ctx.constant(2)
     least = (low.scalar if low is not None else ctx.attribute_float("min", -inf)) if not _moves(ctx, 1) else None
     most = (high.scalar if high is not None else ctx.attribute_float("max", inf)) if not _moves(ctx, 2) else None
@@ -79,17 +79,17 @@ def _clip(ctx: NodeContext) -> None:
 
 
 def _moves(ctx: NodeContext, index: int) -> bool:
-    """Return whether a bound is given and not a known number."""
+    """Return whether a bound is given but not a known number."""
     bound = ctx.constant(index)
     return ctx.has_input(index) and (bound is None or bound.scalar is None)
 
 
 def softmax(ctx: NodeContext) -> None:
-    """Raise Softmax and LogSoftmax along one axis; before opset 13 they flatten from it on."""
+    """Handle Softmax and LogSoftmax along one axis; before opset 13 they flatten all axes from it on."""
     function = "softmax" if ctx.node.op_type == "Softmax" else "log_softmax"
     axis = ctx.attribute_int("axis", -1 if ctx.opset >= 13 else 1)
     if isinstance(ctx.value(0), FlattenedRows) and axis == 1:
-        axis = -1  # the features of rows, however many axes the rows are flattened from
+        axis = -1  # the features of rows, whatever the rank before flattening
     _activation(ctx, function, axis=axis)
 
 
@@ -107,7 +107,7 @@ def _unary(ctx: NodeContext) -> None:
 
 
 def _function(ctx: NodeContext, function: str) -> None:
-    """Raise a function of each element that is no activation."""
+    """Handle an elementwise function that is not an activation."""
     value = ctx.value(0)
     if isinstance(value, Constant):
         known = mapped(value, FOLDED[function]) if function in FOLDED else None
@@ -118,11 +118,11 @@ def _function(ctx: NodeContext, function: str) -> None:
 
 
 def elementwise(ctx: NodeContext) -> None:
-    """Raise an operator that works element by element on any number of operands."""
+    """Handle an elementwise operator with any number of operands."""
     quantized = ctx.node.op_type.startswith("QLinear")
     indices = (0, 3) if quantized else tuple(range(len(ctx.node.inputs)))
     operands = [ctx.value(index) for index in indices]
-    if quantized:  # a constant's own numbers are not those that it stands for
+    if quantized:  # a constant's elements are quantized
         operands = [replace(value, values=None) if isinstance(value, Constant) else value for value in operands]
     function = FUNCTIONS[ctx.node.op_type]
     if not operands or (function == "where" and len(operands) != 3):
@@ -156,7 +156,7 @@ def elementwise(ctx: NodeContext) -> None:
 
 
 def _unchanged(function: str, operands: Sequence[Value]) -> Value | None:
-    """Return the operand that a product with one or a sum with zero leaves as it is: a slope that was not asked for."""
+    """Return the other operand of a product with one or a sum with zero."""
     if function not in NEUTRAL or len(operands) != 2:
         return None
     pairs = ((operands[0], operands[1]), (operands[1], operands[0]))
@@ -167,7 +167,7 @@ def _unchanged(function: str, operands: Sequence[Value]) -> Value | None:
 
 
 def concat(ctx: NodeContext) -> None:
-    """Raise Concat; of constants it is shape arithmetic."""
+    """Handle Concat; on constants it is shape arithmetic."""
     operands = [ctx.value(index) for index in range(len(ctx.node.inputs))]
     axis = ctx.attribute_int("axis", 1)
     if not operands:
@@ -213,24 +213,24 @@ def _batch_norm(ctx: NodeContext) -> None:
 
 
 def _instance_norm(ctx: NodeContext) -> None:
-    """Raise InstanceNormalization: input, scale, B."""
+    """Handle InstanceNormalization: input, scale, B."""
     weights = _scale_and_shift(ctx)
     if ctx.model.producer.startswith("pytorch"):
-        # The operator must have a scale and a shift: for a norm without any, PyTorch writes ones and zeros, which
-        # are called after no parameter of a module.
+        # The operator requires a scale and a shift: for a norm without them PyTorch writes ones and zeros, which do
+        # not have the names of parameters.
         weights = tuple(weight for weight in weights if weight.key.endswith(("weight", "bias")))
     epsilon = ctx.attribute_float("epsilon", 1e-5)
     ctx.set_output(ops.group_norm(ctx, ctx.view(0), None, axis=1, epsilon=epsilon, weights=weights))
 
 
 def _group_norm(ctx: NodeContext) -> None:
-    """Raise GroupNormalization: X, scale, bias."""
+    """Handle GroupNormalization: X, scale, bias."""
     groups, epsilon = ctx.attribute_int("num_groups", 1), ctx.attribute_float("epsilon", 1e-5)
     ctx.set_output(ops.group_norm(ctx, ctx.view(0), groups, axis=1, epsilon=epsilon, weights=_scale_and_shift(ctx)))
 
 
 def _layer_norm(ctx: NodeContext) -> None:
-    """Raise LayerNormalization, RMSNormalization and their com.microsoft kin: X, scale, B."""
+    """Handle LayerNormalization, RMSNormalization and their com.microsoft variants: X, scale, B."""
     view = ctx.view(0)
     rank = view.rank or 0
     begin = axis_within(ctx.attribute_int("axis", -1), view.shape) if rank else 0
@@ -258,7 +258,7 @@ def _lrn(ctx: NodeContext) -> None:
 
 
 def _dropout(ctx: NodeContext) -> None:
-    """Raise Dropout: the identity, unless it is in training mode or the file keeps its rate."""
+    """Handle Dropout."""
     view = ctx.view(0)
     ratio = ctx.constant(1)
     rate = ratio.scalar if ratio is not None else ctx.attribute_float("ratio", 0.5)

@@ -1,4 +1,4 @@
-"""Operators that multiply matrices: Gemm, MatMul and kin, Einsum, recurrent cells, attention."""
+"""Operators that multiply matrices: Gemm, MatMul and variants, Einsum, recurrent cells, attention."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CELLS: dict[str, Literal["lstm", "gru", "rnn"]] = {"LSTM": "lstm", "GRU": "gru",
 
 
 def _gemm(ctx: NodeContext) -> None:
-    """Raise Gemm: A, B, C."""
+    """Handle Gemm: A, B, C."""
     kernel = ctx.constant(1)
     if kernel is None or kernel.shape is None or ctx.attribute_int("transA", 0):
         _product(ctx, 0, 1, transposed=_transposed(ctx))
@@ -26,17 +26,17 @@ def _gemm(ctx: NodeContext) -> None:
 
 
 def _plain_matmul(ctx: NodeContext) -> None:
-    """Raise MatMul: A, B."""
+    """Handle MatMul: A, B."""
     _matmul(ctx, 0, 1)
 
 
 def qlinear_matmul(ctx: NodeContext) -> None:
-    """Raise QLinearMatMul: a, its scale and zero point, b, ..."""
+    """Handle QLinearMatMul: a, its scale and zero point, b, ..."""
     _matmul(ctx, 0, 3)
 
 
 def qgemm(ctx: NodeContext) -> None:
-    """Raise com.microsoft.QGemm: A, its scale and zero point, B, its scale and zero point, C, ..."""
+    """Handle com.microsoft.QGemm: A, its scale and zero point, B, its scale and zero point, C, ..."""
     kernel = ctx.constant(3)
     if kernel is None or kernel.shape is None:
         _product(ctx, 0, 3)
@@ -45,14 +45,14 @@ def qgemm(ctx: NodeContext) -> None:
 
 
 def _units(ctx: NodeContext, shape: Shape) -> Dim:
-    """Return the extent of the matrix B that the product has."""
+    """Return the extent of the matrix B that is an axis of the product."""
     if len(shape) != 2:
         raise ContradictionError(f"its B has {len(shape)} axes, not 2")
     return shape[0 if ctx.attribute_int("transB", 0) else 1]
 
 
 def _fused_matmul(ctx: NodeContext) -> None:
-    """Raise com.microsoft.FusedMatMul: A, B, transposed by attributes."""
+    """Handle com.microsoft.FusedMatMul: A, B, transposed by attributes."""
     kernel = ctx.constant(1)
     if kernel is not None and kernel.shape is not None and len(kernel.shape) == 2:
         _dense(ctx, (0, 1), kernel, _units(ctx, kernel.shape))
@@ -85,7 +85,7 @@ def _dense(
     bias: Constant | None = None,
     axis: int = -1,
 ) -> None:
-    """Add a dense layer; `factors` are the places of left and right, and the kernel is the left one for axis −2."""
+    """Add a dense layer; `factors` are the indices of both factors, and the kernel is the first for axis −2."""
     data = factors[1 if axis == -2 else 0]
     value = ctx.value(data)
     view = value.view if isinstance(value, FlattenedRows) and axis == -1 else ctx.view(data)
@@ -109,7 +109,7 @@ def _product(ctx: NodeContext, left: int, right: int, *, transposed: tuple[bool,
 
 
 def _einsum(ctx: NodeContext) -> None:
-    """Raise Einsum of two operands; a constant one holds weights."""
+    """Handle Einsum of two operands; a constant one holds weights."""
     equation = ctx.attribute_text("equation", "").replace(" ", "")
     if "->" not in equation or "." in equation:
         tensors = tuple(ctx.tensor(index) for index in range(len(ctx.node.inputs)))
@@ -140,7 +140,7 @@ def _einsum(ctx: NodeContext) -> None:
 
 
 def _recurrent(ctx: NodeContext) -> None:
-    """Raise LSTM, GRU and RNN: X, W, R, B, ...; the steps come first in the file, or with `layout` the batch."""
+    """Handle LSTM, GRU and RNN: X, W, R, B, ...; time steps come first in the file, or with `layout` the batch."""
     steps_first = not ctx.attribute_int("layout", 0)
     view = ctx.view(0)
     if view.rank == 3 and steps_first:
@@ -174,7 +174,7 @@ def _recurrent(ctx: NodeContext) -> None:
 
 
 def _attention(ctx: NodeContext) -> None:
-    """Raise the Attention operator of opset 23: Q, K, V as (batch, heads, tokens, features) or packed."""
+    """Handle the Attention operator of opset 23: Q, K, V as (batch, heads, tokens, features) or packed."""
     tensors = tuple(ctx.tensor(index) for index in range(3))
     query, key, value = (tensor.shape for tensor in tensors)
     if query is None or key is None or value is None or ctx.node.domain:

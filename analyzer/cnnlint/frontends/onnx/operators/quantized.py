@@ -1,4 +1,4 @@
-"""Quantization: looked through, but for the ReLU that it may stand for; and onnxruntime's quantized operators."""
+"""Quantization, which is skipped except for the ReLU that it may imply, and onnxruntime's quantized operators."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FLOAT: dict[str, tuple[str, Handler]] = {
     "QLinearSigmoid": ("Sigmoid", pointwise.simple),
     "QLinearSoftmax": ("Softmax", pointwise.softmax),
 }
-"""Operators with one operand, in front: the float operator and what raises it."""
+"""Operators with one operand, their first input: the float operator and its handler."""
 
 CLAMPED: dict[str, tuple[Handler, int]] = {
     "QGemm": (products.qgemm, 8),
@@ -26,19 +26,19 @@ CLAMPED: dict[str, tuple[Handler, int]] = {
     "QLinearConv": (windows.qlinear_conv, 7),
     "QLinearMatMul": (products.qlinear_matmul, 7),
 }
-"""Operators that quantize what they compute: what raises them, and the place of the output's zero point."""
+"""Operators that quantize their output: the handler, and the index of the output's zero point."""
 
 LOWEST = {"uint8": 0, "int8": -128, "uint16": 0, "int16": -32768, "uint4": 0, "int4": -8}
-"""The least value of a quantized type."""
+"""The lowest value of a quantized type."""
 
 
 def _quantize(ctx: NodeContext) -> None:
-    """Raise QuantizeLinear: x, scale, zero point."""
+    """Handle QuantizeLinear: x, scale, zero point."""
     ctx.set_output(_clamped(ctx, ctx.value(0), 2))
 
 
 def _dequantize(ctx: NodeContext) -> None:
-    """Raise DequantizeLinear: x, scale, zero point."""
+    """Handle DequantizeLinear: x, scale, zero point."""
     value = ctx.value(0)
     if isinstance(value, Constant) and value.dtype in LOWEST:
         value = _dequantized(ctx, value)
@@ -46,7 +46,7 @@ def _dequantize(ctx: NodeContext) -> None:
 
 
 def _dequantized(ctx: NodeContext, value: Constant) -> Constant:
-    """Return a quantized constant with the numbers that it stands for; with none where they are not known."""
+    """Return a quantized constant with dequantized elements, if they are known."""
     scale, zero = ctx.constant(1), ctx.constant(2)
     factor = None if scale is None else scale.scalar
     least = 0 if zero is None else zero.scalar
@@ -57,7 +57,7 @@ def _dequantized(ctx: NodeContext, value: Constant) -> Constant:
 
 
 def _dynamic_quantize(ctx: NodeContext) -> None:
-    """Raise DynamicQuantizeLinear: the values pass, scale and zero point are computed from them."""
+    """Handle DynamicQuantizeLinear: values pass through, scale and zero point are computed from them."""
     ctx.set_output(ctx.view(0))
     for index, name in enumerate(ctx.node.outputs[1:], start=1):
         if name:
@@ -65,9 +65,9 @@ def _dynamic_quantize(ctx: NodeContext) -> None:
 
 
 def _clamped(ctx: NodeContext, value: Value, zero_point: int) -> Value:
-    """Return `value` after the ReLU that a quantization stands for when zero is the least that it can say.
+    """Return `value` after the ReLU that a quantization implies if zero is its lowest value.
 
-    Quantizers drop the ReLU in front of such a quantization, as it cuts off all that is negative itself.
+    Quantizers drop the ReLU before such a quantization, which clips negative values itself.
     """
     zero = ctx.constant(zero_point)
     if zero is None or zero.scalar is None or zero.scalar != LOWEST.get(zero.dtype):
@@ -82,7 +82,7 @@ def _clamped(ctx: NodeContext, value: Value, zero_point: int) -> Value:
 
 
 def _quantizing(ctx: NodeContext) -> None:
-    """Raise a quantized convolution, dense layer or sum, whose output is quantized too."""
+    """Handle a quantized convolution, dense layer or sum, whose output is quantized too."""
     handler, zero_point = CLAMPED[ctx.node.op_type]
     handler(ctx)
     made = ctx.get(ctx.node.outputs[0])
@@ -91,13 +91,13 @@ def _quantizing(ctx: NodeContext) -> None:
 
 
 def _unary(ctx: NodeContext) -> None:
-    """Raise an operator whose first input is the data and whose others are scales and zero points."""
+    """Handle an operator whose inputs after the first are scales and zero points."""
     op_type, handler = FLOAT[ctx.node.op_type]
     _as_float(ctx, op_type, ctx.node.inputs[:1], handler)
 
 
 def _concat(ctx: NodeContext) -> None:
-    """Raise QLinearConcat: the scale and zero point of the output, then tensor, scale and zero point of each input."""
+    """Handle QLinearConcat: scale and zero point of the output, then tensor, scale and zero point of each input."""
     _as_float(ctx, "Concat", ctx.node.inputs[2::3], pointwise.concat)
 
 

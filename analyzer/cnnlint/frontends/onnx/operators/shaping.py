@@ -1,4 +1,4 @@
-"""Operators that change a shape, told apart by what they do to the axes, and those that make a tensor larger."""
+"""Operators that change a shape, by their effect on the axes, and operators that enlarge a tensor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cnnlint.graph.tensor import Dim, Shape
 
 
 def _reshape(ctx: NodeContext) -> None:
-    """Raise Reshape: data, shape."""
+    """Handle Reshape: data, shape."""
     value = ctx.value(0)
     wanted = ctx.constant(1)
     target = wanted.dims if wanted is not None else ctx.attribute_ints("shape")
@@ -44,7 +44,7 @@ def _merged(one: Shape | None, other: Shape) -> Shape:
 
 
 def _resolved(target: tuple[Dim, ...], shape: Shape | None, *, keep_zero: bool) -> Shape:
-    """Return what a Reshape's 0 (keep) and −1 (the rest) come to; None for an extent that cannot be told."""
+    """Resolve a Reshape's 0 (keep) and −1 (infer); None for an unknown extent."""
     dims = list(target)
     if keep_zero:
         for axis, dim in enumerate(dims):
@@ -58,12 +58,12 @@ def _resolved(target: tuple[Dim, ...], shape: Shape | None, *, keep_zero: bool) 
 
 
 def _to_shape(ctx: NodeContext, target: Shape | None, *, keeps_order: bool = False) -> None:
-    """Raise a change of shape, which may be none, a transpose, or rows flattened for a MatMul.
+    """Handle a change of shape, which may be a no-op, a transpose, or rows flattened for a MatMul.
 
     Args:
-        ctx: At the node.
-        target: In the file's order of axes; None if unknown.
-        keeps_order: The axes stay in the order that they have; else it is read off what follows.
+        ctx: The context.
+        target: In the file's layout; None if unknown.
+        keeps_order: Whether the layout stays; else it is inferred from the readers.
     """
     value = ctx.value(0)
     if isinstance(value, Constant):
@@ -91,9 +91,9 @@ def _same_features(shape: Shape | None, target: Shape | None) -> bool:
 
 
 def _moves_unit_axis(shape: Shape, target: Shape) -> Permutation | None:
-    """Return the transpose that a Reshape is when all it moves are axes of extent 1.
+    """Return the transpose that a Reshape is equivalent to if it only moves axes of extent 1.
 
-    tf2onnx writes the transposes of gray images and of pooled maps that way.
+    tf2onnx writes transposes of gray images and of pooled maps that way.
     """
     rank = len(shape)
     if len(target) != rank or rank < 3 or target == shape:
@@ -111,13 +111,13 @@ def _moves_unit_axis(shape: Shape, target: Shape) -> Permutation | None:
 
 
 def _flattens_rows(shape: Shape, target: Shape) -> bool:
-    """Return whether all axes but the last are joined, as before a MatMul, and not the last with them."""
+    """Return whether all axes except the last are merged, as before a MatMul."""
     joins = len(shape) > 2 and len(target) == 2 and target[1] == shape[-1] and isinstance(target[1], int)
     return joins and not ops.flattens(shape, target)
 
 
 def _flatten(ctx: NodeContext) -> None:
-    """Raise Flatten, which keeps the axes before `axis` as one and the others as one."""
+    """Handle Flatten, which merges the axes before `axis`, and those from it on."""
     shape = ctx.value(0).shape
     axis = ctx.attribute_int("axis", 1)
     if shape is None:
@@ -128,7 +128,7 @@ def _flatten(ctx: NodeContext) -> None:
 
 
 def _squeeze(ctx: NodeContext) -> None:
-    """Raise Squeeze: data, axes."""
+    """Handle Squeeze: data, axes."""
     shape = ctx.value(0).shape
     axes, known = ctx.setting(1, "axes")
     if shape is None or not known:
@@ -141,7 +141,7 @@ def _squeeze(ctx: NodeContext) -> None:
 
 
 def _unsqueeze(ctx: NodeContext) -> None:
-    """Raise Unsqueeze: data, axes."""
+    """Handle Unsqueeze: data, axes."""
     shape = ctx.value(0).shape
     axes, _ = ctx.setting(1, "axes")
     if shape is None or axes is None:
@@ -157,7 +157,7 @@ def _unsqueeze(ctx: NodeContext) -> None:
 
 
 def _transpose(ctx: NodeContext) -> None:
-    """Raise Transpose: another view of the same tensor."""
+    """Handle Transpose: another view of the same tensor."""
     value = ctx.value(0)
     shape = value.shape
     if shape is None:
@@ -166,18 +166,18 @@ def _transpose(ctx: NodeContext) -> None:
     permutation = ctx.attribute_ints("perm") or tuple(reversed(range(len(shape))))
     if isinstance(value, Constant):
         if sorted(permutation) != list(range(len(shape))):
-            raise ContradictionError(f"{permutation} is no order of {len(shape)} axes")
+            raise ContradictionError(f"{permutation} is not a permutation of {len(shape)} axes")
         moved = tuple(shape[axis] for axis in permutation)
         ctx.set_output(replace(value, shape=moved, values=transposed(value, permutation)))
         return
     ctx.set_output(ctx.view(0).transposed(permutation))
 
 
-# what makes a tensor larger
+# operators that enlarge a tensor
 
 
 def _expand(ctx: NodeContext) -> None:
-    """Raise Expand: input, shape."""
+    """Handle Expand: input, shape."""
     value = ctx.value(0)
     wanted = ctx.constant(1)
     target = None
@@ -192,7 +192,7 @@ def _expand(ctx: NodeContext) -> None:
 
 
 def _tile(ctx: NodeContext) -> None:
-    """Raise Tile: input, repeats."""
+    """Handle Tile: input, repeats."""
     value = ctx.value(0)
     repeats = ctx.constant(1)
     target = None
@@ -209,7 +209,7 @@ def _tile(ctx: NodeContext) -> None:
 
 
 def _repeated(ctx: NodeContext, target: tuple[Dim, ...] | None) -> None:
-    """Keep a Tile or an Expand, in the graph's order of axes where it keeps their number."""
+    """Add a Tile or an Expand, in the graph's layout if the rank stays the same."""
     view = ctx.view(0)
     if target is None or len(target) != view.rank:
         add_operator(ctx, None if target is None else (target,))
@@ -219,7 +219,7 @@ def _repeated(ctx: NodeContext, target: tuple[Dim, ...] | None) -> None:
 
 
 def _resize(ctx: NodeContext) -> None:
-    """Raise Resize (X, roi, scales, sizes) and Upsample (X, scales)."""
+    """Handle Resize (X, roi, scales, sizes) and Upsample (X, scales)."""
     view = ctx.view(0)
     shape = view.shape
     old = ctx.node.op_type == "Upsample" or ctx.opset < 11
@@ -246,13 +246,13 @@ def _scaled(dim: Dim, scale: object) -> Dim:
         return None
     if not 0 < scale < inf:
         raise ContradictionError(f"it scales an axis by {scale}")
-    # Scales are float32, and so is the product that ONNX rounds down: 5 × 1.8 is 9 there.
+    # ONNX rounds down a product in float32: 5 × 1.8 is 9 there.
     scaled = dim * scale
     return limits.whole(unpack("f", pack("f", scaled))[0] if scaled <= limits.MAX_INT64 else scaled)
 
 
 def _depth_to_space(ctx: NodeContext) -> None:
-    """Raise DepthToSpace and SpaceToDepth."""
+    """Handle DepthToSpace and SpaceToDepth."""
     layer = DepthToSpace(
         inputs=(ctx.tensor(0),),
         block_size=ctx.attribute_int("blocksize", 1),

@@ -1,4 +1,4 @@
-"""Operators that add or cut away parts of a tensor."""
+"""Operators that pad, slice, gather and split."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cnnlint.graph.tensor import Dim
 
 
 def _pad(ctx: NodeContext) -> None:
-    """Raise Pad: data, pads, constant value, axes."""
+    """Handle Pad: data, pads, constant value, axes."""
     view = ctx.view(0)
     pads, _ = ctx.setting(1, "pads")
     axes, known = ctx.setting(3, "axes")
@@ -46,7 +46,7 @@ def _mode(name: str) -> PadMode:
 
 
 def _slice(ctx: NodeContext) -> None:
-    """Raise Slice: data, starts, ends, axes, steps."""
+    """Handle Slice: data, starts, ends, axes, steps."""
     value = ctx.value(0)
     shape = value.shape
     given = [ctx.setting(index, name) for index, name in enumerate(("starts", "ends", "axes", "steps"), start=1)]
@@ -57,7 +57,7 @@ def _slice(ctx: NodeContext) -> None:
     places = axes or tuple(range(len(starts)))
     strides = steps or (1,) * len(starts)
     if not len(places) == len(starts) == len(ends) == len(strides) or 0 in strides:
-        raise ContradictionError("its starts, ends, axes and steps do not belong together, or a step is 0")
+        raise ContradictionError("its starts, ends, axes and steps do not match, or a step is 0")
     dims, begins, apart = list(shape), [0] * len(shape), [1] * len(shape)
     for axis, start, end, step in zip(places, starts, ends, strides, strict=True):
         place = axis_within(axis, shape)
@@ -81,7 +81,7 @@ def _slice(ctx: NodeContext) -> None:
 
 
 def _part_of_constant(value: Constant, axis: int, start: int, end: int, step: int) -> Constant:
-    """Return a constant cut along one axis; its elements are unknown where its extents are."""
+    """Slice a constant along one axis; its elements become unknown if an extent is."""
     shape = value.shape or ()
     extent = shape[axis]
     if not isinstance(extent, int):
@@ -103,7 +103,7 @@ def _sliced(dim: Dim, start: int, end: int, step: int) -> Dim:
 
 
 def _gather(ctx: NodeContext) -> None:
-    """Raise Gather: data, indices; of a constant table it is an embedding."""
+    """Handle Gather: data, indices; on a constant table it is an embedding."""
     value = ctx.value(0)
     indices = ctx.value(1)
     axis = ctx.attribute_int("axis", 0)
@@ -132,7 +132,7 @@ def _gather(ctx: NodeContext) -> None:
 
 
 def _split(ctx: NodeContext) -> None:
-    """Raise Split: input, sizes."""
+    """Handle Split: input, sizes."""
     view = ctx.view(0)
     shape = view.shape
     if shape is None:
@@ -154,7 +154,7 @@ def _split(ctx: NodeContext) -> None:
 
 
 def _split_to_sequence(ctx: NodeContext) -> None:
-    """Raise SplitToSequence (input, sizes) where known parts of it are all that is read: PyTorch writes chunks so."""
+    """Handle SplitToSequence (input, sizes) as a Split if only known parts are read, as PyTorch exports chunks."""
     view = ctx.view(0)
     shape, given = view.shape, ctx.constant(1)
     parts = {reader.outputs[0]: _part(ctx, reader) for reader in ctx.readers(ctx.node.outputs[0])}
@@ -167,19 +167,19 @@ def _split_to_sequence(ctx: NodeContext) -> None:
     names = {part: name for name, part in parts.items()}
     layer = Split(inputs=(view.tensor,), axis=view.axis(axis), sizes=sizes, **ctx.identity)
     tensors = ctx.builder.add(layer, [names.get(index, f"{ctx.label}:{index}") for index in range(len(sizes))])
-    ctx.set_output(view)  # nobody reads the sequence but for its parts
+    ctx.set_output(view)  # the sequence is read only for its parts
     for name, part in parts.items():
         ctx.set_value(name, view.of(tensors[part or 0]))
 
 
 def _part(ctx: NodeContext, reader: NodeRecord) -> int | None:
-    """Return which part of a sequence a SequenceAt takes; None if that is not known, or `reader` is none."""
+    """Return which part of a sequence a SequenceAt takes; None if unknown, or for another operator."""
     place = ctx.get(reader.inputs[1]) if reader.op_type == "SequenceAt" and len(reader.inputs) > 1 else None
     return place.integers[0] if isinstance(place, Constant) and place.integers else None
 
 
 def _sizes(given: Constant, extent: Dim) -> tuple[int, ...] | None:
-    """Return the sizes of the parts: `given` are all of them, or as a scalar that of each but the last."""
+    """Return the sizes of the parts: `given` lists them, or is a scalar for all but the last."""
     if given.shape != () or not given.integers:
         return given.integers
     if not isinstance(extent, int) or given.integers[0] < 1:
@@ -190,7 +190,7 @@ def _sizes(given: Constant, extent: Dim) -> tuple[int, ...] | None:
 
 
 def _sequence_at(ctx: NodeContext) -> None:
-    """Raise SequenceAt, whose output is known already where the sequence was raised to a Split."""
+    """Handle SequenceAt, whose output is already known if the sequence became a Split."""
     if ctx.get(ctx.node.outputs[0]) is None:
         add_operator(ctx)
 

@@ -1,4 +1,4 @@
-"""What a tensor name stands for while nodes are raised, and how elements of constants move as operators move them."""
+"""The values of tensor names, and operations on the elements of constants."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cnnlint.graph.dims import product
 from cnnlint.graph.tensor import Dim, Shape, known
 
 WHOLE = frozenset({"int32", "int64"})
-"""Types that shapes and axes have."""
+"""Types of shapes and axes."""
 
 
 Element = Dim | float
@@ -32,9 +32,8 @@ class Constant(Struct, frozen=True):
         shape: As the reading node sees it; None if unknown.
         dtype: Element type.
         records: The tensors of the file that it is made of.
-        values: The elements, row-major, where they are few and known; an extent of a dynamic shape is a
-            symbol or None.
-        stored: Whether the file itself says what it is, and not the extents of other tensors.
+        values: The elements, row-major, if they are few and known; an extent of a dynamic shape is a symbol or None.
+        stored: Whether it is in the file itself, and not computed from extents of other tensors.
     """
 
     shape: Shape | None
@@ -55,7 +54,7 @@ class Constant(Struct, frozen=True):
 
     @property
     def scalar(self) -> float | None:
-        """The single number that it holds, if it is one and known."""
+        """Its single number, if it has only one and it is known."""
         if self.values is None or len(self.values) != 1:
             return None
         value = self.values[0]
@@ -63,27 +62,27 @@ class Constant(Struct, frozen=True):
 
     @property
     def integers(self) -> tuple[int, ...] | None:
-        """All elements, if they are whole numbers and known."""
+        """All elements, if they are known integers."""
         if self.values is None or not all(isinstance(value, int) for value in self.values):
             return None
         return tuple(value for value in self.values if isinstance(value, int))
 
     @property
     def dims(self) -> tuple[Dim, ...] | None:
-        """All elements as extents, if they are known to be whole numbers or symbols."""
+        """All elements as extents, if they are known integers or symbols."""
         if self.values is None or any(isinstance(value, float) for value in self.values):
             return None
         return tuple(value for value in self.values if not isinstance(value, float))
 
 
 class FlattenedRows(Struct, frozen=True):
-    """A view whose leading axes a Reshape merged, so that a MatMul could work on its last one."""
+    """A view whose leading axes were merged by a Reshape before a MatMul."""
 
     view: TensorView
 
     @property
     def shape(self) -> Shape | None:
-        """FlattenedRows × features."""
+        """Rows × features."""
         shape = self.view.shape
         return None if shape is None else (product(shape[:-1]), shape[-1])
 
@@ -92,9 +91,9 @@ Value = TensorView | FlattenedRows | Constant
 
 
 def constant_of(record: TensorRecord) -> Constant:
-    """Return the constant that a tensor of the file is.
+    """Return a tensor of the file as a constant.
 
-    Shapes, axes and single numbers are what the raising goes by: it reads them out of an external data file too.
+    Shapes, axes and single numbers are needed to build the graph, and are read even from external data.
     """
     values = record.values
     if values is None and isinstance(record.storage, RawStorage) and record.storage.field == "external_data":
@@ -104,11 +103,11 @@ def constant_of(record: TensorRecord) -> Constant:
     return Constant(record.shape, record.dtype, (record,), values, stored=True)
 
 
-# elements of constants, row-major: the arithmetic that exporters leave in a graph
+# elements of constants, row-major, for shape arithmetic
 
 
-def spelled_out(constant: Constant) -> tuple[Elements, Extents] | None:
-    """Return the elements and the extents of a constant; None if either is unknown, or they do not fit."""
+def elements_of(constant: Constant) -> tuple[Elements, Extents] | None:
+    """Return the elements and the extents of a constant; None if either is unknown, or they do not match."""
     extents = known(constant.shape)
     if constant.values is None or extents is None or limits.product(extents) != len(constant.values):
         return None
@@ -116,7 +115,7 @@ def spelled_out(constant: Constant) -> tuple[Elements, Extents] | None:
 
 
 def mapped(constant: Constant, function: Callable[[float], float]) -> Elements | None:
-    """Return a function of each element, of the constant's own kind of number; None for what is no number."""
+    """Apply a function to each element, keeping its type; None for elements that are not numbers."""
     if constant.values is None:
         return None
     return tuple(_applied(function, value) for value in constant.values)
@@ -130,7 +129,7 @@ def _applied(function: Callable[[float], float], value: Element) -> Element:
 
 
 def as_single(value: Element) -> Element:
-    """Return a number as float32 holds it: what is rounded up or down afterward may hang on its last bit."""
+    """Round a number to float32: a later rounding to an integer may depend on the last bit."""
     if not isinstance(value, float):
         return value
     try:
@@ -140,8 +139,8 @@ def as_single(value: Element) -> Element:
 
 
 def transposed(constant: Constant, permutation: Sequence[int]) -> Elements | None:
-    """Return the elements with the axes in another order; None if they are unknown."""
-    if (found := spelled_out(constant)) is None:
+    """Return the elements after a transpose; None if they are unknown."""
+    if (found := elements_of(constant)) is None:
         return None
     values, extents = found
     steps = _steps(extents)
@@ -149,8 +148,8 @@ def transposed(constant: Constant, permutation: Sequence[int]) -> Elements | Non
 
 
 def taken(constant: Constant, axis: int, places: Sequence[int]) -> Elements | None:
-    """Return the elements at `places` of one axis, counted from the front; None if they are unknown, or too many."""
-    if (found := spelled_out(constant)) is None:
+    """Return the elements at `places` along one axis; None if they are unknown or too many."""
+    if (found := elements_of(constant)) is None:
         return None
     values, extents = found
     rows, width = prod(extents[:axis]), prod(extents[axis + 1 :])
@@ -161,8 +160,8 @@ def taken(constant: Constant, axis: int, places: Sequence[int]) -> Elements | No
 
 
 def joined(constants: Sequence[Constant], axis: int) -> Elements | None:
-    """Return the elements of constants side by side along an axis counted from the front; None if one is unknown."""
-    parts = [found for constant in constants if (found := spelled_out(constant)) is not None]
+    """Return the elements of constants concatenated along an axis; None if some are unknown."""
+    parts = [found for constant in constants if (found := elements_of(constant)) is not None]
     counts = {prod(extents[:axis]) for _, extents in parts}
     if len(parts) < len(constants) or len(counts) != 1:
         return None
@@ -176,9 +175,9 @@ def joined(constants: Sequence[Constant], axis: int) -> Elements | None:
 
 
 def spread(constant: Constant, shape: Sequence[Dim] | None) -> Elements | None:
-    """Return the elements broadcast to `shape`; None if they or it are unknown, or they are too many."""
+    """Return the elements broadcast to `shape`; None if unknown or too many."""
     target = None if shape is None else known(tuple(shape))
-    found = spelled_out(constant)
+    found = elements_of(constant)
     if found is None or target is None or not _fits(target):
         return None
     values, extents = found
@@ -194,7 +193,7 @@ def spread(constant: Constant, shape: Sequence[Dim] | None) -> Elements | None:
 
 
 def _steps(extents: Extents) -> Extents:
-    """Return how far apart neighbors along each axis lie."""
+    """Return the stride of each axis."""
     return tuple(prod(extents[axis + 1 :]) for axis in range(len(extents)))
 
 

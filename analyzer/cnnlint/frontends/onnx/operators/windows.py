@@ -1,4 +1,4 @@
-"""Operators that slide a window over a map, pool whole maps, or reduce axes."""
+"""Convolutions, pooling and reductions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REDUCTIONS = {
     "ReduceL1": "l1", "ReduceL2": "l2", "ReduceLogSum": "log_sum", "ReduceLogSumExp": "log_sum_exp",
     "ReduceSumSquare": "sum_square",
 }  # fmt: skip
-"""ONNX's reductions and our names for them."""
+"""ONNX reductions -> functions of the vocabulary."""
 
 POOLINGS: dict[str, Pooling] = {
     "MaxPool": "max", "AveragePool": "avg", "LpPool": "lp", "GlobalMaxPool": "max", "GlobalAveragePool": "avg",
@@ -27,17 +27,17 @@ POOLINGS: dict[str, Pooling] = {
 
 
 def _plain_conv(ctx: NodeContext) -> None:
-    """Raise Conv: X, W, B."""
+    """Handle Conv: X, W, B."""
     _conv(ctx, kernel=1, bias=2)
 
 
 def _conv_integer(ctx: NodeContext) -> None:
-    """Raise ConvInteger: x, w, zero points."""
+    """Handle ConvInteger: x, w, zero points."""
     _conv(ctx, kernel=1, bias=None, dtype="int32")
 
 
 def qlinear_conv(ctx: NodeContext) -> None:
-    """Raise QLinearConv: x, its scale and zero point, w, its scale and zero point, y's, B."""
+    """Handle QLinearConv: x, its scale and zero point, w, its scale and zero point, y's, B."""
     _conv(ctx, kernel=3, bias=8)
 
 
@@ -62,7 +62,7 @@ def _conv(ctx: NodeContext, *, kernel: int, bias: int | None, dtype: str | None 
 
 
 def _conv_transpose(ctx: NodeContext) -> None:
-    """Raise ConvTranspose: X, W (input channels first), B."""
+    """Handle ConvTranspose: X, W (input channels first), B."""
     source = ctx.tensor(0)
     weight, shape = _kernel(ctx, 1)
     groups = ctx.attribute_int("group", 1)
@@ -101,7 +101,7 @@ def _conv_transpose(ctx: NodeContext) -> None:
 
 
 def _padding(ctx: NodeContext, rank: int) -> Padding:
-    """Return the padding that `pads` and `auto_pad` of a node say."""
+    """Return the padding of a node by its `pads` and `auto_pad`."""
     auto = ctx.attribute_text("auto_pad", "NOTSET")
     if auto == "SAME_UPPER":
         return "same_upper"
@@ -129,7 +129,7 @@ def _kernel(ctx: NodeContext, index: int) -> tuple[Constant | None, tuple[int, .
 
 
 def window_pool(ctx: NodeContext) -> None:
-    """Raise MaxPool, AveragePool and LpPool."""
+    """Handle MaxPool, AveragePool and LpPool."""
     view, size = ctx.view(0), ctx.attribute_ints("kernel_shape") or ()
     made = ops.pool(
         ctx,
@@ -148,12 +148,12 @@ def window_pool(ctx: NodeContext) -> None:
 
 
 def global_pool(ctx: NodeContext) -> None:
-    """Raise GlobalAveragePool, GlobalMaxPool and GlobalLpPool."""
+    """Handle GlobalAveragePool, GlobalMaxPool and GlobalLpPool."""
     ctx.set_output(ops.global_pool(ctx, ctx.view(0), POOLINGS[ctx.node.op_type], keepdims=True))
 
 
 def reduce(ctx: NodeContext) -> None:
-    """Raise a reduction; a mean or maximum over all spatial axes is a global pool."""
+    """Handle a reduction; a mean or maximum over all spatial axes is a global pool."""
     value = ctx.value(0)
     axes, known = ctx.setting(1, "axes")
     keepdims = bool(ctx.attribute_int("keepdims", 1))

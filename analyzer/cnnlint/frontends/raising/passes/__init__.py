@@ -1,1 +1,1 @@
-"""One module per thing that exporters take apart."""
+"""Passes that fuse what exporters split."""

@@ -1,7 +1,7 @@
-"""Activations that exporters spell out: swish, hard swish, gelu, mish, hard sigmoid, prelu.
+"""Activations that exporters write as several operators: swish, hard swish, gelu, mish, hard sigmoid, prelu.
 
-Each is a pattern of layers that only the next of them reads. What makes it an activation and not any chain of that look
-is its one source: a product in it multiplies by what its first layer works on.
+Each is a pattern of layers in a row. It is an activation only if a product in it multiplies by the input of its first
+layer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def _activation(*functions: str) -> Op[Activation]:
 
 
 def _constant(**numbers: float) -> Op[Elementwise]:
-    """Return an element that works with one constant number: that of its function."""
+    """Return an element with one constant: the number for its function."""
     return Op(Elementwise, where=lambda layer: _is_near(layer.constant, numbers.get(layer.function)))
 
 
@@ -30,7 +30,7 @@ def _is_near(constant: float | None, number: float | None) -> bool:
 
 
 def _factor(layer: Elementwise) -> float | None:
-    """Return the number that a layer multiplies by; None if it does something else."""
+    """Return the constant that a layer multiplies by; None if it does something else."""
     if len(layer.inputs) != 1:
         return None
     if layer.function == "neg":
@@ -55,7 +55,7 @@ TIMES = Maybe(Multiply, where=lambda layer: len(layer.inputs) == 2)
 HARD_SIGMOID = SHIFT >> CLIP >> SIXTH >> TIMES
 HARD_SWISH = SHIFT >> CLIP >> PRODUCT >> SIXTH
 
-# x · (1 + erf(x / √2)) / 2, or x · (1 − erf(−x / √2)) / 2, in any order of the factors
+# x · (1 + erf(x / √2)) / 2, or x · (1 − erf(−x / √2)) / 2, with factors in any order
 SCALES = Many(Elementwise, where=lambda layer: _factor(layer) is not None, least=1)
 ERF, PLUS = Op(Elementwise, where=lambda layer: layer.function == "erf"), _constant(add=1.0, rsub=1.0)
 HALF = _constant(mul=0.5, div=2.0)
@@ -70,7 +70,7 @@ PRELU = NEGATIVE >> BELOW >> SLOPE >> SUM
 
 
 def fuse_activations(builder: GraphBuilder) -> None:
-    """Fuse each spelled-out activation into one Activation layer."""
+    """Fuse each of these patterns into one Activation layer."""
     for match in MISH.find(builder):
         if _multiplies_source(match, PRODUCT):
             _fuse(builder, match.layers, "mish")
@@ -90,7 +90,7 @@ def fuse_activations(builder: GraphBuilder) -> None:
 
 
 def _other(product: Layer, operand: Layer) -> Tensor | None:
-    """Return what a layer of two operands takes beside what `operand` makes."""
+    """Return the operand of `product` other than the output of `operand`."""
     return next((tensor for tensor in product.inputs if tensor.name != operand.output.name), None)
 
 
@@ -106,7 +106,7 @@ def _fuse(builder: GraphBuilder, layers: tuple[Layer, ...], function: str) -> No
 
 
 def _fuse_gelu(builder: GraphBuilder, match: Match) -> None:
-    """Fuse a gelu, whose half stands before the product, after it, or at its other operand."""
+    """Fuse a gelu, whose factor ½ may be before the product, after it, or on its other operand."""
     scale = prod(_factor(layer) or 0.0 for layer in match.all(SCALES))
     if not isclose(abs(scale), sqrt(0.5), rel_tol=1e-3) or match[PLUS].function != ("add" if scale > 0 else "rsub"):
         return

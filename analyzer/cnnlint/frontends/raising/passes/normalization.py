@@ -1,4 +1,4 @@
-"""Normalizations that exporters spell out, and what constants between layers are: biases, scales and shifts."""
+"""Normalizations that exporters write as several operators, and constants between layers: biases, scales, shifts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def fuse_bias(builder: GraphBuilder) -> None:
 
 
 def is_per_feature(layer: Elementwise, axis: int, features: object) -> bool:
-    """Return whether the constant of `layer` has one value per feature along `axis` and none elsewhere."""
+    """Return whether the constant of `layer` varies only along `axis`, with one value per feature."""
     shape = layer.constant_shape
     if shape is None or not layer.weights:
         return False
@@ -59,7 +59,7 @@ SHIFTS = frozenset({"add", "sub"})
 
 
 def fuse_affine(builder: GraphBuilder) -> None:
-    """Fuse scales and shifts: ahead of the network into Rescale, after a BatchNorm into it, else into a folded one."""
+    """Fuse scales and shifts: at an input into Rescale, after a BatchNorm into it, else into a folded BatchNorm."""
     rescaled = {tensor.name for tensor in builder.inputs}
     for layer in builder.of_kind(Elementwise):
         if layer.inputs and layer.input.name in rescaled and _is_constant(layer):
@@ -97,7 +97,7 @@ def _merge_rescales(builder: GraphBuilder, first: Rescale) -> None:
 
 
 def _absorb(builder: GraphBuilder, norm: BatchNorm) -> None:
-    """Take the scale and shift that Caffe-style files keep after a normalization into it."""
+    """Merge the scale and shift after a normalization, as in files from Caffe, into it."""
     layer: Layer = norm
     wanted = {"gamma": SCALES, "beta": SHIFTS}
     for role, functions in wanted.items():
@@ -108,9 +108,9 @@ def _absorb(builder: GraphBuilder, norm: BatchNorm) -> None:
 
 
 def drop_scalars(builder: GraphBuilder) -> None:
-    """Take weights of one element off layers that work element by element.
+    """Remove scalars from the weights of elementwise layers.
 
-    A format that says which weights are trained says what is a weight: the count in Keras' Normalization stays.
+    In a format that marks weights as trainable or not, scalars are weights, such as the count in Keras's Normalization.
     """
     for layer in builder.of_kind(Elementwise, Rescale):
         if any(_is_bare(weight) for weight in layer.weights):
@@ -123,7 +123,7 @@ def _is_bare(weight: Weight) -> bool:
 
 
 LONGEST = 24
-"""Layers that a spelled-out normalization takes at most; Keras's takes fourteen."""
+"""Most layers of a decomposed normalization; Keras's has fourteen."""
 
 
 def fuse_norms(builder: GraphBuilder) -> None:
@@ -135,7 +135,7 @@ def fuse_norms(builder: GraphBuilder) -> None:
 
 
 def _averaged(layer: Layer) -> tuple[int, ...] | None:
-    """Return the axes that `layer` takes the mean along and keeps; None if it does not."""
+    """Return the axes of a mean that keeps them; None for another layer."""
     if isinstance(layer, Reduce) and layer.function == "mean" and layer.keepdims:
         return layer.axes
     if isinstance(layer, GlobalPool) and layer.mode == "avg" and layer.keepdims:
@@ -144,7 +144,7 @@ def _averaged(layer: Layer) -> tuple[int, ...] | None:
 
 
 def _region(builder: GraphBuilder, mean: Layer, axes: tuple[int, ...]) -> list[Layer] | None:
-    """Return the layers from `mean` to the tensor where all that comes of it and of its input has met again."""
+    """Return the layers from `mean` to the tensor where all paths from it and from its input have joined again."""
     source = mean.input
     inside: dict[str, Layer] = {mean.output.name: mean}
     region: list[Layer] = [mean]
@@ -169,7 +169,7 @@ def _joins(layer: Layer, axes: tuple[int, ...], source: Tensor, inside: dict[str
 
 
 def _is_whole(builder: GraphBuilder, region: list[Layer], inside: dict[str, Layer], source: Tensor) -> bool:
-    """Return whether a root of a variance is in the region, and one tensor of the source's shape leaves it."""
+    """Return whether the region has a square root, and its only output is a tensor of the source's shape."""
     last = region[-1]
     if last.output.shape != source.shape or not isinstance(last, Add | Multiply | Elementwise):
         return False
@@ -198,7 +198,7 @@ def _fuse(builder: GraphBuilder, mean: Layer, axes: tuple[int, ...], region: lis
 
 
 def absorb_affine(builder: GraphBuilder, norm: Layer) -> None:
-    """Take the product and the sum after a normalization that has none of its own into it."""
+    """Merge the product and the sum after a normalization into it, if it has no scale or shift of its own."""
     for role, function in (("gamma", "mul"), ("beta", "add")):
         following = builder.sole_consumer(norm.output)
         if not isinstance(following, Elementwise) or following.function != function or len(following.inputs) != 1:
@@ -220,7 +220,7 @@ def _weights(region: list[Layer]) -> tuple[Weight, ...]:
 
 
 def fuse_groups(builder: GraphBuilder) -> None:
-    """Fuse Reshape, InstanceNorm and Reshape, and the scale and shift per channel that PyTorch puts after them."""
+    """Fuse Reshape, InstanceNorm and Reshape, and the scale and shift per channel that PyTorch adds after them."""
     for layer in builder.of_kind(InstanceNorm):
         before, after = builder.producer(layer.input), builder.sole_consumer(layer.output)
         if not isinstance(before, Reshape) or not isinstance(after, Reshape):
@@ -230,7 +230,7 @@ def fuse_groups(builder: GraphBuilder) -> None:
             continue
         norm = replace(layer, inputs=before.inputs, outputs=())
         if groups != before.input.channels:
-            # One value per group is what an exporter gives an operator that must have some; a layer's are per channel.
+            # Weights per group are placeholders for required inputs of the operator; a layer's are per channel.
             weights = tuple(weight for weight in layer.weights if weight.size != groups)
             norm = GroupNorm(
                 name=layer.name, inputs=before.inputs, groups=groups, epsilon=layer.epsilon, weights=weights
@@ -239,7 +239,7 @@ def fuse_groups(builder: GraphBuilder) -> None:
 
 
 def _groups(layer: Reshape) -> int | None:
-    """Return how many groups of channels `layer` makes of a map: (N, C, H, W) to (N, groups, ...)."""
+    """Return the number of groups if `layer` reshapes a map from (N, C, H, W) to (N, groups, ...)."""
     before, after = layer.input.shape, layer.output.shape
     if before is None or after is None or len(before) < 3 or len(after) < 3 or before[0] != after[0]:
         return None

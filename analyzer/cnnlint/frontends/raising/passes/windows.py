@@ -1,4 +1,4 @@
-"""Windows that exporters write otherwise, and what they cut a tensor into or repeat of it."""
+"""Windows, splits and repeats that exporters write as several operators."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from cnnlint.graph.tensor import Shape, Tensor
 
 
 def drop_unit_axes(builder: GraphBuilder) -> None:
-    """Take out the Reshapes that add a spatial axis of extent 1 where others drop it again after some windows.
+    """Remove the Reshapes that add a spatial axis of extent 1 if others drop it again after some windows.
 
-    TensorFlow has no one-dimensional kernels: its Conv1D adds an axis, slides a 1 × k window, and takes the axis away.
+    TensorFlow has no 1-D kernels: its Conv1D adds an axis, slides a 1 × k window, and drops the axis.
     """
     for layer in builder.of_kind(Reshape):
         if (axis := _added_axis(layer)) is not None:
@@ -43,7 +43,7 @@ def drop_unit_axes(builder: GraphBuilder) -> None:
 
 
 def _added_axis(layer: Reshape) -> int | None:
-    """Return the spatial axis of extent 1 that is all that `layer` adds."""
+    """Return the spatial axis of extent 1 that `layer` adds; None if it does anything else."""
     before, after = layer.input.shape, layer.output.shape
     if before is None or after is None or len(before) < 3 or len(after) != len(before) + 1:
         return None
@@ -52,7 +52,7 @@ def _added_axis(layer: Reshape) -> int | None:
 
 
 def _region(builder: GraphBuilder, first: Layer, axis: int) -> list[Layer] | None:
-    """Return the layers between `first` and those that drop the axis, in order; None if one of them needs it."""
+    """Return the layers between `first` and those that drop the axis, in order; None if one needs the axis."""
     region = dict[str, Layer]()
     ahead = [first]
     while ahead:
@@ -83,7 +83,7 @@ def _drops(layer: Layer, axis: int) -> bool:
 
 
 def _narrowed(layer: Layer, axis: int) -> Layer | None:
-    """Return `layer` on maps without `axis`; None if it does something along it."""
+    """Return `layer` for maps without `axis`; None if it works along it."""
     place = axis - 2
     match layer:
         case Conv() | ConvTranspose() | MaxPool() | AvgPool():
@@ -133,7 +133,7 @@ def _narrow(builder: GraphBuilder, first: Layer, region: list[Layer], axis: int)
 
 
 def fuse_pads(builder: GraphBuilder) -> None:
-    """Fuse a Pad of zeros on spatial axes with the convolutions that read it, if nothing else does."""
+    """Fuse a zero padding of spatial axes with the convolutions that read it, if nothing else does."""
     for layer in builder.of_kind(Pad):
         if layer.mode != "constant" or layer.value != 0 or len(layer.inputs) > 1:
             continue
@@ -149,7 +149,7 @@ def fuse_pads(builder: GraphBuilder) -> None:
 
 
 def _padded(pad: Pad, conv: object) -> Conv | None:
-    """Return the convolution that does the padding itself; None where there is none."""
+    """Return the convolution with the padding; None if `conv` is not one, or cannot take it."""
     if not isinstance(conv, Conv) or conv.pads is None or pad.output in conv.inputs[1:]:
         return None
     total = tuple(
@@ -168,7 +168,7 @@ def fuse_pooled(builder: GraphBuilder) -> None:
 
 
 def _as_global(builder: GraphBuilder, layer: AvgPool) -> GlobalPool | None:
-    """Put a GlobalPool in the place of a mean over the whole map; None if `layer` is none."""
+    """Replace a mean over the whole map by a GlobalPool; return None if `layer` is not one."""
     if layer.pool_size != layer.input.spatial:
         return None
     if layer.pads is None or any(pads != (0, 0) for pads in layer.pads):
@@ -193,7 +193,7 @@ def _with_following(builder: GraphBuilder, pool: GlobalPool) -> GlobalPool | Non
 
 
 def fuse_chunks(builder: GraphBuilder) -> None:
-    """Join the Crops of one tensor that follow one another along one axis from its begin to its end."""
+    """Join the Crops that split a tensor along one axis into a Split."""
     tried = set[tuple[str, int]]()
     for layer in builder.of_kind(Crop):
         axis = _cut_axis(layer)
@@ -207,7 +207,7 @@ def fuse_chunks(builder: GraphBuilder) -> None:
 
 
 def _cut_axis(layer: Crop) -> int | None:
-    """Return the one axis along which `layer` takes a part."""
+    """Return the axis that `layer` crops; None if there are none or several."""
     shape, target = layer.input.shape, layer.target
     if shape is None or target is None:
         return None
@@ -216,7 +216,7 @@ def _cut_axis(layer: Crop) -> int | None:
 
 
 def _parts(builder: GraphBuilder, tensor: Tensor, axis: int) -> list[Crop]:
-    """Return the Crops of `tensor` along `axis`, in order, if they cover it without a gap; else nothing."""
+    """Return the Crops of `tensor` along `axis`, in order, if they cover it without gaps; else nothing."""
     crops = [layer for layer in builder.consumers(tensor) if isinstance(layer, Crop) and _cut_axis(layer) == axis]
     begun = [(crop.starts[axis], crop) for crop in crops if crop.starts is not None]
     ordered = sorted(begun, key=lambda pair: pair[0])
@@ -231,10 +231,10 @@ def _parts(builder: GraphBuilder, tensor: Tensor, axis: int) -> list[Crop]:
 
 
 def fuse_repeats(builder: GraphBuilder) -> None:
-    """Fuse Reshape, Tile and Reshape into a Resize, and with the Resize of another axis right before it.
+    """Fuse Reshape, Tile and Reshape into a Resize, together with a Resize of another axis right before.
 
-    TensorFlow's `repeat`, and PyTorch's `repeat_interleave`, add an axis of extent 1 after the repeated one, tile it,
-    and join the two; Keras's UpSampling2D does so for one spatial axis after the other.
+    TensorFlow's `repeat` and PyTorch's `repeat_interleave` add an axis of extent 1 after the repeated one, tile it, and
+    merge the two; Keras's UpSampling2D does so for each spatial axis in turn.
     """
     made = set[str]()
     for layer in builder.of_kind(Operator):
@@ -251,7 +251,7 @@ def fuse_repeats(builder: GraphBuilder) -> None:
 
 
 def _repetition(builder: GraphBuilder, layer: Operator) -> list[Layer] | None:
-    """Return the three layers around `layer`, a Tile, that repeat the entries along one spatial axis."""
+    """Return the three layers around a Tile that repeat entries along one spatial axis; None if they do not."""
     if layer.op not in ("Tile", "Expand") or len(layer.inputs) != 1:
         return None
     before, after = builder.producer(layer.input), builder.sole_consumer(layer.output)
