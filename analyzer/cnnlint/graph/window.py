@@ -20,8 +20,8 @@ class Span(Struct, frozen=True):
     """The input elements that an output element depends on, along one axis.
 
     Attributes:
-        extent: Input elements from the first to the last. If outputs are finer than inputs and differ in it, one plus the
-            length of the interval that the inputs lie on: 5/2 is one or two.
+        extent: Input elements from the first to the last. If outputs are finer than inputs and differ in it, one plus
+            the length of the interval that the inputs lie on: 5/2 is one or two.
         stride: Distance in input elements between the spans of neighboring outputs: 1/2 if the output is twice as fine,
             0 if all have the same span.
     """

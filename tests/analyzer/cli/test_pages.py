@@ -101,7 +101,7 @@ def test_explain_on_a_model_says_where_the_rule_speaks_and_where_it_is_silent_an
     assert "less than min-share = 99%" in silent
     assert "found" not in silent
     nothing = run("explain", "FC001", "--on", MODELS / "seed_cnn.onnx").output
-    assert "no layers of this network are what the rule looks for" in nothing
+    assert "the network has no layers that the rule looks at" in nothing
 
 
 def test_explain_on_a_missing_model_is_an_error():

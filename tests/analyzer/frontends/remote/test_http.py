@@ -110,7 +110,8 @@ def test_a_server_that_sends_no_parts_is_refused_before_it_sends_the_file(
 def test_a_truncated_answer_is_no_damaged_model(server: FileServer, name: str, fault: str) -> None:
     setattr(server, fault, 7)
 
-    with pytest.raises(ModelError, match=r"closed the connection in the middle|sent [0-9,]+ bytes where [0-9,]+ were asked for"):
+    cut_off = r"closed the connection in the middle|sent [0-9,]+ bytes where [0-9,]+ were asked for"
+    with pytest.raises(ModelError, match=cut_off):
         frontends.load(f"{server.url}/{name}")
 
 
