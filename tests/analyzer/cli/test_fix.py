@@ -90,7 +90,7 @@ def test_a_rewrite_that_changes_the_function_is_not_written(tmp_path: Path, monk
     monkeypatch.setattr(fixing, "rewrite", unsound)
     result = fix(write(tmp_path / "flat.onnx", FLAT), "-o", tmp_path / "out.onnx")
     assert result.exit_code == 1
-    assert "is not written" in result.stderr
+    assert "was not written" in result.stderr
     assert not (tmp_path / "out.onnx").exists()
     report = json.loads(fix(tmp_path / "flat.onnx", "-o", tmp_path / "out.onnx", "--format", "json").stdout)
     assert not report["written"]
@@ -111,8 +111,8 @@ def test_the_json_holds_proof_and_difference(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "cause"),
     [
-        ((VGG,), "no place to write to"),
-        ((VGG, "--diff", "-o", "x.onnx"), "-o has no meaning"),
+        ((VGG,), "no output file is given"),
+        ((VGG, "--diff", "-o", "x.onnx"), "cannot be combined with -o"),
         ((VGG, "-o", VGG), "the model itself"),
         ((MODELS / "vgg_style.keras", "--diff"), "only local ONNX models"),
         ((VGG, "--diff", "--select", "FC001"), "can rewrite"),

@@ -334,7 +334,7 @@ def test_groups_that_hold_one_another_twice_end_at_the_count_of_parts() -> None:
             group["a"] = group["b"] = file[str(depth - 1)]
 
     content = written(build)
-    with pytest.raises(ModelError, match="parts refer to one another without end"):
+    with pytest.raises(ModelError, match="parts refer to one another endlessly"):
         walk_all(content)
     assert HDF5_SPARE_PARTS + len(content) // HDF5_BYTES_A_PART < 1 << 17
 

@@ -261,7 +261,7 @@ def test_losses_are_read_in_every_form(tmp_path: Path, loss: Any, expected: list
 
 
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {
-    "cycle": (_sequence(by_hand.image(5, 5, 3), _conv("a", "b"), _conv("b", "a")), "wait for one another"),
+    "cycle": (_sequence(by_hand.image(5, 5, 3), _conv("a", "b"), _conv("b", "a")), "form a cycle"),
     "nobody's tensor": (
         _sequence(by_hand.image(5, 5, 3), _conv("a", "ghost")),
         "a layer 'ghost' that it does not have",

@@ -99,7 +99,7 @@ def test_a_download_without_end_stops_at_what_was_announced(server: FileServer, 
     server.extra = 1 << 30
 
     error = lint(f"{server.url}/heavy.onnx", static=False).error or ""
-    assert error.startswith(f"{server.url}/heavy.onnx: the server sends more than {size(folder):,} bytes")
+    assert error.startswith(f"{server.url}/heavy.onnx: the server sends more than the {size(folder):,} bytes")
     assert server.sent < size(folder) + (1 << 25)
 
 
