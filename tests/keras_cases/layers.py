@@ -184,6 +184,8 @@ def _sequences() -> dict[str, Build]:
     cases["GRU-old"] = one((6, 5), "GRU", units=4, reset_after=False)
     cases["LSTM-unknown-length"] = one((None, 5), "LSTM", units=4, return_sequences=True)
     cases["ConvLSTM2D"] = partial(distributed_before_dense, layer="ConvLSTM2D")
+    for name, options in {"": {}, "-untied": {"tie_weights": False}, "-capped": {"logit_soft_cap": 30.0}}.items():
+        cases[f"ReversibleEmbedding{name}"] = partial(there_and_back, **options)
     return cases
 
 
@@ -191,6 +193,12 @@ def bidirectional(keras: Any, cell: str, merge: str) -> Any:
     """Build a bidirectional recurrent network."""
     inner = getattr(keras.layers, cell)(4, return_sequences=True)
     return keras.Sequential([keras.Input((6, 5)), keras.layers.Bidirectional(inner, merge_mode=merge)])
+
+
+def there_and_back(keras: Any, **options: Any) -> Any:
+    """Build a language model's embedding, which is also its projection to the vocabulary."""
+    tokens, table = keras.Input((6,), dtype="int32"), keras.layers.ReversibleEmbedding(20, 5, **options)
+    return keras.Model(tokens, table(keras.layers.LayerNormalization()(table(tokens)), reverse=True))
 
 
 def distributed_before_dense(keras: Any, layer: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Literal
 import click
 
 from cnnlint.cli.options import about, color_option, input_dims, run_limits, setting_options, verbose_option
-from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
+from cnnlint.cli.streams import ColorChoice, view_of_stdout, write_report
 from cnnlint.worker.workers import Workers
 
 
@@ -48,7 +48,7 @@ def command(
     Each is a Keras model (run by Keras), an ONNX model (run by onnxruntime, graph optimizations off) or a SavedModel
     (run by TensorFlow). Exit codes: 0 equal up to rounding, 1 different, 2 cannot be compared.
     """
-    from cnnlint.comparison.compare import Comparison
+    from cnnlint.comparison.compare import Comparison, render
     from cnnlint.models import open_model
     from cnnlint.runtime.probe import SEED
     from cnnlint.verification.records import ComparisonReport
@@ -66,12 +66,5 @@ def command(
     kind = "tensorflow" if needy else "onnxruntime"
     report = workers.call(kind, "cnnlint.comparison.compare:compare_paths", request, ComparisonReport)
     view = view_of_stdout(color, quiet=quiet)
-    if form == "json":
-        from cnnlint.report.json import encode
-
-        write(encode(report, view))
-    else:
-        from cnnlint.comparison.compare import render
-
-        write(render(report, view, every=every))
+    write_report(report, form, view, lambda: render(report, view, every=every))
     return 0 if report.equal else 1

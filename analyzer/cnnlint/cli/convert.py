@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 from msgspec.structs import replace
 
 from cnnlint.cli.options import about, color_option, config_options, run_limits, setting_options, verbose_option
-from cnnlint.cli.streams import ColorChoice, check_output, complain, view_of_stdout, write
+from cnnlint.cli.streams import ColorChoice, check_output, complain, view_of_stdout, write_report
 from cnnlint.errors import ConfigError
 from cnnlint.frontends import KERAS_SUFFIXES
 from cnnlint.worker.workers import Workers
+
+if TYPE_CHECKING:
+    from cnnlint.comparison.conversion import ConversionReport
+    from cnnlint.report.view import View
 
 
 @click.command("convert")
@@ -70,19 +74,7 @@ def command(
         else:
             complain(f"{output} was not written: it does not compute the same as {model} (--force writes it anyway)")
     view = view_of_stdout(color, quiet=quiet)
-    if form == "json":
-        from cnnlint.report.json import encode
-
-        write(encode(report, view))
-    else:
-        from cnnlint.comparison.conversion import render
-        from cnnlint.report.text import render as render_lint
-        from cnnlint.results import LintReport
-
-        if not (quiet and report.parity.equal):
-            write(render(report, view))
-        if report.lint is not None:
-            write(render_lint(LintReport(models=(report.lint,)), view))
+    write_report(report, form, view, lambda: _text(report, view))
     if report.lint is not None and report.lint.error is not None:
         complain(report.lint.error)
         return 2
@@ -90,6 +82,15 @@ def command(
         complain("; ".join(report.lint.incomplete))
         return 2
     return 0 if report.parity.equal and report.lint is not None and not report.lint.fails() else 1
+
+
+def _text(report: ConversionReport, view: View) -> str:
+    from cnnlint.comparison.conversion import render
+    from cnnlint.report.text import render as render_lint
+    from cnnlint.results import LintReport
+
+    text = "" if view.quiet and report.parity.equal else render(report, view)
+    return text if report.lint is None else text + render_lint(LintReport(models=(report.lint,)), view)
 
 
 def _refuse(model: str, output: str) -> None:

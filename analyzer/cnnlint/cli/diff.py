@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from cnnlint.cli.options import about, color_option, config_options, input_shapes, setting_options, verbose_option
-from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
+from cnnlint.cli.streams import ColorChoice, view_of_stdout, write_report
 from cnnlint.engine.budget import QUANTITIES
 
 GROWING = [name.replace("_", "-") for name, quantity in QUANTITIES.items() if quantity.unit != "share"]
@@ -52,6 +52,7 @@ def command(
     Neither model is run. Exit codes: 0 done, 1 B grew more than --max-growth allows, 2 a model cannot be read.
     """
     from cnnlint.comparison.diff import diff, growth_limit
+    from cnnlint.comparison.diff_report import render
 
     limits = tuple(growth_limit(written) for written in growth)
     report = diff(
@@ -65,12 +66,5 @@ def command(
         ignore_config_code=ignore_config_code,
     )
     view = view_of_stdout(color)
-    if form == "json":
-        from cnnlint.report.json import encode
-
-        write(encode(report, view))
-    else:
-        from cnnlint.comparison.diff_report import render
-
-        write(render(report, view, every=every))
+    write_report(report, form, view, lambda: render(report, view, every=every))
     return 0 if all(result.passed for result in report.growth) else 1

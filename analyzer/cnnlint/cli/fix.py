@@ -18,7 +18,7 @@ from cnnlint.cli.options import (
     setting_options,
     verbose_option,
 )
-from cnnlint.cli.streams import ColorChoice, check_output, complain, view_of_stdout, write
+from cnnlint.cli.streams import ColorChoice, check_output, complain, view_of_stdout, write_report
 from cnnlint.conversion.writing import replacing
 from cnnlint.errors import ConfigError
 from cnnlint.worker.workers import Workers
@@ -59,7 +59,7 @@ def command(
     """
     _refuse(model, output, difference=difference)
     from cnnlint.fixing.fix import FixRequest
-    from cnnlint.fixing.report import FixReport
+    from cnnlint.fixing.report import FixReport, render
 
     workers = Workers(run_limits(run_timeout, run_memory))
     request = FixRequest(
@@ -82,14 +82,7 @@ def command(
     if output and report.applied and not report.written:
         complain(f"{output} was not written: the rewritten model does not compute the same as {model}")
     view = view_of_stdout(color)
-    if form == "json":
-        from cnnlint.report.json import encode
-
-        write(encode(report, view))
-    else:
-        from cnnlint.fixing.report import render
-
-        write(render(report, view, difference=difference))
+    write_report(report, form, view, lambda: render(report, view, difference=difference))
     return 0 if report.written or not report.applied else 1
 
 

@@ -12,6 +12,8 @@ import click
 from cnnlint.errors import CnnlintError, ConfigError, InternalError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cnnlint.report.view import View
 
 ColorChoice = Literal["auto", "always", "never"]
@@ -99,6 +101,16 @@ def unwritable(error: OSError) -> CnnlintError:
     # flushing Python's buffer at exit would fail again
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return CnnlintError(f"cannot be written: {error.strerror}", path="standard output")
+
+
+def write_report(report: object, form: str, view: View, text: Callable[[], str]) -> None:
+    """Write a report to standard output: as JSON if `form` is "json", else what `text` returns."""
+    if form == "json":
+        from cnnlint.report.json import encode
+
+        write(encode(report, view))
+    else:
+        write(text())
 
 
 def check_output(output: str, model: str) -> None:

@@ -85,7 +85,7 @@ def _lines(report: ComparisonReport, view: View, *, every: bool) -> Iterator[str
 
 
 def verdict(verification: Verification | None, view: View) -> Iterator[str]:
-    """Yield what all commands say of two models that were run side by side."""
+    """Yield the verdict on two models that were run side by side, as every command words it."""
     if verification is None:
         return
     label = view.paint(verification.label, "good" if verification.equivalent else "error")

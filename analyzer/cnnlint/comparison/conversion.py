@@ -109,7 +109,7 @@ def convert(request: ConvertRequest) -> ConversionReport:
     except RuntimeCheckError as error:
         if error.path != output:
             raise
-        raise ConversionError(f"what tf2onnx made of it does not run: {error.cause}", path=path) from error
+        raise ConversionError(f"the ONNX model that tf2onnx wrote does not run: {error.cause}", path=path) from error
     if parity.equal:  # every layer is right, and the verification counts them
         parity = replace(parity, layers=())
     nodes = program.record.graph.nodes

@@ -98,13 +98,13 @@ class DiffReport(Struct, frozen=True, kw_only=True):
     Attributes:
         before: Path of the first model.
         after: Path of the second.
-        measures: What they cost.
-        layers: Those that are not the same: in the order of the second model, then what is removed.
-        unchanged: How many layers are the same, names too; values of weights are not compared.
-        fixed: Findings of the first model that the second has not.
-        new: Findings of the second model that the first has not.
-        kept: Findings of the second model that the first has too.
-        growth: Budgets of growth.
+        measures: Their costs.
+        layers: Layers that differ, in the order of the second model, then those that were removed.
+        unchanged: How many layers are the same, including names but not values of weights.
+        fixed: Findings that only the first model has.
+        new: Findings that only the second model has.
+        kept: Findings that both have.
+        growth: Growth budgets.
     """
 
     schema: int = SCHEMA

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cnnlint.conversion.constants import unique_name
 from cnnlint.conversion.naming import weight_paths
 from cnnlint.errors import ConversionError
 
@@ -177,9 +178,5 @@ def _output_names(model: Any, count: int) -> list[str]:
     given = given if len(given) == count else [f"output_{index}" for index in range(count)]
     names: list[str] = []
     for name in given:
-        unique, number = name, 0
-        while unique in names:
-            number += 1
-            unique = f"{name}_{number}"
-        names.append(unique)
+        names.append(unique_name(name, set(names)))
     return names

@@ -136,7 +136,7 @@ def fix(request: FixRequest) -> FixReport:
             allow_config_code=allowed,
             ignore_config_code=request.ignore_config_code,
         )
-    equal = verification.equivalent and parity.equal  # what is said of the parts is said of the whole
+    equal = verification.equivalent and parity.equal  # both reports give the overall verdict
     return replace(
         report,
         verification=replace(verification, equivalent=equal),

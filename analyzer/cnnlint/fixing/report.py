@@ -39,10 +39,9 @@ class FixReport(Struct, frozen=True, kw_only=True):
         written: Whether it was written.
         applied: The rewrites, in the order in which they were made.
         obstacles: Why other findings could not be rewritten, a sentence each.
-        verification: Original and rewritten side by side where they differ, all rewrites together; equivalent only if
-            the whole models are.
-        parity: The same for the whole models as they would be stored, layer by layer and end to end.
-        diff: What differs between the two graphs.
+        verification: Of the rewritten parts; equivalent only if the whole models are.
+        parity: The whole models compared as they would be stored, layer by layer and end to end.
+        diff: The difference between the two graphs.
     """
 
     schema: int = SCHEMA
@@ -58,7 +57,7 @@ class FixReport(Struct, frozen=True, kw_only=True):
 
     @property
     def is_verified(self) -> bool:
-        """Whether original and rewritten were found equal, in parts and as a whole."""
+        """Whether original and rewritten model were verified to be equal, in parts and as a whole."""
         return (
             self.verification is not None
             and self.verification.equivalent
@@ -91,8 +90,6 @@ def _lines(report: FixReport, view: View) -> Iterator[str]:
     if verification is None or parity is None:
         return
     yield from verdict(verification, view)
-    yield view.paint(
-        "  all rewrites together, where they differ; and the whole model, layer by layer and end to end:", "faint"
-    )
+    yield view.paint("  above: the rewritten parts; below: the whole model, layer by layer and end to end", "faint")
     yield from (f"  {line}" for line in verdict(parity.verification, view))
     yield from (f"  {line}" for line in table(parity.outputs, view))

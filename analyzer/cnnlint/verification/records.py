@@ -65,13 +65,13 @@ class ComparisonReport(Struct, frozen=True, kw_only=True):
         before: Path of the first model.
         after: Path of the second.
         equal: Whether rounding explains every difference: `equivalent` of `verification`.
-        tolerance: What `max_rel_error` of an output may be.
-        conditions: How the inputs were made.
-        interface: How inputs and outputs differ, a sentence each; if the models cannot be fed alike, all there is.
+        tolerance: Largest accepted `max_rel_error` of an output.
+        conditions: How the inputs were generated.
+        interface: How inputs and outputs differ, a sentence each; the only result if no common inputs exist.
         outputs: The outputs, and the values before their activation.
         layers: In the order of the first model, then those that only the second has.
         origins: Where differences begin.
-        verification: What this rests on; None if the models cannot be fed alike.
+        verification: How it was verified; None if no common inputs exist.
     """
 
     schema: int = SCHEMA

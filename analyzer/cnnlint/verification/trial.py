@@ -40,7 +40,7 @@ BLOCK = 32 << 20
 
 
 def verify_rewrite(probe: Probe, rewritten: onnx.ModelProto) -> Verification:
-    """Compare the model of `probe` with `rewritten` on seeded inputs, graph optimization off.
+    """Compare the model of `probe` with `rewritten` on seeded inputs, with graph optimization off.
 
     Outputs are compared, and the values before each final softmax, since the probabilities of an untrained network
     are all nearly the same. Only the parts that differ are run: first on the values of the model's seeded run, then

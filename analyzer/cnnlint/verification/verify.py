@@ -17,7 +17,7 @@ from cnnlint.verification.differences import origins
 from cnnlint.verification.error import Error, channels_first, error, like, nearest
 from cnnlint.verification.feeding import Feed, agree, draw, pair_ports
 from cnnlint.verification.matching import LayerPair, pair_layers
-from cnnlint.verification.records import ComparisonReport, Origin, ValueRow, Verdict
+from cnnlint.verification.records import ComparisonReport, ValueRow, Verdict
 from cnnlint.verification.regions import Region, Regions, sums
 from cnnlint.verification.rounding import PERTURBATIONS, RATIO, UNITS, cap, perturbed, unit
 from cnnlint.worker import steps
@@ -128,7 +128,13 @@ class _Comparison:
             counts = [len(side.outputs) for side in (self.before, self.after)]
             problems += (f"the first model has {counts[0]} outputs and the second {counts[1]}",)
         if problems or ports is None:
-            return self._report(equal=False, tolerance=self.given or self.cap, interface=problems)
+            return ComparisonReport(
+                before=self.before.path,
+                after=self.after.path,
+                equal=False,
+                tolerance=self.given or self.cap,
+                interface=problems,
+            )
         self.ports, self.heads = ports, dict(_heads(self.before.graph, self.after.graph, len(ports)))
         feeds, runs = self._runs(feeds)
         return self._judged(feeds, runs)
@@ -157,7 +163,9 @@ class _Comparison:
         rows = self._layer_rows(runs, regions) if self.layers else {}
         if equal:  # layers matched by order alone were not counterparts then
             rows = {name: row for name, row in rows.items() if row.verdict != "differs"}
-        return self._report(
+        return ComparisonReport(
+            before=self.before.path,
+            after=self.after.path,
             equal=equal,
             tolerance=tolerance,
             interface=tuple(self._renamed()),
@@ -181,31 +189,6 @@ class _Comparison:
                 failed=failed,
                 by_region=explained,
             ),
-        )
-
-    def _report(
-        self,
-        *,
-        equal: bool,
-        tolerance: float,
-        interface: tuple[str, ...],
-        conditions: tuple[str, ...] = (),
-        outputs: tuple[ValueRow, ...] = (),
-        layers: tuple[ValueRow, ...] = (),
-        origins: tuple[Origin, ...] = (),
-        verification: Verification | None = None,
-    ) -> ComparisonReport:
-        return ComparisonReport(
-            before=self.before.path,
-            after=self.after.path,
-            equal=equal,
-            tolerance=tolerance,
-            conditions=conditions,
-            interface=interface,
-            outputs=outputs,
-            layers=layers,
-            origins=origins,
-            verification=verification,
         )
 
     @property

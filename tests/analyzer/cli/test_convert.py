@@ -131,7 +131,7 @@ def test_without_tensorflow_the_command_that_installs_it_is_named(
     [
         ("no-such.keras", "model.onnx", "no such file"),
         (MODELS / "seed_cnn.onnx", "model.onnx", "ONNX model already"),
-        (SEED, "model.keras", "not a name for an ONNX model"),
+        (SEED, "model.keras", "not the name of an ONNX file"),
         (SEED, ".", "is a folder"),
         (SEED, "nowhere/model.onnx", "folder does not exist"),
     ],

@@ -141,7 +141,7 @@ def test_a_clip_that_usual_values_do_not_reach_is_found(network: tuple[Any, Path
     assert report.verification is not None
     (origin,) = report.origins
     assert report.verification.failed == ("avg_pool",)
-    assert origin.causes == ("only the second model has top_clip (Elementwise) ahead of it",)
+    assert origin.causes == ("only the second model has top_clip (Elementwise) before it",)
 
 
 def test_the_sound_conversion_of_it_is_verified(network: tuple[Any, Path, onnx.ModelProto]) -> None:

@@ -71,7 +71,7 @@ def _module(layer: Layer) -> str:
         return scope
     path = list[str]()
     for step in parts[0].name.split("/")[1:-1]:
-        # "/stages/stages.0/stages.0.1/conv1/Conv": members of a Sequential repeat its name, and that of one around it
+        # "/stages/stages.0/stages.0.1/conv1/Conv": members of a Sequential repeat the names of the enclosing ones
         names = step.split(".")
         known = next((size for size in range(len(names) - 1, 0, -1) if path[-size:] == names[:size]), 0)
         path += names[known:]
@@ -83,7 +83,7 @@ def _at_the_core(layer: Layer) -> Sequence[Part]:
 
 
 def _scope(layer: Layer) -> list[str] | None:
-    """Return the scopes and the name of the layer's node; those of its kernel for a node that tf2onnx made."""
+    """Return the scopes and the name of the layer's node, or of its kernel if tf2onnx generated the node."""
     own = [part.name for part in _at_the_core(layer) if TRACED.sub("", part.name.split("/")[0]).rstrip("_") != part.op]
     candidates = own + [weight.key for weight in layer.weights]
     name = next((name for name in candidates if "/" in name and not name.startswith("const_fold")), None)

@@ -72,14 +72,32 @@ def _einsum_dense(call: Call) -> Raised:
 
 
 def _embedding(call: Call) -> TensorView:
+    second = "reverse_embeddings" if call.config.get("tie_weights") is False else "embeddings_scale"
     layer = Embedding(
         inputs=(call.builder.tensor(call.view),),
         entries=call.whole("input_dim"),
         features=call.whole("output_dim"),
-        weights=call.weights("embeddings", "embeddings_scale"),
+        weights=call.weights("embeddings", second),
         **call.identity,
     )
     return call.add(layer)
+
+
+def _reversible_embedding(call: Call) -> Raised:
+    """Add an Embedding, or for `reverse` the Dense back to its entries, which has the same kernel if they are tied."""
+    if not call.kwargs.get("reverse", call.args[1] if len(call.args) > 1 else False):
+        return _embedding(call)
+    weights = call.weights("embeddings", "reverse_embeddings")
+    tied = call.config.get("tie_weights", True) is not False
+    if len(weights) > (1 if tied else 2):
+        return add_opaque(call, "a quantized reverse embedding")
+    made = ops.dense(call, call.view, call.whole("input_dim"), weights=weights[-1:], use_bias=False)
+    if call.config.get("logit_soft_cap") is None:
+        return made
+    cap = call.number("logit_soft_cap", 1.0)
+    made = ops.elementwise(call.of(suffix="divided"), "div", [made], constants=(), constant=cap)
+    made = ops.activation(call.of(suffix="tanh"), made, "tanh")
+    return ops.elementwise(call.of(suffix="capped"), "mul", [made], constants=(), constant=cap)
 
 
 def _dot(call: Call) -> Raised:
@@ -200,6 +218,7 @@ def _grouped(call: Call) -> list[TensorView]:
 
 LAYERS: dict[str, Handler] = {
     "Dense": _dense, "EinsumDense": _einsum_dense, "Embedding": _embedding, "Dot": _dot,
+    "ReversibleEmbedding": _reversible_embedding,
     "MultiHeadAttention": _multi_head, "Attention": _plain, "AdditiveAttention": _plain,
     "GroupedQueryAttention": _grouped, "GroupQueryAttention": _grouped,
 }  # fmt: skip

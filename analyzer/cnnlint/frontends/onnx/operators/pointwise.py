@@ -184,10 +184,10 @@ def concat(ctx: NodeContext) -> None:
 
 
 def _batch_norm(ctx: NodeContext) -> None:
-    """Raise BatchNormalization: X, scale, B, mean, var.
+    """Handle BatchNormalization: X, scale, B, mean, var.
 
-    In training mode the moving statistics have no part in what it makes. Where they are computed, as PyTorch writes
-    them for a norm that keeps none, the arrays that they are computed from are nobody's weights.
+    In training mode the moving statistics do not affect the output. If they are computed, as PyTorch exports a norm
+    without them, the arrays that they are computed from are not weights.
     """
     older = ctx.opset < 14 and ctx.opset >= 7 and len([name for name in ctx.node.outputs if name]) > 1
     training = bool(ctx.attribute_int("training_mode", 0)) or older

@@ -25,16 +25,6 @@ def _gemm(ctx: NodeContext) -> None:
     _dense(ctx, (0, 1), kernel, _units(ctx, kernel.shape), bias=ctx.constant(2))
 
 
-def _plain_matmul(ctx: NodeContext) -> None:
-    """Handle MatMul: A, B."""
-    _matmul(ctx, 0, 1)
-
-
-def qlinear_matmul(ctx: NodeContext) -> None:
-    """Handle QLinearMatMul: a, its scale and zero point, b, ..."""
-    _matmul(ctx, 0, 3)
-
-
 def qgemm(ctx: NodeContext) -> None:
     """Handle com.microsoft.QGemm: A, its scale and zero point, B, its scale and zero point, C, ..."""
     kernel = ctx.constant(3)
@@ -64,7 +54,8 @@ def _transposed(ctx: NodeContext) -> tuple[bool, bool]:
     return bool(ctx.attribute_int("transA", 0)), bool(ctx.attribute_int("transB", 0))
 
 
-def _matmul(ctx: NodeContext, left: int, right: int) -> None:
+def matmul(ctx: NodeContext, left: int = 0, right: int = 1) -> None:
+    """Handle a matrix product, given the indices of its factors."""
     kernel = ctx.constant(right)
     if kernel is not None and kernel.shape is not None and len(kernel.shape) == 2:
         _dense(ctx, (left, right), kernel, kernel.shape[1])
@@ -219,6 +210,6 @@ HANDLERS: dict[str, Handler] = {
     "Einsum": _einsum,
     "FusedMatMul": _fused_matmul,
     "Gemm": _gemm,
-    "MatMul": _plain_matmul,
-    "MatMulInteger": _plain_matmul,
+    "MatMul": matmul,
+    "MatMulInteger": matmul,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from cnnlint.frontends.onnx.operators import pointwise, products, windows
@@ -23,8 +25,8 @@ FLOAT: dict[str, tuple[str, Handler]] = {
 CLAMPED: dict[str, tuple[Handler, int]] = {
     "QGemm": (products.qgemm, 8),
     "QLinearAdd": (pointwise.elementwise, 7),
-    "QLinearConv": (windows.qlinear_conv, 7),
-    "QLinearMatMul": (products.qlinear_matmul, 7),
+    "QLinearConv": (partial(windows.conv, kernel=3, bias=8), 7),
+    "QLinearMatMul": (partial(products.matmul, left=0, right=3), 7),
 }
 """Operators that quantize their output: the handler, and the index of the output's zero point."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from cnnlint.errors import ContradictionError
 from cnnlint.frontends.onnx.operators.context import Handler, NodeContext
 from cnnlint.frontends.onnx.operators.outside import add_operator
@@ -26,22 +28,8 @@ POOLINGS: dict[str, Pooling] = {
 }  # fmt: skip
 
 
-def _plain_conv(ctx: NodeContext) -> None:
-    """Handle Conv: X, W, B."""
-    _conv(ctx, kernel=1, bias=2)
-
-
-def _conv_integer(ctx: NodeContext) -> None:
-    """Handle ConvInteger: x, w, zero points."""
-    _conv(ctx, kernel=1, bias=None, dtype="int32")
-
-
-def qlinear_conv(ctx: NodeContext) -> None:
-    """Handle QLinearConv: x, its scale and zero point, w, its scale and zero point, y's, B."""
-    _conv(ctx, kernel=3, bias=8)
-
-
-def _conv(ctx: NodeContext, *, kernel: int, bias: int | None, dtype: str | None = None) -> None:
+def conv(ctx: NodeContext, *, kernel: int, bias: int | None, dtype: str | None = None) -> None:
+    """Handle a convolution, given the indices of its inputs and the type of its output."""
     view = ctx.view(0)
     weight, (filters, _, *taps) = _kernel(ctx, kernel)
     biases = ctx.weights(ctx.constant(bias), "bias") if bias is not None else ()
@@ -180,8 +168,8 @@ def _reduce_constant(ctx: NodeContext, value: Constant, *, keepdims: bool) -> No
 
 
 HANDLERS: dict[str, Handler] = {
-    "Conv": _plain_conv,
-    "ConvInteger": _conv_integer,
+    "Conv": partial(conv, kernel=1, bias=2),
+    "ConvInteger": partial(conv, kernel=1, bias=None, dtype="int32"),
     "ConvTranspose": _conv_transpose,
     **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), window_pool),
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), global_pool),

@@ -83,7 +83,7 @@ def _drops(layer: Layer, axis: int) -> bool:
 
 
 def _narrowed(layer: Layer, axis: int) -> Layer | None:
-    """Return `layer` for maps without `axis`; None if it works along it."""
+    """Return `layer` for maps without `axis`; None if it works along it, or is not known not to."""
     place = axis - 2
     match layer:
         case Conv() | ConvTranspose() | MaxPool() | AvgPool():
