@@ -1,4 +1,4 @@
-"""Each Keras layer behind a convolution and its conversion by tf2onnx: one list of layers."""
+"""Each Keras layer after a convolution and its conversion by tf2onnx: one list of layers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ APART = {
     "Rescaling": "a product behind a convolution",
     "Normalization*": "a product and a sum behind a convolution",
     "RepeatVector": "a Tile",
-    "Embedding": "a table, of which ONNX makes arithmetic on indices",
+    "*Embedding*": "a table, of which ONNX makes arithmetic on indices",
     "Masking": "arithmetic",
     "Random*": "only training needs them",
     "GaussianNoise": "only training needs it",
