@@ -110,7 +110,7 @@ def keras() -> Any:
     "name",
     [
         pytest.param(
-            name, marks=[] if name in {"shared", "nested", "spectral", "group_norms"} else pytest.mark.exhaustive
+            name, marks=[] if name in {"shared", "nested", "waveform", "group_norms"} else pytest.mark.exhaustive
         )
         for name in ALIKE
     ],
