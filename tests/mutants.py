@@ -110,7 +110,7 @@ MUTANTS: dict[str, Mutant] = {
         (f"{TESTS}/frontends/onnx/test_average_pooling.py",),
     ),
     "keras-counts-padding-in-a-mean": Mutant(
-        f"{ENGINE}/graph/layers/pooling.py", "count_include_pad: bool = False", "count_include_pad: bool = True",
+        f"{ENGINE}/frontends/raising/ops.py", "count_include_pad: bool = False", "count_include_pad: bool = True",
         (f"{TESTS}/frontends/onnx/test_average_pooling.py",),
     ),
 }  # fmt: skip
