@@ -104,7 +104,7 @@ def _finding(finding: Finding, model: ModelReport) -> Iterator[str]:
     where += f" and {count(len(finding.places) - 1)} more" if len(finding.places) > 1 else ""
     mark = " [*]" if finding.fixable else ""
     yield f'<details{opened}><summary><span class="label {finding.severity}">{finding.severity} {escape(finding.code)}'
-    yield f"{mark}</span>{where} {escape(finding.message)}</summary>"
+    yield f"{mark}</span>{where}{':' if where else ''} {escape(finding.message)}</summary>"
     first = finding.places[0].layers if finding.places else finding.layers
     if drawn := list(excerpt(first, model.sites, View())):
         yield f"<pre>{escape(chr(10).join(line.removeprefix('   | ') for line in drawn))}</pre>"
