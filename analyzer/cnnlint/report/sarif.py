@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from cnnlint.engine.rule import Rule
+from cnnlint.engine.rule import CODE, Rule
 from cnnlint.engine.telling import relative
 from cnnlint.report.json import encode
 from cnnlint.report.parts import FindingHashes, findings, sentence, shortcomings
@@ -102,9 +102,14 @@ def _descriptor(finding: Finding, rule: type[Rule] | None) -> dict[str, Any]:
     short = summary(rule) if rule else finding.name
     text = page(rule, code=False) if rule else finding.message
     level = rule.severity if rule else finding.severity
+    former = rule.replaces if rule else ()
+    codes = [old for old in former if CODE.fullmatch(old)]
+    names = [old for old in former if old not in codes]
     return {
         "id": finding.code,
         "name": finding.name,
+        **({"deprecatedIds": codes} if codes else {}),
+        **({"deprecatedNames": names} if names else {}),
         "shortDescription": {"text": short},
         "fullDescription": {"text": short[:LONGEST_DESCRIPTION]},
         "help": {"text": text, "markdown": text},
