@@ -80,6 +80,9 @@ class Chain:
 
     def find(self, graph: Layers) -> Iterator[Match]:
         """Yield every match, in topological order of its first layer; repeated elements are greedy."""
+        later = (element.kinds for element in self.elements[1:] if element.least)
+        if any(next(graph.of_kind(*kinds), None) is None for kinds in later):
+            return  # most patterns end in layers that a network has none of
         for layer in graph.of_kind(*self.elements[0].kinds):
             found = self._match(graph, layer)
             if found is not None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cnnlint.analysis.cost import total_macs
 from cnnlint.frontends import load_onnx_bytes
-from cnnlint.frontends.onnx.operators.values import Constant, joined, spelled_out, spread, taken, transposed
+from cnnlint.frontends.onnx.operators.values import Constant, elements_of, joined, spread, taken, transposed
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Conv, Operator
 
@@ -65,8 +65,8 @@ def test_spreading_gives_the_elements_that_numpy_gives(shape: tuple[int, ...], d
 
 
 def test_elements_that_do_not_fit_the_shape_or_are_too_many_are_unknown() -> None:
-    assert spelled_out(Constant((2, 2), "int64", values=(1, 2, 3))) is None
-    assert spelled_out(Constant((None,), "int64", values=(1, 2, 3))) is None
+    assert elements_of(Constant((2, 2), "int64", values=(1, 2, 3))) is None
+    assert elements_of(Constant((None,), "int64", values=(1, 2, 3))) is None
     assert spread(constant((1,))[0], (1 << 20, 1 << 20)) is None
     assert taken(constant((1, 64))[0], 0, [0] * 4096) is None
 
