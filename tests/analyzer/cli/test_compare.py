@@ -61,7 +61,7 @@ def test_a_saved_model_is_run_by_tensorflow(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
 
 
-def test_the_first_layer_that_differs_is_named_and_the_table_ends_behind_it(tmp_path: Path) -> None:
+def test_the_first_layer_that_differs_is_named_and_the_table_ends_after_it(tmp_path: Path) -> None:
     result = compare(VGG, faulty(tmp_path / "faulty.onnx"))
     assert result.exit_code == 1
     assert "The first difference is at block2_conv1:" in result.output
@@ -71,9 +71,9 @@ def test_the_first_layer_that_differs_is_named_and_the_table_ends_behind_it(tmp_
     assert "fc2" in compare(VGG, tmp_path / "faulty.onnx", "--all").output
 
 
-def test_the_tolerance_and_the_seed_are_heeded(tmp_path: Path) -> None:
+def test_the_tolerance_and_the_seed_are_honored(tmp_path: Path) -> None:
     path = faulty(tmp_path / "faulty.onnx")
-    error = json.loads(compare(VGG, path, "--format", "json").stdout)["proof"]["max_rel_error"]
+    error = json.loads(compare(VGG, path, "--format", "json").stdout)["verification"]["max_rel_error"]
     assert compare(VGG, path, "--tolerance", error * 1.001).exit_code == 0
     assert compare(VGG, path, "--tolerance", error / 1.001).exit_code == 1
     report = json.loads(compare(VGG, VGG, "--seed", "5", "--format", "json").stdout)
