@@ -48,11 +48,12 @@ IN_WHEELS = tuple(f"{name}/{member}" for name, (_, members) in WHEELS.items() fo
 
 NETWORKS = (
     "botnet26t_256", "coatnet_0_rw_224", "convmixer_768_32", "convnext_atto", "cspresnet50", "densenet121", "dla34",
-    "edgenext_xx_small", "efficientnet_b0", "efficientvit_b0", "fastvit_t8", "ghostnet_100", "halonet26t",
-    "levit_128s", "maxvit_tiny_tf_224", "mobilenetv3_large_100", "mobileone_s0", "mobilevit_xxs", "nf_resnet50",
-    "nfnet_l0", "poolformer_s12", "regnety_004", "repvgg_a0", "res2net50_26w_4s", "resnest14d", "resnet18",
-    "resnetv2_50x1_bit", "skresnet18", "swin_tiny_patch4_window7_224", "tf_efficientnetv2_b0", "tresnet_m",
-    "twins_pcpvt_small", "vgg11_bn", "vit_tiny_patch16_224",
+    "edgenext_xx_small", "efficientformer_l1", "efficientnet_b0", "efficientvit_b0", "fastvit_t8", "ghostnet_100",
+    "halonet26t", "hrnet_w18_small", "levit_128s", "maxvit_tiny_tf_224", "mobilenetv3_large_100", "mobileone_s0",
+    "mobilevit_xxs", "nf_resnet50", "nfnet_l0", "poolformer_s12", "regnety_004", "repvgg_a0", "res2net50_26w_4s",
+    "resnest14d", "resnet18", "resnetv2_50x1_bit", "skresnet18", "swin_tiny_patch4_window7_224",
+    "tf_efficientnetv2_b0", "tresnet_m", "twins_pcpvt_small", "vgg11_bn", "vit_tiny_patch16_224",
+    "xcit_nano_12_p16_224",
 )  # fmt: skip
 """Networks of timm, one of each kind: plain, residual, mobile, re-parametrized, normalizer-free, attention, hybrid."""
 
