@@ -204,9 +204,9 @@ def _layer(layer: LayerDiff, view: View) -> Iterator[str]:
 def _findings(report: DiffReport, view: View) -> Iterator[str]:
     counts = len(report.fixed), len(report.new), len(report.kept)
     if not any(counts):
-        yield "findings: none in either model"
+        yield "static findings: none in either model"
         return
-    yield f"findings: {counts[0]} gone, {counts[1]} new, {counts[2]} in both"
+    yield f"static findings: {counts[0]} gone, {counts[1]} new, {counts[2]} in both"
     for mark, style, findings in (("-", "good", report.fixed), ("+", "error", report.new)):
         for finding in findings:
             yield from _finding(finding, mark, style, view)  # pyright: ignore[reportArgumentType] - literals above

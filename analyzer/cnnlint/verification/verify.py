@@ -135,7 +135,9 @@ class _Comparison:
                 tolerance=self.given or self.cap,
                 interface=problems,
             )
-        self.ports, self.heads = ports, dict(_heads(self.before.graph, self.after.graph, len(ports)))
+        self.ports = ports
+        if self.before.sees_inside and self.after.sees_inside:
+            self.heads = dict(_heads(self.before.graph, self.after.graph, len(ports)))
         feeds, runs = self._runs(feeds)
         return self._judged(feeds, runs)
 

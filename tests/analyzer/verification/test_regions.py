@@ -123,3 +123,19 @@ def test_a_fault_that_what_follows_hides_on_these_inputs_is_found() -> None:
     report = compare(runner(sound), runner(wrong))
     assert not report.equal
     assert [origin.before for origin in report.origins] == ["gate"]
+
+
+class OutsideRunner(OnnxRunner):
+    """Outputs made by something else than the layers that are shown, as TensorFlow makes those of a SavedModel."""
+
+    sees_inside = False
+
+
+def test_what_goes_into_a_softmax_counts_only_where_it_is_what_the_output_is_made_of() -> None:
+    kernel = np.random.default_rng(3).normal(size=(24, 10))
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["s"]), helper.make_node("Softmax", ["s"], ["y"])]
+    model = network(nodes, {"w": kernel}, [2, 24], rank=2)
+    content = model.SerializeToString()
+    outside = OutsideRunner("saved", Program(content), load_onnx_bytes(content))
+    notes = [[row.note for row in compare(one, runner(model)).outputs] for one in (runner(model), outside)]
+    assert notes == [["", "before the last activation"], [""]]
