@@ -103,7 +103,7 @@ class _Matching:
             if left.name in self.pairs:
                 right = self._layers[self.pairs[left.name]]
                 images |= {a.name: b for a, b in zip(left.outputs, right.outputs, strict=False)}
-            elif left.is_affine_per_channel and (image := images.get(left.input.name)) is not None:
+            elif left.inputs and left.is_affine_per_channel and (image := images.get(left.input.name)) is not None:
                 images[left.output.name] = image
 
     def _successor(self, left: Layer, wanted: list[Tensor | None]) -> Layer | None:
@@ -134,7 +134,7 @@ class _Matching:
         """Return the tensor that `tensor` is a scaled form of, following unmatched layers back."""
         while tensor.name != wanted.name:
             layer = self.after.producer(tensor)
-            if layer is None or layer.name in self.taken or not layer.is_affine_per_channel:
+            if layer is None or layer.name in self.taken or not layer.inputs or not layer.is_affine_per_channel:
                 break
             tensor = layer.input
         return tensor.name

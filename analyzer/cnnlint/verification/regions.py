@@ -205,7 +205,8 @@ class Regions:
         found = self._sums.get(pair.left.name)
         if found is not None and value.shape == mine.shape and (share := found.share(mine, value)) is not None:
             return Region(pair.left.name, error(mine, value), share)
-        sources, made = pair.left.input.sample_elements or 1, pair.left.output.sample_elements or 1
+        sources = (pair.left.input.sample_elements if pair.left.inputs else None) or 1
+        made = pair.left.output.sample_elements or 1
         terms = max(sources / made, 1)
         if isinstance(pair.left, GlobalPool):
             # Nothing cancels in the mean of a constant map, and Keras sums its elements one by one.
@@ -268,7 +269,9 @@ def sums(before: Runner, pairs: Iterable[LayerPair], run: Values, feeds: Feeds) 
     found = dict[str, Sum]()
     for pair in pairs:
         layer = pair.left
-        source = graph.producer(layer.input) if layer.inputs else None
+        if not layer.inputs:  # made of weights alone
+            continue
+        source = graph.producer(layer.input)
         value = feeds.get(layer.input.name) if source is None else known.get(source.name)
         if value is None or value.dtype.kind != "f":
             continue

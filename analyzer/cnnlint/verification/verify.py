@@ -221,7 +221,8 @@ class _Comparison:
         given = draw(feeds, self.seed + first, first=first)
         seen = self._seen(feeds) if self.layers else []
         heads = self.heads.values()
-        sources = {source.name for pair in seen if (source := self.before.graph.producer(pair.left.input)) is not None}
+        fed = [pair.left.input for pair in seen if pair.left.inputs]
+        sources = {source.name for tensor in fed if (source := self.before.graph.producer(tensor)) is not None}
         left = self.before.run(given[0], {pair.left_end.name for pair in (*seen, *heads)} | sources)
         right = self.after.run(given[1], {pair.right_end.name for pair in (*seen, *heads)})
         outputs = [

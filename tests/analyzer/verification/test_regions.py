@@ -139,3 +139,27 @@ def test_what_goes_into_a_softmax_counts_only_where_it_is_what_the_output_is_mad
     outside = OutsideRunner("saved", Program(content), load_onnx_bytes(content))
     notes = [[row.note for row in compare(one, runner(model)).outputs] for one in (runner(model), outside)]
     assert notes == [["", "before the last activation"], [""]]
+
+
+def test_a_layer_made_of_weights_alone_is_compared_as_any_other() -> None:
+    # as LeViT gathers its biases of attention from a table
+    rng = np.random.default_rng(5)
+    kernel, table = rng.normal(size=(4, 3, 1, 1)), rng.normal(size=(6, 4))
+    rows = numpy_helper.from_array(np.array([[[[0]], [[2]], [[5]], [[1]]]]), "rows")
+    nodes = [
+        helper.make_node("Conv", ["x", "k"], ["c"]),
+        helper.make_node("GatherND", ["t", "rows"], ["g"], name="biases"),
+        helper.make_node("Add", ["c", "g"], ["y"]),
+    ]
+
+    def holding(values: np.ndarray) -> OnnxRunner:
+        model = network(nodes, {"k": kernel, "t": values}, [1, 3, 4, 4])
+        model.graph.initializer.append(rows)
+        return runner(model)
+
+    same = compare(holding(table), holding(table))
+    assert same.equal
+    assert "biases" in [row.before for row in same.layers]
+    other = compare(holding(table), holding(table * 1.5))
+    assert not other.equal
+    assert [origin.before for origin in other.origins] == ["biases"]
