@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -161,7 +162,7 @@ def _document(model: Path, config: Path | None, *, isolated: bool) -> Document |
         return None
     if config is not None:
         return read_document(config)
-    folder = model.absolute() if model.is_dir() else model.absolute().parent
+    folder = model.absolute() if os.path.isdir(model) else model.absolute().parent
     return find_document(folder) or find_document(Path.cwd())
 
 

@@ -120,11 +120,11 @@ def check_output(output: str, model: str) -> None:
         ConfigError: The output is a folder or the model itself, or its folder does not exist.
     """
     path = Path(output)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ConfigError("the output is a folder", path=output, remedy="name the file: -o FOLDER/model.onnx")
-    if path.exists() and Path(model).exists() and path.samefile(model):
+    if os.path.exists(path) and os.path.exists(model) and path.samefile(model):
         raise ConfigError("the output is the model itself", path=output, remedy="write to another file, then move it")
-    if not path.absolute().parent.is_dir():
+    if not os.path.isdir(path.absolute().parent):
         raise ConfigError("the output's folder does not exist", path=output)
 
 

@@ -16,7 +16,8 @@ from cnnlint.engine.config.load import key_lines
 from cnnlint.engine.config.schema import BudgetTable, config_schema
 from cnnlint.engine.config.settings import listing, matches
 from cnnlint.engine.registry import load_rules
-from cnnlint.errors import ConfigError
+from cnnlint.errors import ConfigError, RuleError
+from cnnlint.linter import Linter
 from cnnlint.results import Severity
 
 ROOT = Path(__file__).parents[3]
@@ -353,3 +354,12 @@ def test_a_wildcard_within_a_name_crosses_folders_in_globs_of_budgets_too(tmp_pa
     assert {path.name for path in files("a/**.onnx", tmp_path)} == {"x.onnx", "y.onnx"}
     assert {path.name for path in files("**.onnx", tmp_path)} == {"x.onnx", "y.onnx", "z.onnx"}
     assert files("z**q", tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "key", ['rule-files = ["{}"]', '[per-model-inputs."{}"]\nx = "1x3x8x8"', '[[budgets]]\nmodels = "{}"']
+)
+def test_a_name_that_no_file_can_have_is_one_that_is_not_there(tmp_path, key):
+    (tmp_path / "cnnlint.toml").write_text(key.format("a" * 3000) + "\n")
+    with pytest.raises((ConfigError, RuleError)):
+        Linter(config=tmp_path / "cnnlint.toml", models=["net.onnx"]).plan("net.onnx")

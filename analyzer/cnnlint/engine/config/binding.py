@@ -7,6 +7,7 @@ in or below its folder, or by naming it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def check_allowed(paths: Iterable[Path]) -> None:
         ConfigError: A path is neither a file nor a folder; a mistyped one would allow nothing.
     """
     for path in paths:
-        if not path.exists():
+        if not os.path.exists(path):  # pathlib raises for a name that is too long
             remedy = "give the configuration file or its folder"
             raise ConfigError("--allow-config-code: there is no such file or folder", path=str(path), remedy=remedy)
 

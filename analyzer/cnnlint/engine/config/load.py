@@ -7,6 +7,7 @@ working directory, as with ruff.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from itertools import zip_longest
@@ -84,7 +85,7 @@ def find_document(folder: Path) -> Document | None:
 def _document_in(folder: Path) -> Document | None:
     for name in ("cnnlint.toml", "pyproject.toml"):
         path = folder / name
-        if path.is_file() and (document := read_document(path, required=name == "cnnlint.toml")) is not None:
+        if os.path.isfile(path) and (document := read_document(path, required=name == "cnnlint.toml")) is not None:
             return document
     return None
 

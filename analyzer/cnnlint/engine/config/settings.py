@@ -286,7 +286,7 @@ def matches(glob: str, model: str, root: Path) -> bool:
 def files(glob: str, root: Path, *, most: int = 1000) -> list[Path]:
     """Return the files under `root` that `glob` fits, `most` of them at the most."""
     if glob.startswith("/"):
-        return [Path(glob)] if Path(glob).is_file() else []
+        return [Path(glob)] if os.path.isfile(glob) else []
     segments = (glob if "/" in glob else f"**/{glob}").split("/")
     mixed = next((at for at, segment in enumerate(segments) if "**" in segment and segment != "**"), None)
     if mixed is None:
@@ -294,7 +294,10 @@ def files(glob: str, root: Path, *, most: int = 1000) -> list[Path]:
     else:  # pathlib refuses what .gitignore takes for a wildcard that crosses folders
         everything = root.glob("/".join([*segments[:mixed], "**", "*"]))
         found = (path for path in everything if matches(glob, str(path), root))
-    return list(islice((path for path in found if path.is_file() or path.name == "saved_model.pb"), most))
+    try:
+        return list(islice((path for path in found if path.is_file() or path.name == "saved_model.pb"), most))
+    except OSError:  # a name that no file can have, since it is too long
+        return []
 
 
 def is_plain(glob: str) -> bool:

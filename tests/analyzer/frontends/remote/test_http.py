@@ -255,7 +255,7 @@ def test_external_data_elsewhere_is_never_asked_for(server: FileServer, folder: 
 def test_compressed_weights_are_not_downloaded(server: FileServer, folder: Path) -> None:
     save_keras(folder / "deflated.keras", compression=zipfile.ZIP_DEFLATED)
 
-    with pytest.raises(ModelError, match=r"model\.weights\.h5 is compressed, so that all of it"):
+    with pytest.raises(ModelError, match=r"model\.weights\.h5 is compressed, so all of it"):
         frontends.load(f"{server.url}/deflated.keras")
     assert server.sent < 1_000_000
 
