@@ -130,7 +130,7 @@ def test_without_tensorflow_the_command_that_installs_it_is_named(
     ("model", "output", "cause"),
     [
         ("no-such.keras", "model.onnx", "no such file"),
-        (MODELS / "seed_cnn.onnx", "model.onnx", "ONNX model already"),
+        (MODELS / "seed_cnn.onnx", "model.onnx", "already an ONNX model"),
         (SEED, "model.keras", "not the name of an ONNX file"),
         (SEED, ".", "is a folder"),
         (SEED, "nowhere/model.onnx", "folder does not exist"),
