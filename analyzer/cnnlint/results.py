@@ -111,6 +111,7 @@ class Verification(Struct, frozen=True, kw_only=True):
         """What the verdict rests on, as clauses."""
         error = f"largest error {self.max_abs_error:.2g} absolute, {self.max_rel_error:.2g} relative"
         regions = f"{self.regions:,} region{'s' if self.regions != 1 else ''}"
+        bounds = "its rounding bound" if self.regions == 1 else "their rounding bounds"
         tensors = f"{len(self.tensors)} tensor{'s' if len(self.tensors) != 1 else ''}"
         runs = f"{self.runs} seeded run{'s' if self.runs != 1 else ''}"
         if self.failed:
@@ -118,10 +119,10 @@ class Verification(Struct, frozen=True, kw_only=True):
             return f"{error}; of {regions} rounding does not explain {named}"
         if self.by_region:
             return (
-                f"{regions} within their rounding bounds; end to end this network turns rounding into"
+                f"{regions} within {bounds}; end to end this network turns rounding into"
                 f" {self.noise_floor:.2g}, and the {error}"
             )
-        inside = f"; {regions} within their rounding bounds" if self.regions else ""
+        inside = f"; {regions} within {bounds}" if self.regions else ""
         return f"{error} (tolerance {self.tolerance:.2g}) over {runs}, {tensors} compared{inside}"
 
     @property
