@@ -7,7 +7,7 @@ import sys
 if not sys.flags.safe_path and sys.path and os.path.realpath(sys.path[0]) == os.path.realpath(os.getcwd()):
     del sys.path[0]
 
-from cnnlint.cli import main
+from cnnlint.cli import program
 
 if __name__ == "__main__":
-    main()
+    program()

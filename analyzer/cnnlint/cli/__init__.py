@@ -17,6 +17,28 @@ SETTINGS = (b"static", b"cache", b"run-memory")
 """Words in a configuration that may have the same effect."""
 
 
+def program() -> NoReturn:
+    """Run `cnnlint` as the program of this process, and end it without freeing what it holds.
+
+    To free that object by object takes Python a tenth of the time of a static lint; mypy ends in the same way.
+    """
+    try:
+        main()
+    except SystemExit as done:
+        if isinstance(done.code, int):
+            import atexit
+
+            # workers end, temporary folders go
+            atexit._run_exitfuncs()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            # a stream that cannot be flushed is left to what Python does at its end
+            with suppress(OSError, ValueError):
+                for stream in (sys.stdout, sys.stderr):
+                    if stream is not None:  # pyright: ignore[reportUnnecessaryComparison] - it is closed
+                        stream.flush()
+                os._exit(done.code)
+        raise
+
+
 def main() -> NoReturn:
     """Run `cnnlint` with the arguments of the process, and exit."""
     is_ahead = will_run(sys.argv[1:])
