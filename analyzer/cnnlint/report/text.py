@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from cnnlint.report.parts import budget_lines, clean, excerpt, facts, placed, saved, summary_line
 from cnnlint.report.printable import printable_report, without_commands
-from cnnlint.report.view import View, several
+from cnnlint.report.view import Style, View, several
 from cnnlint.results import Finding, LintReport, ModelReport, Severity, total
 
 SHOWN = 3
@@ -30,7 +30,7 @@ def render(report: LintReport, view: View) -> str:
         if shared:
             lines += [line for note in shared for line in _labeled("note", note, view)]
             lines.append("")
-        if not view.verbose and any(_is_brief(finding, view) for model in read for finding in model.findings):
+        if not view.verbose and any(_is_brief(finding, model, view) for model in read for finding in model.findings):
             hint = "--verbose shows information in full; `cnnlint explain CODE` explains a rule"
             lines.append(view.paint(hint, "faint"))
         lines.append(summary_line(report, view))
@@ -62,8 +62,8 @@ def _model(model: ModelReport, view: View, shared: dict[str, None], *, one_of_ma
     for finding, hidden in _grouped(findings, view):
         if finding is None:
             yield from _summed_up(hidden, view)
-        elif _is_brief(finding, view):
-            yield from _message(finding, view)
+        elif _is_brief(finding, model, view):
+            yield from _message(finding, view, style=None)
             continue
         else:
             yield from _finding(finding, model, view)
@@ -71,7 +71,7 @@ def _model(model: ModelReport, view: View, shared: dict[str, None], *, one_of_ma
                 yield from _labeled("see", f"cnnlint explain {finding.code}", view)
             explained.add(finding.code)
         yield ""
-    if any(_is_brief(finding, view) for finding in findings):
+    if any(_is_brief(finding, model, view) for finding in findings):
         yield ""
     if budgets:
         yield from budget_lines(budgets, model.per, view)
@@ -102,9 +102,9 @@ def _joined(parts: Iterable[str], width: int) -> Iterator[str]:
     yield f"  {line}"
 
 
-def _is_brief(finding: Finding, view: View) -> bool:
-    """Return whether a finding is told in one line."""
-    return finding.severity is Severity.INFO and not view.verbose
+def _is_brief(finding: Finding, model: ModelReport, view: View) -> bool:
+    """Return whether a finding is told in one line: information that fails no run."""
+    return finding.severity is Severity.INFO and not view.verbose and not model.is_failing(finding)
 
 
 def _grouped(findings: Iterable[Finding], view: View) -> Iterator[tuple[Finding | None, list[Finding]]]:
@@ -121,7 +121,7 @@ def _grouped(findings: Iterable[Finding], view: View) -> Iterator[tuple[Finding 
             yield None, group[shown:]
 
 
-def _message(finding: Finding, view: View) -> Iterator[str]:
+def _message(finding: Finding, view: View, *, style: Style | None) -> Iterator[str]:
     label = f"{finding.severity}[{finding.code}]"
     mark = " [*]" if finding.fixable else ""
     head, *rest = wrap(
@@ -131,16 +131,17 @@ def _message(finding: Finding, view: View) -> Iterator[str]:
         break_on_hyphens=False,
         break_long_words=False,
     )
-    style = None if _is_brief(finding, view) else "strong"
-    yield view.paint(label, finding.severity.value) + (
-        view.paint(head[len(label) :], style) if style else head[len(label) :]
-    )
+    yield view.paint(label, finding.severity.value) + _styled(head[len(label) :], style, view)
     for line in rest:
-        yield view.paint(line, style) if style else line
+        yield _styled(line, style, view)
+
+
+def _styled(text: str, style: Style | None, view: View) -> str:
+    return view.paint(text, style) if style else text
 
 
 def _finding(finding: Finding, model: ModelReport, view: View) -> Iterator[str]:
-    yield from _message(finding, view)
+    yield from _message(finding, view, style="strong")
     yield view.paint("  --> ", "accent") + _place(finding, model)
     first = finding.places[0].layers if finding.places else finding.layers
     around = list(excerpt(first, model.sites, view))

@@ -143,6 +143,22 @@ def test_quiet_prints_errors_failing_findings_and_broken_budgets_only():
         assert hidden not in shown
 
 
+def test_information_takes_a_line_unless_it_fails_the_run():
+    mild = finding(severity=Severity.INFO)
+    assert "-->" not in text(model(findings=(mild,)))
+    assert "-->" in text(model(findings=(mild,), fail_on="info"))
+    assert "-->" in text(model(findings=(mild,)), verbose=True)
+
+
+def test_a_clean_model_of_several_takes_a_line_and_what_holds_for_all_stands_once():
+    note = "It is a dry day."
+    shown = text(model("a.onnx", notes=(note,)), model("b.onnx", notes=(note, "It rains here.")))
+    assert shown.count(note) == 1
+    clean = [line for line in shown.splitlines() if ".onnx" in line]
+    assert clean == ["a.onnx (onnx)  no findings", "b.onnx (onnx)  no findings"]
+    assert "MACs" not in shown
+
+
 def test_a_model_without_findings_says_so():
     assert "clean.onnx (onnx)  no findings" in text(model("clean.onnx"))
 
