@@ -32,10 +32,23 @@ if TYPE_CHECKING:
     from cnnlint.api import Report, Summary, lint, load, summarize
     from cnnlint.engine.budget import QUANTITIES, Budget, BudgetRule, measure, top_contributors
     from cnnlint.engine.registry import RuleSet, load_rules
-    from cnnlint.engine.rule import Bad, Diagnostic, Good, LayerRule, ModelRule, PatternRule, Rule, RuntimeRule
+    from cnnlint.engine.rule import (
+        Bad,
+        Diagnostic,
+        FileRule,
+        Good,
+        LayerRule,
+        ModelRule,
+        PatternRule,
+        Rule,
+        RuntimeRule,
+    )
     from cnnlint.engine.walker import walk
     from cnnlint.errors import CnnlintError, ConfigError, ModelError, RuleError, RuntimeCheckError, __version__
-    from cnnlint.frontends.onnx.records import ValueRecord
+    from cnnlint.frontends.onnx.file import Call, FileContext
+    from cnnlint.frontends.onnx.nodes import attribute_kind
+    from cnnlint.frontends.onnx.records import GraphRecord, NodeRecord, ValueRecord
+    from cnnlint.frontends.onnx.schemas import history, newest, newest_ir_version, operator_schema
     from cnnlint.graph.graph import Graph, Training
     from cnnlint.graph.layer import Layer
     from cnnlint.graph.layers import (
@@ -116,6 +129,7 @@ __all__ = [
     "Budget",
     "BudgetResult",
     "BudgetRule",
+    "Call",
     "CnnlintError",
     "Concat",
     "Confidence",
@@ -135,11 +149,14 @@ __all__ = [
     "Elementwise",
     "Embedding",
     "Failure",
+    "FileContext",
+    "FileRule",
     "Finding",
     "Flatten",
     "GlobalPool",
     "Good",
     "Graph",
+    "GraphRecord",
     "GroupNorm",
     "Head",
     "HeadAsConvolutions",
@@ -160,6 +177,7 @@ __all__ = [
     "ModelSummary",
     "Multiply",
     "NearMiss",
+    "NodeRecord",
     "Op",
     "Opaque",
     "Operator",
@@ -194,6 +212,7 @@ __all__ = [
     "Window",
     "__version__",
     "as_convolutions",
+    "attribute_kind",
     "brief",
     "class_axis",
     "closing_options",
@@ -207,6 +226,7 @@ __all__ = [
     "format_amount",
     "head_mismatch",
     "hidden_dense",
+    "history",
     "is_feature_map",
     "is_nonlinear",
     "is_regression",
@@ -215,7 +235,10 @@ __all__ = [
     "load",
     "load_rules",
     "measure",
+    "newest",
+    "newest_ir_version",
     "non_finite",
+    "operator_schema",
     "outcome",
     "preceding",
     "reads_axis_of",
@@ -245,10 +268,15 @@ HOMES = {
     "api": ("Report", "Summary", "lint", "load", "summarize"),
     "engine.budget": ("Budget", "BudgetRule", "QUANTITIES", "measure", "top_contributors"),
     "engine.registry": ("RuleSet", "load_rules"),
-    "engine.rule": ("Bad", "Diagnostic", "Good", "LayerRule", "ModelRule", "PatternRule", "Rule", "RuntimeRule"),
+    "engine.rule": (
+        "Bad", "Diagnostic", "FileRule", "Good", "LayerRule", "ModelRule", "PatternRule", "Rule", "RuntimeRule",
+    ),
     "engine.walker": ("walk",),
     "errors": ("CnnlintError", "ConfigError", "ModelError", "RuleError", "RuntimeCheckError", "__version__"),
-    "frontends.onnx.records": ("ValueRecord",),
+    "frontends.onnx.file": ("Call", "FileContext"),
+    "frontends.onnx.nodes": ("attribute_kind",),
+    "frontends.onnx.records": ("GraphRecord", "NodeRecord", "ValueRecord"),
+    "frontends.onnx.schemas": ("history", "newest", "newest_ir_version", "operator_schema"),
     "graph.graph": ("Graph", "Training"),
     "graph.layer": ("Layer",),
     "graph.layers": (

@@ -1,14 +1,14 @@
 """What a rule is: identity, page, scope, options, behavior and examples in one class.
 
 A scope is a class that rules derive from. It says what `check` is given, runs it over the network, and names what it
-lacks: `PatternRule`, `LayerRule`, `ModelRule` and `RuntimeRule` here, and whatever else derives from `Rule` and
-overrides `run`.
+lacks: `PatternRule`, `LayerRule`, `ModelRule`, `FileRule` and `RuntimeRule` here, and whatever else derives from `Rule`
+and overrides `run`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, dataclass_transform, get_args, get_origin
 
 import msgspec
@@ -22,6 +22,8 @@ from cnnlint.results import Advice, Confidence, Finding, NearMiss, Savings, Seve
 
 if TYPE_CHECKING:
     from cnnlint.analysis.context import Context
+    from cnnlint.frontends.onnx.file import FileContext
+    from cnnlint.frontends.onnx.records import NodeRecord
     from cnnlint.rewrite.editor import Editor
     from cnnlint.runtime.probe import Probe
 
@@ -176,7 +178,7 @@ class Rule(Struct, metaclass=RuleMeta):
     @classmethod
     def flaw(cls) -> str:
         """Return what the class lacks to be a rule of its scope, as a clause; "" if nothing."""
-        return "has no scope; derive it from PatternRule, LayerRule, ModelRule or RuntimeRule"
+        return "has no scope; derive it from PatternRule, LayerRule, ModelRule, FileRule or RuntimeRule"
 
     def finding(
         self,
@@ -306,6 +308,36 @@ class ModelRule(Rule):
     def flaw(cls) -> str:
         """Return whether the check is missing."""
         return "has no check" if cls.check is ModelRule.check else ""
+
+
+class FileRule(Rule):
+    """A rule about what an ONNX file says, whatever network that makes; silent about other formats."""
+
+    def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
+        """Yield what there is to say about the file."""
+        raise NotImplementedError
+
+    def run(self, context: Context, _probe: Probe | None, /) -> Iterator[tuple[Where, Diagnostic | NearMiss]]:
+        """Check the file once, if it is the user's own and not what a conversion made."""
+        graph = context.graph
+        if graph.file is not None and graph.source.format == "onnx":
+            for said in self.check(cast("FileContext", graph.file), context):
+                yield said.layers if isinstance(said, Diagnostic) else (), said
+
+    @staticmethod
+    def at(context: Context, nodes: Iterable[NodeRecord]) -> tuple[Layer, ...]:
+        """Return the layers that nodes of the file were raised to, in the order of the nodes."""
+        parts = dict[str, Layer]()
+        for layer in context.graph.layers:
+            parts.update((part.name, layer) for part in layer.origin)
+        labels = (node.name or next(filter(None, node.outputs), node.op_type) for node in nodes)
+        found = (parts[label] for label in labels if label in parts)
+        return tuple({layer.name: layer for layer in found}.values())
+
+    @classmethod
+    def flaw(cls) -> str:
+        """Return whether the check is missing."""
+        return "has no check" if cls.check is FileRule.check else ""
 
 
 class RuntimeRule(Rule):

@@ -70,6 +70,7 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
         input_orders: For each input, the source's axis at each axis; None for the source's own order.
         ignores: Ignores in the model's metadata: rule code -> value.
         unread: Why the weights were not read, as a clause; "" if they were.
+        file: What the reader knows of the file besides the network, for rules about the file; None if it keeps nothing.
     """
 
     layers: tuple[Layer, ...]
@@ -81,6 +82,7 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
     input_orders: tuple[tuple[int, ...] | None, ...] = ()
     ignores: tuple[tuple[str, str], ...] = ()
     unread: str = ""
+    file: object | None = None
 
     @cached_property
     def _producers(self) -> dict[str, Layer]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from typing import TYPE_CHECKING, cast
 
 from cnnlint.frontends.onnx.records import FunctionRecord, GraphRecord, NodeRecord, TensorRecord, ValueRecord
@@ -23,13 +24,22 @@ from cnnlint.frontends.onnx.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import TypeAlias
 
     from cnnlint.frontends.onnx.records import AttributeValue, TensorRecord, ValueRecord
     from cnnlint.frontends.onnx.tensors import Reading
 
 INLINE = 1024
 """Messages up to this many bytes are read whole; in larger ones, fields with payloads stay in the file."""
+
+if TYPE_CHECKING:
+    Attribute: TypeAlias = tuple[str, AttributeValue | None, str, str]
+    """An attribute's name, its value, the attribute that it refers to and what is wrong with it; the value is None for
+    a reference and for types that are not known."""
+
+    Attributes: TypeAlias = tuple[dict[str, AttributeValue], dict[str, str], tuple[tuple[str, str], ...]]
+    """Of a node: values by name, references by name, and what is wrong with some of them."""
 
 # Kinds are the codes of AttributeProto.AttributeType. Those with a single value have a default.
 _DEFAULTS: dict[int, AttributeValue] = {
@@ -45,12 +55,15 @@ _LISTS = frozenset({6, 7, 8, 9, 10, 12, 14})
 _MESSAGES = frozenset({4, 5, 11, 13})
 """Kinds whose single value is a message; protobuf would merge two of them."""
 _KINDS = _LISTS | _DEFAULTS.keys()
+KINDS = {
+    1: "FLOAT", 2: "INT", 3: "STRING", 4: "TENSOR", 5: "GRAPH", 6: "FLOATS", 7: "INTS", 8: "STRINGS", 9: "TENSORS",
+    10: "GRAPHS", 11: "SPARSE_TENSOR", 12: "SPARSE_TENSORS", 13: "TYPE_PROTO", 14: "TYPE_PROTOS",
+}  # fmt: skip
+"""Names of AttributeProto.AttributeType by code."""
 
 
-def attribute(reading: Reading, start: int, end: int, depth: int) -> tuple[str, AttributeValue | None, str]:
-    """Read the AttributeProto at [start, end): its name, its value, and the attribute that it refers to.
-
-    The value is None for a reference and for unknown types.
+def attribute(reading: Reading, start: int, end: int, depth: int) -> Attribute:
+    """Read the AttributeProto at [start, end).
 
     Raises:
         WireError: It is malformed.
@@ -79,7 +92,7 @@ def decode_attribute(
     base: int,
     depth: int,
     found: dict[int, list[AttributeValue]] | None = None,
-) -> tuple[str, AttributeValue | None, str]:
+) -> Attribute:
     """Decode the AttributeProto at offset `base`; `found` has values, by kind, that are not in `data`."""
     name = reference = ""
     declared = 0
@@ -105,9 +118,40 @@ def decode_attribute(
     # Files of IR version 1 do not declare the type: it follows from the field in use.
     kind = declared if declared in _KINDS else next(iter(found), 0)
     values = found.get(kind, ())
+    fault = _fault(declared, found, reference)
     if kind in _LISTS:
-        return name, cast("AttributeValue", tuple(values)), reference
-    return name, values[-1] if values else _DEFAULTS.get(kind), reference
+        return name, cast("AttributeValue", tuple(values)), reference, fault
+    return name, values[-1] if values else _DEFAULTS.get(kind), reference, fault
+
+
+def _fault(declared: int, found: Mapping[int, object], reference: str) -> str:
+    """Return what is wrong with an attribute of a declared type that holds the fields `found`, as a clause."""
+    if not declared and (found or not reference):
+        return "declares no type"
+    if len(found) > 1 or (found and reference):
+        return "holds more than one value"
+    if declared not in _KINDS:
+        return f"declares the type {declared}, which does not exist" if declared else ""
+    held = next(iter(found), declared)
+    return "" if held == declared else f"declares the type {KINDS[declared]} and holds {KINDS[held]}"
+
+
+def attribute_kind(value: AttributeValue) -> tuple[int, ...]:
+    """Return the codes of the types that an attribute of this value may have; of an empty list those of all lists."""
+    if isinstance(value, tuple):
+        return tuple(_LIST_OF[_kind(value[0])]) if value else tuple(sorted(_LISTS))
+    return _kind(value), *((11,) if isinstance(value, TensorRecord) else ())
+
+
+def _kind(value: object) -> int:
+    for kind, of in _VALUES:
+        if isinstance(value, of):
+            return kind
+    return 0
+
+
+_VALUES = ((2, int), (1, float), (3, bytes), (4, TensorRecord), (5, GraphRecord), (13, ValueRecord))
+_LIST_OF = {1: (6,), 2: (7,), 3: (8,), 4: (9, 12), 5: (10,), 13: (14,), 0: ()}
 
 
 def _floats(data: bytes) -> Sequence[float]:
@@ -175,6 +219,9 @@ _SCOPES = b"pkg.torch.onnx.name_scopes"
 
 _NONE: dict[str, str] = {}
 
+NO_ATTRIBUTES: Attributes = ({}, _NONE, ())
+"""What nodes without attributes share."""
+
 
 def node(reading: Reading, start: int, end: int, depth: int = 0) -> NodeRecord:
     """Read the NodeProto at [start, end).
@@ -202,11 +249,8 @@ def _node(reading: Reading, data: bytes, base: int, depth: int, ranges: Iterable
     """Decode a NodeProto at offset `base`, with attributes at `ranges` that are not in `data`."""
     inputs: list[str] = []
     outputs: list[str] = []
-    attributes: dict[str, AttributeValue] = {}
-    references = _NONE
-    found: list[tuple[str, AttributeValue | None, str]] = []
+    raw: list[tuple[bytes, int]] = []
     name = op_type = domain = overload = module = ""
-    memo = reading.attributes
     pos, end = 0, len(data)
     while pos < end:
         tag, size = data[pos], data[pos + 1]
@@ -220,13 +264,7 @@ def _node(reading: Reading, data: bytes, base: int, depth: int, ranges: Iterable
         elif tag == 0x12:
             outputs.append(data[start:pos].decode("utf-8", "backslashreplace"))
         elif tag == 0x2A:
-            key = data[start:pos]
-            known = memo.get(key)
-            if known is None:
-                known = decode_attribute(reading, key, base + start, depth)
-                if pos - start <= _MEMO:
-                    memo[key] = known
-            found.append(known)
+            raw.append((data[start:pos], start))
         elif tag == 0x22:
             op_type = data[start:pos].decode("utf-8", "backslashreplace")
         elif tag == 0x1A:
@@ -238,14 +276,50 @@ def _node(reading: Reading, data: bytes, base: int, depth: int, ranges: Iterable
         elif tag == 0x4A and _SCOPES in data[start:pos]:
             module = _innermost(entry(data[start:pos])[1])
     closed(pos, end)
+    if not raw and not ranges:
+        attributes, references, faults = NO_ATTRIBUTES
+    else:
+        attributes, references, faults = _attributes(reading, raw, base, depth, ranges)
+    return NodeRecord(
+        op_type, domain, name, tuple(inputs), tuple(outputs), attributes, overload, references, module, faults
+    )
+
+
+def _attributes(
+    reading: Reading, raw: Sequence[tuple[bytes, int]], base: int, depth: int, ranges: Iterable[tuple[int, int]]
+) -> Attributes:
+    """Return the attributes of a node; nodes whose attributes are the same bytes share them."""
+    key = () if ranges else tuple([data for data, _ in raw])
+    shared = reading.attribute_sets.get(key) if key else None
+    if shared is not None:
+        return shared
+    memo = reading.attributes
+    found: list[Attribute] = []
+    short = bool(key)
+    for data, start in raw:
+        known = memo.get(data)
+        if known is None:
+            known = decode_attribute(reading, data, base + start, depth)
+            if len(data) <= _MEMO:
+                memo[data] = known
+            else:
+                short = False
+        found.append(known)
     for start, stop in ranges:
         found.append(attribute(reading, start, stop, depth))
-    for key, value, reference in found:
+    attributes: dict[str, AttributeValue] = {}
+    references = _NONE
+    faults: tuple[tuple[str, str], ...] = ()
+    for name, value, reference, fault in found:
+        if fault or name in attributes or name in references:
+            faults = (*faults, (name, fault or "is given twice"))
         if reference:
-            references = {**references, key: reference}
+            references = {**references, name: reference}
         elif value is not None:
-            attributes[key] = value
-    return NodeRecord(op_type, domain, name, tuple(inputs), tuple(outputs), attributes, overload, references, module)
+            attributes[name] = value
+    if short:
+        reading.attribute_sets[key] = attributes, references, faults
+    return attributes, references, faults
 
 
 def _innermost(scopes: str) -> str:
@@ -291,14 +365,17 @@ def graph(reading: Reading, start: int, end: int, depth: int = 0) -> GraphRecord
             name = reading.text(begin, stop)
         elif tag == 0x7A:
             initializers.append(sparse_tensor(reading, begin, stop))
-    return GraphRecord(
-        name,
-        tuple(nodes),
-        {record.name: record for record in initializers},
-        tuple(inputs),
-        tuple(outputs),
-        {record.name: record for record in infos},
-    )
+    weights = {record.name: record for record in initializers}
+    inner = {record.name: record for record in infos}
+    repeated = ((), ())
+    if len(weights) < len(initializers) or len(inner) < len(infos):
+        repeated = (_repeated(initializers), _repeated(infos))
+    return GraphRecord(name, tuple(nodes), weights, tuple(inputs), tuple(outputs), inner, repeated)
+
+
+def _repeated(records: Iterable[TensorRecord | ValueRecord]) -> tuple[str, ...]:
+    counts = Counter(record.name for record in records)
+    return tuple(name for name, count in counts.items() if count > 1)
 
 
 def function(reading: Reading, start: int, end: int) -> FunctionRecord:
@@ -314,6 +391,7 @@ def function(reading: Reading, start: int, end: int) -> FunctionRecord:
     outputs: list[str] = []
     nodes: list[NodeRecord] = []
     defaults: dict[str, AttributeValue] = {}
+    given: list[str] = []
     opsets: dict[str, int] = {}
     for tag, begin, stop in fields(reading.source, start, end):
         if tag == 0x3A:
@@ -329,11 +407,13 @@ def function(reading: Reading, start: int, end: int) -> FunctionRecord:
         elif tag == 0x52:
             domain = opset_domain(read(begin, stop - begin))
         elif tag == 0x5A:
-            key, value, _ = attribute(reading, begin, stop, 0)
+            key, value, _, _ = attribute(reading, begin, stop, 0)
             if value is not None:
                 defaults[key] = value
         elif tag == 0x6A:
             overload = reading.text(begin, stop)
+        elif tag == 0x32:
+            given.append(reading.text(begin, stop))
     return FunctionRecord(
         name,
         domain,
@@ -343,6 +423,7 @@ def function(reading: Reading, start: int, end: int) -> FunctionRecord:
         opsets,
         overload,
         defaults,
+        tuple(given),
     )
 
 

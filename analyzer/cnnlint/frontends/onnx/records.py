@@ -63,6 +63,7 @@ class NodeRecord(Struct, frozen=True, gc=False):
         overload: Distinguishes functions of the same name.
         references: Inside a function: attribute name -> the function's attribute that it refers to.
         module: The PyTorch module that it comes from, "layer1.0.conv1", if the exporter stored it.
+        faults: What is wrong with its attributes that `attributes` cannot show: name and clause of each.
     """
 
     op_type: str
@@ -74,6 +75,7 @@ class NodeRecord(Struct, frozen=True, gc=False):
     overload: str = ""
     references: dict[str, str] = field(default_factory=dict[str, str])
     module: str = ""
+    faults: tuple[tuple[str, str], ...] = ()
 
 
 class GraphRecord(Struct, frozen=True, gc=False):
@@ -86,6 +88,8 @@ class GraphRecord(Struct, frozen=True, gc=False):
         inputs: Including initializers in files of IR version 3.
         outputs: As declared.
         value_infos: Declarations of inner tensors, by name.
+        repeated: Names that several initializers have, and names that several declarations of inner tensors have;
+            the last of each stands in `initializers` and `value_infos`.
     """
 
     name: str
@@ -94,6 +98,7 @@ class GraphRecord(Struct, frozen=True, gc=False):
     inputs: tuple[ValueRecord, ...]
     outputs: tuple[ValueRecord, ...]
     value_infos: dict[str, ValueRecord]
+    repeated: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
 
 class FunctionRecord(Struct, frozen=True, gc=False):
@@ -108,6 +113,8 @@ class FunctionRecord(Struct, frozen=True, gc=False):
         opsets: Version by domain for the body.
         overload: Distinguishes functions of the same name.
         attribute_defaults: Attributes with defaults.
+        attribute_defaults: Attributes that a call may give, with their defaults.
+        attributes: Names of those that have no default.
     """
 
     name: str
@@ -118,6 +125,7 @@ class FunctionRecord(Struct, frozen=True, gc=False):
     opsets: dict[str, int]
     overload: str = ""
     attribute_defaults: dict[str, AttributeValue] = field(default_factory=dict[str, "AttributeValue"])
+    attributes: tuple[str, ...] = ()
 
 
 class ModelRecord(Struct, frozen=True, gc=False):
@@ -130,6 +138,10 @@ class ModelRecord(Struct, frozen=True, gc=False):
         functions: By (domain, name, overload).
         metadata: `metadata_props` of the model.
         source: The bytes of the file.
+        ir_version: 0 if the file does not say.
+        imports: Domain and version of each opset import, as the file lists them; the default domain is "".
+        metadata_keys: The keys of `metadata_props` as the file lists them.
+        function_keys: The keys of `functions` as the file lists them.
     """
 
     path: str
@@ -141,6 +153,10 @@ class ModelRecord(Struct, frozen=True, gc=False):
     metadata: dict[str, str]
     file_bytes: int | None
     source: ByteSource | None = None
+    ir_version: int = 0
+    imports: tuple[tuple[str, int], ...] = ()
+    metadata_keys: tuple[str, ...] = ()
+    function_keys: tuple[tuple[str, str, str], ...] = ()
 
 
 def subgraphs(node: NodeRecord) -> Iterator[GraphRecord]:

@@ -76,10 +76,12 @@ def _model(reading: Reading, path: str, begun: list[int]) -> ModelRecord:
     source = reading.source
     ir_version = 0
     producer = producer_version = ""
-    opsets: dict[str, int] = {}
     main: GraphRecord | None = None
     functions: dict[tuple[str, str, str], FunctionRecord] = {}
     metadata: dict[str, str] = {}
+    imports: list[tuple[str, int]] = []
+    keys: list[str] = []
+    defined: list[tuple[str, str, str]] = []
     for tag, begin, stop in fields(source, 0, source.size):
         begun.append(tag)
         if tag == _GRAPH:
@@ -93,14 +95,18 @@ def _model(reading: Reading, path: str, begun: list[int]) -> ModelRecord:
         elif tag == 0x1A:
             producer_version = reading.text(begin, stop)
         elif tag == 0x42:
-            opsets.update((opset(source.read(begin, stop - begin)),))
+            imports.append(opset(source.read(begin, stop - begin)))
         elif tag == 0x72:
-            metadata.update((entry(source.read(begin, stop - begin)),))
+            key, value = entry(source.read(begin, stop - begin))
+            metadata[key] = value
+            keys.append(key)
         elif tag == 0xCA:
             record = function(reading, begin, stop)
             functions[record.domain, record.name, record.overload] = record
+            defined.append((record.domain, record.name, record.overload))
     if main is None:
         raise WireError("it holds no graph")
+    opsets = dict(imports)
     if not opsets and ir_version >= 3:
         raise reading.error("names no opset version, without which operators have no meaning; is it truncated?")
     data = list(reading.folder.files()) if reading.folder else []
@@ -114,6 +120,10 @@ def _model(reading: Reading, path: str, begun: list[int]) -> ModelRecord:
         metadata,
         source.size + sum(file.size for file in data),
         source,
+        ir_version,
+        tuple(imports),
+        tuple(keys),
+        tuple(defined),
     )
 
 

@@ -16,7 +16,7 @@ from cnnlint.graph.tensor import storage_bytes
 
 if TYPE_CHECKING:
     from cnnlint.frontends.onnx.external import DataFolder
-    from cnnlint.frontends.onnx.records import AttributeValue
+    from cnnlint.frontends.onnx.nodes import Attribute, Attributes
     from cnnlint.frontends.sources import ByteSource
     from cnnlint.graph.tensor import Dim
 
@@ -35,12 +35,13 @@ class Reading:
         folder: Location of its external data; None for a model in memory, whose external data is not read.
     """
 
-    __slots__ = ("attributes", "folder", "source", "types")
+    __slots__ = ("attribute_sets", "attributes", "folder", "source", "types")
 
     def __init__(self, source: ByteSource, folder: DataFolder | None) -> None:
         self.source = source
         self.folder = folder
-        self.attributes: dict[bytes, tuple[str, AttributeValue | None, str]] = {}
+        self.attributes: dict[bytes, Attribute] = {}
+        self.attribute_sets: dict[tuple[bytes, ...], Attributes] = {}
         self.types: dict[bytes, ValueRecord] = {}
 
     def text(self, start: int, stop: int) -> str:

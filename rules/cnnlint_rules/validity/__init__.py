@@ -1,0 +1,1 @@
+"""Rules about whether a file is what the ONNX standard says (ON)."""

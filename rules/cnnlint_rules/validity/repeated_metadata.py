@@ -1,0 +1,69 @@
+"""ON011: metadata keys that are given twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cnnlint import (
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Diagnostic,
+    FileContext,
+    FileRule,
+    Good,
+    NearMiss,
+    Severity,
+)
+
+
+class RepeatedMetadata(FileRule, code="ON011", severity=Severity.ERROR, confidence=Confidence.EXACT, since="0.1.0"):
+    """A key stands twice in the metadata of the model.
+
+    ## Why
+    The metadata of a model (`metadata_props`) is a map: each key once. Where a key has two values, readers take the
+    first or the last, and what an application reads there, such as names of classes or the mean and deviation of
+    images, is then another thing in another language. ONNX's checker rejects the file. It comes from scripts that add
+    an entry at every run.
+
+    ## Instead
+    Use `onnx.helper.set_model_props(model, {...})`, which replaces what was there.
+
+    ## When not
+    Never.
+
+    ## References
+    - ONNX, "Intermediate Representation Specification", "Optional Metadata".
+    """
+
+    def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
+        """Yield each key that stands more than once, with how often."""
+        keys = file.record.metadata_keys
+        if len(set(keys)) == len(keys):
+            return
+        for key in dict.fromkeys(keys):
+            times = keys.count(key)
+            if times > 1:
+                yield self.finding(
+                    message=f"The key {key!r} stands {times} times in the metadata of the model.",
+                    evidence={"times": times},
+                    advice=Advice(text="Write the metadata anew with onnx.helper.set_model_props"),
+                    subject=key,
+                )
+
+    examples = (
+        Bad(
+            """
+            <ir_version: 8, opset_import: ["" : 15], metadata_props: ["classes": "cat,dog", "classes": "dog,cat"]>
+            net (float[1, 2] x) => (float[1, 2] y) { y = Relu (x) }
+            """,
+            at=(),
+        ),
+        Good(
+            """
+            <ir_version: 8, opset_import: ["" : 15], metadata_props: ["classes": "cat,dog"]>
+            net (float[1, 2] x) => (float[1, 2] y) { y = Relu (x) }
+            """
+        ),
+    )

@@ -1,0 +1,86 @@
+"""ON007: names that stand for several tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cnnlint import (
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Diagnostic,
+    FileContext,
+    FileRule,
+    Good,
+    NearMiss,
+    Severity,
+)
+
+
+class RepeatedName(FileRule, code="ON007", severity=Severity.ERROR, confidence=Confidence.EXACT, since="0.1.0"):
+    """A name stands for several tensors, functions or declarations.
+
+    ## Why
+    Nodes of ONNX find their inputs by name, and a graph must be in static single assignment form: each name is given
+    once, in the graph and in the graphs inside its nodes. Where a name is given twice, which of the two is meant is up
+    to the reader: ONNX's checker rejects the file, one runtime takes the first and another the last. It comes from
+    joining graphs without a prefix, and from scripts that append a weight which is already there.
+
+    ## Instead
+    Delete the copy, or rename one of the two where both are meant; `onnx.compose.add_prefix` renames all of a model
+    before it is merged with another.
+
+    ## When not
+    An output, or the declaration of an inner tensor, that is listed twice is a warning: ONNX's checker lets it pass. An
+    initializer may have the name of an input: it is that input's default. Two nodes that make one tensor, and a node
+    that makes what an input or an initializer is, are not read at all.
+
+    ## References
+    - ONNX, "Intermediate Representation Specification", "Names Within a Graph" and "Graphs".
+    """
+
+    def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
+        """Yield each name that is given more than once, with what it stands for."""
+        for name, what in file.repeated:
+            yield self._finding(name, what)
+        functions = file.record.function_keys
+        if len(set(functions)) < len(functions):
+            for key in dict.fromkeys(key for key in functions if functions.count(key) > 1):
+                yield self._finding(key[1], f"the name of two functions of domain {key[0] or 'ai.onnx'}")
+        graph = file.record.graph
+        outputs = [value.name for value in graph.outputs]
+        if len(set(outputs)) < len(outputs):
+            for name in dict.fromkeys(name for name in outputs if outputs.count(name) > 1):
+                yield self._finding(name, "the name of two outputs", Severity.WARNING)
+        for name in graph.repeated[1]:
+            yield self._finding(name, "declared twice as an inner tensor", Severity.WARNING)
+
+    def _finding(self, name: str, what: str, severity: Severity | None = None) -> Diagnostic:
+        return self.finding(
+            message=f"{name} is {what}, and a name may be given 1 time.",
+            evidence={"times": 2},
+            advice=Advice(text="Delete the copy, or give one of the two another name"),
+            severity=severity,
+            subject=f"{name} {what}",
+        )
+
+    examples = (
+        Bad(
+            """
+            <ir_version: 8, opset_import: ["" : 15]>
+            net (float[1, 2] x) => (float[1, 2] y)
+            <float[2] shift = {1, 2}, float[2] shift = {3, 4}>
+            { y = Add (x, shift) }
+            """,
+            at=(),
+        ),
+        Good(
+            """
+            <ir_version: 8, opset_import: ["" : 15]>
+            net (float[1, 2] x) => (float[1, 2] y)
+            <float[2] shift = {1, 2}, float[2] other = {3, 4}>
+            { half = Add (x, shift) y = Add (half, other) }
+            """
+        ),
+    )

@@ -1,0 +1,70 @@
+"""ON006: nodes that stand ahead of those they read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cnnlint import (
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Diagnostic,
+    FileContext,
+    FileRule,
+    Good,
+    NearMiss,
+    Severity,
+)
+
+
+class UnsortedNodes(FileRule, code="ON006", severity=Severity.ERROR, confidence=Confidence.EXACT, since="0.1.0"):
+    """A node stands in the file ahead of a node whose output it reads.
+
+    ## Why
+    The standard demands that the nodes of a graph are sorted topologically, so that a runtime can go through them once.
+    ONNX's checker rejects a file in which they are not. Some runtimes sort for themselves and hide it; onnx's own
+    reference evaluator and most converters fail on it. It comes from tools that append the nodes they make at the end.
+
+    ## Instead
+    Sort the nodes: `onnx_ir` does with `graph.sort()`, onnx-graphsurgeon with `graph.toposort()`. In a script of your
+    own, insert a node at its place (`model.graph.node.insert(index, node)`) and do not append it.
+
+    ## When not
+    Never. Nodes that read one another in a circle are no order's fault; such a file is not read at all.
+
+    ## References
+    - ONNX, "Intermediate Representation Specification", "Graphs": "the nodes must be topologically sorted".
+    """
+
+    def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
+        """Yield how many nodes stand too early, and the first of them."""
+        early = file.early
+        if not early:
+            return
+        node, name = early[0]
+        nodes = tuple({id(each): each for each, _ in early}.values())
+        more = f"; so do {len(nodes) - 1:,} more" if len(nodes) > 1 else ""
+        yield self.finding(
+            *self.at(context, [node]),
+            message=f"{file.named([node])} reads {name}, which a later node makes{more}, and ONNX demands 1 order in"
+            " which every node comes after those that it reads.",
+            evidence={"nodes": len(nodes)},
+            advice=Advice(text="Sort the nodes topologically, as graph.sort() of onnx_ir does"),
+        )
+
+    examples = (
+        Bad(
+            """
+            <ir_version: 8, opset_import: ["" : 15]>
+            net (float[1, 3, 4, 4] x) => (float[1, 3, 4, 4] y) { y = Abs (half) half = Relu (x) }
+            """,
+            at=("y",),
+        ),
+        Good(
+            """
+            <ir_version: 8, opset_import: ["" : 15]>
+            net (float[1, 3, 4, 4] x) => (float[1, 3, 4, 4] y) { half = Relu (x) y = Abs (half) }
+            """
+        ),
+    )

@@ -1,0 +1,110 @@
+"""What onnx's checker rejects is told, and what it passes is not called an error: each keeps the other honest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import ModelProto
+from onnx.checker import ValidationError, check_model
+from onnx.shape_inference import InferenceError
+
+import onnx_mutations
+from cnnlint.engine.registry import load_rules
+from cnnlint.engine.walker import walk
+from cnnlint.errors import ModelError
+from cnnlint.frontends import load, load_onnx_bytes
+from cnnlint.graph.graph import Graph
+from cnnlint.results import Finding, Severity
+from zoo import operator_cases
+
+FIXTURES = Path(__file__).parents[3] / "fixtures"
+SHIPPED = Path(onnx.__file__).parent / "backend" / "test" / "data"
+
+RULES = tuple(rule() for rule in load_rules().rules if rule.code.startswith("ON"))
+
+MUTATIONS = dict(onnx_mutations.mutations())
+
+UNTOLD = {
+    "future_ir_version": "a warning: the checker rejects what is newer than itself, and a newer one may not",
+    "initializer_of_no_data": "a file whose weights were taken out is read on purpose",
+    "initializer_of_two_fields": "raw_data is taken, as onnxruntime does",
+    "external_without_location": "refused in a file; a model in memory has no folder that weights could lie in",
+    "sparse_of_wrong_rank": "sparse tensors are not checked yet",
+    "sparse_out_of_range": "sparse tensors are not checked yet",
+    "sparse_unsorted": "sparse tensors are not checked yet",
+}
+"""What the checker rejects and no rule calls an error, with the reason; docs/validity.md says the same."""
+
+WEIGHTLESS = 64
+"""Nodes of the largest model that is mutated: the checker looks at all of each."""
+
+
+def _told(graph: Graph) -> tuple[Finding, ...]:
+    return walk(graph, RULES).findings
+
+
+def _is_rejected(model: ModelProto) -> str:
+    try:
+        check_model(model, full_check=True)
+    except (ValidationError, InferenceError, ValueError) as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def _disagreement(base: ModelProto, name: str) -> str:
+    """Return how cnnlint and the checker differ on a mutation of `base`; "" if they agree or it cannot be made."""
+    model = ModelProto()
+    model.CopyFrom(base)
+    if MUTATIONS[name](model) is False:
+        return ""
+    rejected = _is_rejected(model)
+    try:
+        findings = _told(load_onnx_bytes(model.SerializeToString()))
+    except ModelError as error:
+        # what cannot be run by anything may be refused though the checker does not see it
+        return "" if rejected or name in onnx_mutations.BEYOND_THE_CHECKER else f"{name}: refused: {error}"
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if rejected and not errors and name not in UNTOLD:
+        return f"{name} on {base.graph.name}: untold: {rejected.splitlines()[0]}"
+    if errors and not rejected:
+        return f"{name} on {base.graph.name}: {errors[0].code} {errors[0].message}"
+    return ""
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_what_the_checker_rejects_in_a_network_is_told_and_nothing_else_is_an_error(name: str) -> None:
+    base = onnx.load(FIXTURES / "models" / "seed_cnn.onnx")
+    assert not _is_rejected(base)
+    assert not _disagreement(base, name)
+
+
+@pytest.mark.parametrize("name", UNTOLD)
+def test_what_is_left_to_the_checker_is_truly_rejected_by_it(name: str) -> None:
+    base = onnx.load(FIXTURES / "models" / "seed_cnn.onnx")
+    MUTATIONS[name](base)
+    assert _is_rejected(base)
+
+
+@pytest.mark.usefixtures("onnx_answers_here")
+def test_what_the_checker_rejects_in_operator_tests_is_told(thorough: bool) -> None:
+    cases = operator_cases()[:: 20 if thorough else 300]
+    bases = [case for case in cases if len(case.graph.node) <= WEIGHTLESS and not _is_rejected(case)]
+    assert len(bases) > 4
+    assert [said for base in bases for name in MUTATIONS if (said := _disagreement(base, name))] == []
+
+
+def _valid(thorough: bool) -> Iterator[tuple[str, Graph]]:
+    for model in operator_cases()[:: 1 if thorough else 40]:
+        yield model.graph.name, load_onnx_bytes(model.SerializeToString())
+    paths = [*sorted(SHIPPED.rglob("*.onnx")), *sorted(FIXTURES.rglob("*.onnx"))]
+    for path in paths[:: 1 if thorough else 8]:
+        yield str(path), load(str(path))
+
+
+@pytest.mark.usefixtures("onnx_answers_here")
+def test_nothing_is_said_of_valid_models(thorough: bool) -> None:
+    said = [(name, finding.code, finding.message) for name, graph in _valid(thorough) for finding in _told(graph)]
+    assert said == []
