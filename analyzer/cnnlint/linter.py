@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -36,6 +36,7 @@ from cnnlint.worker.workers import Pending, Workers
 
 if TYPE_CHECKING:
     from cnnlint.engine.cache import Slot
+    from cnnlint.frontends.onnx.file import FileContext
     from cnnlint.models import Given
 
 
@@ -325,6 +326,9 @@ def _blind_spots(context: Context) -> Iterator[str]:
     if context.unknown_weights:
         yield f"{context.unknown_weights}; budgets on them fail, and rules that count them stay silent"
     yield from context.notes_on_numbers()
+    for domain, count in cast("FileContext", graph.file).unchecked.items() if graph.source.format == "onnx" else ():
+        nodes = "1 node" if count == 1 else f"{count:,} nodes"
+        yield f"operators of {domain} are not in the ONNX standard that cnnlint knows, and not checked: {nodes}"
     opaque = list(graph.of_kind(Opaque))
     if opaque:
         named = ", ".join(f"{layer.name} ({layer.reason})" for layer in opaque[:3])

@@ -119,9 +119,7 @@ def _wrong(call: Call) -> Iterator[tuple[str, str]]:
             held = TYPES.get(kinds[0], "another type")
             yield name, f"{have} the attribute {name!r} as {held}, and {schema.name} takes it as {TYPES[known[0]]}"
     for name in node.references:
-        if not call.where:
-            yield name, f"{have} the attribute {name!r} taken from a function, and stands in none,"
-        elif name not in schema.attributes and not name.startswith("__"):
+        if name not in schema.attributes and not name.startswith("__"):
             yield name, f"{have} the attribute {name!r}, and {schema.name} has none of this name"
     for name, (_, required) in schema.attributes.items():
         if required and name not in node.attributes and name not in node.references:

@@ -371,10 +371,10 @@ def _said(called: Schema | None, given: _Given, outputs: int) -> _Said:
         formal = _formal(called.outputs, index)
         if formal is None or faults or formal.option == MIXED:
             made.append("")
-        elif formal.variable:
-            made.append(bound.get(formal.variable, (0, ""))[1])
+        elif len(formal.types) == 1:
+            made.append(next(iter(formal.types)))
         else:
-            made.append(next(iter(formal.types)) if len(formal.types) == 1 else "")
+            made.append(bound.get(formal.variable, (0, ""))[1])
     return tuple(faults), tuple(made)
 
 

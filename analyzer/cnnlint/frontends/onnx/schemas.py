@@ -99,9 +99,13 @@ def newest_ir_version() -> int:
     return _table()[1].ir
 
 
-@cache
 def history(domain: str, name: str) -> tuple[Schema, ...]:
     """Return all versions of an operator, oldest first; () if the table has none of this name."""
+    return _decoded(domain, name)
+
+
+@cache
+def _decoded(domain: str, name: str) -> tuple[Schema, ...]:
     data, head = _table()
     key = f"\n{domain}\t{name}\t".encode("utf-8", "replace")
     at = data.find(key)
