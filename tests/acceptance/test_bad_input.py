@@ -210,7 +210,7 @@ def test_weights_of_2_to_the_40_elements_without_values_are_counted_and_never_ma
 
 def test_an_operator_of_an_imported_domain_is_opaque_and_makes_the_cost_unknown(tmp_path: Path) -> None:
     nodes = [node("Conv", "x w", "c", "conv"), node("Fancy", "c", "y", "fancy", "com.acme")]
-    path = write(tmp_path / "net.onnx", model(nodes, domains=["com.acme"]))
+    path = write(tmp_path / "net.onnx", model(nodes, domains=["com.acme"], outputs=[value("y", ["N"])]))
     done = cnnlint(path, "--isolated", "--static")
     assert done.returncode == 0
     assert "108 parameters · unknown MACs" in done.stdout
@@ -219,7 +219,8 @@ def test_an_operator_of_an_imported_domain_is_opaque_and_makes_the_cost_unknown(
 
 def test_a_perceptron_is_linted_and_told_what_was_skipped(tmp_path: Path) -> None:
     nodes = [node("Gemm", "x w", "a", "one"), node("Relu", "a", "b"), node("Gemm", "b v", "y", "two")]
-    net = model(nodes, [array("w", 16, 32), array("v", 32, 4)], inputs=[value("x", ["N", 16])])
+    values = {"inputs": [value("x", ["N", 16])], "outputs": [value("y", ["N", 4])]}
+    net = model(nodes, [array("w", 16, 32), array("v", 32, 4)], **values)
     done = cnnlint(write(tmp_path / "mlp.onnx", net), "--isolated")
     assert (done.returncode, done.stderr) == (0, "")
     assert "640 parameters · 640 MACs" in done.stdout
@@ -237,7 +238,7 @@ def test_a_transformer_is_linted_and_told_what_was_skipped(tmp_path: Path) -> No
         node("LayerNormalization", "sum gain shift", "y", "norm"),
     ]
     arrays = [*(array(name, 16, 16) for name in "qkv"), array("gain", 16), array("shift", 16)]
-    net = model(nodes, arrays, inputs=[value("x", ["N", 10, 16])])
+    net = model(nodes, arrays, inputs=[value("x", ["N", 10, 16])], outputs=[value("y", ["N", 10, 16])])
     done = cnnlint(write(tmp_path / "transformer.onnx", net), "--isolated")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{3 * 256 + 32} parameters" in done.stdout

@@ -17,6 +17,10 @@ from acceptance.nets import CONV, array, model, node, value, write
 VECTOR = (value("x", [1, 16]),)
 
 
+MAP = [value("y", [1, 4, "rows", "columns"])]
+"""What a convolution of `CONV` makes, declared as a valid file declares it."""
+
+
 def count(tmp_path: Path, net: onnx.ModelProto) -> dict[str, Any]:
     (found,) = summary_json(write(tmp_path / "net.onnx", net))
     assert found["error"] is None
@@ -138,7 +142,7 @@ def test_convolutions_of_every_kind_cost_what_they_multiply(
 
 
 def test_an_initializer_that_nothing_uses_is_reported_and_is_no_parameter(tmp_path: Path) -> None:
-    path = write(tmp_path / "net.onnx", model([CONV], [array("w", 4, 3, 3, 3), array("unused", 1000)]))
+    path = write(tmp_path / "net.onnx", model([CONV], [array("w", 4, 3, 3, 3), array("unused", 1000)], outputs=MAP))
     (found,) = lint_json(path, "--isolated", "--static")
     assert (found["parameters"], found["weight_bytes"]) == (108, 432)
     (dead,) = found["findings"]
@@ -148,7 +152,7 @@ def test_an_initializer_that_nothing_uses_is_reported_and_is_no_parameter(tmp_pa
 
 
 def test_a_budget_on_an_unknown_quantity_fails_with_its_reason(tmp_path: Path) -> None:
-    path = write(tmp_path / "net.onnx", model(inputs=[value("x", [1, 3, "height", "width"])]))
+    path = write(tmp_path / "net.onnx", model(inputs=[value("x", [1, 3, "height", "width"])], outputs=MAP))
     done = cnnlint(path, "--isolated", "--static", "--max-macs", "1G", "--max-params", "1k")
     assert done.returncode == 1
     assert "MACs per sample cannot be checked because shapes at conv are not known in numbers" in " ".join(

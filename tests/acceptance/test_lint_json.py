@@ -89,7 +89,10 @@ def test_the_flattened_head_of_the_vgg_style_network_is_found_with_its_numbers()
 
 def test_a_network_without_convolutions_is_not_told_to_become_one(tmp_path: Path) -> None:
     nodes = [node("GlobalAveragePool", "x", "a"), node("Flatten", "a", "b"), node("MatMul", "b w", "y", "dense")]
-    path = write(tmp_path / "net.onnx", model(nodes, [array("w", 16, 5)], inputs=[value("x", ["N", 16, 10])]))
+    path = write(
+        tmp_path / "net.onnx",
+        model(nodes, [array("w", 16, 5)], inputs=[value("x", ["N", 16, 10])], outputs=[value("y", ["N", 5])]),
+    )
     (found,) = lint_json(path, "--isolated", "--static")
     assert found["findings"] == []
 
