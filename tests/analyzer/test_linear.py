@@ -18,6 +18,9 @@ from onnx import TensorProto, helper, numpy_helper
 import cnnlint
 from cnnlint.frontends.keras.archive import read_archive
 from cnnlint.frontends.keras.flat_model import flatten_model
+from cnnlint.frontends.onnx.file import FileContext
+from cnnlint.frontends.onnx.records import ModelRecord
+from cnnlint.frontends.onnx.skeleton import read_bytes
 from cnnlint.frontends.sources import Memory
 from cnnlint.graph.layers import Conv
 
@@ -256,6 +259,22 @@ def test_what_layers_of_a_nested_model_take_from_a_legacy_file_grows_with_their_
     assert [conv.parameters for conv in cnnlint.load(paths[0]).of_kind(Conv)] == [1] * FEW
     archives = [read_archive(path) for path in paths]
     assert growth([operations(lambda archive=archive: flatten_model(archive)) for archive in archives]) < 1.1
+
+
+def test_what_rules_about_the_file_are_told_grows_with_its_branches():
+    def record(count: int) -> ModelRecord:
+        made = helper.make_tensor_value_info("a", TensorProto.FLOAT, [2])
+        branch = helper.make_graph([helper.make_node("Relu", ["x"], ["a"])], "branch", [], [made])
+        body = [
+            helper.make_node("If", ["flag"], [f"y{index}"], then_branch=branch, else_branch=branch)
+            for index in range(count)
+        ]
+        given = [helper.make_tensor_value_info("flag", TensorProto.BOOL, [])]
+        graph = helper.make_graph(body, "net", given, [helper.make_tensor_value_info("y0", TensorProto.FLOAT, [2])])
+        return read_bytes(helper.make_model(graph, ir_version=8).SerializeToString())
+
+    records = [record(count) for count in (FEW, 2 * FEW, 4 * FEW)]
+    assert growth([operations(lambda record=record: FileContext(record).repeated) for record in records]) < 1.1
 
 
 def test_the_count_tells_quadratic_work_from_linear_work():

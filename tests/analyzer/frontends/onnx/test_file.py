@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from time import process_time
 from typing import cast
 
 import onnx.parser
 import pytest
-from onnx import helper
 
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.frontends.onnx.file import FileContext
-from cnnlint.frontends.onnx.skeleton import read_bytes
 
 
 def file_of(text: str) -> FileContext:
@@ -51,28 +47,18 @@ def test_a_name_of_a_branch_is_gone_after_it() -> None:
     assert not file.repeated
 
 
-@pytest.mark.parametrize("nodes", [4_000])
-def test_the_walk_is_linear_in_branches_of_a_large_graph(nodes: int) -> None:
-    def seconds(count: int) -> float:
-        yes = helper.make_graph([helper.make_node("Relu", ["x"], ["a"])], "yes", [], [_float("a")])
-        body = [helper.make_node("If", ["flag"], [f"y{i}"], then_branch=yes, else_branch=yes) for i in range(count)]
-        graph = helper.make_graph(
-            body, "net", [_float("x"), helper.make_tensor_value_info("flag", 9, [])], [_float("y0")]
-        )
-        record = read_bytes(helper.make_model(graph, ir_version=8).SerializeToString())
-        return _cheapest(lambda: FileContext(record).repeated)
-
-    assert seconds(2 * nodes) < 4 * seconds(nodes) + 0.05
-
-
-def _float(name: str) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, 1, [2])
-
-
-def _cheapest(call: Callable[[], object]) -> float:
-    found = list[float]()
-    for _ in range(3):
-        begun = process_time()
-        call()
-        found.append(process_time() - begun)
-    return min(found)
+@pytest.mark.parametrize(
+    ("reduction", "shape"),
+    [
+        ("ReduceMean <axes = [0, 2], keepdims = 0> (w)", "float[3]"),
+        ("ReduceMean <axes = [-1], keepdims = 1> (w)", "float[2, 3, 1]"),
+        ("ReduceSum <keepdims = 0> (w)", "float"),
+        ("ReduceSum <keepdims = 0, noop_with_empty_axes = 1> (w)", "float[2, 3, 4]"),
+    ],
+)
+def test_what_is_reduced_of_weights_has_the_shape_that_onnx_gives_it(reduction: str, shape: str) -> None:
+    numbers = ", ".join(map(str, range(24)))
+    text = f"""<ir_version: 8, opset_import: ["": 13]> net (float[1] x) => ({shape} y)
+        <float[2, 3, 4] w = {{{numbers}}}> {{ y = {reduction} }}"""
+    onnx.checker.check_model(onnx.parser.parse_model(text), full_check=True)
+    assert not file_of(text).contradicted

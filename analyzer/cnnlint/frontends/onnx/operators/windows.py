@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from cnnlint.errors import ContradictionError
@@ -146,7 +147,7 @@ def reduce(ctx: NodeContext) -> None:
     axes, known = ctx.setting(1, "axes")
     keepdims = bool(ctx.attribute_int("keepdims", 1))
     if isinstance(value, Constant):
-        _reduce_constant(ctx, value, keepdims=keepdims)
+        _reduce_constant(ctx, value, axes if known else None, keepdims=keepdims)
         return
     view = ctx.view(0)
     if view.shape is None or not known:
@@ -159,11 +160,20 @@ def reduce(ctx: NodeContext) -> None:
     ctx.set_output(ops.reduce(ctx, view, function, axes or range(len(view.shape)), keepdims=keepdims))
 
 
-def _reduce_constant(ctx: NodeContext, value: Constant, *, keepdims: bool) -> None:
-    shape: Shape = (1,) * len(value.shape or ()) if keepdims else ()
+def _reduce_constant(ctx: NodeContext, value: Constant, axes: Sequence[int] | None, *, keepdims: bool) -> None:
+    """Reduce a constant along `axes`, which are None if nobody knows them; none at all stand for every one."""
+    if not axes and axes is not None and ctx.attribute_int("noop_with_empty_axes", 0):
+        ctx.set_output(value)
+        return
+    shape: Shape | None = None
     result: tuple[Dim | float, ...] | None = None
-    if ctx.node.op_type == "ReduceProd" and value.dims is not None:
-        result = (product(value.dims),)
+    if value.shape is not None and axes is not None:
+        rank = len(value.shape)
+        gone = {axis % rank for axis in axes} if axes and rank else set(range(rank))
+        kept = [1 if axis in gone else extent for axis, extent in enumerate(value.shape)]
+        shape = tuple(extent for axis, extent in enumerate(kept) if keepdims or axis not in gone)
+        if ctx.node.op_type == "ReduceProd" and value.dims is not None and len(gone) == rank:
+            result = (product(value.dims),)
     ctx.set_output(Constant(shape, value.dtype, value.records, result))
 
 
