@@ -67,10 +67,18 @@ class Program(Struct, frozen=True, dict=True, eq=False):
         return cls(proto.SerializeToString(), folder)
 
     def proto(self) -> onnx.ModelProto:
-        """Return a new ModelProto, without loading external data."""
-        import onnx
+        """Return a new ModelProto, its external data still outside.
 
-        return onnx.ModelProto.FromString(self.content)
+        Raises:
+            ModelError: protobuf does not take it.
+        """
+        import onnx
+        from google.protobuf.message import DecodeError
+
+        try:
+            return onnx.ModelProto.FromString(self.content)
+        except DecodeError as error:
+            raise ModelError(f"protobuf cannot read it: {error}", path=self.path or None) from error
 
     @cached_property
     def record(self) -> ModelRecord:

@@ -216,3 +216,17 @@ def test_recursive_functions_are_refused_even_from_a_subgraph() -> None:
     circle = [function("f0", [call("f1", "a", "b")]), function("f1", [call("f0", "a", "b")])]
     with pytest.raises(ModelError, match="its functions are recursive"):
         raised(model([call("f0", "x", "y")], functions=circle))
+
+
+def test_a_constant_without_an_output_in_a_branch_is_read_by_nobody() -> None:
+    value = helper.make_tensor_value_info("a", TensorProto.FLOAT, [2])
+    constant = helper.make_node("Constant", [], [], value=helper.make_tensor("c", TensorProto.FLOAT, [2], [1, 2]))
+    branch = helper.make_graph([constant, helper.make_node("Relu", ["x"], ["a"])], "branch", [], [value])
+    node = helper.make_node("If", ["flag"], ["y"], then_branch=branch, else_branch=branch)
+    given = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, [2]),
+        helper.make_tensor_value_info("flag", TensorProto.BOOL, []),
+    ]
+    graph = helper.make_graph([node], "net", given, [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])])
+    raised_graph = load_onnx_bytes(helper.make_model(graph, ir_version=8).SerializeToString())
+    assert [layer.parameters for layer in raised_graph.layers] == [0]

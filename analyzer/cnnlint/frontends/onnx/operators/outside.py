@@ -139,7 +139,7 @@ def _weights_inside(body: GraphRecord) -> Iterator[TensorRecord]:
         if name in read and is_parameter(record):
             yield record
     for node in body.nodes:
-        if node.op_type == "Constant" and node.outputs[0] in read:
+        if node.op_type == "Constant" and read.intersection(node.outputs[:1]):  # a damaged file may have no output
             value = node.attributes.get("value")
             if isinstance(value, TensorRecord) and is_parameter(value):
                 yield TensorRecord(node.outputs[0], value.shape, value.dtype, value.storage, value.values)
