@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -326,9 +326,13 @@ def _blind_spots(context: Context) -> Iterator[str]:
     if context.unknown_weights:
         yield f"{context.unknown_weights}; budgets on them fail, and rules that count them stay silent"
     yield from context.notes_on_numbers()
-    for domain, count in cast("FileContext", graph.file).unchecked.items() if graph.source.format == "onnx" else ():
+    is_onnx = graph.source.format == "onnx"
+    unchecked: Mapping[str, int] = cast("FileContext", graph.file).unchecked if is_onnx else {}
+    if unchecked:
+        count, more = sum(unchecked.values()), len(unchecked) - 3
+        domains = ", ".join([*unchecked][:3]) + (f" and {more:,} more" if more > 0 else "")
         nodes = "1 node" if count == 1 else f"{count:,} nodes"
-        yield f"operators of {domain} are not in the ONNX standard that cnnlint knows, and not checked: {nodes}"
+        yield f"operators of {domains} are not in the ONNX standard that cnnlint knows, and not checked: {nodes}"
     opaque = list(graph.of_kind(Opaque))
     if opaque:
         named = ", ".join(f"{layer.name} ({layer.reason})" for layer in opaque[:3])

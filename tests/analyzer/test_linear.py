@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 
 import cnnlint
 from cnnlint.frontends.keras.archive import read_archive
@@ -275,6 +275,40 @@ def test_what_rules_about_the_file_are_told_grows_with_its_branches():
 
     records = [record(count) for count in (FEW, 2 * FEW, 4 * FEW)]
     assert growth([operations(lambda record=record: FileContext(record).repeated) for record in records]) < 1.1
+
+
+def with_wrong_types(count: int) -> ModelProto:
+    nodes = [helper.make_node("Not", ["x"], [f"y{index}"]) for index in range(count)]
+    outputs = [helper.make_tensor_value_info("y0", TensorProto.BOOL, [2])]
+    given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2])]
+    return helper.make_model(helper.make_graph(nodes, "net", given, outputs), ir_version=8)
+
+
+def with_domains_that_a_function_does_not_import(count: int) -> ModelProto:
+    nodes = [helper.make_node("Op", ["a"], ["b"], domain=f"domain {index}") for index in range(count)]
+    function = helper.make_function("local", "Big", ["a"], ["b"], nodes, [helper.make_opsetid("", 17)])
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid("local", 1)]
+    return helper.make_model(one_node(), functions=[function], opset_imports=imports, ir_version=8)
+
+
+def one_node() -> GraphProto:
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "xy"]
+    return helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "net", value[:1], value[1:])
+
+
+@pytest.mark.parametrize("faulty", [with_wrong_types, with_domains_that_a_function_does_not_import])
+def test_rules_about_the_file_grow_with_the_faults(faulty, tmp_path):
+    paths = [tmp_path / f"{count}.onnx" for count in (4 * FEW, 8 * FEW, 16 * FEW)]
+    for path, count in zip(paths, (4 * FEW, 8 * FEW, 16 * FEW), strict=True):
+        onnx.save(faulty(count), path)
+
+    def work(path: Path) -> None:
+        (report,) = cnnlint.lint(str(path), static=True, isolated=True, select=["ON"]).models
+        assert report.error is None
+        assert report.findings
+
+    work(paths[0])
+    assert growth([operations(lambda path=path: work(path)) for path in paths]) < 1.1
 
 
 def test_the_count_tells_quadratic_work_from_linear_work():

@@ -40,6 +40,11 @@ class Context:
         return f"the weights are unknown: {unread}" if unread else ""
 
     @cached_property
+    def layers_by_part(self) -> dict[str, Layer]:
+        """The layers by the names that what they were raised from has in the file."""
+        return {part.name: layer for layer in self.graph.layers for part in layer.origin}
+
+    @cached_property
     def batch(self) -> Batch:
         """What one sample is."""
         return batch_of(self.graph)

@@ -232,9 +232,9 @@ class HeadAsConvolutions(Struct, frozen=True, kw_only=True):
         """The layers, kernels and parameters as a clause: "the dense layer fc1 is a 7×7 convolution of ..."."""
         names, sizes = [dense.name for dense in self.head.dense], [_by(kernel) for kernel in self.kernels]
         units = [f"{dense.units:,}" for dense in self.head.dense]
-        same = self.converted == self.parameters
-        compared = f"the same {self.parameters:,}" if same else f"{self.converted:,} parameters for {self.parameters:,}"
-        held = f"with {compared} parameters" if same else f"with {compared}"
+        held = f"with {self.converted:,} parameters for {self.parameters:,}"
+        if self.converted == self.parameters:
+            held = f"with the same {self.parameters:,} parameters"
         if len(names) == 1:
             sides = f"{self.channels:,} to {units[0]} channels"
             return f"the dense layer {names[0]} is a {sizes[0]} convolution of {sides} {held}"

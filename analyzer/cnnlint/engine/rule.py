@@ -327,11 +327,8 @@ class FileRule(Rule):
     @staticmethod
     def at(context: Context, nodes: Iterable[NodeRecord]) -> tuple[Layer, ...]:
         """Return the layers that nodes of the file were raised to, in the order of the nodes."""
-        parts = dict[str, Layer]()
-        for layer in context.graph.layers:
-            parts.update((part.name, layer) for part in layer.origin)
-        labels = (node.name or next(filter(None, node.outputs), node.op_type) for node in nodes)
-        found = (parts[label] for label in labels if label in parts)
+        parts = context.layers_by_part
+        found = (parts[node.label] for node in nodes if node.label in parts)
         return tuple({layer.name: layer for layer in found}.values())
 
     @classmethod

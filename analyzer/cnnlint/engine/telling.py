@@ -60,10 +60,11 @@ def told(hits: Iterable[Hit], context: Context, path: str, *, rewritable: bool =
     for number, hit in enumerate(hits):
         together = hit.rule.is_told_together()
         groups.setdefault((hit.finding.code, hit.finding.severity) if together else number, []).append(hit)
+    model = relative(path)
     return tuple(
         replace(
             finding,
-            fingerprint=_fingerprint(path, finding, group[0].rule),
+            fingerprint=_fingerprint(model, finding, group[0].rule),
             fixable=rewritable and group[0].rule.is_fixable(),
         )
         for group in groups.values()
@@ -95,12 +96,12 @@ def _told(hits: Sequence[Hit], context: Context) -> Iterator[Finding]:
     )
 
 
-def _fingerprint(path: str, finding: Finding, rule: Rule) -> str:
+def _fingerprint(model: str, finding: Finding, rule: Rule) -> str:
     """Return what stays the same when numbers change: of the model, the rule and, where it is one's own, the place."""
     own = "" if rule.is_told_together() else "\0".join(place.identity for place in finding.places)
     # a rule that tells milder and graver places apart has a finding of each
     which = own or finding.severity
-    return digest("\0".join((relative(path), finding.code, which)), size=8)
+    return digest("\0".join((model, finding.code, which)), size=8)
 
 
 def relative(path: str) -> str:

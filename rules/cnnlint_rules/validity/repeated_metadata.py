@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from cnnlint import (
@@ -39,11 +40,7 @@ class RepeatedMetadata(FileRule, code="ON011", severity=Severity.ERROR, confiden
 
     def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each key that stands more than once, with how often."""
-        keys = file.record.metadata_keys
-        if len(set(keys)) == len(keys):
-            return
-        for key in dict.fromkeys(keys):
-            times = keys.count(key)
+        for key, times in Counter(file.record.metadata_keys).items():
             if times > 1:
                 yield self.finding(
                     message=f"The key {key!r} stands {times} times in the metadata of the model.",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
+from typing import TypeVar
 
 from cnnlint import (
     Advice,
@@ -16,6 +18,8 @@ from cnnlint import (
     NearMiss,
     Severity,
 )
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 class RepeatedName(FileRule, code="ON007", severity=Severity.ERROR, confidence=Confidence.EXACT, since="0.1.0"):
@@ -44,15 +48,11 @@ class RepeatedName(FileRule, code="ON007", severity=Severity.ERROR, confidence=C
         """Yield each name that is given more than once, with what it stands for."""
         for name, what in file.repeated:
             yield self._finding(name, what)
-        functions = file.record.function_keys
-        if len(set(functions)) < len(functions):
-            for key in dict.fromkeys(key for key in functions if functions.count(key) > 1):
-                yield self._finding(key[1], f"the name of two functions of domain {key[0] or 'ai.onnx'}")
+        for domain, name, _ in _repeated(file.record.function_keys):
+            yield self._finding(name, f"the name of two functions of domain {domain or 'ai.onnx'}")
         graph = file.record.graph
-        outputs = [value.name for value in graph.outputs]
-        if len(set(outputs)) < len(outputs):
-            for name in dict.fromkeys(name for name in outputs if outputs.count(name) > 1):
-                yield self._finding(name, "the name of two outputs", Severity.WARNING)
+        for name in _repeated(value.name for value in graph.outputs):
+            yield self._finding(name, "the name of two outputs", Severity.WARNING)
         for name in graph.repeated[1]:
             yield self._finding(name, "declared twice as an inner tensor", Severity.WARNING)
 
@@ -84,3 +84,8 @@ class RepeatedName(FileRule, code="ON007", severity=Severity.ERROR, confidence=C
             """
         ),
     )
+
+
+def _repeated(names: Iterable[Name]) -> Iterator[Name]:
+    """Yield each of `names` that is there more than once, once."""
+    return (name for name, count in Counter(names).items() if count > 1)

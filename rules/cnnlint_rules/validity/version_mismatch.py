@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from cnnlint import (
@@ -86,8 +87,9 @@ class VersionMismatch(FileRule, code="ON010", severity=Severity.ERROR, confidenc
             called = [
                 node for node in function.nodes if (node.domain, node.op_type, node.overload) not in record.functions
             ]
-            for domain in sorted({node.domain for node in called} - function.opsets.keys()):
-                count = sum(node.domain == domain for node in called)
+            counts = Counter(node.domain for node in called)
+            for domain in sorted(counts.keys() - function.opsets.keys()):
+                count = counts[domain]
                 text = f"The function {function.name} imports no version of {domain or 'ai.onnx'}; nodes of it there:"
                 yield self._finding(text, count, f"{function.name} {domain}", "Import the domain in the function too")
             for node in called:

@@ -243,11 +243,12 @@ class _Walk:
             said = call.said.get(given)
             if said is None:
                 if None in given:
-                    later = later or {name for each in nodes for name in each.outputs}
+                    if later is None:
+                        later = {name for each in nodes for name in each.outputs}
                     lacking = [name for name in dict.fromkeys(inputs) if name not in known]
                     self.early += [(node, name) for name in lacking if name in later]
                     if where:
-                        self.undefined += [(_label(node), name) for name in lacking if name not in later]
+                        self.undefined += [(node.label, name) for name in lacking if name not in later]
                 said = _said(call.schema, given, len(outputs))
                 if None not in given:
                     call.said[given] = said
@@ -280,7 +281,7 @@ class _Walk:
             hiding.add(name)
 
     def _inside(self, body: GraphRecord, holder: NodeRecord, opsets: Mapping[str, int], function: str) -> None:
-        where = f" in the {holder.op_type} {_label(holder)}"
+        where = f" in the {holder.op_type} {holder.label}"
         self.graphs.append((where, body))
         given = _given(body)
         hiding = {name for name in given if name in self._known}
@@ -290,7 +291,7 @@ class _Walk:
         self._known.update(given)
         own = set(given)
         hiding |= self._follow(body.nodes, own, opsets, function, where, _declared(body))
-        self.undefined += [(_label(holder), value.name) for value in body.outputs if value.name not in self._known]
+        self.undefined += [(holder.label, value.name) for value in body.outputs if value.name not in self._known]
         for name in own - hiding - {""}:
             del self._known[name]
 
@@ -327,10 +328,6 @@ class _Walk:
 
 _REMEMBERED = 10_000
 """Ways that are found again without a look at the attributes."""
-
-
-def _label(node: NodeRecord) -> str:
-    return node.name or next(filter(None, node.outputs), node.op_type)
 
 
 def _kind(value: object) -> type | None:

@@ -77,6 +77,11 @@ class NodeRecord(Struct, frozen=True, gc=False):
     module: str = ""
     faults: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def label(self) -> str:
+        """What the node is called: its name, else its first output, else its operator."""
+        return self.name or next(filter(None, self.outputs), self.op_type)
+
 
 class GraphRecord(Struct, frozen=True, gc=False):
     """A GraphProto in the file's own order.

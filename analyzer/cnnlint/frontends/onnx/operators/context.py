@@ -51,7 +51,7 @@ class NodeContext(OpContext):
     def turn_to(self, node: NodeRecord) -> None:
         """Make `node` the current node."""
         self.node = node
-        self.label = node.name or node.outputs[0] or next(filter(None, node.outputs), node.op_type)
+        self.label = node.label
 
     # attributes
 
