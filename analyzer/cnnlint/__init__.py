@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from cnnlint.frontends.onnx.nodes import attribute_kind
     from cnnlint.frontends.onnx.records import GraphRecord, NodeRecord, ValueRecord
     from cnnlint.frontends.onnx.schemas import history, newest, newest_ir_version, operator_schema
-    from cnnlint.graph.graph import Graph, Training
+    from cnnlint.graph.graph import Graph
     from cnnlint.graph.layer import Layer
     from cnnlint.graph.layers import (
         Activation,
@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from cnnlint.graph.quantity import brief, format_amount
     from cnnlint.graph.queries import KERNEL_LAYERS, folds_forward, following, is_nonlinear, preceding
     from cnnlint.graph.tensor import Dim, weight_elements
+    from cnnlint.graph.training import Initializer, Loss, Metric, Optimizer, Training
     from cnnlint.graph.window import Pads, Window
     from cnnlint.results import (
         Advice,
@@ -160,17 +161,20 @@ __all__ = [
     "GroupNorm",
     "Head",
     "HeadAsConvolutions",
+    "Initializer",
     "InstanceNorm",
     "Layer",
     "LayerNorm",
     "LayerRule",
     "LintReport",
     "LocalResponseNorm",
+    "Loss",
     "Many",
     "MatMul",
     "Match",
     "MaxPool",
     "Maybe",
+    "Metric",
     "ModelError",
     "ModelReport",
     "ModelRule",
@@ -181,6 +185,7 @@ __all__ = [
     "Op",
     "Opaque",
     "Operator",
+    "Optimizer",
     "Pad",
     "Pads",
     "PatternRule",
@@ -277,7 +282,7 @@ HOMES = {
     "frontends.onnx.nodes": ("attribute_kind",),
     "frontends.onnx.records": ("GraphRecord", "NodeRecord", "ValueRecord"),
     "frontends.onnx.schemas": ("history", "newest", "newest_ir_version", "operator_schema"),
-    "graph.graph": ("Graph", "Training"),
+    "graph.graph": ("Graph",),
     "graph.layer": ("Layer",),
     "graph.layers": (
         "Activation", "Add", "Attention", "AvgPool", "BatchNorm", "Concat", "Conv", "ConvTranspose", "Crop",
@@ -290,6 +295,7 @@ HOMES = {
     "graph.quantity": ("brief", "format_amount"),
     "graph.queries": ("KERNEL_LAYERS", "folds_forward", "following", "is_nonlinear", "preceding"),
     "graph.tensor": ("Dim", "weight_elements"),
+    "graph.training": ("Initializer", "Loss", "Metric", "Optimizer", "Training"),
     "graph.window": ("Pads", "Window"),
     "results": (
         "Advice", "BudgetResult", "Confidence", "Finding", "LintReport", "ModelReport", "ModelSummary",

@@ -24,9 +24,10 @@ from cnnlint.engine.walker import Walk, walk
 from cnnlint.errors import ModelError
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.frontends.notation import is_notation, to_onnx
-from cnnlint.graph.graph import Graph, Training
+from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.tensor import Weight
+from cnnlint.graph.training import UNTOLD, Training
 from cnnlint.results import Finding
 
 if TYPE_CHECKING:
@@ -59,11 +60,11 @@ def to_model(text: str) -> onnx.ModelProto:
         raise ModelError(f"neither notation (which starts with INPUT) nor ONNX text: {error}") from error
 
 
-def to_graph(model: str | onnx.ModelProto, *, training: tuple[Training, ...] = ()) -> Graph:
-    """Return the graph of a network given as text or as an ONNX model, with what the file would say of its loss."""
+def to_graph(model: str | onnx.ModelProto, *, training: Training = UNTOLD) -> Graph:
+    """Return the graph of a network given as text or as an ONNX model, with what the file would say of training."""
     proto = to_model(model) if isinstance(model, str) else model
     graph = load_onnx_bytes(proto.SerializeToString())
-    return replace(graph, training=training) if training else graph
+    return replace(graph, training=training)
 
 
 def structure(graph: Graph) -> list[str]:
@@ -90,7 +91,7 @@ def findings(
     rule: Rule | type[Rule],
     model: str | onnx.ModelProto,
     *,
-    training: tuple[Training, ...] = (),
+    training: Training = UNTOLD,
     **options: object,
 ) -> tuple[Finding, ...]:
     """Return what `rule` finds in `model`, in the order of the graph; rules about run time are given real runs.
@@ -98,7 +99,7 @@ def findings(
     Args:
         rule: A class or an instance.
         model: As text, or as an ONNX model.
-        training: What the file would say about the loss.
+        training: What the file would say of training.
         options: Of the rule, in Python's spelling.
 
     Raises:
@@ -111,18 +112,22 @@ def findings(
 
 
 def lint(
-    rule: Rule, model: str | Graph, *, training: tuple[Training, ...] = (), source: Literal["onnx", "keras"] = "onnx"
+    rule: Rule, model: str | Graph, *, training: Training = UNTOLD, source: Literal["onnx", "keras"] = "onnx"
 ) -> Walk:
     """Return what `rule` finds in the graph of `model` and where it stays silent; nothing is run.
 
     Args:
         rule: An instance.
         model: As text, or as a graph.
-        training: What the file would say about the loss, if not what the graph says.
+        training: What the file would say of training, if not what the graph says.
         source: The format that the graph is to come from.
     """
     graph = to_graph(model) if isinstance(model, str) else model
-    seen = replace(graph, source=replace(graph.source, format=source), training=training or graph.training)
+    seen = replace(
+        graph,
+        source=replace(graph.source, format=source),
+        training=graph.training if training is UNTOLD else training,
+    )
     return walk(seen, [rule], near_misses=True)
 
 

@@ -12,9 +12,9 @@ from msgspec import Meta
 from cnnlint.analysis.context import Context
 from cnnlint.engine.rule import Bad, Diagnostic, Example, Good, LayerRule, ModelRule
 from cnnlint.errors import ConfigError, ModelError
-from cnnlint.graph.graph import Training
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Conv
+from cnnlint.graph.training import Loss, Training
 from cnnlint.results import NearMiss
 from cnnlint.rewrite.editor import Editor
 from cnnlint.testing import check_examples, check_page, findings, to_graph, to_model
@@ -229,5 +229,5 @@ def test_text_is_notation_or_onnx() -> None:
 
 
 def test_a_graph_says_what_the_file_would_say_of_its_training() -> None:
-    training = (Training("categorical_crossentropy", from_logits=True),)
+    training = Training((Loss("categorical_crossentropy", from_logits=True),))
     assert to_graph(NET, training=training).training == training

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from cnnlint.analysis.feature_map import is_feature_map
 from cnnlint.analysis.inputs import larger_extents, spatial_on
-from cnnlint.graph.graph import Graph, Training
+from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import (
     Activation,
@@ -29,6 +29,7 @@ from cnnlint.graph.layers import (
 )
 from cnnlint.graph.queries import KERNEL_LAYERS, preceding
 from cnnlint.graph.tensor import Dim, Tensor, weight_elements
+from cnnlint.graph.training import Loss, Metric
 
 
 class Head(Struct, frozen=True):
@@ -40,13 +41,15 @@ class Head(Struct, frozen=True):
             the identity is left out.
         scorer: The layer whose kernel makes the scores, pooled and normalized or not; None if several layers'
             outputs are joined on the way.
-        training: The loss that the file names for this output; None if it does not.
+        loss: The loss that the file names for this output; None if it names none.
+        metrics: The metrics that it names for this output.
     """
 
     output: Tensor
     activations: tuple[Activation, ...]
     scorer: Conv | ConvTranspose | Dense | None
-    training: Training | None = None
+    loss: Loss | None = None
+    metrics: tuple[Metric, ...] = ()
 
     @property
     def activation(self) -> Activation | None:
@@ -85,7 +88,11 @@ class Head(Struct, frozen=True):
 
 def heads(graph: Graph) -> tuple[Head, ...]:
     """Return the head of each output, in the order of the outputs."""
-    return tuple(_head(graph, output, loss) for output, loss in zip(graph.outputs, _losses(graph), strict=True))
+    losses = _losses(graph)
+    return tuple(
+        replace(_head(graph, output), loss=losses[place], metrics=_metrics(graph, place))
+        for place, output in enumerate(graph.outputs)
+    )
 
 
 def hidden_dense(graph: Graph, head: Head) -> tuple[Dense, ...]:
@@ -101,20 +108,34 @@ def hidden_dense(graph: Graph, head: Head) -> tuple[Dense, ...]:
     return tuple(reversed(found))
 
 
-def _losses(graph: Graph) -> tuple[Training | None, ...]:
+def _losses(graph: Graph) -> tuple[Loss | None, ...]:
     """Return the loss of each output: by its layer's name where the file has names, else by its place."""
-    losses = graph.training
+    losses = graph.training.losses
     if any(loss.output for loss in losses):
         by_layer = {loss.output: loss for loss in losses}
-        makers = (graph.producer(output) for output in graph.outputs)
-        names = ([part.name for part in maker.origin] if maker else [] for maker in makers)
+        names = (_names(graph, output) for output in graph.outputs)
         return tuple(next((by_layer[name] for name in parts if name in by_layer), None) for parts in names)
     if len(losses) == 1:
         return losses * len(graph.outputs)  # Keras trains every output with the only loss there is
     return losses if len(losses) == len(graph.outputs) else (None,) * len(graph.outputs)
 
 
-def _head(graph: Graph, output: Tensor, loss: Training | None) -> Head:
+def _metrics(graph: Graph, place: int) -> tuple[Metric, ...]:
+    """Return the metrics of an output; which one those of a plain list are about is known of a single output only."""
+    names, alone = _names(graph, graph.outputs[place]), len(graph.outputs) == 1
+    return tuple(
+        metric
+        for metric in graph.training.metrics
+        if (metric.output in names if metric.output else alone or metric.place == place)
+    )
+
+
+def _names(graph: Graph, output: Tensor) -> tuple[str, ...]:
+    maker = graph.producer(output)
+    return tuple(part.name for part in maker.origin) if maker else ()
+
+
+def _head(graph: Graph, output: Tensor) -> Head:
     activations = list[Activation]()
     layer = graph.producer(output)
     while layer is not None and len(layer.inputs) == 1 and (isinstance(layer, Activation) or layer.is_view):
@@ -124,7 +145,7 @@ def _head(graph: Graph, output: Tensor, loss: Training | None) -> Head:
     if layer is not None and not isinstance(layer, KERNEL_LAYERS) and _pools_or_scales(layer):
         layer = preceding(graph, layer, lambda layer: _pools_or_scales(layer) or layer.is_view)
     scorer = layer if isinstance(layer, KERNEL_LAYERS) else None
-    return Head(output, tuple(activations), scorer, loss)
+    return Head(output, tuple(activations), scorer)
 
 
 def _pools_or_scales(layer: Layer) -> bool:

@@ -7,8 +7,8 @@ from typing import Literal
 from msgspec import Struct
 
 from cnnlint.analysis.heads import Head
-from cnnlint.graph.graph import Training
 from cnnlint.graph.layer import Layer
+from cnnlint.graph.training import Loss
 
 CATEGORICAL = frozenset(
     {"categorical_crossentropy", "sparse_categorical_crossentropy", "categorical_focal_crossentropy"}
@@ -16,7 +16,7 @@ CATEGORICAL = frozenset(
 BINARY = frozenset({"binary_crossentropy", "binary_focal_crossentropy"})
 REGRESSION = frozenset(
     {"mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_logarithmic_error",
-     "huber", "log_cosh", "mse", "mae", "mape", "msle"}
+     "huber", "log_cosh"}
 )  # fmt: skip
 SIGMOIDS = ("sigmoid", "hard_sigmoid")
 
@@ -55,17 +55,9 @@ class HeadMismatch(Struct, frozen=True):
     fault: Mismatch
 
 
-def loss_name(training: Training) -> str:
-    """Return the loss in snake case, whether the file names the function or the class; "" for a custom one."""
-    name = training.loss.rpartition(">")[2]
-    if not name or name.islower():
-        return name
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
-
-
-def is_regression(training: Training) -> bool:
+def is_regression(loss: Loss) -> bool:
     """Return whether the network was trained to give numbers and not classes."""
-    return loss_name(training) in REGRESSION
+    return loss.name in REGRESSION
 
 
 def head_mismatch(head: Head) -> HeadMismatch | None:
@@ -74,29 +66,28 @@ def head_mismatch(head: Head) -> HeadMismatch | None:
     None if they do, if the file names no loss, and where the functions are wrong whatever the loss is.
     """
     layer = head.activation or head.scorer
-    if head.training is None or layer is None or not isinstance(head.units, int):
+    if head.loss is None or layer is None or not isinstance(head.units, int):
         return None
     if head.lone_softmax is not None or head.repeated is not None:
         return None
-    fault = loss_mismatch(head.training, head.activation.function if head.activation else "linear", head.units)
+    fault = loss_mismatch(head.loss, head.activation.function if head.activation else "linear", head.units)
     if fault is None:
         return None
-    return HeadMismatch(layer, head.units, loss_name(head.training), bool(head.training.from_logits), fault)
+    return HeadMismatch(layer, head.units, head.loss.name, bool(head.loss.from_logits), fault)
 
 
-def loss_mismatch(training: Training, function: str, units: int) -> Mismatch | None:
+def loss_mismatch(loss: Loss, function: str, units: int) -> Mismatch | None:
     """Return what is wrong with an output of `units` that passes through `function` last; None if nothing is.
 
     Args:
-        training: The loss; one that does not say whether it takes logits takes probabilities, Keras's default.
+        loss: One that does not say whether it takes logits takes probabilities, Keras's default.
         function: An activation as Keras spells it; "linear" for none.
         units: Scores of the output.
     """
-    name = loss_name(training)
     kind: Literal["softmax", "sigmoid"]
-    if name in CATEGORICAL:
+    if loss.name in CATEGORICAL:
         kind = "softmax"
-    elif name in BINARY:
+    elif loss.name in BINARY:
         kind = "sigmoid"
     else:
         return None
@@ -105,7 +96,7 @@ def loss_mismatch(training: Training, function: str, units: int) -> Mismatch | N
             "has a single class to choose from, so it teaches nothing",
             "Use binary_crossentropy and a sigmoid for one unit, or as many units as there are classes",
         )
-    if training.from_logits:
+    if loss.from_logits:
         if function in ("softmax", *SIGMOIDS):
             return Mismatch(
                 f"applies a {kind} of its own to what is a {function} already",

@@ -15,9 +15,9 @@ import msgspec
 from msgspec import Struct, field
 
 from cnnlint.errors import RuleError
-from cnnlint.graph.graph import Training
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.patterns import Chain, Match, Op
+from cnnlint.graph.training import UNTOLD, Training
 from cnnlint.results import Advice, Confidence, Finding, NearMiss, Savings, Severity
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Example(Struct, frozen=True, kw_only=True):
         model: Notation ("INPUT 3x32x32 -> CONV 16 3x3 -> ...") or ONNX text.
         at: Names of the layers that findings are about, finding by finding; () for the network as a whole.
         options: Options of the rule that differ from the defaults.
-        training: What the file would say about the loss.
+        training: What the file would say of training: losses, metrics, optimizer, initializers.
         bad: Whether the rule finds anything.
         fixed: The network after the rewrite, written in the same way; "" if the example does not say.
     """
@@ -48,13 +48,13 @@ class Example(Struct, frozen=True, kw_only=True):
     model: str
     at: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    training: tuple[Training, ...] = ()
+    training: Training = UNTOLD
     bad: bool = False
     fixed: str = ""
 
 
 def Bad(  # noqa: N802 - reads as a label in a rule
-    model: str, *, at: tuple[str, ...], fixed: str = "", training: tuple[Training, ...] = (), **options: object
+    model: str, *, at: tuple[str, ...], fixed: str = "", training: Training = UNTOLD, **options: object
 ) -> Example:
     """Return a network in which the rule finds something at the layers `at`; () stands for the network as a whole.
 
@@ -63,7 +63,7 @@ def Bad(  # noqa: N802 - reads as a label in a rule
     return Example(model=model, at=at, fixed=fixed, options=options, training=training, bad=True)
 
 
-def Good(model: str, *, training: tuple[Training, ...] = (), **options: object) -> Example:  # noqa: N802 - reads as a label in a rule
+def Good(model: str, *, training: Training = UNTOLD, **options: object) -> Example:  # noqa: N802 - reads as a label in a rule
     """Return a network in which the rule finds nothing."""
     return Example(model=model, options=options, training=training)
 

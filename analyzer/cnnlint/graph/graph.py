@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.tensor import Dim, Tensor, Weight, weight_elements
+from cnnlint.graph.training import UNTOLD, Training
 
 L = TypeVar("L", bound=Layer)
 
@@ -36,20 +37,6 @@ class Source(Struct, frozen=True):
     layout: Literal["channels_first", "channels_last"] = "channels_first"
 
 
-class Training(Struct, frozen=True):
-    """A loss that the network was compiled with.
-
-    Attributes:
-        loss: Name of the loss as Keras spells it; "" for a custom one.
-        from_logits: Whether the loss takes values before the softmax.
-        output: The name of the output's layer, if the file lists losses by name; "" by position.
-    """
-
-    loss: str
-    from_logits: bool | None = None
-    output: str = ""
-
-
 class UnusedWeight(Struct, frozen=True):
     """An array in the file that no layer uses."""
 
@@ -65,7 +52,7 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
         inputs: The network's input tensors.
         outputs: The network's output tensors.
         source: Where it comes from.
-        training: The compiled loss of each output, if the file has it.
+        training: How it was set up for training, as far as the file says.
         unused: Arrays in the file that the network does not use.
         input_orders: For each input, the source's axis at each axis; None for the source's own order.
         ignores: Ignores in the model's metadata: rule code -> value.
@@ -77,7 +64,7 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     source: Source
-    training: tuple[Training, ...] = ()
+    training: Training = UNTOLD
     unused: tuple[UnusedWeight, ...] = ()
     input_orders: tuple[tuple[int, ...] | None, ...] = ()
     ignores: tuple[tuple[str, str], ...] = ()

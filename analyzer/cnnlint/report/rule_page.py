@@ -13,6 +13,7 @@ from msgspec import inspect as types
 from cnnlint.engine.rule import Example, Rule
 from cnnlint.errors import __version__
 from cnnlint.graph.graph import Graph
+from cnnlint.graph.training import Training
 from cnnlint.report.framework_code import keras_code, pytorch_code
 from cnnlint.results import SCHEMA, Confidence, Severity
 
@@ -215,11 +216,25 @@ def _notation(example: Example) -> Iterator[str]:
     yield from cleandoc(example.model).splitlines()
     if example.at:
         yield f"# at {', '.join(example.at)}"
-    for training in example.training:
-        logits = "" if training.from_logits is None else f", from_logits={training.from_logits}"
-        yield f"# trained with {training.loss}{logits}"
+    yield from (f"# {line}" for line in _compiled(example.training))
     for name, value in example.options.items():
         yield f"# with {name.replace('_', '-')} = {_written(value)}"
+
+
+def _compiled(training: Training) -> Iterator[str]:
+    for loss in training.losses:
+        logits = "" if loss.from_logits is None else f", from_logits={loss.from_logits}"
+        yield f"trained with {loss.name}{logits}"
+    if (optimizer := training.optimizer) is not None:
+        rate = optimizer.schedule or f"{optimizer.learning_rate:g}"
+        momentum = "" if optimizer.momentum is None else f", momentum={optimizer.momentum:g}"
+        yield f"trained by {optimizer.name} with learning_rate={rate}{momentum}"
+    for metric in training.metrics:
+        threshold = "" if metric.threshold is None else f" with threshold={metric.threshold:g}"
+        yield f"measured by {metric.name}{threshold}"
+    for key, initializer in training.initializers.items():
+        value = "" if initializer.value is None else f" ({initializer.value:g})"
+        yield f"{key} initialized by {initializer.name}{value}"
 
 
 def _options(rule: type[Rule]) -> Iterator[str]:

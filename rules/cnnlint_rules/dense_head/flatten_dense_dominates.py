@@ -104,7 +104,7 @@ class FlattenDenseDominates(
         if not any(head.is_vector for head in context.heads):
             yield self.skip(dense, reason="the network outputs maps, whose positions an average would lose")
             return
-        regresses = any(head.training and is_regression(head.training) for head in context.heads)
+        regresses = any(head.loss and is_regression(head.loss) for head in context.heads)
         saved = size - size // positions
         yield self.finding(
             dense,

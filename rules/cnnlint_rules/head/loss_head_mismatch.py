@@ -11,6 +11,7 @@ from cnnlint import (
     Context,
     Diagnostic,
     Good,
+    Loss,
     ModelRule,
     NearMiss,
     Severity,
@@ -61,7 +62,7 @@ class LossHeadMismatch(
     def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the outputs whose last function and loss contradict each other."""
         for head in context.heads:
-            if head.training is None:
+            if head.loss is None:
                 yield self.skip(reason=f"the file names no loss for the output {head.output.name}")
                 continue
             found = head_mismatch(head)
@@ -79,24 +80,24 @@ class LossHeadMismatch(
         Bad(
             "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX",
             at=("softmax1",),
-            training=(Training("sparse_categorical_crossentropy", from_logits=True),),
+            training=Training((Loss("sparse_categorical_crossentropy", from_logits=True),)),
         ),
         Bad(
             "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 1",
             at=("fc1",),
-            training=(Training("categorical_crossentropy", from_logits=True),),
+            training=Training((Loss("categorical_crossentropy", from_logits=True),)),
         ),
         Bad(
             "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10 -> SIGMOID",
             at=("sigmoid1",),
-            training=(Training("categorical_crossentropy"),),
+            training=Training((Loss("categorical_crossentropy"),)),
         ),
         Good(
             "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX",
-            training=(Training("sparse_categorical_crossentropy", from_logits=False),),
+            training=Training((Loss("sparse_categorical_crossentropy", from_logits=False),)),
         ),
         Good(
             "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10 -> SIGMOID",
-            training=(Training("binary_crossentropy"),),
+            training=Training((Loss("binary_crossentropy"),)),
         ),
     )

@@ -11,6 +11,7 @@ from cnnlint import (
     Context,
     Diagnostic,
     Good,
+    Loss,
     ModelRule,
     NearMiss,
     Severity,
@@ -54,7 +55,7 @@ class MissingOutputActivation(
     def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the outputs that their losses take for probabilities and that are none."""
         for head in context.heads:
-            if head.training is None:
+            if head.loss is None:
                 yield self.skip(reason=f"the file names no loss for the output {head.output.name}")
                 continue
             found = head_mismatch(head)
@@ -71,19 +72,19 @@ class MissingOutputActivation(
         Bad(
             "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10",
             at=("fc1",),
-            training=(Training("sparse_categorical_crossentropy", from_logits=False),),
+            training=Training((Loss("sparse_categorical_crossentropy", from_logits=False),)),
         ),
         Bad(
             "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 1",
             at=("fc1",),
-            training=(Training("binary_crossentropy"),),
+            training=Training((Loss("binary_crossentropy"),)),
         ),
         Good(
             "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX",
-            training=(Training("sparse_categorical_crossentropy", from_logits=False),),
+            training=Training((Loss("sparse_categorical_crossentropy", from_logits=False),)),
         ),
         Good(
             "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10",
-            training=(Training("sparse_categorical_crossentropy", from_logits=True),),
+            training=Training((Loss("sparse_categorical_crossentropy", from_logits=True),)),
         ),
     )

@@ -7,7 +7,8 @@ import zoo
 from cnnlint.analysis.heads import heads, hidden_dense
 from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.frontends.notation import to_onnx
-from cnnlint.graph.graph import Graph, Training
+from cnnlint.graph.graph import Graph
+from cnnlint.graph.training import Loss, Training
 
 BODY = "INPUT 3x16x16 -> CONV 16 3x3 -> RELU -> GAP"
 
@@ -44,12 +45,12 @@ def test_a_row_of_scores_is_told_from_a_map():
 
 def test_a_loss_belongs_to_the_output_at_its_place_and_to_none_if_the_numbers_differ():
     graph = network(f"{BODY} -> FC 10")
-    one, two = Training("mean_squared_error"), Training("binary_crossentropy")
-    assert heads(replace(graph, training=(one,)))[0].training == one
-    assert heads(replace(graph, training=(one, two)))[0].training is None
+    one, two = Loss("mean_squared_error"), Loss("binary_crossentropy")
+    assert heads(replace(graph, training=Training((one,))))[0].loss == one
+    assert heads(replace(graph, training=Training((one, two))))[0].loss is None
     both = replace(graph, outputs=(*graph.outputs, graph.layers[0].output))
-    assert [head.training for head in heads(replace(both, training=(one, two)))] == [one, two]
-    assert [head.training for head in heads(replace(both, training=(one,)))] == [one, one]
+    assert [head.loss for head in heads(replace(both, training=Training((one, two))))] == [one, two]
+    assert [head.loss for head in heads(replace(both, training=Training((one,))))] == [one, one]
 
 
 def test_the_hidden_dense_layers_of_vgg19_are_fc6_and_fc7():
@@ -69,10 +70,10 @@ def test_losses_that_name_their_output_go_to_it_whatever_their_order():
     graph = network(f"{BODY} -> FC 10")
     (conv, *_, dense) = graph.layers
     named = (
-        Training("binary_crossentropy", output=dense.origin[0].name),
-        Training("huber", output=conv.origin[0].name),
+        Loss("binary_crossentropy", output=dense.origin[0].name),
+        Loss("huber", output=conv.origin[0].name),
     )
-    both = replace(graph, outputs=(conv.output, dense.output), training=named)
-    assert [head.training.loss for head in heads(both) if head.training] == ["huber", "binary_crossentropy"]
-    elsewhere = replace(both, training=(Training("huber", output="elsewhere"), *named[:1]))
-    assert [head.training for head in heads(elsewhere)] == [None, named[0]]
+    both = replace(graph, outputs=(conv.output, dense.output), training=Training(named))
+    assert [head.loss.name for head in heads(both) if head.loss] == ["huber", "binary_crossentropy"]
+    elsewhere = replace(both, training=Training((Loss("huber", output="elsewhere"), *named[:1])))
+    assert [head.loss for head in heads(elsewhere)] == [None, named[0]]

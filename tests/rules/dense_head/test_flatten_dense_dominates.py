@@ -4,7 +4,7 @@ import pytest
 
 import zoo
 from cnnlint.frontends import load
-from cnnlint.graph.graph import Training
+from cnnlint.graph.training import Loss, Training
 from cnnlint.testing import to_graph
 from cnnlint_rules.dense_head.flatten_dense_dominates import FlattenDenseDominates
 
@@ -51,7 +51,7 @@ def test_a_small_share_is_a_near_miss_that_names_the_option(lint):
 
 def test_a_regression_may_need_the_positions(lint):
     coordinates = f"{BODY} -> FLATTEN -> FC 128 -> RELU -> FC 30"
-    (found,) = lint(FlattenDenseDominates(), coordinates, training=(Training("mean_squared_error"),)).findings
+    (found,) = lint(FlattenDenseDominates(), coordinates, training=Training((Loss("mean_squared_error"),))).findings
     assert found.severity == "info"
     (found,) = lint(FlattenDenseDominates(), coordinates).findings
     assert found.severity == "warning"

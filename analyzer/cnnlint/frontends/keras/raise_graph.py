@@ -12,7 +12,7 @@ from cnnlint.frontends.keras.flat_model import MERGE, FlatModel, LayerCall, Ref,
 from cnnlint.frontends.keras.layers import functions, pointwise, raise_call
 from cnnlint.frontends.keras.layers.call import Call, add_opaque
 from cnnlint.frontends.keras.records import ArchiveRecord, LayerRecord
-from cnnlint.frontends.keras.settings import read_losses
+from cnnlint.frontends.keras.training import read_training
 from cnnlint.frontends.keras.weight_groups import NOT_COUNTED
 from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.frontends.raising.canonical import canonicalize
@@ -20,6 +20,7 @@ from cnnlint.frontends.raising.view import Permutation, TensorView, Verdict, fin
 from cnnlint.graph.graph import Graph, Source, UnusedWeight
 from cnnlint.graph.layers import Conv, ConvTranspose, Dense
 from cnnlint.graph.tensor import Dim, Shape
+from cnnlint.graph.training import Initializer
 
 AGNOSTIC = frozenset(
     [
@@ -120,7 +121,7 @@ def _raised(archive: ArchiveRecord, inputs: Mapping[str, Shape]) -> Graph:
     _check_weights(builder, archive.path)
     return builder.freeze(
         _source(archive, network),
-        training=read_losses(archive.training),
+        training=read_training(archive.training, raiser.initializers),
         unused=_unused(archive, builder),
         unread=archive.unread,
     )
@@ -166,6 +167,7 @@ class _Raiser:
         self._network = network
         self._layouts = Layouts(network)
         self._given = inputs
+        self.initializers = dict[str, Initializer]()
         self._views = dict[Ref, TensorView]()
         self._declared = dict[int, dict[int, tuple[tuple[int | None, ...] | None, str]]]()
         self._used = dict[int, int]()
@@ -252,6 +254,7 @@ class _Raiser:
             self.builder,
             declared=self._declared_outputs(index, batch),
             layout=lambda rank: self._layouts.of(Ref(index), rank),
+            initializers=self.initializers,
         )
         try:
             views = raise_call(call)

@@ -1,4 +1,4 @@
-"""Keras configurations: bounded JSON parsing, values in all spellings of Keras 2 and 3, and losses."""
+"""Keras configurations: bounded JSON parsing, and values in all spellings of Keras 2 and 3."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 import msgspec
-from msgspec.structs import replace
 
 from cnnlint.errors import ModelError
-from cnnlint.graph.graph import Training
 from cnnlint.limits import MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_JSON_VALUES
 
 Config = dict[str, Any]
@@ -191,47 +189,3 @@ def is_custom(value: object) -> bool:
     return (isinstance(module, str) and module.partition(".")[0] not in ("keras", "builtins")) or (
         record.get("class_name") == "__lambda__"
     )
-
-
-SHORT = {
-    "mse": "mean_squared_error", "mae": "mean_absolute_error", "mape": "mean_absolute_percentage_error",
-    "msle": "mean_squared_logarithmic_error", "bce": "binary_crossentropy", "kld": "kl_divergence",
-}  # fmt: skip
-"""Keras' short names of losses."""
-
-TAKES_LOGITS = frozenset(
-    ["binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy", "binary_focal_crossentropy",
-     "categorical_focal_crossentropy"]
-)  # fmt: skip
-"""Losses with the option `from_logits`, which is off by default."""
-
-
-def read_losses(training: Config | None) -> tuple[Training, ...]:
-    """Return the loss of each output, in the file's order; () if the model is not compiled."""
-    if not training:
-        return ()
-    loss = training.get("loss")
-    if loss is None and (inner := mapping(training.get("config"))) is not None:
-        # written by a custom `get_compile_config`
-        loss = inner.get("loss")
-    if loss is None:
-        return ()
-    by_output = mapping(loss)
-    if by_output is not None and "class_name" not in by_output:
-        return tuple(replace(_read(item), output=name) for name, item in by_output.items())
-    listed = items(loss)
-    return (_read(loss),) if listed is None else tuple(_read(item) for item in listed)
-
-
-def _read(loss: object) -> Training:
-    if loss is None:
-        return Training("")
-    config = mapping((mapping(loss) or {}).get("config")) or {}
-    name = "" if is_custom(loss) else snake_case(function_name(loss) or "")
-    if name.endswith("loss_function_wrapper"):
-        name = str(config.get("name") or "")
-    name = SHORT.get(name, name)
-    logits = config.get("from_logits")
-    if logits is None and name in TAKES_LOGITS:
-        logits = False
-    return Training(name, logits if isinstance(logits, bool) else None)

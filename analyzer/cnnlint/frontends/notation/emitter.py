@@ -69,14 +69,29 @@ class Arguments:
     def option(self, word: str, rank: int | None = None, *, least: int = 1) -> tuple[int, ...] | None:
         """Take `word` and the size after it: one number per axis, or one for all."""
         self._known.append(f"{word} N")
+        value = self._after(word, f"{word} 2")
+        return None if value is None else self._size(value, word, rank, least)
+
+    def _after(self, word: str, remedy: str) -> Word | None:
+        """Take `word` and return the one after it, which must be there; None if `word` is not."""
         for index, given in enumerate(self._left):
             if given.text.lower() == word:
                 if index + 1 == len(self._left):
-                    raise self.error(f"{word} needs a number", at=given, remedy=f"{word} 2")
+                    raise self.error(f"{word} needs a number", at=given, remedy=remedy)
                 value = self._left[index + 1]
                 del self._left[index : index + 2]
-                return self._size(value, word, rank, least)
+                return value
         return None
+
+    def share(self, word: str) -> float | None:
+        """Take `word` and the decimal number from 0 to 1 after it; None if it is not there."""
+        self._known.append(f"{word} N")
+        value = self._after(word, f"{word} 0.9")
+        if value is None:
+            return None
+        if not re.fullmatch(r"[01]|0?\.\d{1,9}", value.text):
+            raise self.error(f"{word} cannot be {value.text!r}", at=value, remedy="a number from 0 to 1, as 0.9 is")
+        return float(value.text)
 
     def number(self, word: str, default: int | None = None) -> int:
         """Take `word` and the number after it, at least 1."""

@@ -68,17 +68,18 @@ def softmax(op: str) -> Emit:
 def batch_norm(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
     """BN: a batch normalization with moving statistics; `BN training` uses those of the current batch."""
     training = arguments.flag("training")
+    momentum = arguments.share("momentum")
     arguments.finish()
     shape = (known(value.shape[0], "channel", arguments),)
     inputs = [value.name]
     for role, low, high in (("gamma", 0.5, 1.5), ("beta", -0.1, 0.1), ("mean", -0.1, 0.1), ("variance", 0.5, 1.5)):
         inputs.append(emit.vector(f"{name}.{role}", shape, arguments, low=low, high=high))
+    attributes: dict[str, Any] = {"epsilon": 1e-3} | ({} if momentum is None else {"momentum": momentum})
     if not training:
-        return Value(emit.node("BatchNormalization", inputs, name, epsilon=1e-3), value.shape)
+        return Value(emit.node("BatchNormalization", inputs, name, **attributes), value.shape)
     outputs = [name, f"{name}.new_mean", f"{name}.new_variance"]
-    return Value(
-        emit.node("BatchNormalization", inputs, name, outputs=outputs, epsilon=1e-3, training_mode=1), value.shape
-    )
+    made = emit.node("BatchNormalization", inputs, name, outputs=outputs, training_mode=1, **attributes)
+    return Value(made, value.shape)
 
 
 def layer_norm(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:

@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from cnnlint import limits
 from cnnlint.errors import ContradictionError
 from cnnlint.frontends.raising.view import Permutation, TensorView, inverse, is_row
-from cnnlint.graph.graph import Graph, Source, Training, UnusedWeight
+from cnnlint.graph.graph import Graph, Source, UnusedWeight
 from cnnlint.graph.layer import Layer, Part
 from cnnlint.graph.layers import Reshape, Transpose
 from cnnlint.graph.tensor import Shape, Tensor
+from cnnlint.graph.training import UNTOLD, Training
 
 L = TypeVar("L", bound=Layer)
 
@@ -253,7 +254,7 @@ class GraphBuilder:
         self,
         source: Source,
         *,
-        training: tuple[Training, ...] = (),
+        training: Training = UNTOLD,
         unused: tuple[UnusedWeight, ...] = (),
         ignores: tuple[tuple[str, str], ...] = (),
         unread: str = "",

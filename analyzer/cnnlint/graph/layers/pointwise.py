@@ -115,12 +115,15 @@ class BatchNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
         axis: The axis whose entries are normalized separately: 1 unless the model normalizes something else.
         training: Whether it uses batch statistics instead of moving ones.
         folded: Whether it is reduced to a multiplication and an addition per channel.
+        momentum: What the moving statistics keep of themselves at each batch of training; None if the file does not
+            say. PyTorch calls 1 - momentum so.
     """
 
     epsilon: float | None = 1e-3
     axis: int = 1
     training: bool = False
     folded: bool = False
+    momentum: float | None = None
 
     term = always("BN")
 
@@ -140,6 +143,10 @@ class BatchNorm(_Pointwise, frozen=True, kw_only=True, eq=False):
     def channel_axis(self) -> int:
         """`axis`, counted from the front."""
         return self.axis % self.input.rank if self.input.rank else self.axis
+
+    def settings(self) -> dict[str, object]:
+        """Return its settings but for the momentum, which does nothing at inference."""
+        return {name: value for name, value in super().settings().items() if name != "momentum"}
 
     def signature(self) -> Hashable:
         """Return only the axis: a conversion may fold two of its vectors, and its epsilon, into the others."""
@@ -221,11 +228,13 @@ class Dropout(_Pointwise, frozen=True, kw_only=True, eq=False):
     Attributes:
         rate: The share that is dropped; None if unknown.
         spatial: Whether whole channels are dropped.
+        per_sample: Whether whole samples are dropped: the stochastic depth of a residual branch.
         training: Whether the file has it drop values at inference too.
     """
 
     rate: float | None
     spatial: bool = False
+    per_sample: bool = False
     training: bool = False
 
     term = always("")

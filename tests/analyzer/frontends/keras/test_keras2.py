@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cnnlint.frontends.keras import load
-from cnnlint.graph.graph import Training
 from cnnlint.graph.layers import Activation, Elementwise
+from cnnlint.graph.training import Loss
 from keras_cases.agreement import disagreements
 
 DATA = Path(__file__).with_name("data")
@@ -33,9 +33,9 @@ def test_functions_of_tensorflow_become_layers_of_the_vocabulary() -> None:
 
 def test_the_losses_are_read_from_the_training_configuration() -> None:
     graph = load(str(DATA / "keras2_functional.h5"))
-    assert graph.training == (
-        Training("mean_squared_error", None),
-        Training("categorical_crossentropy", from_logits=False),
+    assert graph.training.losses == (
+        Loss("mean_squared_error", None),
+        Loss("categorical_crossentropy", from_logits=False),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from cnnlint.errors import ModelError
 from cnnlint.frontends.keras import load
-from cnnlint.graph.graph import Graph, Training
+from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import (
     Activation,
     BatchNorm,
@@ -23,6 +23,7 @@ from cnnlint.graph.layers import (
     Reshape,
     Transpose,
 )
+from cnnlint.graph.training import Loss
 from keras_cases import by_hand
 
 CONV: dict[str, Any] = {
@@ -240,24 +241,24 @@ def test_augmentation_is_kept_as_a_layer_that_costs_nothing(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("loss", "expected"),
     [
-        ("mse", [Training("mean_squared_error", None)]),
-        ("sparse_categorical_crossentropy", [Training("sparse_categorical_crossentropy", from_logits=False)]),
+        ("mse", [Loss("mean_squared_error", None)]),
+        ("sparse_categorical_crossentropy", [Loss("sparse_categorical_crossentropy", from_logits=False)]),
         (
             {"module": "keras.losses", "class_name": "BinaryCrossentropy", "config": {"from_logits": True}},
-            [Training("binary_crossentropy", from_logits=True)],
+            [Loss("binary_crossentropy", from_logits=True)],
         ),
-        ({"module": "acme", "class_name": "function", "config": "my_loss"}, [Training("", None)]),
+        ({"module": "acme", "class_name": "function", "config": "my_loss"}, [Loss("", None)]),
         (
             {"a": "mae", "b": None},
-            [Training("mean_absolute_error", None, output="a"), Training("", None, output="b")],
+            [Loss("mean_absolute_error", None, output="a"), Loss("", None, output="b")],
         ),
         (None, []),
     ],
 )
-def test_losses_are_read_in_every_form(tmp_path: Path, loss: Any, expected: list[Training]) -> None:
+def test_losses_are_read_in_every_form(tmp_path: Path, loss: Any, expected: list[Loss]) -> None:
     model = _sequence(by_hand.image(5, 5, 3), _conv("stem", "image"))
     model["compile_config"] = {"optimizer": "adam", "loss": loss}
-    assert list(_graph(tmp_path, model, ONE_CONV).training) == expected
+    assert list(_graph(tmp_path, model, ONE_CONV).training.losses) == expected
 
 
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {

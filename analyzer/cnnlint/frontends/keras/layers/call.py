@@ -9,12 +9,14 @@ from cnnlint.frontends.keras import settings
 from cnnlint.frontends.keras.definition import collect
 from cnnlint.frontends.keras.records import LayerRecord, WeightRecord
 from cnnlint.frontends.keras.settings import Config
+from cnnlint.frontends.keras.training import initializer_of
 from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.frontends.raising.ops import OpContext, ordered
 from cnnlint.frontends.raising.view import Permutation, TensorView, inverse, to_channels_first, to_channels_last
 from cnnlint.graph.layer import Layer, Part
 from cnnlint.graph.layers import Opaque, Operator
 from cnnlint.graph.tensor import Shape, Weight, is_floating
+from cnnlint.graph.training import Initializer
 
 UNTRAINED = frozenset(
     ["moving_mean", "moving_variance", "moving_stddev", "mean", "variance", "count", "renorm_mean", "renorm_stddev",
@@ -35,6 +37,7 @@ class Call(OpContext):
         builder: The graph under construction.
         declared: Shape and type of each output in the file, in the source's layout.
         suffix: Suffix of the name, if the call becomes several layers.
+        initializers: Of weights by key, to which those of this layer's are added.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Call(OpContext):
         declared: tuple[tuple[Shape | None, str], ...] = (),
         layout: Callable[[int], Permutation | None] = lambda _: None,
         suffix: str = "",
+        initializers: dict[str, Initializer] | None = None,
     ) -> None:
         self.layer = layer
         self.config: Config = layer.config
@@ -55,6 +59,7 @@ class Call(OpContext):
         self.builder = builder
         self.declared = declared
         self.suffix = suffix
+        self.initializers: dict[str, Initializer] = {} if initializers is None else initializers
         self._layout = layout
 
     def of(
@@ -74,6 +79,7 @@ class Call(OpContext):
             declared=self.declared if declared is None else declared,
             layout=self._layout,
             suffix=self.suffix if suffix is None else suffix,
+            initializers=self.initializers,
         )
 
     # arguments
@@ -180,7 +186,11 @@ class Call(OpContext):
 
     def weights(self, *roles: str) -> tuple[Weight, ...]:
         """Return the layer's weights; `roles` are their roles in Keras's order, for files that only number them."""
-        return weights_of(self.layer.weights, roles, trainable=self.layer.trainable)
+        found = weights_of(self.layer.weights, roles, trainable=self.layer.trainable)
+        for weight in found:
+            if (initializer := initializer_of(weight.role, self.config)) is not None:
+                self.initializers[weight.key] = initializer
+        return found
 
 
 Raised = TensorView | list[TensorView]

@@ -151,7 +151,9 @@ def _layer_scale(call: Call) -> TensorView:
 def _stochastic_depth(call: Call) -> TensorView:
     """Handle dropout of whole samples, which does nothing at inference."""
     rate = call.number("drop_path_rate", 0.0)
-    layer = Dropout(inputs=(call.view.tensor,), rate=rate, training=call.in_training_mode, **call.identity)
+    layer = Dropout(
+        inputs=(call.view.tensor,), rate=rate, per_sample=True, training=call.in_training_mode, **call.identity
+    )
     return call.add(layer, like=call.view)
 
 
@@ -190,6 +192,7 @@ def _batch(call: Call) -> TensorView:
         _axes(call)[0],
         epsilon=call.number("epsilon", 1e-3),
         training=call.in_training_mode,
+        momentum=call.number("momentum", 0.99),
         weights=call.weights(*_scale_and_shift(call), *STATISTICS),
     )
 
@@ -234,10 +237,13 @@ def _axes(call: Call) -> tuple[int, ...]:
 
 def _dropout(call: Call) -> TensorView:
     rate = call.config.get("rate")
+    shared = (settings.items(call.config.get("noise_shape")) or [])[1:]  # 1 where values are dropped together
+    ones = [1] * len(shared)
     layer = Dropout(
         inputs=(call.view.tensor,),
         rate=float(rate) if isinstance(rate, int | float) else None,
-        spatial=call.layer.class_name.startswith("Spatial"),
+        spatial=call.layer.class_name.startswith("Spatial") or (len(shared) > 1 and shared == [*ones[1:], None]),
+        per_sample=bool(shared) and shared == ones,
         training=call.in_training_mode,
         **call.identity,
     )

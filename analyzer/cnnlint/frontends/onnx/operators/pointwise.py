@@ -206,6 +206,7 @@ def _batch_norm(ctx: NodeContext) -> None:
         1,
         epsilon=ctx.attribute_float("epsilon", 1e-5),
         training=training,
+        momentum=ctx.attribute_float("momentum", 0.9),
         weights=tuple(weights),
     )
     ctx.set_output(made)
