@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from cnnlint.conversion.toolchain import quiet
+from cnnlint.runtime import referee
 from cnnlint.worker import child, question
 
 
@@ -93,6 +94,19 @@ def _no_worker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """Do in this process what a worker would do: starting one takes longer than most tests."""
     if request.node.get_closest_marker("worker") is None:
         monkeypatch.setattr(child, "kind_of_this_process", "tensorflow")
+        monkeypatch.setattr(referee, "Question", _Answered)
+
+
+class _Answered:
+    """A question that is answered in this process, when the answer is asked for."""
+
+    def __init__(self, program: str, given: bytes, **_: object) -> None:
+        self._program, self._given = program, given
+
+    def answer(self) -> bytes | None:
+        import onnx  # noqa: F401 - its compiled module is loaded once in a process
+
+        return _answer(self._program, self._given)
 
 
 @pytest.fixture

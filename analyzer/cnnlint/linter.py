@@ -24,7 +24,7 @@ from cnnlint.engine.ignoring import apply_ignores, once_per_run
 from cnnlint.engine.registry import RuleSet, load_rules
 from cnnlint.engine.rule import Rule
 from cnnlint.engine.selection import Selection, choose, severities
-from cnnlint.engine.telling import Hit, as_finding, told
+from cnnlint.engine.telling import Hit, as_finding, first_causes, told
 from cnnlint.engine.walker import walk
 from cnnlint.errors import CnnlintError, ConfigError, ConversionError, UnfinishedRunError, guarded
 from cnnlint.graph.graph import Graph, gc_paused
@@ -201,7 +201,8 @@ class Linter:
             enabled=plan.selection.rules,
             today=self.today,
         )
-        findings = told((*applied.hits, *unfinished), context, path, rewritable=graph.source.format == "onnx")
+        hits = first_causes(applied.hits, plan.severity)
+        findings = told((*hits, *unfinished), context, path, rewritable=graph.source.format == "onnx")
         findings = _graded(findings, plan.severity, graph)
         limits = (limit for rule in rules if isinstance(rule, BudgetRule) for limit in rule.limits())
         report = ModelReport(

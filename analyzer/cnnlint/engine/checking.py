@@ -20,7 +20,7 @@ from cnnlint.analysis.context import Context
 from cnnlint.analysis.cost import total_macs
 from cnnlint.engine.housekeeping import CrashedRule
 from cnnlint.engine.registry import LOCAL, run_file
-from cnnlint.engine.rule import Rule
+from cnnlint.engine.rule import Rule, RuntimeRule
 from cnnlint.engine.telling import Hit
 from cnnlint.engine.walker import Walk, walk
 from cnnlint.errors import CnnlintError, UnfinishedRunError
@@ -196,8 +196,12 @@ def look(probe: Probe, rules: Sequence[Rule], *, near_misses: bool = False) -> C
         UnfinishedRunError: There is not enough memory.
     """
     context = Context(probe.graph)
-    tried = attempt(probe, walk(context, [rule for rule in rules if rule.is_fixable()]).hits)
     checks = [rule for rule in rules if rule.needs_run]
+    beginning = [rule for rule in checks if isinstance(rule, RuntimeRule) and type(rule).begin is not RuntimeRule.begin]
+    for rule in beginning:
+        rule.begin(probe)
+    checks.sort(key=lambda rule: rule in beginning)
+    tried = attempt(probe, walk(context, [rule for rule in rules if rule.is_fixable()]).hits)
     walked = walk(context, checks, probe=probe, near_misses=near_misses)
     verified, notes = settle(probe, tried)
     if probe.untried:

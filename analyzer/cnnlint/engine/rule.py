@@ -133,6 +133,9 @@ class Rule(Struct, metaclass=RuleMeta):
     """Whether it reads the values of weights; a rule that does not say so is refused them."""
     needs_run: ClassVar[bool] = False
     """Whether it looks at runs of the model, and is left out of static lints."""
+    explains: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Codes of rules whose findings tell nothing new beside an error of this one, and are left out then; each with
+    words that such a finding has, "" for any."""
     always_selected: ClassVar[bool] = False
     """Whether it runs whatever rules are selected; ignoring it works."""
 
@@ -341,6 +344,9 @@ class RuntimeRule(Rule):
     """A rule about what onnxruntime says of the model; left out of static runs."""
 
     needs_run = True
+
+    def begin(self, probe: Probe) -> None:
+        """Start what goes on beside the runs; rules that override it are checked after all others."""
 
     def check(self, probe: Probe, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield what there is to say about the runs that `probe` made."""

@@ -13,7 +13,7 @@ from cnnlint.analysis.context import Context
 from cnnlint.engine.housekeeping import CrashedRule
 from cnnlint.engine.rule import Diagnostic, Rule, Where
 from cnnlint.errors import FAULTS, CnnlintError, worded
-from cnnlint.results import Finding, Place, digest, total
+from cnnlint.results import Finding, Place, Severity, digest, total
 
 
 class Hit(Struct, frozen=True, eq=False):
@@ -45,6 +45,23 @@ def as_finding(diagnostic: Diagnostic, framework: str = "", identities: Mapping[
     place = Place(layers=found.layers, message=found.message, evidence=found.evidence, identity=identity)
     suggestion = "" if diagnostic.advice is None else diagnostic.advice.for_framework(framework)
     return replace(found, suggestion=suggestion, places=(place,))
+
+
+def first_causes(hits: Sequence[Hit], severity: Mapping[str, Severity]) -> tuple[Hit, ...]:
+    """Return `hits` without those that an error of another rule explains: one fault is told once.
+
+    Args:
+        hits: Those that nobody ignores.
+        severity: Severities that replace the rules' own, by code.
+    """
+    explained = dict[str, set[str]]()
+    for hit in hits:
+        if hit.rule.explains and severity.get(hit.finding.code, hit.finding.severity) is Severity.ERROR:
+            for code, words in hit.rule.explains:
+                explained.setdefault(code, set()).add(words)
+    return tuple(
+        hit for hit in hits if not any(words in hit.finding.message for words in explained.get(hit.finding.code, ()))
+    )
 
 
 def told(hits: Iterable[Hit], context: Context, path: str, *, rewritable: bool = False) -> tuple[Finding, ...]:

@@ -24,6 +24,7 @@ from cnnlint.runtime.inputs import (
     sample,
     shown_shape,
 )
+from cnnlint.runtime.referee import Referee
 from cnnlint.runtime.session import Session, SessionError
 from cnnlint.worker import memory
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.layer import Layer
     from cnnlint.runtime.program import Program
+    from cnnlint.runtime.referee import Verdict
 
     Values = Mapping[str, NDArray[Any]]
 
@@ -100,6 +102,16 @@ class Probe:
     def outputs(self) -> tuple[ValueRecord, ...]:
         """The file's declarations of the outputs."""
         return self.program.record.graph.outputs
+
+    @cached_property
+    def referee(self) -> Referee:
+        """The checker of onnx, which looks at the file from the first mention on, in a process of its own."""
+        return Referee(self.program)
+
+    @cached_property
+    def verdict(self) -> Verdict | None:
+        """What onnx's checker says of the file; None if it came to no end."""
+        return self.referee.verdict()
 
     @cached_property
     def tails(self) -> tuple[Tail, ...]:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from cnnlint.errors import ModelError, RuntimeCheckError
 from cnnlint.frontends.onnx import skeleton
 from cnnlint.frontends.onnx.strip import without_weights
+from cnnlint.frontends.onnx.wire import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -132,13 +133,4 @@ def _read(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
 
 def _field(number: int, payload: bytes) -> bytes:
     """Return a length-delimited protobuf field."""
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
-
-
-def _varint(value: int) -> bytes:
-    groups = bytearray()
-    while value > 0x7F:
-        groups.append(value & 0x7F | 0x80)
-        value >>= 7
-    groups.append(value)
-    return bytes(groups)
+    return encoded(number << 3 | 2) + encoded(len(payload)) + payload

@@ -5,27 +5,56 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from cnnlint.worker.start import import_path
+from cnnlint.worker.start import import_path, scratch
 
 
-def ask(program: str, given: bytes, *, seconds: int, nbytes: int) -> bytes | None:
-    """Return what `program` writes to standard output, given `given` on standard input.
+class Question:
+    """A question that is being answered, by a process that ends with this object.
 
     Args:
-        program: Python source.
+        program: Python source, which reads standard input and writes to standard output.
         given: Its input.
         seconds: Limit on processor time, where the system enforces one; wall time is limited to thirty times that.
         nbytes: Limit on memory for data, where the system enforces one.
+    """
+
+    def __init__(self, program: str, given: bytes, *, seconds: int, nbytes: int) -> None:
+        self._seconds = seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        command = [sys.executable, "-P", "-c", f"{import_path()}{_LIMIT}{program}", str(nbytes), str(seconds)]
+        try:
+            with scratch() as source:  # a pipe would fill up before anybody reads it
+                source.write(given)
+                source.seek(0)
+                self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
+                    command, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                )
+        except OSError:
+            return
+
+    def __del__(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+    def answer(self) -> bytes | None:
+        """Wait for what the program writes; None if it fails, crashes, or exceeds a limit."""
+        if self._process is None:
+            return None
+        try:
+            said, _ = self._process.communicate(timeout=PATIENCE * self._seconds)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return said if self._process.returncode == 0 else None
+
+
+def ask(program: str, given: bytes, *, seconds: int, nbytes: int) -> bytes | None:
+    """Return what `program` writes to standard output, given `given` on standard input; see `Question`.
 
     Returns:
         None if it fails, crashes, or exceeds a limit.
     """
-    command = [sys.executable, "-P", "-c", f"{import_path()}{_LIMIT}{program}", str(nbytes), str(seconds)]
-    try:
-        done = subprocess.run(command, input=given, capture_output=True, timeout=PATIENCE * seconds, check=False)  # noqa: S603 - this interpreter, with our own words
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
+    return Question(program, given, seconds=seconds, nbytes=nbytes).answer()
 
 
 PATIENCE = 30

@@ -55,14 +55,14 @@ def start(kind: Kind, limit: int | None) -> Started:
         return _waiting.pop()
     limit = memory.usual_limit() if limit is None else limit
     program = f"{import_path()}{LEAN}\nfrom cnnlint.worker.child import main; main({kind!r}, {limit!r})"
-    said = _scratch()
+    said = scratch()
     process = subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
         [sys.executable, "-P", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
     )
     return Started(process, said, limit)
 
 
-def _scratch() -> IO[bytes]:
+def scratch() -> IO[bytes]:
     """Return a file without a name; `tempfile` is imported only where the system has none."""
     try:
         return os.fdopen(os.open(os.environ.get("TMPDIR") or "/tmp", os.O_TMPFILE | os.O_RDWR, 0o600), "w+b")  # noqa: S108 - nobody else can open it

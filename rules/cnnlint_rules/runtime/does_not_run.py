@@ -49,6 +49,8 @@ class DoesNotRun(RuntimeRule, code="RT001", severity=Severity.ERROR, confidence=
     - onnxruntime, "ONNX Runtime compatibility".
     """
 
+    explains = (("ON012", ""),)
+
     def check(self, probe: Probe, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield why it does not load, or does not run, or only with some of the shapes that it declares."""
         if (error := probe.load_error) is not None:

@@ -47,6 +47,8 @@ class OutputShapeMismatch(
     - ONNX, "Open Neural Network Exchange Intermediate Representation Specification", "Tensor shapes".
     """
 
+    explains = (("ON012", ""),)
+
     def check(self, probe: Probe, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each output that differs, with both shapes."""
         try:

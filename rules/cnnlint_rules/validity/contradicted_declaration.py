@@ -44,6 +44,8 @@ class ContradictedDeclaration(
     - ONNX, "ONNX Shape Inference", `strict_mode`.
     """
 
+    explains = (("ON012", ""), ("RT001", "Type Error"), ("RT002", ""))
+
     def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each declaration that is contradicted, with both."""
         outputs = {value.name for value in file.record.graph.outputs}

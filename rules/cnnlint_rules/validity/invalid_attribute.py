@@ -50,6 +50,8 @@ class InvalidAttribute(FileRule, code="ON003", severity=Severity.ERROR, confiden
     - ONNX, "Intermediate Representation Specification", "Attributes".
     """
 
+    explains = (("ON012", ""), ("RT001", ""))
+
     def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each attribute that is wrong, once for all nodes that have it so."""
         malformed = {id(node) for node in file.faulty}

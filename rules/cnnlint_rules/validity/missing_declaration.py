@@ -41,6 +41,8 @@ class MissingDeclaration(FileRule, code="ON009", severity=Severity.ERROR, confid
     - ONNX, "Intermediate Representation Specification", "Graphs" and "Value Info".
     """
 
+    explains = (("ON012", ""), ("RT001", ""))
+
     def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each field that is missing, by name."""
         graph = file.record.graph

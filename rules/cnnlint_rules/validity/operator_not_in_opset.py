@@ -64,6 +64,8 @@ class OperatorNotInOpset(FileRule, code="ON001", severity=Severity.ERROR, confid
     - ONNX, "ONNX Versioning", "Operator versioning".
     """
 
+    explains = (("ON012", ""), ("RT001", ""))
+
     def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each operator that is missing, with the opsets that have it."""
         for call in file.calls:

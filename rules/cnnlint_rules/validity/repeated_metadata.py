@@ -38,6 +38,8 @@ class RepeatedMetadata(FileRule, code="ON011", severity=Severity.ERROR, confiden
     - ONNX, "Intermediate Representation Specification", "Optional Metadata".
     """
 
+    explains = (("ON012", ""),)
+
     def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each key that stands more than once, with how often."""
         for key, times in Counter(file.record.metadata_keys).items():

@@ -44,6 +44,8 @@ class RepeatedName(FileRule, code="ON007", severity=Severity.ERROR, confidence=C
     - ONNX, "Intermediate Representation Specification", "Names Within a Graph" and "Graphs".
     """
 
+    explains = (("ON012", ""), ("RT001", ""))
+
     def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each name that is given more than once, with what it stands for."""
         for name, what in file.repeated:

@@ -39,6 +39,8 @@ class TypeNotAllowed(FileRule, code="ON004", severity=Severity.ERROR, confidence
     - ONNX, "Operator schemas", https://onnx.ai/onnx/operators/: "Type Constraints" of each operator.
     """
 
+    explains = (("ON012", ""), ("RT001", ""))
+
     def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each input whose type is not allowed, with the types that are."""
         for each in file.mismatches:

@@ -38,6 +38,8 @@ class UndefinedName(FileRule, code="ON008", severity=Severity.ERROR, confidence=
     - ONNX, "Intermediate Representation Specification", "Names Within a Graph" and "Functions".
     """
 
+    explains = (("ON012", ""), ("RT001", ""))
+
     def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each name that is read and not made, with who reads it."""
         for reader, name in file.undefined:

@@ -37,6 +37,8 @@ class UnsortedNodes(FileRule, code="ON006", severity=Severity.ERROR, confidence=
     - ONNX, "Intermediate Representation Specification", "Graphs": "the nodes must be topologically sorted".
     """
 
+    explains = (("ON012", ""), ("RT001", ""))
+
     def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield how many nodes stand too early, and the first of them."""
         early = file.early

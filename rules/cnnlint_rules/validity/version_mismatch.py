@@ -47,6 +47,8 @@ class VersionMismatch(FileRule, code="ON010", severity=Severity.ERROR, confidenc
     - ONNX, "Intermediate Representation Specification", "Models", "Operator Sets", "Initializers".
     """
 
+    explains = (("ON012", ""), ("RT001", ""))
+
     def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each version that is missing, repeated or out of place."""
         record = file.record

@@ -42,6 +42,8 @@ class WrongNumberOfOperands(
     - ONNX, "Intermediate Representation Specification", "Optional inputs and outputs".
     """
 
+    explains = (("ON012", ""), ("RT001", ""))
+
     def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each way in which nodes are called with a wrong number of operands."""
         for call in file.calls:

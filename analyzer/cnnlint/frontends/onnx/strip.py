@@ -11,7 +11,7 @@ from cnnlint import limits
 from cnnlint.errors import ModelError
 from cnnlint.frontends.onnx.inlining import expansion
 from cnnlint.frontends.onnx.records import GraphRecord, ModelRecord, NodeRecord, ValueRecord, all_nodes
-from cnnlint.frontends.onnx.wire import WireError, fields, varint
+from cnnlint.frontends.onnx.wire import WireError, encoded, fields, varint, varints
 from cnnlint.frontends.sources import local_file
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 STAYS = 4096
 """Tensors up to this many bytes stay in the model: shape inference needs the values of shapes and axes."""
 
-_GRAPH, _INITIALIZER = 0x3A, 0x2A
+_GRAPH, _NODE, _INITIALIZER, _INPUT = 0x3A, 0x0A, 0x2A, 0x5A
 _KEPT = frozenset({0x08, 0x42, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x72, 0xCA})
 """Tags of the other fields of a ModelProto that are kept: versions, producer, domain, metadata, functions."""
 _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION, _EXTERNAL = 0x4A, 0x6A, 0x70, 1
-_TYPED = frozenset({0x22, 0x2A, 0x32, 0x3A, 0x52, 0x5A})
+_FIELDS = frozenset({0x22, 0x2A, 0x32, 0x3A, 0x52, 0x5A})
 _HEADER = frozenset({0x08, 0x0A, 0x10, 0x42})
 """Tags of dims (packed or not), data_type and name."""
 
@@ -59,6 +59,90 @@ def without_weights(path: str) -> bytes | None:
         return None
     except WireError as error:
         raise ModelError(f"is a damaged ONNX model: {error}", path=path) from error
+
+
+def without_values(source: ByteSource) -> bytes:
+    """Return the model in `source` in a form of which onnx's checker says what it says of the file.
+
+    It rejects a tensor without values, so what may lack them here is an input of the graph instead: initializers that
+    are large, lie outside of the file, or have no values anyway, and large tensors of Constant nodes. The cost does not
+    depend on the weights.
+
+    Raises:
+        WireError: The source is not valid protobuf.
+    """
+    parts: list[bytes] = []
+    field = 0
+    for tag, begin, stop in fields(source, 0, source.size):
+        if tag == _GRAPH:
+            parts.append(_message(_GRAPH, b"".join(_with_inputs(source, begin, stop))))
+        elif tag in _KEPT:
+            parts.append(source.read(field, stop - field))
+        field = stop
+    return b"".join(parts)
+
+
+def _with_inputs(source: ByteSource, start: int, end: int) -> Iterator[bytes]:
+    """Yield the fields of the GraphProto, with an input for each tensor whose values are left out."""
+    fed, made = set[bytes](), dict[bytes, bytes]()
+    run = field = start
+    for tag, begin, stop in fields(source, start, end):
+        name, kind = b"", b""
+        if tag == _INITIALIZER:
+            name, kind = _typed(source, begin, stop)
+        elif tag == _NODE and stop - begin > STAYS:
+            name, kind = _constant(source, begin, stop)
+        elif tag == _INPUT:
+            fed.update(source.read(at, past - at) for inner, at, past in fields(source, begin, stop) if inner == 0x0A)
+        if kind:
+            yield source.read(run, field - run)
+            run = stop
+            made[name] = kind
+        field = stop
+    yield source.read(run, end - run)
+    for name, kind in made.items():
+        if name not in fed:
+            yield _message(_INPUT, _message(0x0A, name) + _message(0x12, kind))
+
+
+def _typed(source: ByteSource, start: int, end: int) -> tuple[bytes, bytes]:
+    """Return the name of the TensorProto, and its TypeProto if its values are to be left out."""
+    name, code, dims = b"", 0, list[int]()
+    is_held = is_outside = False
+    for tag, begin, stop in fields(source, start, end):
+        is_held = is_held or tag == _RAW_DATA or tag in _FIELDS
+        if tag not in _HEADER and tag != _DATA_LOCATION:
+            continue
+        content = source.read(begin, stop - begin)
+        if tag == 0x42:
+            name = content
+        elif tag == 0x0A:
+            dims += varints(content)
+        elif tag == 0x08:
+            dims.append(varint(content, 0)[0])
+        elif tag == 0x10:
+            code = varint(content, 0)[0]
+        else:
+            is_outside = varint(content, 0)[0] == _EXTERNAL
+    if not is_outside and (0 in dims or (is_held and end - start <= STAYS)):
+        return name, b""
+    shape = b"".join(_message(0x0A, b"\x08" + encoded(dim)) for dim in dims)
+    return name, _message(0x0A, b"\x08" + encoded(code) + _message(0x12, shape))
+
+
+def _constant(source: ByteSource, start: int, end: int) -> tuple[bytes, bytes]:
+    """Return the output of a Constant node and the TypeProto of its large tensor; nothing of another node."""
+    operator, outputs, place = b"", list[bytes](), (0, 0)
+    for tag, begin, stop in fields(source, start, end):
+        if tag == 0x12:
+            outputs.append(source.read(begin, stop - begin))
+        elif tag == 0x22:
+            operator = source.read(begin, stop - begin)
+        elif tag == 0x2A:
+            place = next(((at, past) for inner, at, past in fields(source, begin, stop) if inner == 0x2A), place)
+    if operator != b"Constant" or len(outputs) != 1 or place[1] - place[0] <= STAYS:
+        return b"", b""
+    return outputs[0], _typed(source, *place)[1]
 
 
 def shapes_only(source: ByteSource) -> bytes:
@@ -116,7 +200,7 @@ def _reference(file: bytes, source: ByteSource, start: int, end: int) -> bytes:
     for tag, begin, stop in fields(source, start, end):
         if tag == _RAW_DATA:
             place = (begin, stop - begin)
-        elif tag in _TYPED and stop - begin > STAYS:
+        elif tag in _FIELDS and stop - begin > STAYS:
             raise _NotRawError
         elif tag == _DATA_LOCATION:
             if varint(source.read(begin, stop - begin), 0)[0] == _EXTERNAL:
@@ -134,19 +218,12 @@ def _reference(file: bytes, source: ByteSource, start: int, end: int) -> bytes:
 
 def _message(tag: int, content: bytes) -> bytes:
     """Encode a length-delimited field with a tag of one byte."""
-    header = bytearray((tag,))
-    length = len(content)
-    while length > 0x7F:
-        header.append(length & 0x7F | 0x80)
-        length >>= 7
-    header.append(length)
-    return bytes(header) + content
+    return bytes((tag,)) + encoded(len(content)) + content
 
 
 INFERENCE = """
-from onnx import shape_inference
-inferred = shape_inference.infer_shapes(sys.stdin.buffer.read(), strict_mode=False, data_prop={follows})
-sys.stdout.buffer.write(inferred.SerializeToString())
+from cnnlint.worker.onnx_library import inferred
+sys.stdout.buffer.write(inferred(sys.stdin.buffer.read(), follows={follows}))
 """
 """The program that runs shape inference in its own process: onnx 1.23 crashes on reductions along invalid axes."""
 

@@ -61,6 +61,16 @@ def varint(data: bytes, pos: int) -> tuple[int, int]:
     raise TruncatedError("it ends in the middle of a number")
 
 
+def encoded(value: int) -> bytes:
+    """Encode a varint."""
+    groups = bytearray()
+    while value > 0x7F:
+        groups.append(value & 0x7F | 0x80)
+        value >>= 7
+    groups.append(value)
+    return bytes(groups)
+
+
 def signed(value: int) -> int:
     """Convert an unsigned varint to int64."""
     return value - (1 << 64) if value >> 63 else value
