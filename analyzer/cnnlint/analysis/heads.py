@@ -25,6 +25,7 @@ from cnnlint.graph.layers import (
     Flatten,
     GlobalPool,
     MatMul,
+    MaxPool,
     Transpose,
 )
 from cnnlint.graph.queries import KERNEL_LAYERS, preceding
@@ -310,7 +311,7 @@ def reads_axis_of(graph: Graph, softmax: Activation, target: Conv | Dense) -> bo
     while layer is not None and layer is not target:
         if isinstance(layer, Transpose):
             axis = layer.permutation.index(axis)
-        elif layer.input.shape != layer.output.shape and not isinstance(layer, GlobalPool):
+        elif layer.input.shape != layer.output.shape and not isinstance(layer, GlobalPool | MaxPool | AvgPool):
             return None
         layer = graph.sole_successor(layer)
     return axis == (target.axis % (target.input.rank or 2) if isinstance(target, Dense) else 1)

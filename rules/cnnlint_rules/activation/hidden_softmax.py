@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from cnnlint import (
     Activation,
     Advice,
+    AvgPool,
     Bad,
     Confidence,
     Context,
@@ -15,7 +16,9 @@ from cnnlint import (
     Diagnostic,
     GlobalPool,
     Good,
+    Layer,
     LayerRule,
+    MaxPool,
     NearMiss,
     Severity,
     following,
@@ -56,7 +59,7 @@ class HiddenSoftmax(
         """Yield a softmax that a learned kernel reads along the axis that it sums over."""
         if not layer.is_softmax or any(layer.name == last.name for head in context.heads for last in head.activations):
             return
-        target = following(context.graph, layer, lambda after: isinstance(after, GlobalPool) or after.is_view)
+        target = following(context.graph, layer, _pools_or_views)
         if not isinstance(target, Conv | Dense):
             yield self.skip(layer, reason="no learned kernel reads it: a gate, attention or an output")
             return
@@ -82,6 +85,11 @@ class HiddenSoftmax(
     examples = (
         Bad("INPUT 3x32x32 -> CONV 16 3x3 -> SOFTMAX -> GAP -> FC 10 -> SOFTMAX", at=("softmax1", "fc1")),
         Bad("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 64 -> SOFTMAX -> FC 10", at=("softmax1", "fc2")),
+        Bad("INPUT 3x32x32 -> CONV 16 3x3 -> SOFTMAX -> POOL 2 -> CONV 32 3x3 -> RELU", at=("softmax1", "conv2")),
         Good("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX"),
         Good("INPUT 16x8x8 -> GATE[CONV 16 1x1 -> SOFTMAX] -> GAP -> FC 10"),
     )
+
+
+def _pools_or_views(layer: Layer) -> bool:
+    return isinstance(layer, GlobalPool | MaxPool | AvgPool) or layer.is_view

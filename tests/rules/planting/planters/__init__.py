@@ -1,0 +1,1 @@
+"""A module of planters for each family of rules."""

@@ -1,0 +1,39 @@
+"""Faults of hidden activations (AC)."""
+
+from __future__ import annotations
+
+from random import Random
+
+from drafts import ACTIVATIONS, Draft, Place
+from rules.planting import Planted, plants
+
+
+def between_kernels(net: Draft) -> list[Place]:
+    """Return where activations stand right after a kernel or a normalization, with a kernel on the way after them."""
+    hidden = [place for place in net.main(*ACTIVATIONS) if any(step.kind in ("CONV", "FC") for step in place.rest)]
+    return [place for place in hidden if place.before is not None and place.before.kind in ("CONV", "BN", "FC")]
+
+
+def _replaced(net: Draft, chance: Random, kind: str, *, among: list[Place]) -> Planted | None:
+    if not among:
+        return None
+    step = chance.choice(among).step
+    step.kind, step.numbers = kind, []
+    return Planted(step.name)
+
+
+@plants("AC001", kinds=("plain", "normalized"))
+def a_hidden_sigmoid(net: Draft, chance: Random) -> Planted | None:
+    return _replaced(net, chance, chance.choice(("SIGMOID", "HSIGMOID", "TANH")), among=between_kernels(net))
+
+
+@plants("AC002", heads=("softmax", "one_hot", "binary", "labels"))
+def an_output_that_passes_through_its_function_twice(net: Draft, chance: Random) -> Planted | None:
+    last = net.main()[-1]
+    (again,) = net.insert_after(last, last.item.kind)
+    return Planted(again.name)
+
+
+@plants("AC003", kinds=("plain", "normalized"), heads=("softmax", "one_hot", "logits", "labels"))
+def a_hidden_softmax(net: Draft, chance: Random) -> Planted | None:
+    return _replaced(net, chance, "SOFTMAX", among=between_kernels(net))
