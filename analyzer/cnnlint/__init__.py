@@ -16,6 +16,7 @@ TYPE_CHECKING = False  # as in `typing`, which is dear to import
 if TYPE_CHECKING:
     from cnnlint.analysis.context import Context
     from cnnlint.analysis.feature_map import is_feature_map
+    from cnnlint.analysis.filters import Filters, filters
     from cnnlint.analysis.heads import (
         DenseHead,
         Head,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from cnnlint.analysis.inputs import closing_options, larger_extents, spatial_on
     from cnnlint.analysis.losses import head_mismatch, is_regression
     from cnnlint.analysis.pattern import Step, decompose
+    from cnnlint.analysis.weight_values import WeightStatistics, WeightValues, shown_channels
     from cnnlint.api import Report, Summary, lint, load, summarize
     from cnnlint.engine.budget import QUANTITIES, Budget, BudgetRule, measure, top_contributors
     from cnnlint.engine.registry import RuleSet, load_rules
@@ -90,7 +92,7 @@ if TYPE_CHECKING:
     from cnnlint.graph.patterns import Many, Match, Maybe, Op
     from cnnlint.graph.quantity import brief, format_amount
     from cnnlint.graph.queries import KERNEL_LAYERS, folds_forward, following, is_nonlinear, preceding
-    from cnnlint.graph.tensor import Dim, weight_elements
+    from cnnlint.graph.tensor import Dim, Weight, weight_elements
     from cnnlint.graph.training import Initializer, Loss, Metric, Optimizer, Training
     from cnnlint.graph.window import Pads, Window
     from cnnlint.results import (
@@ -152,6 +154,7 @@ __all__ = [
     "Failure",
     "FileContext",
     "FileRule",
+    "Filters",
     "Finding",
     "Flatten",
     "GlobalPool",
@@ -214,6 +217,9 @@ __all__ = [
     "Transpose",
     "ValueRecord",
     "Verification",
+    "Weight",
+    "WeightStatistics",
+    "WeightValues",
     "Window",
     "__version__",
     "as_convolutions",
@@ -225,6 +231,7 @@ __all__ = [
     "dense_head",
     "dense_to_conv",
     "distribution",
+    "filters",
     "first_layer",
     "folds_forward",
     "following",
@@ -249,6 +256,7 @@ __all__ = [
     "reads_axis_of",
     "sample_error",
     "scored_by",
+    "shown_channels",
     "shown_shape",
     "spatial_on",
     "summarize",
@@ -263,6 +271,7 @@ __all__ = [
 HOMES = {
     "analysis.context": ("Context",),
     "analysis.feature_map": ("is_feature_map",),
+    "analysis.filters": ("Filters", "filters"),
     "analysis.heads": (
         "DenseHead", "Head", "HeadAsConvolutions", "as_convolutions", "dense_head", "hidden_dense", "reads_axis_of",
         "scored_by",
@@ -270,6 +279,7 @@ HOMES = {
     "analysis.inputs": ("closing_options", "larger_extents", "spatial_on"),
     "analysis.losses": ("head_mismatch", "is_regression"),
     "analysis.pattern": ("Step", "decompose"),
+    "analysis.weight_values": ("WeightStatistics", "WeightValues", "shown_channels"),
     "api": ("Report", "Summary", "lint", "load", "summarize"),
     "engine.budget": ("Budget", "BudgetRule", "QUANTITIES", "measure", "top_contributors"),
     "engine.registry": ("RuleSet", "load_rules"),
@@ -294,7 +304,7 @@ HOMES = {
     "graph.patterns": ("Many", "Match", "Maybe", "Op"),
     "graph.quantity": ("brief", "format_amount"),
     "graph.queries": ("KERNEL_LAYERS", "folds_forward", "following", "is_nonlinear", "preceding"),
-    "graph.tensor": ("Dim", "weight_elements"),
+    "graph.tensor": ("Dim", "Weight", "weight_elements"),
     "graph.training": ("Initializer", "Loss", "Metric", "Optimizer", "Training"),
     "graph.window": ("Pads", "Window"),
     "results": (

@@ -78,6 +78,10 @@ UNPACKED_SPARE, UNPACKED_A_BYTE = 1 << 24, 32
 """Bytes that the members of an archive may unpack to: so many, and so many for each byte of the archive. Weights, being
 noise, hardly shrink at all; those of a network that was never trained may be zeros."""
 
+VALUES_SPARE, VALUES_A_BYTE = 1 << 28, 8
+"""Bytes of weights that are read for rules on values: so many, and so many for each byte of the file. Weights that lie
+in one another, and chunks that unpack to more than they are, would else be read for hours."""
+
 MAX_LZMA_DICTIONARY = 1 << 26
 """Bytes of memory that unpacking LZMA may take: as many as its highest standard preset."""
 

@@ -187,10 +187,14 @@ class Linter:
         run = _Run(model, path, rules, settings, near_misses=self.near_misses)
         graph = model.graph(settings.inputs_for(path))
         context = Context(graph)
-        walked = walk(context, rules, near_misses=self.near_misses)
+        kept = rules if model.is_here and not settings.static else tuple(r for r in rules if not r.reads_values)
+        walked = walk(context, kept, near_misses=self.near_misses)
         unfinished, result = run.finish()
         notes = [*plan.selection.notes, *_blind_spots(context), *result.notes]
-        notes += [f"run time checks were left out: {run.left_out}"] if run.left_out else []
+        left_out = ["run time checks"] if run.left_out else []
+        left_out += ["rules on the values of weights"] if len(kept) < len(rules) and not settings.static else []
+        if left_out:
+            notes.append(f"{' and '.join(left_out)} were left out: {model.why_not_run}")
         walked = result.join(walked, rules)
         applied = apply_ignores(
             walked,
@@ -327,6 +331,8 @@ def _blind_spots(context: Context) -> Iterator[str]:
     if context.unknown_weights:
         yield f"{context.unknown_weights}; budgets on them fail, and rules that count them stay silent"
     yield from context.notes_on_numbers()
+    if unread := context.unread_values():
+        yield unread
     is_onnx = graph.source.format == "onnx"
     unchecked: Mapping[str, int] = cast("FileContext", graph.file).unchecked if is_onnx else {}
     if unchecked:

@@ -61,6 +61,8 @@ class Model:
     """Whether `program` is there without more ado."""
     runs_unasked: ClassVar[bool] = True
     """Whether it is run unless the user says not to."""
+    is_here: ClassVar[bool] = True
+    """Whether all of its bytes are on this machine, so that the values of its weights may be read unasked."""
     why_not_run: ClassVar[str] = ""
     """Why it is not run unasked, as a clause."""
     needs_tensorflow: ClassVar[bool] = False
@@ -281,7 +283,7 @@ class SavedModel(Model):
 class RemoteModel(Model):
     """A model behind a URL, of which the parts that hold the graph are fetched."""
 
-    runs_unasked = False
+    runs_unasked = is_here = False
     why_not_run = "the model is not on this machine, and --run downloads it"
 
     def __init__(self, url: str, workers: Workers) -> None:

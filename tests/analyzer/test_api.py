@@ -460,5 +460,5 @@ def test_run_time_checks_that_cannot_be_made_are_noted(folder, monkeypatch):
     monkeypatch.setattr(RemoteModel, "graph", lambda self, inputs=None: graph)
     (remote,) = cnnlint.lint("s3://bucket/net.onnx").models
     assert remote.error is None
-    assert any("run time checks were left out" in note for note in remote.notes)
+    assert any("were left out" in note for note in remote.notes)
     assert not any("run time" in note for note in cnnlint.lint("net.onnx").models[0].notes)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cnnlint.analysis.cost import layer_macs, peak_activation_bytes, total_macs, weight_bytes
 from cnnlint.analysis.heads import Head, heads
 from cnnlint.analysis.inputs import closing_options
 from cnnlint.analysis.receptive_field import kernel_depths, receptive_fields
 from cnnlint.analysis.samples import Batch, batch_of
+from cnnlint.errors import RuleError
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
+from cnnlint.graph.tensor import why_forbidden
 from cnnlint.results import Per
+
+if TYPE_CHECKING:
+    from cnnlint.analysis.weight_values import WeightValues
 
 Framework = Literal["keras", "pytorch", ""]
 
@@ -27,6 +32,7 @@ class Context:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self._weight_values: WeightValues | None = None
 
     @property
     def parameters(self) -> int | None:
@@ -113,6 +119,30 @@ class Context:
     def heads(self) -> tuple[Head, ...]:
         """What makes each output of the network, in the order of the outputs."""
         return heads(self.graph)
+
+    @property
+    def weight_values(self) -> WeightValues:
+        """What the values of the weights say; the file is read when a rule first asks, and once for all rules.
+
+        Raises:
+            RuleError: The current rule does not declare that it reads values.
+        """
+        if reason := why_forbidden():
+            raise RuleError(f"the values of weights may not be looked at: {reason}")
+        if self._weight_values is None:
+            from cnnlint.analysis.weight_values import WeightValues
+
+            self._weight_values = WeightValues(self.graph)
+        return self._weight_values
+
+    def unread_values(self) -> str:
+        """Return which weights' values a rule wanted and could not read, and why, as a clause; "" if it read all."""
+        unread = {} if self._weight_values is None else self._weight_values.unread
+        if not unread:
+            return ""
+        key, cause = next(iter(unread.items()))
+        more = f", and {len(unread) - 1:,} more weights" if len(unread) > 1 else ""
+        return f"the values of {key} were not looked at: {cause}{more}"
 
     def layer_macs(self, layer: Layer) -> int | None:
         """Return the multiply-accumulates of `layer` per sample; None if unknown."""

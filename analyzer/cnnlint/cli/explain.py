@@ -104,11 +104,11 @@ def _explain_on(
     found, missing = models(paths)
     for error in missing:
         complain(str(error))
-    # runs and verification take longest, and never explain why a rule is silent
+    # runs and values of weights take longest, and only rules about them are silent because of them
     flags = Flags(
         select=tuple(rule.code for rule in rules),
         preview=True,
-        static=not any(rule.needs_run for rule in rules),
+        static=not any(rule.needs_run or rule.reads_values for rule in rules),
         allow_config_code=allow_config_code,
         ignore_config_code=ignore_config_code,
     )

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 from cnnlint.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from _typeshed import WriteableBuffer
 
 _BLOCK, _WIDEST_BLOCK = 4096, 65536
@@ -35,6 +37,10 @@ class ByteSource(Protocol):
 
     def view(self, offset: int, length: int) -> bytes | memoryview:
         """Return `length` bytes from `offset`, memory-mapped if possible."""
+        ...
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill `buffer` from `offset`, and return the number of bytes read: fewer at the end of the source."""
         ...
 
 
@@ -96,6 +102,18 @@ class LocalFile:
                 raise ModelError("has become shorter while it was being read", path=self.path)
         return memoryview(self._map)[offset : offset + length]
 
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill `buffer` by system calls: pages that are mapped would stay in memory, and cost more to touch."""
+        filled = 0
+        try:
+            file = io.FileIO(self._open(), closefd=False)
+            file.seek(offset)
+            while filled < len(buffer) and (count := file.readinto(buffer[filled:])):
+                filled += count
+        except OSError as error:
+            raise ModelError(f"cannot be read: {error.strerror}", path=self.path) from error
+        return filled
+
     def _open(self) -> int:
         if self._descriptor < 0:
             try:
@@ -121,6 +139,12 @@ class Memory:
     def view(self, offset: int, length: int) -> memoryview:
         """Return the bytes without copying."""
         return self._view[offset : offset + length]
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill `buffer` from `offset`, and return the number of bytes read."""
+        piece = self._view[offset : offset + len(buffer)]
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 def local_file(path: str) -> LocalFile:
@@ -168,6 +192,31 @@ class Section:
     def view(self, offset: int, length: int) -> bytes | memoryview:
         """Return `length` bytes from `offset`, memory-mapped if possible."""
         return self._source.view(self._offset + offset, max(min(length, self.size - offset), 0))
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill `buffer` from `offset`, and return the number of bytes read."""
+        return self._source.read_into(self._offset + offset, buffer[: max(self.size - offset, 0)])
+
+
+def pieces(source: ByteSource, offset: int, length: int, buffer: memoryview, step: int) -> Iterator[memoryview]:
+    """Yield `length` bytes from `offset` in pieces of a multiple of `step` bytes that fit `buffer`, all read into it.
+
+    Args:
+        source: The bytes.
+        offset: Start of the range.
+        length: Its size.
+        buffer: What is read into; a piece is valid until the next one.
+        step: At most the size of the buffer.
+
+    Raises:
+        ModelError: The source ends before the range does, or cannot be read.
+    """
+    most = len(buffer) // step * step
+    for at in range(0, length, most):
+        piece = buffer[: min(most, length - at)]
+        if source.read_into(offset + at, piece) != len(piece):
+            raise ModelError("is cut off", path=source.path)
+        yield piece
 
 
 class SourceFile(io.RawIOBase):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import prod
@@ -134,6 +134,18 @@ class Storage(Protocol):
         """
         ...
 
+    def pieces(self, buffer: memoryview, step: int) -> Iterator[NDArray[np.generic]]:
+        """Yield the values in the file's order and type, a multiple of `step` elements at a time but at the end.
+
+        Args:
+            buffer: What they are read into where possible; a piece is valid until the next one.
+            step: So many elements fit into the buffer.
+
+        Raises:
+            ModelError: The bytes are missing, too few, or cannot be decoded.
+        """
+        ...
+
 
 class Weight(Struct, frozen=True):
     """A weight of a layer; its values stay in the file until they are read.
@@ -145,6 +157,8 @@ class Weight(Struct, frozen=True):
         role: "kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance", ...
         trainable: None if the format does not say.
         storage: Where its values are stored; None if the file does not have them.
+        channel_axes: The axes of the stored shape that run over a layer's output channels, one after the other; () if
+            the frontend does not know them.
     """
 
     key: str
@@ -153,6 +167,7 @@ class Weight(Struct, frozen=True):
     role: str
     trainable: bool | None = None
     storage: Storage | None = None
+    channel_axes: tuple[int, ...] = ()
 
     @property
     def size(self) -> int | None:

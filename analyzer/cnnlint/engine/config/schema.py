@@ -112,8 +112,9 @@ class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
     static: Annotated[
         bool | None,
         Meta(
-            description="Read the graph only, and run nothing. If false (--run), Keras and remote models are run too, "
-            "after conversion or download; by default, only local ONNX files and SavedModels are run."
+            description="Read the graph only: look at no values of weights, and run nothing. If false (--run), Keras "
+            "and remote models are run too, after conversion or download; by default, only local ONNX files and "
+            "SavedModels are run."
         ),
         Option(flag="--static/--run", section="Models"),
     ] = None

@@ -191,12 +191,19 @@ class Unpacked(Memory):
     """
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
-        with tempfile.TemporaryFile() as file:
-            size = sum(file.write(piece) for piece in pieces)
-            file.flush()
-            # The mapping outlives the open file.
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this object
+        size = sum(self._file.write(piece) for piece in pieces)
+        self._file.flush()
+        mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
         super().__init__(memoryview(mapped))
+
+    def __del__(self) -> None:
+        self._file.close()
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill `buffer` from the file: pages that are mapped would stay in memory."""
+        self._file.seek(offset)
+        return self._file.readinto(buffer)
 
 
 class _Decompressor(Protocol):

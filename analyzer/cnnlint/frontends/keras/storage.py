@@ -13,10 +13,12 @@ from msgspec import Struct
 
 from cnnlint.errors import ModelError
 from cnnlint.frontends.keras.hdf5.objects import Dataset
-from cnnlint.frontends.sources import SourceFile
+from cnnlint.frontends.sources import SourceFile, pieces
 from cnnlint.graph.tensor import storage_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -66,6 +68,20 @@ class Hdf5Storage(Struct, frozen=True, gc=False):
         if len(data) != count * dtype.itemsize:
             raise ModelError(f"the values of {dataset.path} are cut off", path=self.shown)
         return np.frombuffer(data, dtype=dtype).reshape(dataset.shape)
+
+    def pieces(self, buffer: memoryview, step: int) -> Iterator[NDArray[np.generic]]:
+        """Yield the values in pieces; see `Storage.pieces`."""
+        import numpy as np
+
+        dataset = self.dataset
+        if dataset.start is None or not dataset.code:
+            raise ModelError(f"the values of {dataset.path} lie in chunks", path=self.shown)
+        dtype = np.dtype(dataset.code)
+        if dataset.dtype == "bfloat16":
+            dtype = _bfloat16().newbyteorder(dtype.byteorder)
+        length = prod(dataset.shape) * dtype.itemsize
+        for piece in pieces(self.source, dataset.start, length, buffer, step * dtype.itemsize):
+            yield np.frombuffer(piece, dtype=dtype)
 
     def _by_library(self) -> NDArray[np.generic]:
         """Return values that are chunked, compressed, or of an unusual type."""

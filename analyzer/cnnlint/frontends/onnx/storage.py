@@ -13,10 +13,11 @@ from msgspec import Struct
 from cnnlint.errors import ModelError
 from cnnlint.frontends.onnx import datatypes
 from cnnlint.frontends.onnx.wire import WireError, fields
+from cnnlint.frontends.sources import pieces
 from cnnlint.graph.tensor import storage_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -71,6 +72,12 @@ class RawStorage(Struct, frozen=True, gc=False):
             raise ModelError(f"the values of tensor {self.name!r} are cut off", path=self.source.path)
         return from_raw(data, self.shape, self.dtype)
 
+    def pieces(self, buffer: memoryview, step: int) -> Iterator[NDArray[np.generic]]:
+        """Yield the values in pieces; see `Storage.pieces`."""
+        if storage_bytes(self.dtype, prod(self.shape)) != self.length:
+            raise ModelError(mismatch(self.name, self.shape, self.length), path=self.source.path)
+        yield from _plain(self.source, (self.offset, self.length), self.dtype, buffer, step)
+
 
 class TypedStorage(Struct, frozen=True, gc=False):
     """Values in a typed field (float_data, int32_data, ...), which may be scattered over the message.
@@ -110,14 +117,7 @@ class TypedStorage(Struct, frozen=True, gc=False):
             ModelError: The bytes cannot be read, or the values are too few or too many.
         """
         number = datatypes.typed_field(self.dtype)
-        try:
-            chunks = [
-                self.source.view(start, stop - start)
-                for tag, start, stop in fields(self.source, self.offset, self.offset + self.length)
-                if tag >> 3 == number
-            ]
-        except WireError as error:
-            raise ModelError(f"tensor {self.name!r} is damaged: {error}", path=self.source.path) from error
+        chunks = [self.source.view(start, stop - start) for start, stop in self._parts()]
         elements = prod(self.shape)
         if number == datatypes.STRING_DATA:
             if len(chunks) != elements:
@@ -127,6 +127,24 @@ class TypedStorage(Struct, frozen=True, gc=False):
         if len(entries) != datatypes.typed_entry_count(self.dtype, elements):
             raise ModelError(mismatch(self.name, self.shape, len(entries), "values"), path=self.source.path)
         return from_entries(entries, self.shape, self.dtype)
+
+    def pieces(self, buffer: memoryview, step: int) -> Iterator[NDArray[np.generic]]:
+        """Yield the values in pieces; see `Storage.pieces`."""
+        parts = self._parts()
+        if self.dtype in {"float32", "float64"} and len(parts) == 1:
+            start, stop = parts[0]
+            if stop - start == storage_bytes(self.dtype, prod(self.shape)):
+                yield from _plain(self.source, (start, stop - start), self.dtype, buffer, step)
+                return
+        yield from in_steps(self.read().reshape(-1), buffer, step)
+
+    def _parts(self) -> list[tuple[int, int]]:
+        """Return the ranges of the file that hold its typed field."""
+        number, end = datatypes.typed_field(self.dtype), self.offset + self.length
+        try:
+            return [(start, stop) for tag, start, stop in fields(self.source, self.offset, end) if tag >> 3 == number]
+        except WireError as error:
+            raise ModelError(f"tensor {self.name!r} is damaged: {error}", path=self.source.path) from error
 
 
 class SparseStorage(Struct, frozen=True, gc=False):
@@ -168,6 +186,30 @@ class SparseStorage(Struct, frozen=True, gc=False):
             return unfolded(values, indices, self.shape)
         except (IndexError, ValueError) as error:
             raise ModelError(f"sparse tensor {self.name!r} has indices that do not fit it") from error
+
+    def pieces(self, buffer: memoryview, step: int) -> Iterator[NDArray[np.generic]]:
+        """Yield the values of the dense array in pieces; see `Storage.pieces`."""
+        yield from in_steps(self.read().reshape(-1), buffer, step)
+
+
+def _plain(
+    source: ByteSource, span: tuple[int, int], dtype: str, buffer: memoryview, step: int
+) -> Iterator[NDArray[np.generic]]:
+    """Yield the little-endian values at `span`, offset and length, in pieces."""
+    import numpy as np
+
+    final = _dtype(dtype)
+    if dtype != "bfloat16":  # types of ml_dtypes have no byte order
+        final = final.newbyteorder("<")
+    for piece in pieces(source, *span, buffer, step * final.itemsize):
+        yield np.frombuffer(piece, dtype=final)
+
+
+def in_steps(values: NDArray[np.generic], buffer: memoryview, step: int) -> Iterator[NDArray[np.generic]]:
+    """Yield values in memory [N] in pieces of the size that `Storage.pieces` gives them."""
+    most = len(buffer) // (step * values.itemsize) * step
+    for at in range(0, values.size, most):
+        yield values[at : at + most]
 
 
 def mismatch(name: str, shape: tuple[int, ...], held: int, unit: str = "bytes") -> str:

@@ -110,6 +110,12 @@ class Ranges:
             return self.read(offset, length)
         return self._ask(offset, min(offset + length, self.size))
 
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill `buffer` from `offset`, and return the number of bytes read: fewer at the end of the file."""
+        data = self.view(offset, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
     def _find(self, offset: int) -> int:
         """Return the index of the block that holds `offset`, or -1."""
         index = bisect_right(self._starts, offset) - 1

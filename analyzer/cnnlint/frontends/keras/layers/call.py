@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from cnnlint.frontends.keras import settings
 from cnnlint.frontends.keras.definition import collect
 from cnnlint.frontends.keras.records import LayerRecord, WeightRecord
@@ -192,6 +194,10 @@ class Call(OpContext):
                 self.initializers[weight.key] = initializer
         return found
 
+    def kernel(self, *roles: str, axes: tuple[int, ...] = (-1,)) -> tuple[Weight, ...]:
+        """Return the layer's weights, the first a kernel whose `axes` run over output channels."""
+        return with_channels(self.weights(*roles), axes)
+
 
 Raised = TensorView | list[TensorView]
 """The outputs of a call: one, or a list."""
@@ -210,6 +216,13 @@ def weights_of(records: tuple[WeightRecord, ...], roles: tuple[str, ...], *, tra
         _weight(record, roles[index] if index < len(roles) else None, trainable=trainable)
         for index, record in enumerate(records)
     )
+
+
+def with_channels(weights: tuple[Weight, ...], axes: tuple[int, ...]) -> tuple[Weight, ...]:
+    """Return `weights`, the first a kernel whose `axes` run over output channels."""
+    if not weights or not (shape := weights[0].shape) or len(shape) < len(axes):
+        return weights
+    return (replace(weights[0], channel_axes=tuple(axis % len(shape) for axis in axes)), *weights[1:])
 
 
 def _weight(record: WeightRecord, role: str | None, *, trainable: bool) -> Weight:

@@ -37,7 +37,7 @@ def _roles(call: Call) -> tuple[str, ...]:
 
 def _dense(call: Call) -> TensorView:
     use_bias = call.config.get("use_bias", True) is not False
-    made = ops.dense(call, call.view, call.whole("units"), weights=call.weights(*_roles(call)), use_bias=use_bias)
+    made = ops.dense(call, call.view, call.whole("units"), weights=call.kernel(*_roles(call)), use_bias=use_bias)
     return activate(call, made, call.config.get("activation"))
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Literal
 
 from cnnlint.errors import ContradictionError
-from cnnlint.frontends.keras.layers.call import Call, Handler
+from cnnlint.frontends.keras.layers.call import Call, Handler, with_channels
 from cnnlint.frontends.keras.layers.pointwise import activate
 from cnnlint.frontends.raising import ops
 from cnnlint.frontends.raising.view import TensorView
@@ -29,20 +29,20 @@ def _conv(call: Call, rank: int) -> TensorView:
         filters=call.whole("filters"),
         groups=call.whole("groups", 1),
         use_bias=_has_bias(call),
-        weights=call.weights("kernel", "bias"),
+        weights=call.kernel("kernel", "bias"),
         **_window(call, rank),
     )
     return _activated(call, made)
 
 
 def _depthwise(call: Call, rank: int) -> TensorView:
-    weights = call.weights("depthwise_kernel", "bias")
+    weights = call.kernel("depthwise_kernel", "bias", axes=(-2, -1))
     return _activated(call, _by_channel(call, rank, weights, use_bias=_has_bias(call)))
 
 
 def _separable(call: Call, rank: int) -> TensorView:
-    weights = call.weights("depthwise_kernel", "pointwise_kernel", "bias")
-    depthwise, others = weights[0], weights[1:]
+    weights = call.kernel("depthwise_kernel", "pointwise_kernel", "bias", axes=(-2, -1))
+    depthwise, others = weights[0], with_channels(weights[1:], (-1,))
     if depthwise.shape is None:  # it represents all of them
         others = weights
     spread = _by_channel(call.of(suffix="depthwise"), rank, (depthwise,), use_bias=False)
@@ -98,7 +98,7 @@ def _transposed(call: Call, rank: int) -> TensorView:
         output_padding=extra,
         groups=call.whole("groups", 1),
         use_bias=_has_bias(call),
-        weights=call.weights("kernel", "bias"),
+        weights=call.kernel("kernel", "bias", axes=(-2,)),
         **call.identity,
     )
     return _activated(call, call.add(layer))

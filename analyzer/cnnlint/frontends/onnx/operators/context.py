@@ -281,6 +281,15 @@ class NodeContext(OpContext):
             weight_of(record, role) for record, role in zip(found, [*roles, *[roles[-1]] * len(found)], strict=False)
         )
 
+    def kernel(self, index: int, *channel_axes: int) -> tuple[Weight, ...]:
+        """Return the weights in the kernel at `index`, which has `channel_axes` if it is stored as it is read."""
+        constant = self.constant(index)
+        found = self.weights(constant, "kernel")
+        # A constant of another name may be a transposed one of the same shape.
+        if constant is None or len(found) != 1 or constant.records[0].name != self.node.inputs[index]:
+            return found
+        return (replace(found[0], channel_axes=channel_axes),)
+
     # shapes and layout
 
     def declare(self, values: Iterable[ValueRecord]) -> None:

@@ -22,7 +22,7 @@ def _gemm(ctx: NodeContext) -> None:
     if kernel is None or kernel.shape is None or ctx.attribute_int("transA", 0):
         _product(ctx, 0, 1, transposed=_transposed(ctx))
         return
-    _dense(ctx, (0, 1), kernel, _units(ctx, kernel.shape), bias=ctx.constant(2))
+    _dense(ctx, (0, 1), _units(ctx, kernel.shape), features=_features(ctx), bias=ctx.constant(2))
 
 
 def qgemm(ctx: NodeContext) -> None:
@@ -31,21 +31,26 @@ def qgemm(ctx: NodeContext) -> None:
     if kernel is None or kernel.shape is None:
         _product(ctx, 0, 3)
         return
-    _dense(ctx, (0, 3), kernel, _units(ctx, kernel.shape), bias=ctx.constant(6))
+    _dense(ctx, (0, 3), _units(ctx, kernel.shape), features=_features(ctx), bias=ctx.constant(6))
+
+
+def _features(ctx: NodeContext) -> int:
+    """Return the axis of the matrix B that is an axis of the product."""
+    return 0 if ctx.attribute_int("transB", 0) else 1
 
 
 def _units(ctx: NodeContext, shape: Shape) -> Dim:
     """Return the extent of the matrix B that is an axis of the product."""
     if len(shape) != 2:
         raise ContradictionError(f"its B has {len(shape)} axes, not 2")
-    return shape[0 if ctx.attribute_int("transB", 0) else 1]
+    return shape[_features(ctx)]
 
 
 def _fused_matmul(ctx: NodeContext) -> None:
     """Handle com.microsoft.FusedMatMul: A, B, transposed by attributes."""
     kernel = ctx.constant(1)
     if kernel is not None and kernel.shape is not None and len(kernel.shape) == 2:
-        _dense(ctx, (0, 1), kernel, _units(ctx, kernel.shape))
+        _dense(ctx, (0, 1), _units(ctx, kernel.shape), features=_features(ctx))
     else:
         _product(ctx, 0, 1, transposed=_transposed(ctx))
 
@@ -58,11 +63,11 @@ def matmul(ctx: NodeContext, left: int = 0, right: int = 1) -> None:
     """Handle a matrix product, given the indices of its factors."""
     kernel = ctx.constant(right)
     if kernel is not None and kernel.shape is not None and len(kernel.shape) == 2:
-        _dense(ctx, (left, right), kernel, kernel.shape[1])
+        _dense(ctx, (left, right), kernel.shape[1], features=1)
         return
     kernel = ctx.constant(left)
     if kernel is not None and kernel.shape is not None and len(kernel.shape) == 2:
-        _dense(ctx, (left, right), kernel, kernel.shape[0], axis=-2)
+        _dense(ctx, (left, right), kernel.shape[0], features=0, axis=-2)
         return
     _product(ctx, left, right)
 
@@ -70,21 +75,30 @@ def matmul(ctx: NodeContext, left: int = 0, right: int = 1) -> None:
 def _dense(
     ctx: NodeContext,
     factors: tuple[int, int],
-    kernel: Constant,
     units: Dim,
     *,
+    features: int,
     bias: Constant | None = None,
     axis: int = -1,
 ) -> None:
-    """Add a dense layer; `factors` are the indices of both factors, and the kernel is the first for axis −2."""
-    data = factors[1 if axis == -2 else 0]
+    """Add a dense layer.
+
+    Args:
+        ctx: The context.
+        factors: The indices of both factors; the kernel is the first for axis −2.
+        units: Output features.
+        features: The kernel's axis that runs over them.
+        bias: A constant that is added.
+        axis: The feature axis of the input.
+    """
+    data, kernel = factors[::-1] if axis == -2 else factors
     value = ctx.value(data)
     view = value.view if isinstance(value, FlattenedRows) and axis == -1 else ctx.view(data)
     if not isinstance(units, int) or view.rank is None or view.rank < 2:
         _product(ctx, *factors)
         return
     biases = ctx.weights(bias, "bias")
-    weights = (*ctx.weights(kernel, "kernel"), *biases)
+    weights = (*ctx.kernel(kernel, features), *biases)
     made = ops.dense(ctx, view, units, weights=weights, use_bias=bool(biases), axis=axis)
     ctx.set_alike(made, value if axis == -1 else made)
 

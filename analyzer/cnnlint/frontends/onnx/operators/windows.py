@@ -32,7 +32,7 @@ POOLINGS: dict[str, Pooling] = {
 def conv(ctx: NodeContext, *, kernel: int, bias: int | None, dtype: str | None = None) -> None:
     """Handle a convolution, given the indices of its inputs and the type of its output."""
     view = ctx.view(0)
-    weight, (filters, _, *taps) = _kernel(ctx, kernel)
+    filters, _, *taps = _kernel(ctx, kernel)
     biases = ctx.weights(ctx.constant(bias), "bias") if bias is not None else ()
     made = ops.conv(
         ctx,
@@ -44,7 +44,7 @@ def conv(ctx: NodeContext, *, kernel: int, bias: int | None, dtype: str | None =
         dilation=ctx.steps("dilations", len(taps)),
         groups=ctx.attribute_int("group", 1),
         use_bias=bool(biases),
-        weights=(*ctx.weights(weight, "kernel"), *biases),
+        weights=(*ctx.kernel(kernel, 0), *biases),
         dtype=dtype,
     )
     ctx.set_output(made)
@@ -53,7 +53,7 @@ def conv(ctx: NodeContext, *, kernel: int, bias: int | None, dtype: str | None =
 def _conv_transpose(ctx: NodeContext) -> None:
     """Handle ConvTranspose: X, W (input channels first), B."""
     source = ctx.tensor(0)
-    weight, shape = _kernel(ctx, 1)
+    shape = _kernel(ctx, 1)
     groups = ctx.attribute_int("group", 1)
     taps = shape[2:]
     rank = len(taps)
@@ -72,6 +72,7 @@ def _conv_transpose(ctx: NodeContext) -> None:
             )
         ]
         padding = tuple((cut // 2, cut - cut // 2) for cut in total)
+    axes = (1,) if groups == 1 else (0, 1) if groups == shape[0] else ()
     biases = ctx.weights(ctx.constant(2), "bias")
     layer = ConvTranspose(
         inputs=(source,),
@@ -83,7 +84,7 @@ def _conv_transpose(ctx: NodeContext) -> None:
         output_padding=output_padding,
         groups=groups,
         use_bias=bool(biases),
-        weights=(*ctx.weights(weight, "kernel"), *biases),
+        weights=(*ctx.kernel(1, *axes), *biases),
         **ctx.identity,
     )
     ctx.add_layer(layer)
@@ -104,8 +105,8 @@ def _padding(ctx: NodeContext, rank: int) -> Padding:
     return tuple(zip(pads[:rank], pads[rank:], strict=True))
 
 
-def _kernel(ctx: NodeContext, index: int) -> tuple[Constant | None, tuple[int, ...]]:
-    """Return the kernel if it is constant, and its extents."""
+def _kernel(ctx: NodeContext, index: int) -> tuple[int, ...]:
+    """Return the extents of the kernel."""
     value = ctx.value(index)
     shape: Shape | None = value.shape
     if shape is None or not all(isinstance(dim, int) for dim in shape):
@@ -114,7 +115,7 @@ def _kernel(ctx: NodeContext, index: int) -> tuple[Constant | None, tuple[int, .
     extents = tuple(dim for dim in shape or () if isinstance(dim, int))
     if shape is None or len(extents) != len(shape) or len(shape) < 3:
         raise ContradictionError(f"its kernel has the shape {shape}, which is not filters × channels × taps")
-    return (value if isinstance(value, Constant) else None), extents
+    return extents
 
 
 def window_pool(ctx: NodeContext) -> None:
