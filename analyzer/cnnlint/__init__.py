@@ -47,10 +47,13 @@ if TYPE_CHECKING:
     )
     from cnnlint.engine.walker import walk
     from cnnlint.errors import CnnlintError, ConfigError, ModelError, RuleError, RuntimeCheckError, __version__
-    from cnnlint.frontends.onnx.file import Call, FileContext
+    from cnnlint.frontends.onnx.file import Call, FileContext, onnx_file
     from cnnlint.frontends.onnx.nodes import attribute_kind
+    from cnnlint.frontends.onnx.noops import noop_reason, why_needed
+    from cnnlint.frontends.onnx.operators.values import Constant
     from cnnlint.frontends.onnx.records import GraphRecord, NodeRecord, ValueRecord
     from cnnlint.frontends.onnx.schemas import history, newest, newest_ir_version, operator_schema
+    from cnnlint.frontends.onnx.wiring import Wiring, permutation_of
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.layer import Layer
     from cnnlint.graph.layers import (
@@ -92,7 +95,7 @@ if TYPE_CHECKING:
     from cnnlint.graph.patterns import Many, Match, Maybe, Op
     from cnnlint.graph.quantity import brief, format_amount
     from cnnlint.graph.queries import KERNEL_LAYERS, folds_forward, following, is_nonlinear, preceding
-    from cnnlint.graph.tensor import Dim, Weight, weight_elements
+    from cnnlint.graph.tensor import Dim, Shape, Weight, weight_elements
     from cnnlint.graph.training import Initializer, Loss, Metric, Optimizer, Training
     from cnnlint.graph.window import Pads, Window
     from cnnlint.results import (
@@ -137,6 +140,7 @@ __all__ = [
     "Concat",
     "Confidence",
     "ConfigError",
+    "Constant",
     "Context",
     "Conv",
     "ConvTranspose",
@@ -209,6 +213,7 @@ __all__ = [
     "Savings",
     "SessionError",
     "Severity",
+    "Shape",
     "Split",
     "Step",
     "Summary",
@@ -221,6 +226,7 @@ __all__ = [
     "WeightStatistics",
     "WeightValues",
     "Window",
+    "Wiring",
     "__version__",
     "as_convolutions",
     "attribute_kind",
@@ -250,8 +256,11 @@ __all__ = [
     "newest",
     "newest_ir_version",
     "non_finite",
+    "noop_reason",
+    "onnx_file",
     "operator_schema",
     "outcome",
+    "permutation_of",
     "preceding",
     "reads_axis_of",
     "sample_error",
@@ -265,6 +274,7 @@ __all__ = [
     "traced",
     "walk",
     "weight_elements",
+    "why_needed",
     "worst_sum",
 ]  # fmt: skip
 
@@ -288,10 +298,13 @@ HOMES = {
     ),
     "engine.walker": ("walk",),
     "errors": ("CnnlintError", "ConfigError", "ModelError", "RuleError", "RuntimeCheckError", "__version__"),
-    "frontends.onnx.file": ("Call", "FileContext"),
+    "frontends.onnx.file": ("Call", "FileContext", "onnx_file"),
     "frontends.onnx.nodes": ("attribute_kind",),
+    "frontends.onnx.noops": ("noop_reason", "why_needed"),
+    "frontends.onnx.operators.values": ("Constant",),
     "frontends.onnx.records": ("GraphRecord", "NodeRecord", "ValueRecord"),
     "frontends.onnx.schemas": ("history", "newest", "newest_ir_version", "operator_schema"),
+    "frontends.onnx.wiring": ("Wiring", "permutation_of"),
     "graph.graph": ("Graph",),
     "graph.layer": ("Layer",),
     "graph.layers": (
@@ -304,7 +317,7 @@ HOMES = {
     "graph.patterns": ("Many", "Match", "Maybe", "Op"),
     "graph.quantity": ("brief", "format_amount"),
     "graph.queries": ("KERNEL_LAYERS", "folds_forward", "following", "is_nonlinear", "preceding"),
-    "graph.tensor": ("Dim", "Weight", "weight_elements"),
+    "graph.tensor": ("Dim", "Shape", "Weight", "weight_elements"),
     "graph.training": ("Initializer", "Loss", "Metric", "Optimizer", "Training"),
     "graph.window": ("Pads", "Window"),
     "results": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -49,6 +49,11 @@ class Context:
     def layers_by_part(self) -> dict[str, Layer]:
         """The layers by the names that what they were raised from has in the file."""
         return {part.name: layer for layer in self.graph.layers for part in layer.origin}
+
+    def layers_at(self, parts: Iterable[str]) -> tuple[Layer, ...]:
+        """Return the layers that parts of the file were raised to, each once, in the order of the parts."""
+        made = self.layers_by_part
+        return tuple({layer.name: layer for part in parts if (layer := made.get(part)) is not None}.values())
 
     @cached_property
     def batch(self) -> Batch:

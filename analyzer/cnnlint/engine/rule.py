@@ -152,7 +152,8 @@ class Rule(Struct, metaclass=RuleMeta):
         """Change the ONNX model so that it keeps its function; overriding this makes the rule fixable.
 
         Args:
-            where: The match of a PatternRule, the layer of a LayerRule, the layers of a ModelRule's finding.
+            where: The match of a PatternRule, the layer of a LayerRule, and of another rule the nodes that its finding
+                is about, or else the layers.
             editor: The model to edit.
         """
         raise NotImplementedError
@@ -192,6 +193,7 @@ class Rule(Struct, metaclass=RuleMeta):
         savings: Savings | None = None,
         severity: Severity | None = None,
         subject: str = "",
+        nodes: Sequence[NodeRecord] = (),
     ) -> Diagnostic:
         """Return a finding about `layers`, the one meant first.
 
@@ -203,6 +205,7 @@ class Rule(Struct, metaclass=RuleMeta):
             savings: What that saves.
             severity: For a case that is milder or graver than the rule's own severity.
             subject: What tells it from the rule's other findings about the same layers; never a number.
+            nodes: Of an ONNX file, if it is about nodes, which may have become no layer; a rewrite is given them.
         """
         found = Finding(
             code=self.code,
@@ -214,7 +217,7 @@ class Rule(Struct, metaclass=RuleMeta):
             evidence=dict(evidence),
             savings=savings,
         )
-        return Diagnostic(found, layers, advice, subject)
+        return Diagnostic(found, layers, advice, subject, tuple(nodes))
 
     def skip(self, *layers: Layer, reason: str) -> NearMiss:
         """Return why nothing is said about `layers`; `cnnlint explain CODE --on MODEL` shows it."""
@@ -229,16 +232,23 @@ class Diagnostic(Struct, frozen=True):
         layers: Those that it names.
         advice: What to do, for each framework.
         subject: What tells it from the rule's other findings about the same layers.
+        nodes: The nodes of the file that it is about, if it is about nodes.
     """
 
     finding: Finding
     layers: tuple[Layer, ...] = ()
     advice: Advice | None = None
     subject: str = ""
+    nodes: tuple[NodeRecord, ...] = ()
+
+    @property
+    def where(self) -> tuple[Layer, ...] | tuple[NodeRecord, ...]:
+        """What a rewrite is given."""
+        return self.nodes or self.layers
 
 
-Where = Match | Layer | tuple[Layer, ...]
-"""What a rule looked at: a match, a layer, or the layers that a finding about the network names."""
+Where = Match | Layer | tuple[Layer, ...] | tuple["NodeRecord", ...]
+"""What a rule looked at: a match, a layer, or the layers or the nodes that a finding about the network is about."""
 
 
 class PatternRule(Rule):
@@ -305,7 +315,7 @@ class ModelRule(Rule):
     def run(self, context: Context, _probe: Probe | None, /) -> Iterator[tuple[Where, Diagnostic | NearMiss]]:
         """Check the network once."""
         for said in self.check(context):
-            yield said.layers if isinstance(said, Diagnostic) else (), said
+            yield said.where if isinstance(said, Diagnostic) else (), said
 
     @classmethod
     def flaw(cls) -> str:
@@ -325,14 +335,12 @@ class FileRule(Rule):
         graph = context.graph
         if graph.file is not None and graph.source.format == "onnx":
             for said in self.check(cast("FileContext", graph.file), context):
-                yield said.layers if isinstance(said, Diagnostic) else (), said
+                yield said.where if isinstance(said, Diagnostic) else (), said
 
     @staticmethod
     def at(context: Context, nodes: Iterable[NodeRecord]) -> tuple[Layer, ...]:
         """Return the layers that nodes of the file were raised to, in the order of the nodes."""
-        parts = context.layers_by_part
-        found = (parts[node.label] for node in nodes if node.label in parts)
-        return tuple({layer.name: layer for layer in found}.values())
+        return context.layers_at(node.label for node in nodes)
 
     @classmethod
     def flaw(cls) -> str:
@@ -356,7 +364,7 @@ class RuntimeRule(Rule):
         """Check the runs; without any there is nothing to say."""
         if probe is not None:
             for said in self.check(probe, context):
-                yield said.layers if isinstance(said, Diagnostic) else (), said
+                yield said.where if isinstance(said, Diagnostic) else (), said
 
     @classmethod
     def flaw(cls) -> str:

@@ -15,6 +15,7 @@ from functools import cached_property
 from msgspec import Struct, field
 
 from cnnlint.frontends.onnx.datatypes import NAMES
+from cnnlint.frontends.onnx.operators.values import Value
 from cnnlint.frontends.onnx.records import (
     GraphRecord,
     ModelRecord,
@@ -24,6 +25,8 @@ from cnnlint.frontends.onnx.records import (
     subgraphs,
 )
 from cnnlint.frontends.onnx.schemas import MIXED, VARIADIC, Formal, Schema, newest, operator_schema
+from cnnlint.frontends.onnx.wiring import Wiring
+from cnnlint.graph.graph import Graph
 from cnnlint.graph.tensor import Shape
 
 _Fault = tuple[int, str, int | None, str]
@@ -98,10 +101,12 @@ class FileContext:
         record: ModelRecord,
         shapes: Mapping[str, Shape] | None = None,
         broken: Iterable[tuple[NodeRecord, str]] = (),
+        values: Mapping[str, Value] | None = None,
     ) -> None:
         self.record = record
         self.broken = tuple(broken)
         self._shapes = shapes or {}
+        self._values = values or {}
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -156,6 +161,11 @@ class FileContext:
         return tuple(made.values())
 
     @cached_property
+    def wiring(self) -> Wiring:
+        """Who makes and who reads each tensor of the graph, its shape, type and constant value."""
+        return Wiring(self.record.graph, self._walk.types, self._values)
+
+    @cached_property
     def _walk(self) -> _Walk:
         return _Walk(self.record)
 
@@ -166,6 +176,11 @@ class FileContext:
         if len(names) == 1:
             return f"Node {names[0]} ({nodes[0].op_type})"
         return f"{len(names):,} nodes ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+
+
+def onnx_file(graph: Graph) -> FileContext | None:
+    """Return the ONNX file that a graph was read from; None for other formats, and for what a conversion made."""
+    return graph.file if graph.source.format == "onnx" and isinstance(graph.file, FileContext) else None
 
 
 class _Walk:
@@ -188,6 +203,7 @@ class _Walk:
         self.repeated += [(name, "the name of two initializers") for name in graph.repeated[0]]
         self._known = {"": "", **_given(graph)}
         self._follow(graph.nodes, set(self._known), model.opsets, "", "", _declared(graph))
+        self.types = self._known
         for function in model.functions.values():
             where = f" in function {function.name}"
             self._note_repeated(function.inputs, f"the name of two inputs{where}")

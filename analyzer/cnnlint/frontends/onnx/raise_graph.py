@@ -147,7 +147,7 @@ def raise_model(model: ModelRecord, inputs: Mapping[str, Shape] | None = None) -
         if found is None:
             raise ModelError(f"nothing produces the output {value.name!r}", path=model.path)
         builder.outputs.append(ctx.as_view(found, value.name).tensor)
-    file = FileContext(model, {} if inputs else _contradicted(ctx, graph), broken)
+    file = FileContext(model, {} if inputs else _contradicted(ctx, graph), broken, ctx.values)
     canonicalize(builder)
     rename(builder, model)
     frozen = builder.freeze(_source(model, ctx), unused=_unused(graph, nodes), ignores=_ignores(model))

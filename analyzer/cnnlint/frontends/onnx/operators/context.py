@@ -155,6 +155,11 @@ class NodeContext(OpContext):
         )
         return TensorView(self.builder.add(layer, [name], dtype=value.dtype)[0])
 
+    @property
+    def values(self) -> Mapping[str, Value]:
+        """What is known of each tensor name so far."""
+        return self._values
+
     def get(self, name: str) -> Value | None:
         """Return the value of a tensor name, if it is known yet."""
         return self._values.get(name)

@@ -1,0 +1,95 @@
+"""How the nodes of an ONNX file hang together: who makes and reads each tensor, its shape, type and constant value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from cnnlint.frontends.onnx.operators.values import Constant, Value
+from cnnlint.frontends.onnx.records import GraphRecord, NodeRecord, names_read, subgraphs
+from cnnlint.graph.tensor import Shape
+
+
+class Wiring:
+    """The nodes of the outermost graph of a file, which calls of functions and holders of graphs are among.
+
+    Attributes:
+        nodes: In the order of the file.
+        outputs: Names of the network's outputs.
+    """
+
+    def __init__(self, graph: GraphRecord, types: Mapping[str, str], values: Mapping[str, Value]) -> None:
+        self.nodes = graph.nodes
+        self.outputs = frozenset(value.name for value in graph.outputs)
+        self._given = {value.name for value in graph.inputs}.union(graph.initializers)
+        self._types = types
+        self._values = values
+        self._makers = {name: node for node in graph.nodes for name in node.outputs if name}
+        self._readers = dict[str, list[NodeRecord]]()
+        for node in graph.nodes:
+            for name in dict.fromkeys(_read(node)):
+                self._readers.setdefault(name, []).append(node)
+
+    def maker(self, name: str) -> NodeRecord | None:
+        """Return the node that makes a tensor; None for an input, an initializer and a name that nothing makes."""
+        return self._makers.get(name)
+
+    def is_given(self, name: str) -> bool:
+        """Return whether a tensor is an input of the network or an initializer."""
+        return name in self._given
+
+    def readers(self, name: str) -> tuple[NodeRecord, ...]:
+        """Return the nodes that read a tensor, also in a graph inside them, each once."""
+        return tuple(self._readers.get(name, ()))
+
+    def sole_reader(self, name: str) -> NodeRecord | None:
+        """Return the only node that reads a tensor; None if there are others, or the network outputs it."""
+        readers = self._readers.get(name, ())
+        return readers[0] if len(readers) == 1 and name not in self.outputs else None
+
+    def is_read(self, name: str) -> bool:
+        """Return whether a node reads a tensor, or the network outputs it."""
+        return name in self._readers or name in self.outputs
+
+    def shape(self, name: str) -> Shape | None:
+        """Return the shape of a tensor in the file's order of axes; None if not even the rank is known."""
+        value = self._values.get(name)
+        return None if value is None else value.shape
+
+    def numbers(self, name: str) -> tuple[int, ...] | None:
+        """Return the extents of a tensor if all of them are known numbers."""
+        shape = self.shape(name)
+        if shape is None:
+            return None
+        extents = tuple(dim for dim in shape if isinstance(dim, int))
+        return extents if len(extents) == len(shape) else None
+
+    def dtype(self, name: str) -> str:
+        """Return the element type of a tensor; "" if it is not known."""
+        return self._types.get(name) or ""
+
+    def constant(self, name: str) -> Constant | None:
+        """Return the value of a tensor that does not depend on the network's inputs but by their extents."""
+        value = self._values.get(name)
+        return value if isinstance(value, Constant) else None
+
+    def has_shape_of(self, one: str, other: str) -> bool:
+        """Return whether two tensors are known to have the same shape, symbols included."""
+        mine = self.shape(one)
+        return mine is not None and None not in mine and mine == self.shape(other)
+
+
+def _read(node: NodeRecord) -> Iterator[str]:
+    yield from filter(None, node.inputs)
+    for body in subgraphs(node):
+        yield from names_read(body)
+
+
+def permutation_of(node: NodeRecord, wiring: Wiring) -> tuple[int, ...] | None:
+    """Return the input's axis at each place of a Transpose's output; None for another operator, or if not known."""
+    if node.op_type != "Transpose" or node.domain:
+        return None
+    given = node.attributes.get("perm")
+    if isinstance(given, tuple):
+        return tuple(axis for axis in given if isinstance(axis, int))
+    shape = wiring.shape(node.inputs[0])
+    return None if shape is None else tuple(reversed(range(len(shape))))
