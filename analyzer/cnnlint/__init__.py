@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cnnlint.analysis.inputs import closing_options, larger_extents, spatial_on
     from cnnlint.analysis.losses import head_mismatch, is_regression
     from cnnlint.analysis.pattern import Step, decompose
+    from cnnlint.analysis.receptive_field import layers_beyond
     from cnnlint.analysis.weight_values import WeightStatistics, WeightValues, shown_channels
     from cnnlint.api import Report, Summary, lint, load, summarize
     from cnnlint.engine.budget import QUANTITIES, Budget, BudgetRule, measure, top_contributors
@@ -249,6 +250,7 @@ __all__ = [
     "is_nonlinear",
     "is_regression",
     "larger_extents",
+    "layers_beyond",
     "lint",
     "load",
     "load_rules",
@@ -289,6 +291,7 @@ HOMES = {
     "analysis.inputs": ("closing_options", "larger_extents", "spatial_on"),
     "analysis.losses": ("head_mismatch", "is_regression"),
     "analysis.pattern": ("Step", "decompose"),
+    "analysis.receptive_field": ("layers_beyond",),
     "analysis.weight_values": ("WeightStatistics", "WeightValues", "shown_channels"),
     "api": ("Report", "Summary", "lint", "load", "summarize"),
     "engine.budget": ("Budget", "BudgetRule", "QUANTITIES", "measure", "top_contributors"),

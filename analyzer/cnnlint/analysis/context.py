@@ -14,7 +14,7 @@ from cnnlint.analysis.samples import Batch, batch_of
 from cnnlint.errors import RuleError
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.tensor import why_forbidden
+from cnnlint.graph.tensor import known, why_forbidden
 from cnnlint.results import Per
 
 if TYPE_CHECKING:
@@ -114,6 +114,17 @@ class Context:
     def receptive_fields(self) -> dict[str, tuple[int, ...] | None]:
         """Input pixels along each spatial axis that an output element of a layer depends on, by layer name."""
         return receptive_fields(self.graph)
+
+    @cached_property
+    def shortest_fields(self) -> dict[str, tuple[int, ...] | None]:
+        """The same along the path on which a layer sees least: past residual branches where there are any."""
+        return receptive_fields(self.graph, shortest=True)
+
+    @property
+    def image(self) -> tuple[int, ...] | None:
+        """The declared extents of the network's one input that has positions; None if open, or several inputs do."""
+        images = [tensor.spatial for tensor in self.graph.inputs if tensor.spatial]
+        return known(images[0]) if len(images) == 1 else None
 
     @cached_property
     def depths(self) -> dict[str, int | None]:

@@ -1,11 +1,13 @@
 """Receptive fields: how much of the input an output element depends on.
 
-Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019.
+What a layer sees along the longest of its paths is the figure of Araujo, Norris and Sim, "Computing Receptive Fields of
+Convolutional Neural Networks", Distill 2019; what it sees along the shortest is that of Richter et al., "Should You Go
+Deeper? Optimizing Convolutional Neural Network Architectures without Training", ICMLA 2021.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from math import floor
 
 from msgspec import Struct
@@ -13,7 +15,7 @@ from msgspec import Struct
 from cnnlint import limits
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Multiply
+from cnnlint.graph.layers import Conv, Multiply
 from cnnlint.graph.queries import KERNEL_LAYERS
 from cnnlint.graph.tensor import Tensor
 from cnnlint.graph.window import POINT, Span
@@ -44,7 +46,7 @@ class Field(Struct, frozen=True):
     @property
     def size(self) -> int:
         """Input elements, from the first to the last, that an element sees, the most where elements differ in it."""
-        return self.extent + (floor(self.seen + ROUNDING) - 1) * self.jump
+        return self.extent if self.seen == 1 else self.extent + (floor(self.seen + ROUNDING) - 1) * self.jump
 
     def through(self, span: Span) -> Field:
         """Return the field of what sees so much of this map."""
@@ -76,14 +78,19 @@ Axis = tuple[Field, ...]
 Fields = tuple[Axis, ...]
 
 
-def receptive_fields(graph: Graph) -> dict[str, tuple[int, ...] | None]:
+Choice = Callable[[Sequence[Field]], Axis]
+"""Which of several paths' fields count."""
+
+
+def receptive_fields(graph: Graph, *, shortest: bool = False) -> dict[str, tuple[int, ...] | None]:
     """Return the receptive field of each layer per spatial axis of the input, by layer name.
 
-    Along several paths the largest counts; a gate (a 1×1 map or a vector that multiplies a map, as in
-    squeeze-and-excitation) and the statistics of a normalization are left out, as they would make every field the whole
-    image. None where there is no spatial axis to speak of, an extent that is needed is unknown, or a layer does not say
+    Along several paths the largest counts, or the smallest if `shortest`; a gate (a 1×1 map or a vector that multiplies
+    a map, as in squeeze-and-excitation) and the statistics of a normalization are left out, as they would make every
+    field the whole image. None where there is no spatial axis to speak of, an extent that is needed is unknown, or a layer does not say
     how far it sees, and from there on.
     """
+    choose: Choice = _smallest if shortest else _largest
     fields = dict[str, Fields | None]()
     for tensor in graph.inputs:
         spatial = tensor.spatial
@@ -92,7 +99,7 @@ def receptive_fields(graph: Graph) -> dict[str, tuple[int, ...] | None]:
     latest: Fields | None = None
     sizes: tuple[int, ...] | None = None
     for layer in graph.layers:
-        found = _behind(layer, fields)
+        found = _behind(layer, fields, choose)
         if found is not latest:  # what works at each position hands on the very fields that it was given
             if found and any(max(field.size, field.pace) > limits.MAX_INT64 for axis in found for field in axis):
                 found = None
@@ -103,9 +110,9 @@ def receptive_fields(graph: Graph) -> dict[str, tuple[int, ...] | None]:
     return result
 
 
-def _behind(layer: Layer, fields: dict[str, Fields | None]) -> Fields | None:
+def _behind(layer: Layer, fields: dict[str, Fields | None], choose: Choice) -> Fields | None:
     """Return the fields of what `layer` makes: () where nothing of an image is seen, None where it is unknown."""
-    before = _joined(layer, fields)
+    before = _joined(layer, fields, choose)
     if not before:
         return before
     axes = len(before) if before[0][0].jump or any(field.jump for axis in before for field in axis) else 0
@@ -114,13 +121,15 @@ def _behind(layer: Layer, fields: dict[str, Fields | None]) -> Fields | None:
         return None
     if axes == 0 or spans.count(POINT) == axes:
         return before
+    if all(axis == before[0] for axis in before) and all(span == spans[0] for span in spans):
+        return (choose([field.through(spans[0]) for field in before[0]]),) * axes  # square windows on square maps
     return tuple(
-        axis if span == POINT else _largest(field.through(span) for field in axis)
+        axis if span == POINT else choose([field.through(span) for field in axis])
         for axis, span in zip(before, spans, strict=True)
     )
 
 
-def _joined(layer: Layer, fields: dict[str, Fields | None]) -> Fields | None:
+def _joined(layer: Layer, fields: dict[str, Fields | None], choose: Choice) -> Fields | None:
     if len(layer.inputs) == 1:
         return fields.get(layer.inputs[0].name, ())
     tensors = _without_gates(layer.inputs) if isinstance(layer, Multiply) else layer.inputs
@@ -132,11 +141,15 @@ def _joined(layer: Layer, fields: dict[str, Fields | None]) -> Fields | None:
         return known[0] if known else ()
     if len({len(field) for field in known}) > 1:
         return None
-    return tuple(_largest(field for axis in axes for field in axis) for axes in zip(*known, strict=True))
+    if all(field == known[0] for field in known):
+        return known[0]
+    return tuple(choose([field for axis in axes for field in axis]) for axes in zip(*known, strict=True))
 
 
-def _largest(fields: Iterable[Field]) -> Axis:
+def _largest(fields: Sequence[Field]) -> Axis:
     """Return those of `fields` that no other covers, the largest first."""
+    if len(fields) == 1:
+        return (fields[0],)
     kept = list[Field]()
     for field in sorted(fields, key=lambda field: (field.size, field.pace), reverse=True):
         if not any(larger.covers(field) for larger in kept):
@@ -144,9 +157,43 @@ def _largest(fields: Iterable[Field]) -> Axis:
     return tuple(kept)
 
 
+def _smallest(fields: Sequence[Field]) -> Axis:
+    return (fields[0],) if len(fields) == 1 else (min(fields, key=lambda field: (field.size, field.pace)),)
+
+
 def _without_gates(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     maps = tuple(tensor for tensor in tensors if any(extent != 1 for extent in tensor.spatial or ()))
     return maps or tensors
+
+
+def layers_beyond(
+    graph: Graph, fields: dict[str, tuple[int, ...] | None], image: tuple[int, ...]
+) -> tuple[tuple[Conv, ...], tuple[Conv, ...]]:
+    """Return the convolutions whose windows find nothing new in the image, and those that first see beyond it.
+
+    A convolution of more than one tap finds nothing new if each element of the map that it reads sees the whole of the
+    image already, on every axis along which the kernel reaches (Richter et al. call it unproductive). Where its own
+    field is larger than the image, and the one of what it reads is not, it is critical.
+
+    Args:
+        graph: The network.
+        fields: The fields along the shortest paths.
+        image: Extents of the input.
+    """
+    unproductive, critical = list[Conv](), list[Conv]()
+    for layer in graph.of_kind(Conv):
+        maker = graph.producer(layer.input)
+        seen, sees = fields.get(maker.name) if maker else None, fields.get(layer.name)
+        if seen is None or sees is None or not len(seen) == len(sees) == len(image) == len(layer.kernel_size):
+            continue
+        axes = [axis for axis, taps in enumerate(layer.kernel_size) if taps > 1 and sees[axis] > seen[axis]]
+        if layer.kernel_size == layer.input.spatial:
+            continue  # a dense layer by another name
+        if axes and all(seen[axis] >= image[axis] for axis in axes):
+            unproductive.append(layer)
+        elif axes and all(sees[axis] > image[axis] for axis in axes):
+            critical.append(layer)
+    return tuple(unproductive), tuple(critical)
 
 
 def kernel_depths(graph: Graph) -> dict[str, int | None]:

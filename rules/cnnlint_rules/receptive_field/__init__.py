@@ -1,0 +1,1 @@
+"""Rules about receptive fields and the size of the image (RF)."""
