@@ -87,8 +87,8 @@ def receptive_fields(graph: Graph, *, shortest: bool = False) -> dict[str, tuple
 
     Along several paths the largest counts, or the smallest if `shortest`; a gate (a 1×1 map or a vector that multiplies
     a map, as in squeeze-and-excitation) and the statistics of a normalization are left out, as they would make every
-    field the whole image. None where there is no spatial axis to speak of, an extent that is needed is unknown, or a layer does not say
-    how far it sees, and from there on.
+    field the whole image. None where there is no spatial axis to speak of, an extent that is needed is unknown, or a
+    layer does not say how far it sees, and from there on.
     """
     choose: Choice = _smallest if shortest else _largest
     fields = dict[str, Fields | None]()
@@ -187,7 +187,7 @@ def layers_beyond(
         if seen is None or sees is None or not len(seen) == len(sees) == len(image) == len(layer.kernel_size):
             continue
         axes = [axis for axis, taps in enumerate(layer.kernel_size) if taps > 1 and sees[axis] > seen[axis]]
-        if layer.kernel_size == layer.input.spatial:
+        if layer.kernel_size == layer.input.spatial and all(extent == 1 for extent in layer.output.spatial or ()):
             continue  # a dense layer by another name
         if axes and all(seen[axis] >= image[axis] for axis in axes):
             unproductive.append(layer)

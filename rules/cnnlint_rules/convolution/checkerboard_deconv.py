@@ -31,8 +31,8 @@ class CheckerboardDeconv(
     checkerboard, most in large areas of one color, and in the gradients of strided convolutions as well.
 
     ## Instead
-    A kernel that is a multiple of the stride, 4 × 4 or 2 × 2 at stride 2, so that each output is covered as often.
-    Or scale the map up first and convolve after that: nearest-neighbor resizing and a 3 × 3 convolution.
+    A kernel that is a multiple of the stride, 4 × 4 or 2 × 2 at stride 2, so that each output is covered as often. Or
+    scale the map up first and convolve after that: nearest-neighbor resizing and a 3 × 3 convolution.
 
     ## When not
     A convolution of stride 1 right after it can smooth the pattern, and scores of a segmentation suffer less than

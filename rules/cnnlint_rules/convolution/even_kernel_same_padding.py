@@ -28,9 +28,9 @@ class EvenKernelSamePadding(
     An odd kernel has a center: (k − 1)/2 zeros on both sides keep the size. An even one has none, so that one row and
     column more is padded after than before (TensorFlow's "same"), and each output lies half an element away from what
     it saw. The shifts add up, each times the stride so far: five 4 × 4 convolutions ahead of which the map was halved
-    0, 1, 2, 3 and 4 times move it by 0.5 + 1 + 2 + 4 + 8 = 15.5 pixels. Features drift to one corner, and the
-    zeros of the border come in from one side only. Wu et al. name it the shift problem, and find that it and not the
-    even size is why 2 × 2 and 4 × 4 kernels do worse than 3 × 3.
+    0, 1, 2, 3 and 4 times move it by 0.5 + 1 + 2 + 4 + 8 = 15.5 pixels. Features drift to one corner, and the zeros of
+    the border come in from one side only. Wu et al. name it the shift problem, and find that it and not the even size
+    is why 2 × 2 and 4 × 4 kernels do worse than 3 × 3.
 
     ## Instead
     An odd kernel of about the size: 3 × 3 in place of 2 × 2 or 4 × 4. Where the even kernel must stay, no padding
@@ -39,9 +39,9 @@ class EvenKernelSamePadding(
 
     ## When not
     A kernel that moves by its own extent cuts the map into patches and needs no center (ConvNeXt's and ViT's stems), a
-    4 × 4 kernel of stride 2 is padded alike on both sides, and causal convolutions are shifted on purpose: all of
-    these are left alone, and poolings too. An odd kernel of stride 2 on an even map is padded unequally as well
-    (MobileNet in Keras), by one element, as no odd kernel of stride 1 is; that is usual and not reported.
+    4 × 4 kernel of stride 2 is padded alike on both sides, and causal convolutions are shifted on purpose: all of these
+    are left alone, and poolings too. An odd kernel of stride 2 on an even map is padded unequally as well (MobileNet in
+    Keras), by one element, as no odd kernel of stride 1 is; that is usual and not reported.
 
     ## References
     - Wu et al., "Convolution with even-sized kernels and symmetric padding", NeurIPS 2019.

@@ -44,8 +44,8 @@ class StrideSkipsPixels(
     to 76.66%; averaging ahead of the shortcut's 1 × 1, with a stem of 3 × 3 kernels, brings 77.16% (ResNet-D).
 
     ## Instead
-    Give the stride to a kernel that is at least as large, or average ahead of the 1 × 1. Where the network stays as
-    it is, the values that nobody reads need not be computed: give the stride to the layer that makes them.
+    Give the stride to a kernel that is at least as large, or average ahead of the 1 × 1. Where the network stays as it
+    is, the values that nobody reads need not be computed: give the stride to the layer that makes them.
 
     ## When not
     The shortcut of a residual block usually skips values that the other branch reads: nothing is lost, and the rule

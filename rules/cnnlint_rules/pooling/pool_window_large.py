@@ -30,9 +30,9 @@ class PoolWindowLarge(
 
     ## Why
     A pooling of k × k with stride k keeps one value of k²: 1 of 4 for 2 × 2, 1 of 16 for 4 × 4, 1 of 25 for 5 × 5, and
-    where in the window it was is lost. Between two poolings of 2 × 2 a convolution can look at what is left; one of
-    4 × 4 throws the same away with nothing learned in between. CS231n names two poolings that are in use, 2 × 2 with
-    stride 2 and 3 × 3 with stride 2, and calls larger windows too lossy.
+    where in the window it was is lost. Between two poolings of 2 × 2 a convolution can look at what is left; one of 4 ×
+    4 throws the same away with nothing learned in between. CS231n names two poolings that are in use, 2 × 2 with stride
+    2 and 3 × 3 with stride 2, and calls larger windows too lossy.
 
     ## Instead
     Two poolings of 2 × 2 with a convolution between them, or a convolution of stride 2.
@@ -40,13 +40,13 @@ class PoolWindowLarge(
     ## When not
     A window over the whole map is global pooling, and one that moves by 1 keeps the size (spatial pyramid pooling takes
     5, 9 and 13 so): both are left alone. Along a signal of one axis a pooling of 4 keeps 1 of 4, as 2 × 2 does, so
-    there the rule counts the values of a window and not its length: up to `max-window` squared are fine, and so is
-    1 × 4 on a map.
+    there the rule counts the values of a window and not its length: up to `max-window` squared are fine, and so is 1 ×
+    4 on a map.
 
     ## References
     - Stanford CS231n, "Convolutional Neural Networks", section "Pooling Layer".
-    - Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep Convolutional Neural Networks",
-      NeurIPS 2012, section 3.4.
+    - Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep Convolutional Neural Networks", NeurIPS 2012,
+      section 3.4.
     """
 
     max_window: Annotated[int, Meta(description="The largest extent of a square window that is fine.", ge=1)] = 3

@@ -40,9 +40,10 @@ class ReceptiveFieldTooSmall(
     ## Why
     Global pooling averages what each position of the last map has seen. If that is a patch of 15 of 224 pixels (0.4% of
     the area), the network can tell textures and never a shape that is larger: it is a bag of patches. Brendel and
-    Bethge built such networks: with patches of 9 pixels theirs reach 46% on ImageNet, with 17 pixels 59%, with 33 pixels 67%,
-    and ResNet-50, whose field is 483, reaches 76%. Richter et al. take the image's extent as the upper limit of the
-    sizes that make use of all layers of a network: images that are larger than its field are better scaled down.
+    Bethge built such networks of ResNet-50, whose field is 483 pixels and whose top-5 accuracy on ImageNet is 92%: with
+    patches of 33 pixels theirs reach 87.6%, with 17 pixels what AlexNet does. Richter et al. take the image's extent as
+    the upper limit of the sizes that make use of all layers of a network: images that are larger than its field are
+    better scaled down.
 
     ## Instead
     More strides or poolings ahead of the last convolutions, each of which doubles what those after it add; more
