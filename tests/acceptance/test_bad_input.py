@@ -194,7 +194,7 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
         "weights.h5",
     ]
     assert done.stdout.count("19,189 parameters") == 2
-    assert done.stdout.endswith("2 models: 2 info; 3 models could not be read\n")
+    assert done.stdout.endswith("2 models: 2 warnings, 2 info; 3 models could not be read\n")
 
 
 def test_weights_of_2_to_the_40_elements_without_values_are_counted_and_never_made(tmp_path: Path) -> None:

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.command import ROOT, SEED, VGG, cnnlint, cnnlint_process
+from acceptance.command import MODELS, ROOT, SEED, VGG, cnnlint, cnnlint_process
 from acceptance.nets import model, write
+
+RESNET = MODELS / "resnet_style.onnx"
+"""A network of which there is information only."""
 
 
 @pytest.mark.parametrize(
@@ -20,7 +23,8 @@ from acceptance.nets import model, write
         ([SEED], 0),
         ([VGG], 0),
         ([VGG, "--fail-on", "warning"], 1),
-        ([SEED, "--fail-on", "warning"], 0),
+        ([RESNET, "--fail-on", "warning"], 0),
+        ([SEED, "--fail-on", "warning"], 1),
         ([SEED, "--fail-on", "info"], 1),
         ([SEED, "--fail-on", "info", "--exit-zero"], 0),
         ([VGG, "--fail-on", "never", "--max-params", "1k"], 0),
