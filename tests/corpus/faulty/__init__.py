@@ -1,0 +1,1 @@
+"""Networks whose faults somebody found, each with a repaired twin: `networks.toml`, and how cnnlint does on them."""
