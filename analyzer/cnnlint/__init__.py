@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         scored_by,
     )
     from cnnlint.analysis.inputs import closing_options, larger_extents, spatial_on
-    from cnnlint.analysis.losses import head_mismatch, is_regression
+    from cnnlint.analysis.losses import head_mismatch, is_binary, is_categorical, is_regression
     from cnnlint.analysis.pattern import Step, decompose
     from cnnlint.analysis.receptive_field import layers_beyond
     from cnnlint.analysis.weight_values import WeightStatistics, WeightValues, shown_channels
@@ -246,6 +246,8 @@ __all__ = [
     "head_mismatch",
     "hidden_dense",
     "history",
+    "is_binary",
+    "is_categorical",
     "is_feature_map",
     "is_nonlinear",
     "is_regression",
@@ -289,7 +291,7 @@ HOMES = {
         "scored_by",
     ),
     "analysis.inputs": ("closing_options", "larger_extents", "spatial_on"),
-    "analysis.losses": ("head_mismatch", "is_regression"),
+    "analysis.losses": ("head_mismatch", "is_binary", "is_categorical", "is_regression"),
     "analysis.pattern": ("Step", "decompose"),
     "analysis.receptive_field": ("layers_beyond",),
     "analysis.weight_values": ("WeightStatistics", "WeightValues", "shown_channels"),

@@ -32,6 +32,9 @@ from cnnlint.graph.queries import KERNEL_LAYERS, preceding
 from cnnlint.graph.tensor import Dim, Tensor, weight_elements
 from cnnlint.graph.training import Loss, Metric
 
+PROBABILITIES = frozenset({"softmax", "sigmoid", "hard_sigmoid"})
+"""Functions with values from 0 to 1."""
+
 
 class Head(Struct, frozen=True):
     """What lies just ahead of an output of the network.
@@ -40,6 +43,7 @@ class Head(Struct, frozen=True):
         output: What the user gets.
         activations: The functions that are applied last with nothing but views between them, the last one first;
             the identity is left out.
+        averaged: The softmax or sigmoid of which the output is a mean over positions, if nothing is applied after that.
         scorer: The layer whose kernel makes the scores, pooled and normalized or not; None if several layers'
             outputs are joined on the way.
         loss: The loss that the file names for this output; None if it names none.
@@ -49,6 +53,7 @@ class Head(Struct, frozen=True):
     output: Tensor
     activations: tuple[Activation, ...]
     scorer: Conv | ConvTranspose | Dense | None
+    averaged: Activation | None = None
     loss: Loss | None = None
     metrics: tuple[Metric, ...] = ()
 
@@ -70,9 +75,7 @@ class Head(Struct, frozen=True):
             return None
         last, first = self.activations[:2]
         values = last.classes if last.is_softmax else self.units
-        both = first.function in ("softmax", "sigmoid", "hard_sigmoid") and (
-            last.is_softmax or last.function == "sigmoid"
-        )
+        both = first.function in PROBABILITIES and (last.is_softmax or last.function == "sigmoid")
         return (last, first, values) if both and isinstance(values, int) else None
 
     @property
@@ -143,10 +146,18 @@ def _head(graph: Graph, output: Tensor) -> Head:
         if isinstance(layer, Activation) and layer.function != "linear":
             activations.append(layer)
         layer = graph.producer(layer.input)
+    averaged = None
+    if layer is not None and not activations and _averages(layer):
+        source = preceding(graph, layer, lambda layer: _averages(layer) or layer.is_view)
+        averaged = source if isinstance(source, Activation) and source.function in PROBABILITIES else None
     if layer is not None and not isinstance(layer, KERNEL_LAYERS) and _pools_or_scales(layer):
         layer = preceding(graph, layer, lambda layer: _pools_or_scales(layer) or layer.is_view)
     scorer = layer if isinstance(layer, KERNEL_LAYERS) else None
-    return Head(output, tuple(activations), scorer)
+    return Head(output, tuple(activations), scorer, averaged)
+
+
+def _averages(layer: Layer) -> bool:
+    return isinstance(layer, AvgPool) or (isinstance(layer, GlobalPool) and layer.mode == "avg")
 
 
 def _pools_or_scales(layer: Layer) -> bool:

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint import Advice, Bad, Confidence, Context, Diagnostic, Good, ModelRule, NearMiss, Severity
+from cnnlint import (
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Diagnostic,
+    Good,
+    Head,
+    Loss,
+    ModelRule,
+    NearMiss,
+    Severity,
+    Training,
+    is_regression,
+)
 
 
 class SoftmaxSingleUnit(
@@ -23,7 +37,8 @@ class SoftmaxSingleUnit(
     is to see.
 
     ## Instead
-    One unit takes a sigmoid with binary cross-entropy. Or give two classes a unit each, a softmax over both, and
+    One unit takes a sigmoid with binary cross-entropy; where it is to give a number, as a squared error asks for, no
+    function at all. Or give two classes a unit each, a softmax over both, and
     categorical cross-entropy: the same model, written with one more row of weights.
 
     ## When not
@@ -47,14 +62,30 @@ class SoftmaxSingleUnit(
                 message=f"A {softmax.function} over a single unit is {value} whatever the input: the output is"
                 " constant.",
                 evidence={"units": 1, "output": value},
-                advice=Advice(
-                    text="Use a sigmoid for one unit, or as many units as there are classes",
-                    keras='keras.layers.Dense(1, activation="sigmoid")',
-                ),
+                advice=_advice(head),
             )
 
     examples = (
+        Bad(
+            "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 1 -> SOFTMAX",
+            at=("softmax1",),
+            training=Training((Loss("mean_squared_error"),)),
+        ),
         Bad("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 1 -> SOFTMAX", at=("softmax1",)),
         Good("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 1 -> SIGMOID"),
         Good("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 2 -> SOFTMAX"),
+    )
+
+
+def _advice(head: Head) -> Advice:
+    if head.loss is not None and is_regression(head.loss):
+        return Advice(
+            text=f"Leave the function out: {head.loss.name} compares numbers",
+            keras="keras.layers.Dense(1)",
+            pytorch="nn.Linear(features, 1)",
+        )
+    return Advice(
+        text="Use a sigmoid for one unit, or as many units as there are classes",
+        keras='keras.layers.Dense(1, activation="sigmoid")',
+        pytorch="nn.Sequential(nn.Linear(features, 1), nn.Sigmoid())",
     )

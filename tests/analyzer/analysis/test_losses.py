@@ -35,10 +35,26 @@ CASES = [
     ("binary_crossentropy", False, "linear", 1, True),
     ("binary_crossentropy", True, "linear", 1, False),
     ("binary_crossentropy", True, "sigmoid", 1, True),
-    ("binary_crossentropy", False, "softmax", 2, False),
+    ("binary_crossentropy", False, "softmax", 2, True),
     ("binary_crossentropy", False, "softmax", 10, True),
     ("mse", None, "linear", 1, False),
     ("mean_squared_error", None, "sigmoid", 1, False),
+    ("mean_squared_error", None, "softmax", 10, True),
+    ("mean_absolute_error", None, "tanh", 3, False),
+    ("huber", None, "relu", 1, True),
+    ("categorical_crossentropy", True, "relu", 10, True),
+    ("binary_crossentropy", True, "tanh", 1, True),
+    ("binary_crossentropy", True, "log_softmax", 5, True),
+    ("kl_divergence", None, "softmax", 10, False),
+    ("kl_divergence", None, "linear", 10, True),
+    ("dice", None, "sigmoid", 1, False),
+    ("dice", None, "relu", 1, True),
+    ("poisson", None, "linear", 1, True),
+    ("poisson", None, "softplus", 1, False),
+    ("hinge", None, "sigmoid", 1, True),
+    ("hinge", None, "tanh", 1, False),
+    ("squared_hinge", None, "linear", 1, False),
+    ("categorical_hinge", None, "softmax", 10, False),
     ("", None, "linear", 10, False),
 ]
 
@@ -71,3 +87,27 @@ def test_one_class_teaches_nothing_whatever_the_output(output, keras):
     with pytest.warns(SyntaxWarning, match="num_classes > 1"):
         loss = keras.losses.categorical_crossentropy(np.array([[1.0]]), np.array([[output]]))
     assert float(loss[0]) == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.tf
+def test_the_poisson_loss_of_a_negative_output_is_not_a_number(keras):
+    assert np.isnan(float(keras.losses.poisson(np.array([[2.0]]), np.array([[-0.5]]))[0]))
+
+
+@pytest.mark.tf
+def test_a_hinge_loss_cannot_vanish_for_one_class_where_no_output_is_negative(keras):
+    # Keras makes labels of 0 and 1 into -1 and 1
+    assert float(keras.losses.hinge(np.array([[0.0]]), np.array([[0.0]]))[0]) == pytest.approx(1.0)
+    assert float(keras.losses.hinge(np.array([[0.0]]), np.array([[-1.0]]))[0]) == pytest.approx(0.0)
+
+
+def test_the_squared_error_of_a_softmax_that_is_surely_wrong_has_next_to_no_gradient():
+    # d/dz of (softmax(z) - label)², by central differences: the cross-entropy's would be 1 in the wrong class
+    scores, label, step = np.array([10.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0]), 1e-4
+
+    def gradient(loss):
+        shifts = step * np.eye(3)
+        return max(abs(loss(scores + shift) - loss(scores - shift)) / (2 * step) for shift in shifts)
+
+    assert gradient(lambda values: float(((softmax(values) - label) ** 2).sum())) < 1e-3
+    assert gradient(lambda values: -float(np.log(softmax(values)) @ label)) == pytest.approx(1.0, rel=1e-3)
