@@ -95,7 +95,14 @@ if TYPE_CHECKING:
     )
     from cnnlint.graph.patterns import Many, Match, Maybe, Op
     from cnnlint.graph.quantity import brief, format_amount
-    from cnnlint.graph.queries import KERNEL_LAYERS, folds_forward, following, is_nonlinear, preceding
+    from cnnlint.graph.queries import (
+        KERNEL_LAYERS,
+        folds_forward,
+        following,
+        is_nonlinear,
+        preceding,
+        spare_activation,
+    )
     from cnnlint.graph.tensor import Dim, Shape, Weight, weight_elements
     from cnnlint.graph.training import Initializer, Loss, Metric, Optimizer, Training
     from cnnlint.graph.window import Pads, Window
@@ -271,6 +278,7 @@ __all__ = [
     "scored_by",
     "shown_channels",
     "shown_shape",
+    "spare_activation",
     "spatial_on",
     "summarize",
     "tolerance",
@@ -321,7 +329,9 @@ HOMES = {
     ),
     "graph.patterns": ("Many", "Match", "Maybe", "Op"),
     "graph.quantity": ("brief", "format_amount"),
-    "graph.queries": ("KERNEL_LAYERS", "folds_forward", "following", "is_nonlinear", "preceding"),
+    "graph.queries": (
+        "KERNEL_LAYERS", "folds_forward", "following", "is_nonlinear", "preceding", "spare_activation",
+    ),
     "graph.tensor": ("Dim", "Shape", "Weight", "weight_elements"),
     "graph.training": ("Initializer", "Loss", "Metric", "Optimizer", "Training"),
     "graph.window": ("Pads", "Window"),

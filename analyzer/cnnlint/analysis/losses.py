@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from cnnlint.analysis.heads import Head
 from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers.pointwise import bounds_of
 from cnnlint.graph.training import Loss
 from cnnlint.results import Severity
 
@@ -28,7 +29,6 @@ MARGINS = frozenset({"hinge", "squared_hinge"})
 
 SIGMOIDS = ("sigmoid", "hard_sigmoid")
 SOFTMAXES = ("softmax", "log_softmax")
-NEVER_NEGATIVE = frozenset({"relu", "relu6", "softplus", "exponential", "softmax", *SIGMOIDS})
 
 
 class Mismatch(Struct, frozen=True):
@@ -114,12 +114,12 @@ def loss_mismatch(loss: Loss, function: str, units: int, *, vector: bool = True)
         return _regression(function, vector=vector)
     if loss.name in OF_SHARES and function not in ("softmax", *SIGMOIDS):
         return _missing(function, "softmax", "takes the output for probabilities", "")
-    if loss.name == "poisson" and function not in NEVER_NEGATIVE:
+    if loss.name == "poisson" and bounds_of(function)[0] < 0:
         return Mismatch(
             f"takes the logarithm of the output, which {_through(function)} and may be negative: the loss is then NaN",
             'End the head in an activation that is never negative, "softplus" or "exponential"',
         )
-    if loss.name in MARGINS and function in NEVER_NEGATIVE:
+    if loss.name in MARGINS and bounds_of(function)[0] >= 0:
         return Mismatch(
             f"asks for values below -1 for one class, and the output {_through(function)} and is never negative",
             "Leave the activation out of the head, or end it in a tanh",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Activation, AvgPool, BatchNorm, Conv, ConvTranspose, Dense, GlobalPool
+from cnnlint.graph.layers import Activation, AvgPool, BatchNorm, Conv, ConvTranspose, Dense, GlobalPool, MaxPool
 
 KERNEL_LAYERS = (Conv, ConvTranspose, Dense)
 """Layers that multiply their input by a learned kernel."""
@@ -34,6 +35,29 @@ def preceding(graph: Graph, layer: Layer, through: Callable[[Layer], bool]) -> L
 def is_nonlinear(layer: Layer) -> bool:
     """Return whether `layer` is an activation other than the identity."""
     return isinstance(layer, Activation) and layer.function != "linear"
+
+
+UNCHANGED = {"relu": (0.0, inf), "relu6": (0.0, 6.0), "hard_tanh": (-1.0, 1.0), "leaky_relu": (0.0, inf),
+             "elu": (0.0, inf), "celu": (0.0, inf), "prelu": (0.0, inf)}  # fmt: skip
+"""The values that a function gives back as they are."""
+
+
+def spare_activation(graph: Graph, layer: Activation, before: Activation) -> Activation | None:
+    """Return which of two activations changes nothing, with only views and poolings between them; None if both do.
+
+    The second does nothing to values that it gives back as they are, and their means and maxima are such values too.
+    The first does nothing where the second makes the same of its values as of those that it took; a maximum commutes
+    with that and a mean does not.
+    """
+    low, high = UNCHANGED.get(layer.function, (inf, -inf))
+    if low <= before.bounds[0] and before.bounds[1] <= high:
+        return layer
+    source = preceding(graph, layer, lambda between: isinstance(between, MaxPool) or between.is_view)
+    if source is not before or graph.sole_successor(before) is None:
+        return None
+    sloped = before.function in ("leaky_relu", "elu", "celu") and (before.alpha is None or before.alpha >= 0)
+    cut = (layer.function in ("relu", "relu6") and sloped) or (layer.function, before.function) == ("relu6", "relu")
+    return before if cut else None
 
 
 def mixing_layers(graph: Graph) -> tuple[Layer, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import cache
+from math import inf
 
 from cnnlint.graph.formula import Formula
 from cnnlint.graph.layer import Layer, always, trait
@@ -33,6 +34,19 @@ class _Pointwise(Layer, frozen=True, kw_only=True, eq=False):
 
 SATURATING = frozenset({"sigmoid", "tanh", "hard_sigmoid", "softsign"})
 """Functions that saturate on both sides."""
+
+BOUNDS = {
+    "relu": (0.0, inf), "relu6": (0.0, 6.0), "softplus": (0.0, inf), "exponential": (0.0, inf),
+    "sigmoid": (0.0, 1.0), "hard_sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0),
+    "tanh": (-1.0, 1.0), "hard_tanh": (-1.0, 1.0), "softsign": (-1.0, 1.0), "log_softmax": (-inf, 0.0),
+}  # fmt: skip
+"""The least and the largest value of functions that have one."""
+
+
+def bounds_of(function: str) -> tuple[float, float]:
+    """Return the least and the largest value of a function; infinite where there is none or it is not known."""
+    return BOUNDS.get(function, (-inf, inf))
+
 
 _TERMS = {"hard_sigmoid": "HSIGMOID", "hard_swish": "HSWISH", "exponential": "EXP"}
 
@@ -100,6 +114,11 @@ class Activation(_Pointwise, frozen=True, kw_only=True, eq=False):
     def is_softmax(self) -> bool:
         """Whether the output is a distribution along `axis`, or its logarithm."""
         return self.function in ("softmax", "log_softmax")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest value; infinite where there is none or it is not known."""
+        return bounds_of(self.function)
 
     @property
     def is_saturating(self) -> bool:
