@@ -122,7 +122,8 @@ if TYPE_CHECKING:
         Verification,
     )
     from cnnlint.rewrite.dense_to_conv import dense_to_conv
-    from cnnlint.rewrite.editor import Editor
+    from cnnlint.rewrite.editor import Editor, RewriteError
+    from cnnlint.rewrite.folding import cancel_bias, fold_after, merge_dense
     from cnnlint.runtime.checks import SOFTMAX, class_axis, non_finite, sample_error, tolerance, worst_sum
     from cnnlint.runtime.inputs import DISTRIBUTIONS, distribution, shown_shape
     from cnnlint.runtime.probe import Failure, Probe, first_layer, outcome, traced
@@ -213,6 +214,7 @@ __all__ = [
     "Rescale",
     "Reshape",
     "Resize",
+    "RewriteError",
     "Rule",
     "RuleError",
     "RuleSet",
@@ -239,6 +241,7 @@ __all__ = [
     "as_convolutions",
     "attribute_kind",
     "brief",
+    "cancel_bias",
     "class_axis",
     "closing_options",
     "decompose",
@@ -247,6 +250,7 @@ __all__ = [
     "distribution",
     "filters",
     "first_layer",
+    "fold_after",
     "folds_forward",
     "following",
     "format_amount",
@@ -264,6 +268,7 @@ __all__ = [
     "load",
     "load_rules",
     "measure",
+    "merge_dense",
     "newest",
     "newest_ir_version",
     "non_finite",
@@ -340,7 +345,8 @@ HOMES = {
         "NearMiss", "Place", "Verification", "Savings", "Severity", "SummaryReport",
     ),
     "rewrite.dense_to_conv": ("dense_to_conv",),
-    "rewrite.editor": ("Editor",),
+    "rewrite.editor": ("Editor", "RewriteError"),
+    "rewrite.folding": ("cancel_bias", "fold_after", "merge_dense"),
     "runtime.checks": ("SOFTMAX", "class_axis", "non_finite", "sample_error", "tolerance", "worst_sum"),
     "runtime.inputs": ("DISTRIBUTIONS", "distribution", "shown_shape"),
     "runtime.probe": ("Failure", "Probe", "first_layer", "outcome", "traced"),

@@ -276,7 +276,7 @@ class _Run:
         self, model: Model, path: str, rules: tuple[Rule, ...], settings: Settings, *, near_misses: bool
     ) -> None:
         self._model, self._path = model, path
-        self._rules = [rule for rule in rules if rule.needs_run or rule.is_fixable()]
+        self._rules = [rule for rule in rules if rule.needs_run or (rule.is_fixable() and rule.rewrites_on_request)]
         self._inputs, self._near_misses = settings.inputs_for(path), near_misses
         self._wanted = bool(self._rules) and not settings.static and (model.runs_unasked or settings.static is False)
         self.left_out = "" if self._wanted or settings.static or not self._rules else model.why_not_run

@@ -230,9 +230,11 @@ def _walk(rule: Rule, proto: onnx.ModelProto, graph: Graph, probe: Probe) -> Wal
 
 
 def _check_rewrites(rule: Rule, walked: Walk, probe: Probe, where: str, *, fixed: str) -> None:
+    from onnx import numpy_helper
     from onnx.checker import check_model  # pyright: ignore[reportUnknownVariableType]
 
     from cnnlint.engine.checking import attempt, settle
+    from cnnlint.rewrite.weights import settle_weights
 
     tried = attempt(probe, walked.hits)
     for finding, obstacle in tried.obstacles:
@@ -241,6 +243,7 @@ def _check_rewrites(rule: Rule, walked: Walk, probe: Probe, where: str, *, fixed
     if tried.rewritten is None or not verified:
         raise AssertionError(f"{where}: the rewrite could not be run: {'; '.join(notes)}")
     check_model(tried.rewritten, full_check=True)
+    settle_weights(tried.rewritten, tried.computed, "", lambda name, values: numpy_helper.from_array(values, name))
     verification = verified[0].verification
     _require(verification.equivalent, f"{where}: the rewrite differs by {verification.max_rel_error:.2g}")
     if fixed:

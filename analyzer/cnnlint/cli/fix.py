@@ -1,16 +1,18 @@
-"""`cnnlint fix`: the rewrites of rules, applied to an ONNX model and verified."""
+"""`cnnlint fix`."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
+from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint.cli.options import (
-    about,
     color_option,
     config_options,
     input_shapes,
@@ -18,28 +20,36 @@ from cnnlint.cli.options import (
     setting_options,
     verbose_option,
 )
-from cnnlint.cli.streams import ColorChoice, check_output, complain, view_of_stdout, write_report
+from cnnlint.cli.run import models
+from cnnlint.cli.streams import ColorChoice, check_output, complain, complain_of, view_of_stdout, write_report
 from cnnlint.conversion.writing import replacing
-from cnnlint.errors import ConfigError
+from cnnlint.errors import CnnlintError, ConfigError, boundary
 from cnnlint.worker.workers import Workers
+
+if TYPE_CHECKING:
+    from cnnlint.fixing.fix import FixRequest
+    from cnnlint.fixing.report import FixReport
 
 
 @click.command("fix")
-@click.argument("model")
-@click.option("-o", "--output", metavar="FILE", help="File to write; an existing one is replaced.")
-@click.option("--diff", "difference", is_flag=True, help="Write nothing; show what would change, with the numbers.")
+@click.argument("paths", metavar="MODEL...", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="PATH", help="File to write, or folder for several models.")
+@click.option("--in-place", is_flag=True, help="Replace each model by its rewritten form once that is verified.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if anything would be rewritten.")
+@click.option("--diff", "difference", is_flag=True, help="As --check, and show what would change in the network.")
 @click.option("--select", multiple=True, metavar="CODES", help="Apply the rewrites of these rules only.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @setting_options("inputs")
 @config_options
 @setting_options("run_timeout", "run_memory")
 @color_option
-@verbose_option()
-@about("model")
+@verbose_option("Name every place; show the traceback of an error inside cnnlint.")
 def command(
     *,
-    model: str,
+    paths: tuple[str, ...],
     output: str | None,
+    in_place: bool,
+    check: bool,
     difference: bool,
     select: tuple[str, ...],
     form: Literal["text", "json"],
@@ -49,21 +59,25 @@ def command(
     run_timeout: float | None,
     run_memory: str | None,
     color: ColorChoice,
+    verbose: bool,
     allow_config_code: tuple[Path, ...],
     ignore_config_code: bool,
-    **_: object,
 ) -> int:
-    """Rewrite the ONNX model MODEL where rules can, and write it if it is verified to compute the same.
+    """Rewrite each ONNX model MODEL where rules can, and write it if it is verified to compute the same.
 
-    Exit codes: 0 written or nothing to rewrite, 1 --diff shows a rewrite or it is not verified, 2 an error.
+    Exit codes: 0 written or nothing to rewrite, 1 something would be rewritten (--check and --diff), 2 not done.
     """
-    _refuse(model, output, difference=difference)
+    found, errors = models(paths)
+    target = _Target(output or "", in_place, several=len(found) > 1 or any(map(os.path.isdir, paths)))
+    target.refuse(dry=check or difference, found=found)
+    for error in errors:
+        complain_of(error, verbose=verbose)
     from cnnlint.fixing.fix import FixRequest
-    from cnnlint.fixing.report import FixReport, render
+    from cnnlint.fixing.report import render
 
     workers = Workers(run_limits(run_timeout, run_memory))
     request = FixRequest(
-        path=model,
+        path="",
         select=tuple(code.strip() for entry in select for code in entry.split(",") if code.strip()),
         inputs=input_shapes(inputs),
         config=None if config is None else str(config),
@@ -71,26 +85,90 @@ def command(
         allow_config_code=tuple(map(str, allow_config_code)),
         ignore_config_code=ignore_config_code,
     )
+    view = view_of_stdout(color, verbose=verbose)
+    reports, codes = list["FixReport"](), [2] * bool(errors)
+    for path in found:
+        try:
+            with boundary(path):
+                report = _fixed(workers, replace(request, path=path), target.of(path))
+        except CnnlintError as error:
+            complain_of(error, verbose=verbose)
+            codes.append(2)
+            continue
+        reports.append(report)
+        codes.append(0 if report.written or not report.applied else 1 if report.is_verified and not target.given else 2)
+    workers.close()
+    if form == "json":
+        for report in reports if len(found) < 2 else [reports]:
+            write_report(report, form, view, str)
+    else:
+        text = "\n".join(render(report, view, difference=difference) for report in reports)
+        write_report(None, form, view, lambda: text)
+    return max(codes, default=0)
+
+
+def _fixed(workers: Workers, request: FixRequest, output: str) -> FixReport:
+    """Return what became of a model, which is written to `output` if it is verified and that is not ""."""
+    from cnnlint.fixing.report import FixReport
+
     with replacing(output) if output else nullcontext() as place:
         request = replace(request, fresh=place.fresh if place else "")
         report = workers.call("onnxruntime", "cnnlint.fixing.fix:fix", request, FixReport)
-        workers.close()
-        report = replace(report, output=output or "")
+        report = replace(report, output=output)
         if place is not None and report.is_verified:
             place.publish()
             report = replace(report, written=True)
-    if output and report.applied and not report.written:
-        complain(f"{output} was not written: the rewritten model does not compute the same as {model}")
-    view = view_of_stdout(color)
-    write_report(report, form, view, lambda: render(report, view, difference=difference))
-    return 0 if report.written or not report.applied else 1
+    if report.applied and not report.is_verified:
+        complain(
+            f"{output or request.path} was not written: the rewritten model does not compute the same as {request.path}"
+        )
+    return report
 
 
-def _refuse(model: str, output: str | None, *, difference: bool) -> None:
-    """Raise ConfigError unless exactly one of an output file and `--diff` is given."""
-    if difference and output:
-        raise ConfigError("--diff writes nothing, so it cannot be combined with -o", remedy="give one of them")
-    if not difference and not output:
-        raise ConfigError("no output file is given", remedy="give -o FILE, or --diff for a preview")
-    if output:
-        check_output(output, model)
+class _Target(Struct, frozen=True):
+    """Where rewritten models go.
+
+    Attributes:
+        output: A file, or a folder for several models; "" if none is given.
+        in_place: Whether each takes the place of the model that it was.
+        several: Whether there may be several models.
+    """
+
+    output: str
+    in_place: bool
+    several: bool
+
+    @property
+    def given(self) -> bool:
+        """Whether anything is to be written."""
+        return bool(self.output) or self.in_place
+
+    def of(self, path: str) -> str:
+        """Return the file to write for a model; "" for none."""
+        if self.in_place:
+            return path
+        folder = self.several or os.path.isdir(self.output)
+        return os.path.join(self.output, os.path.basename(path)) if self.output and folder else self.output
+
+    def refuse(self, *, dry: bool, found: Sequence[str]) -> None:
+        """Raise ConfigError unless exactly one of a file, `--in-place`, and `--check` or `--diff` is given."""
+        if dry and self.given:
+            raise ConfigError("--check and --diff write nothing, so they cannot be combined with -o or --in-place")
+        if self.output and self.in_place:
+            raise ConfigError("-o cannot be combined with --in-place", remedy="give one of them")
+        if not dry and not self.given:
+            raise ConfigError("no output file is given", remedy="give -o FILE, or --in-place, or --diff for a preview")
+        if not self.output:
+            return
+        outputs = [self.of(path) for path in found]
+        if len(set(outputs)) < len(outputs):
+            raise ConfigError(
+                "two of the models have the same file name, and would be written to one file", path=self.output
+            )
+        if self.several:
+            try:
+                os.makedirs(self.output, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(f"the folder cannot be made: {error.strerror}", path=self.output) from error
+        for path, output in zip(found, outputs, strict=True):
+            check_output(output, path)

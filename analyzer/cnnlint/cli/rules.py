@@ -80,7 +80,7 @@ def _table(rules: Sequence[type[Rule]], view: View) -> Iterator[str]:
         certain = view.paint(f"{rule.confidence:<9}", "faint")
         head = f"{view.paint(rule.code, 'strong')}  {rule.name:<{across}}  {severity}  {certain}"
         used = len(rule.code) + across + 7 + 9 + 8
-        fix = " (can be rewritten)" if rule.is_fixable() else ""
+        fix = f" (can be rewritten{' on request' * rule.rewrites_on_request})" if rule.is_fixable() else ""
         trial = " (in preview)" if rule.preview else ""
         yield from _beside(head, summary(rule) + fix + trial, used, view)
     yield ""

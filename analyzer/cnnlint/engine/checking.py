@@ -77,7 +77,7 @@ class CheckRequest(Struct, frozen=True, kw_only=True):
         program: The path of its ONNX file.
         path: What the user calls the model.
         inputs: Shapes by input name.
-        rules: Those about run time, and those that can rewrite.
+        rules: Those about run time, and those whose rewrites are to be tried.
         near_misses: Whether to keep why rules stayed silent.
     """
 
@@ -148,7 +148,7 @@ def submit(
         workers: Whose onnxruntime runs it.
         program: The path of its ONNX file.
         path: What the user calls the model.
-        rules: Those about run time, and those that can rewrite.
+        rules: Those about run time, and those whose rewrites are to be tried.
         inputs: Shapes by input name.
         near_misses: Whether to keep why rules stayed silent.
     """
@@ -221,11 +221,13 @@ class Attempt(Struct, frozen=True, eq=False):
     Attributes:
         findings: Those that are rewritten, each about one place.
         rewritten: None if nothing is.
+        computed: Outputs of the nodes in it that only combine weights.
         obstacles: Why other findings are not, a clause each.
     """
 
     findings: tuple[Finding, ...] = ()
     rewritten: onnx.ModelProto | None = None
+    computed: frozenset[str] = frozenset()
     obstacles: tuple[tuple[Finding, str], ...] = ()
 
 
@@ -239,27 +241,23 @@ def attempt(probe: Probe, hits: Iterable[Hit]) -> Attempt:
         return Attempt()
     from cnnlint.rewrite.editor import Editor
 
-    obstacles = dict[int, str]()
-    editor = Editor(probe.program.proto())
-    waiting = list(enumerate(fixable))
-    while waiting:
-        number, hit = waiting.pop(0)
+    editor = Editor(probe.program.proto(), probe.program.folder)
+    made, obstacles = list[Finding](), list[tuple[Finding, str]]()
+    for hit in fixable:
         try:
-            hit.rule.rewrite(hit.where, editor)
-        except Exception as error:  # a finding stands without its verification; what is half rewritten is begun again
-            obstacles[number] = _cause(error)
-            editor = Editor(probe.program.proto())
-            waiting = [each for each in enumerate(fixable) if each[0] not in obstacles]
-    told = tuple((fixable[number].finding, cause) for number, cause in obstacles.items())
-    if len(obstacles) == len(fixable):
-        return Attempt(obstacles=told)
+            with editor.whole():
+                hit.rule.rewrite(hit.where, editor)
+            made.append(hit.finding)
+        except Exception as error:  # a finding stands without its verification
+            obstacles.append((hit.finding, _cause(error)))
+    if not made:
+        return Attempt(obstacles=tuple(obstacles))
     from cnnlint.verification.changed import changed_region
 
     rewritten = editor.finish()
     region = changed_region(probe.program.proto(), rewritten, [tail.logits for tail in probe.tails])
     probe.watch((*region.border, *region.compared))
-    made = tuple(hit.finding for number, hit in enumerate(fixable) if number not in obstacles)
-    return Attempt(made, rewritten, told)
+    return Attempt(tuple(made), rewritten, editor.computed, tuple(obstacles))
 
 
 def settle(probe: Probe, tried: Attempt) -> tuple[tuple[Verified, ...], tuple[str, ...]]:
@@ -287,21 +285,6 @@ def settle(probe: Probe, tried: Attempt) -> tuple[tuple[Verified, ...], tuple[st
 def _unverified(finding: Finding, cause: str) -> str:
     where = f" at {finding.layers[0]}" if finding.layers else ""
     return f"the rewrite of {finding.code}{where} is not verified: {cause}"
-
-
-def rewrite(hit: Hit, program: onnx.ModelProto) -> onnx.ModelProto | None:
-    """Return the model after the rewrite of a hit; None if its rule has none.
-
-    Raises:
-        CnnlintError: The rewrite does not fit.
-    """
-    from cnnlint.rewrite.editor import Editor
-
-    if not hit.rule.is_fixable():
-        return None
-    editor = Editor(program)
-    hit.rule.rewrite(hit.where, editor)
-    return editor.finish()
 
 
 def _cause(error: Exception) -> str:

@@ -136,6 +136,9 @@ class Rule(Struct, metaclass=RuleMeta):
     explains: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Codes of rules whose findings tell nothing new beside an error of this one, and are left out then; each with
     words that such a finding has, "" for any."""
+    rewrites_on_request: ClassVar[bool] = False
+    """Whether its finding is that another network computes the same, and not that this one is better: a lint that runs
+    the model verifies that, and `cnnlint fix` makes it if the rule is selected by its own code or name."""
     always_selected: ClassVar[bool] = False
     """Whether it runs whatever rules are selected; ignoring it works."""
 

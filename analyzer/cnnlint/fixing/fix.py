@@ -1,8 +1,9 @@
-"""Rewrite an ONNX model, one finding after the other until nothing is left to rewrite, and verify the result."""
+"""Rewrite an ONNX model, round after round until nothing is left to rewrite, and verify the result."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,50 +14,37 @@ from msgspec.structs import replace
 
 from cnnlint.analysis.context import Context
 from cnnlint.comparison.diff import diff
-from cnnlint.conversion.writing import save
-from cnnlint.engine.checking import rewrite
 from cnnlint.engine.config.binding import bind
 from cnnlint.engine.config.schema import Flags
 from cnnlint.engine.ignoring import apply_ignores
 from cnnlint.engine.rule import Rule
+from cnnlint.engine.telling import Hit
 from cnnlint.engine.walker import walk
 from cnnlint.errors import CnnlintError, ConfigError
-from cnnlint.fixing.report import AppliedFix, FixReport
+from cnnlint.fixing.report import AppliedFix, FixReport, LeftOut, Size
 from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.graph.graph import Graph
 from cnnlint.linter import Linter, Plan
 from cnnlint.models import open_model
-from cnnlint.results import Finding
-from cnnlint.runtime.probe import Probe
+from cnnlint.rewrite.editor import Editor
+from cnnlint.rewrite.storage import Workspace, keeps_apart, write
 from cnnlint.runtime.program import Program
 from cnnlint.runtime.runner import OnnxRunner
-from cnnlint.verification.rearranged import materialize
-from cnnlint.verification.trial import verify_rewrite
 from cnnlint.verification.verify import compare, size_up
+from cnnlint.worker import steps
 
 if TYPE_CHECKING:
-    import onnx
+    from cnnlint.verification.records import ComparisonReport
 
 
-Where = tuple[str, tuple[str, ...]]
-"""What identifies a finding: its rule's code and its layers."""
+Where = tuple[str, tuple[str, ...], str]
+"""What identifies a finding: its rule's code, its layers, and its message, whose numbers a rewrite may change."""
 
-MOST_REWRITES = 1000
-"""Most rewrites of one model, in case rules undo one another's rewrites."""
+MOST_ROUNDS = 30
+"""Most rounds of rewrites of one model, in case rules undo one another's rewrites."""
 
-
-class Rewritten(Struct, frozen=True, eq=False):
-    """A model after its rewrites.
-
-    Attributes:
-        model: Its large weights are still in the original's file.
-        applied: The rewrites that were made.
-        obstacles: Why others were not.
-    """
-
-    model: onnx.ModelProto
-    applied: tuple[AppliedFix, ...]
-    obstacles: tuple[str, ...]
+MOST_DROPPED = 20
+"""Most rewrites that are dropped one by one because they do not verify; beyond that, something else is wrong."""
 
 
 class FixRequest(Struct, frozen=True, kw_only=True):
@@ -102,7 +90,12 @@ def fix(request: FixRequest) -> FixReport:
     config = None if request.config is None else Path(request.config)
     linter = Linter(flags, config=config, isolated=request.isolated)
     plan = linter.complete_plan(path)
-    rules = tuple(rule for rule in bind(plan.selection.rules, plan.settings, plan.known, path) if rule.is_fixable())
+    bound = bind(plan.selection.rules, plan.settings, plan.known, path)
+    rules = tuple(
+        rule
+        for rule in bound
+        if rule.is_fixable() and (not rule.rewrites_on_request or {rule.code, rule.name} & {*request.select})
+    )
     if request.select and not rules:
         raise ConfigError(f"none of the selected rules ({', '.join(request.select)}) can rewrite a model", path=path)
     given = open_model(path)
@@ -114,19 +107,14 @@ def fix(request: FixRequest) -> FixReport:
     graph = given.graph(inputs)
     program = Program.from_file(given.program)
     size_up(graph)
-    rewritten = _Job(rules, plan, linter.today).rewrite(program, graph)
-    report = FixReport(path=path, applied=rewritten.applied, obstacles=rewritten.obstacles)
-    if not rewritten.applied:
-        return report
-    probe = Probe(program, graph, inputs=inputs)
-    verification = verify_rewrite(probe, rewritten.model)
-    model = materialize(rewritten.model, program)
-    with TemporaryDirectory(prefix="cnnlint-") as folder:  # from a file, weights are mapped and not copied
-        stored = request.fresh or os.path.join(folder, "model.onnx")
-        save(model, stored)
-        fixed = load(stored, inputs=inputs)
+    with TemporaryDirectory(prefix=".cnnlint-", dir=os.path.dirname(request.fresh) or None) as folder:
+        job = _Job(rules, plan, linter.today, Workspace(folder, program))
+        stored = request.fresh or os.path.join(folder, "rewritten.onnx")
+        done = job.verified(_State(program, graph), stored)
+        report = FixReport(path=path, applied=done.applied, dropped=done.dropped, obstacles=done.obstacles)
+        if done.parity is None:
+            return report
         called = f"{path} (fixed)"
-        parity = compare(OnnxRunner(path, program, graph), OnnxRunner(called, Program.from_file(stored), fixed))
         difference = diff(
             path,
             stored,
@@ -136,67 +124,184 @@ def fix(request: FixRequest) -> FixReport:
             allow_config_code=allowed,
             ignore_config_code=request.ignore_config_code,
         )
-    equal = verification.equivalent and parity.equal  # both reports give the overall verdict
-    return replace(
-        report,
-        verification=replace(verification, equivalent=equal),
-        parity=replace(
-            parity,
-            equal=equal,
-            layers=() if equal else parity.layers,
-            verification=None if parity.verification is None else replace(parity.verification, equivalent=equal),
-        ),
-        diff=replace(difference, after=called),
-    )
+        return replace(
+            report,
+            before=_size(program, path),
+            after=_size(done.states[-1].program, stored),
+            parity=replace(done.parity, after=called, layers=() if done.parity.equal else done.parity.layers),
+            diff=replace(difference, after=called),
+        )
+
+
+def _size(program: Program, path: str) -> Size:
+    beside = f"{path}.data"
+    nbytes = os.path.getsize(path) + (os.path.getsize(beside) if os.path.exists(beside) else 0)
+    return Size(nodes=len(program.record.graph.nodes), nbytes=nbytes)
+
+
+class _State(Struct, frozen=True, eq=False):
+    """A model between two rounds.
+
+    Attributes:
+        program: The model.
+        graph: Its network.
+        hits: What the last round rewrote.
+        applied: The same, for the report.
+        obstacles: Why the last round did not rewrite others.
+    """
+
+    program: Program
+    graph: Graph
+    hits: tuple[Hit, ...] = ()
+    applied: tuple[AppliedFix, ...] = ()
+    obstacles: tuple[LeftOut, ...] = ()
+
+    def runner(self, path: str) -> OnnxRunner:
+        return OnnxRunner(path, self.program, self.graph)
+
+
+class _Done(Struct, frozen=True, eq=False):
+    """What became of a model.
+
+    Attributes:
+        states: The model after each round, the given one first.
+        parity: The last one held against the first; None if nothing was rewritten.
+        dropped: Rewrites that were left out because they did not verify.
+        obstacles: Why others were not made.
+    """
+
+    states: tuple[_State, ...]
+    parity: ComparisonReport | None = None
+    dropped: tuple[LeftOut, ...] = ()
+    obstacles: tuple[LeftOut, ...] = ()
+
+    @property
+    def applied(self) -> tuple[AppliedFix, ...]:
+        return tuple(each for state in self.states for each in state.applied)
 
 
 class _Job(Struct, frozen=True, eq=False):
-    """The rules that rewrite, and the settings of the model."""
+    """The rules that rewrite, the settings of the model, and where its weights are."""
 
     rules: tuple[Rule, ...]
     plan: Plan
     today: date
+    workspace: Workspace
 
-    def rewrite(self, program: Program, graph: Graph) -> Rewritten:
-        """Rewrite the first finding that can be rewritten, lint the result, and so on."""
-        applied, obstacles = list[AppliedFix](), dict[Where, str]()
-        beside = os.path.join(program.folder, "model.onnx")
-        while len(applied) < MOST_REWRITES:
-            step = self._first(program, graph, obstacles)
-            if step is None:
+    def verified(self, given: _State, stored: str) -> _Done:
+        """Rewrite the model, write it, and hold it against the original; what does not verify is left out."""
+        dropped = dict[Where, LeftOut]()
+        states = [given]
+        while True:
+            states, obstacles = self._rounds(states, frozenset(dropped))
+            if len(states) == 1:
+                return _Done(tuple(states), None, tuple(dropped.values()), obstacles)
+            steps.begin("verifying the rewritten model")
+            write(states[-1].program, stored, apart=keeps_apart(given.program))
+            path = given.program.path
+            inputs = self.plan.settings.inputs_for(path)
+            after = OnnxRunner(f"{path} (fixed)", Program.from_file(stored), load(stored, inputs=inputs))
+            parity = compare(given.runner(path), after)
+            if parity.equal or len(dropped) >= MOST_DROPPED:
+                return _Done(tuple(states), parity, tuple(dropped.values()), obstacles)
+            states, culprits = self._culprits(states, parity)
+            dropped.update(culprits)
+
+    def _rounds(self, states: list[_State], dropped: frozenset[Where]) -> tuple[list[_State], tuple[LeftOut, ...]]:
+        """Rewrite until nothing is left; return the model after each round, and what was not rewritten."""
+        states = list(states)
+        made = {_where(hit) for state in states for hit in state.hits}
+        obstacles = tuple[LeftOut, ...]()
+        while len(states) <= MOST_ROUNDS:
+            state = states[-1]
+            known = dropped | made
+            hits = [hit for hit in self._hits(state) if hit.rule.is_fixable() and _where(hit) not in known]
+            following = self._rewritten(state, hits)
+            obstacles = following.obstacles
+            if not following.hits:
                 break
-            finding, model = step
-            applied.append(AppliedFix(code=finding.code, name=finding.name, layers=finding.layers))
-            program = Program(model.SerializeToString(), program.folder, program.path)
-            graph = load_onnx_bytes(program.content, beside, inputs=self.plan.settings.inputs_for(program.path))
-        return Rewritten(program.proto(), tuple(applied), tuple(obstacles.values()))
+            made.update(map(_where, following.hits))
+            states.append(following)
+        return states, obstacles
 
-    def _first(
-        self, program: Program, graph: Graph, obstacles: dict[Where, str]
-    ) -> tuple[Finding, onnx.ModelProto] | None:
-        """Return the first finding whose rewrite fits, and the new model; note in `obstacles` why others do not."""
-        walked = walk(Context(graph), self.rules)
+    def _hits(self, state: _State) -> tuple[Hit, ...]:
         settings = self.plan.settings
-        left = apply_ignores(
-            walked,
-            graph,
-            settings.ignores_for(program.path),
+        return apply_ignores(
+            walk(Context(state.graph), self.rules),
+            state.graph,
+            settings.ignores_for(state.program.path),
             self.plan.known,
             honor_model=settings.model_ignores,
             enabled=self.plan.selection.rules,
             today=self.today,
-        )
-        for hit in left.hits:
-            finding = hit.finding
-            where = finding.code, finding.layers
-            if where in obstacles:
-                continue
+        ).hits
+
+    def _rewritten(self, state: _State, hits: Sequence[Hit]) -> _State:
+        """Make all rewrites that fit, each as a whole; one that another is in the way of is for the next round.
+
+        Raises:
+            RewriteError: A weight cannot be worked out, and not for a single rewrite's sake.
+        """
+        editor = Editor(state.program.proto(), state.program.folder)
+        applied, obstacles = list[AppliedFix](), list[LeftOut]()
+        made = list[Hit]()
+        for hit in hits:
+            finding, nodes = hit.finding, len(editor)
             try:
-                model = rewrite(hit, program.proto())
+                with editor.whole():
+                    hit.rule.rewrite(hit.where, editor)
             except CnnlintError as error:
-                at = f" at {finding.layers[0]}" if finding.layers else ""
-                obstacles[where] = f"{finding.code}{at} cannot be rewritten: {error.cause}"
+                obstacles.append(_left_out(hit, error.cause))
                 continue
-            if model is not None:
-                return finding, model
-        return None
+            made.append(hit)
+            applied.append(
+                AppliedFix(code=finding.code, name=finding.name, layers=finding.layers, nodes=len(editor) - nodes)
+            )
+        if not made:
+            return _State(state.program, state.graph, (), (), tuple(obstacles))
+        computed = editor.computed
+        try:
+            program = self.workspace.settle(editor.finish(), computed)
+            beside = os.path.join(program.folder, os.path.basename(program.path))
+            graph = load_onnx_bytes(program.content, beside, inputs=self.plan.settings.inputs_for(program.path))
+        except CnnlintError as error:
+            if len(made) == 1:
+                return _State(state.program, state.graph, (), (), (*obstacles, _left_out(made[0], error.cause)))
+            sound = [hit for hit in made if self._rewritten(state, [hit]).hits]
+            return self._rewritten(state, sound if len(sound) < len(made) else sound[:1])
+        return _State(program, graph, tuple(made), tuple(applied), tuple(obstacles))
+
+    def _culprits(self, states: list[_State], parity: ComparisonReport) -> tuple[list[_State], dict[Where, LeftOut]]:
+        """Find by halving which rewrites change the function; return the model before their round, and them."""
+        path = states[0].program.path
+        low, high = 0, len(states) - 1  # the model is right after round `low`, and wrong after round `high`
+        while high - low > 1:
+            middle = (low + high) // 2
+            if compare(states[0].runner(path), states[middle].runner(path), layers=False).equal:
+                low = middle
+            else:
+                high = middle
+        before = states[low]
+        hits = states[high].hits
+        worst = max((row.max_rel_error or 0.0 for row in parity.outputs), default=0.0)
+
+        def wrong(some: Sequence[Hit]) -> bool:
+            after = self._rewritten(before, some)
+            return bool(after.hits) and not compare(before.runner(path), after.runner(path)).equal
+
+        while len(hits) > 1:
+            half = len(hits) // 2
+            found = next((part for part in (hits[:half], hits[half:]) if wrong(part)), None)
+            if found is None:
+                break  # none of them alone: what they do together is left out together
+            hits = found
+        cause = f"an output differs by {worst:.2g} with it"
+        return states[: low + 1], {_where(hit): _left_out(hit, cause) for hit in hits}
+
+
+def _where(hit: Hit) -> Where:
+    return hit.finding.code, hit.finding.layers, hit.finding.message
+
+
+def _left_out(hit: Hit, cause: str) -> LeftOut:
+    return LeftOut(code=hit.finding.code, name=hit.finding.name, layers=hit.finding.layers, cause=cause)

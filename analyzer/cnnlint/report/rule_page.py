@@ -173,6 +173,7 @@ def _sections(rule: type[Rule]) -> tuple[str, dict[str, str]]:
 def _identity(rule: type[Rule]) -> Iterator[str]:
     since = f", since {rule.since}" if rule.since else ""
     fixable = ", can be rewritten" if rule.is_fixable() else ""
+    fixable += " on request" if fixable and rule.rewrites_on_request else ""
     yield f"**{rule.severity}**, {rule.confidence}{fixable}{since}"
     if rule.preview:
         yield from ("", "In preview: it runs with `--preview` only, and may still change.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cnnlint.analysis.heads import DenseHead
-from cnnlint.rewrite.editor import Editor, RewriteError
+from cnnlint.rewrite.editor import Editor, RewriteError, attribute
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -43,16 +43,17 @@ def dense_to_conv(head: DenseHead, editor: Editor) -> None:
         kernel, bias = _kernel(dense, core, head, extents, editor), _bias(dense, core, sums, editor)
         spent = [core, *sums]
         outer = spent[-1].output[0]
-        spent[-1].output[0] = editor.fresh(outer)
+        editor.remove(spent)
         if index < len(head.dense) - 1:
             editor.insert(core, "Conv", [tensor, kernel, *bias], outer, called=core.name)
         else:
             scores = editor.insert(core, "Conv", [tensor, kernel, *bias], called=core.name)
             mean = editor.insert(core, "GlobalAveragePool", [scores])
             editor.insert(core, "Flatten", [mean], outer, axis=1)
-        editor.remove(spent)
         chain = {outer}
         chain |= _through(head.between, chain, editor)
+        if index < len(head.dense) - 1:
+            editor.undeclare(chain)
 
 
 def _map(head: DenseHead, editor: Editor) -> str:
@@ -71,7 +72,7 @@ def _map(head: DenseHead, editor: Editor) -> str:
         if tensor == head.flatten.input.name or node.op_type not in VIEWS | {"Dropout", "Transpose"}:
             break
         if node.op_type == "Transpose":
-            if turned or tuple(_attribute(node, "perm", ())) != (0, *range(2, rank), 1):
+            if turned or tuple(attribute(node, "perm", ())) != (0, *range(2, rank), 1):
                 raise RewriteError(f"node {node.name} transposes the map in an unusual way")
             turned = True
         tensor = node.input[0]
@@ -85,7 +86,7 @@ def _map(head: DenseHead, editor: Editor) -> str:
 def _channels_first(editor: Editor, tensor: str, rank: int, before: NodeProto) -> str:
     node = editor.producer(tensor)
     turns = node is not None and node.op_type == "Transpose"
-    if node is not None and turns and tuple(_attribute(node, "perm", ())) == (0, *range(2, rank), 1):
+    if node is not None and turns and tuple(attribute(node, "perm", ())) == (0, *range(2, rank), 1):
         return node.input[0]
     return editor.insert(before, "Transpose", [tensor], perm=[0, rank - 1, *range(1, rank - 1)])
 
@@ -94,13 +95,13 @@ def _kernel(dense: Dense, core: NodeProto, head: DenseHead, extents: Sequence[in
     """Rearrange the weights to filters × channels × extents; a Reshape and at most one Transpose."""
     if (features := dense.in_features) is None:
         raise RewriteError(f"the input features of {dense.name} are not known")
-    if _attribute(core, "transA", 0):
+    if attribute(core, "transA", 0):
         raise RewriteError(f"node {core.name} multiplies by a transposed activation")
     channels, spatial = features // prod(extents), len(extents)
     last = head.flatten is not None and head.flatten.order == "channels_last" and dense is head.dense[0]
     inner = (*extents, channels) if last else (channels, *extents)
     rows = [spatial, *range(spatial)] if last else list(range(spatial + 1))
-    if _attribute(core, "transB", 0):
+    if attribute(core, "transB", 0):
         shape, permutation = (dense.units, *inner), [0, *(axis + 1 for axis in rows)]
     else:
         shape, permutation = (*inner, dense.units), [spatial + 1, *rows]
@@ -127,8 +128,8 @@ def _bias(dense: Dense, core: NodeProto, sums: list[NodeProto], editor: Editor) 
     return [name if sums else _scaled(name, core, "beta", dense, editor)]
 
 
-def _scaled(name: str, core: NodeProto, attribute: str, dense: Dense, editor: Editor) -> str:
-    factor = _attribute(core, attribute, 1.0) if core.op_type == "Gemm" else 1.0
+def _scaled(name: str, core: NodeProto, factor_name: str, dense: Dense, editor: Editor) -> str:
+    factor = attribute(core, factor_name, 1.0) if core.op_type == "Gemm" else 1.0
     if factor == 1.0:
         return name
     return editor.insert(core, "Mul", [name, editor.scalar(factor, dense.weights[0].dtype)])
@@ -165,15 +166,9 @@ def _through(between: Sequence[Layer], chain: set[str], editor: Editor) -> set[s
 
 
 def _axes(node: NodeProto, editor: Editor) -> Sequence[int]:
-    axes = _attribute(node, "axes", None)
+    axes = attribute(node, "axes", None)
     if axes is None and len(node.input) > 1:
         axes = editor.constant_integers(node.input[1])
     if axes is None:
         raise RewriteError(f"the axes of node {node.name} are not constant")
     return axes
-
-
-def _attribute(node: NodeProto, name: str, default: Any) -> Any:
-    from onnx import helper
-
-    return next((helper.get_attribute_value(each) for each in node.attribute if each.name == name), default)

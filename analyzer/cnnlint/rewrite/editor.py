@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from cnnlint.errors import CnnlintError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
     import onnx
-    from onnx import NodeProto
+    from numpy.typing import NDArray
+    from onnx import AttributeProto, NodeProto, TensorProto
 
     from cnnlint.graph.layer import Layer
+
+Place = tuple[float, float]
+"""Where a node stands: after all nodes of a lower place, unless what it reads is made later."""
+
+SMALL = 1 << 16
+"""Most elements of a constant whose values an edit reads; kernels are left to arithmetic on their names."""
 
 
 class RewriteError(CnnlintError):
@@ -22,25 +31,123 @@ class RewriteError(CnnlintError):
 class Editor:
     """An ONNX model that is being rewritten.
 
+    Edits take constant time each. What an edit needs of large weights it says as nodes that compute it from them, which
+    are worked out once the model is written.
+
     Args:
-        model: Changed in place. Large weights are best left as external data, since edits never read them.
+        model: Changed in place by `finish`. Large weights are best left as external data.
+        folder: Of the external data.
     """
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, folder: str = "") -> None:
         self.model = model
-        self._graph = model.graph
-        self._names = {name for node in self._graph.node for name in (*node.input, *node.output)}
-        self._names |= {value.name for value in (*self._graph.input, *self._graph.output, *self._graph.initializer)}
+        self.folder = folder
+        graph = model.graph
+        self._places: dict[int, Place] = {}
+        self._nodes: dict[int, NodeProto] = {}
+        self._readers: dict[str, dict[int, NodeProto]] = {}
+        self._makers: dict[str, NodeProto] = {}
+        self._constants: dict[str, TensorProto] = {weight.name: weight for weight in graph.initializer}
+        self._inputs = {value.name for value in graph.input}
+        self._outputs = {value.name for value in graph.output}
+        self._gone: dict[int, NodeProto] = {}  # keeps them, so that no other node gets the same id
+        self._undo: list[Callable[[], object]] = []
+        self._inserted = 0
         self._added = 0
+        self._changed = set[str]()
+        self._computed = set[str]()
+        for index, node in enumerate(graph.node):
+            self._attach(node, (index, inf))
+        self._names = {*self._readers, *self._makers, *self._constants, *self._inputs, *self._outputs}
+        self._undo.clear()
 
     @property
     def opset(self) -> int:
         """Version of the default operator set."""
         return next((entry.version for entry in self.model.opset_import if entry.domain in {"", "ai.onnx"}), 1)
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything was edited."""
+        return bool(self._undo)
+
+    @property
+    def computed(self) -> frozenset[str]:
+        """Outputs of the nodes to be worked out before the model is written, if all that they read is constant."""
+        return frozenset(self._computed)
+
+    def __len__(self) -> int:
+        """Return the number of nodes."""
+        return len(self._nodes)
+
+    @contextmanager
+    def whole(self) -> Generator[None]:
+        """Undo what is edited until the block ends if it raises an exception."""
+        mark = len(self._undo)
+        changed = set(self._changed)
+        try:
+            yield
+        except BaseException:
+            while len(self._undo) > mark:
+                self._undo.pop()()
+            self._changed = changed
+            raise
+
+    # looking
+
+    @property
+    def nodes_in_order(self) -> list[NodeProto]:
+        """The nodes, each after those whose outputs it reads."""
+        from graphlib import CycleError, TopologicalSorter
+
+        ordered = sorted(self._nodes, key=self._places.__getitem__)
+        made = dict[str, int]()
+        for number, key in enumerate(ordered):
+            made.update((name, number) for name in self._nodes[key].output if name)
+        sources = [
+            {made[name] for name in used_names(self._nodes[key]) if name in made and made[name] != number}
+            for number, key in enumerate(ordered)
+        ]
+        if all(max(before, default=-1) < number for number, before in enumerate(sources)):
+            return [self._nodes[key] for key in ordered]
+        from heapq import heapify, heappop, heappush
+
+        sorter = TopologicalSorter(dict(enumerate(sources)))
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            raise RewriteError("the rewritten nodes read one another in a circle") from error
+        result, ready = list["NodeProto"](), list(sorter.get_ready())
+        heapify(ready)
+        while ready:
+            number = heappop(ready)
+            result.append(self._nodes[ordered[number]])
+            sorter.done(number)
+            for each in sorter.get_ready():
+                heappush(ready, each)
+        return result
+
     def producer(self, tensor: str) -> NodeProto | None:
         """Return the node that produces `tensor`; None for inputs, initializers and unknown names."""
-        return next((node for node in self._graph.node if tensor in node.output), None)
+        return self._makers.get(tensor)
+
+    def consumers(self, tensor: str) -> list[NodeProto]:
+        """Return the nodes that read `tensor`, inside their subgraphs too, in the order of the file."""
+        found = self._readers.get(tensor, {})
+        return [found[key] for key in sorted(found, key=self._places.__getitem__)]
+
+    def is_output(self, tensor: str) -> bool:
+        """Return whether the model gives `tensor`."""
+        return tensor in self._outputs
+
+    def is_sole(self, tensor: str) -> bool:
+        """Return whether one node alone reads `tensor`, in one place, and the model does not give it."""
+        readers = self._readers.get(tensor, {})
+        return (
+            len(readers) == 1
+            and tensor not in self._outputs
+            and sum(name == tensor for node in readers.values() for name in node.input) == 1
+        )
 
     def nodes(self, layer: Layer) -> list[NodeProto]:
         """Return the nodes that `layer` was raised from, in the order of the file.
@@ -48,11 +155,11 @@ class Editor:
         Raises:
             RewriteError: The layer does not come from a node of this model.
         """
-        wanted = {part.output for part in layer.origin if part.output}
-        found = [node for node in self._graph.node if wanted.intersection(node.output)]
+        made = (self._makers.get(part.output) for part in layer.origin if part.output)
+        found = {id(node): node for node in made if node is not None}
         if not found:
             raise RewriteError(f"layer {layer.name} comes from no node of the file")
-        return found
+        return [found[key] for key in sorted(found, key=self._places.__getitem__)]
 
     def core(self, layer: Layer, *op_types: str) -> NodeProto:
         """Return the one node of `layer` whose operator is among `op_types`.
@@ -65,21 +172,106 @@ class Editor:
             raise RewriteError(f"layer {layer.name} has {len(found)} nodes of {' or '.join(op_types)}")
         return found[0]
 
-    def shape(self, tensor: str) -> tuple[int, ...] | None:
-        """Return the shape of a constant, an initializer or a Constant node's tensor; None for other tensors."""
-        for weight in self._graph.initializer:
-            if weight.name == tensor:
-                return tuple(weight.dims)
+    def only(self, layer: Layer, *op_types: str) -> NodeProto:
+        """Return the node that `layer` is: one whose operator is among `op_types`, and that alone.
+
+        Raises:
+            RewriteError: It is of several nodes, or of another one.
+        """
+        found = self.nodes(layer)
+        if len(found) != 1 or len(layer.origin) != 1:
+            raise RewriteError(f"layer {layer.name} is {max(len(found), len(layer.origin))} nodes of the file")
+        return self.core(layer, *op_types)
+
+    def walk_back(self, tensor: str) -> Iterator[NodeProto]:
+        """Yield the node that produces `tensor`, the node that produces its first input, and so on."""
         node = self.producer(tensor)
-        if node is None or node.op_type != "Constant":
+        while node is not None:
+            yield node
+            node = self.producer(node.input[0]) if node.input else None
+
+    # constants
+
+    def _constant_proto(self, tensor: str) -> TensorProto | None:
+        """Return the values that `tensor` always has; None if an input may change them, or a node computes them."""
+        held = self._constants.get(tensor)
+        if held is not None:
+            return None if tensor in self._inputs and self.model.ir_version >= 4 else held
+        node = self._makers.get(tensor)
+        if node is not None and node.op_type == "Identity" and not node.domain:
+            return self._constant_proto(node.input[0])
+        if node is None or node.op_type != "Constant" or node.domain:
             return None
         attribute = node.attribute[0]
-        return tuple(attribute.t.dims) if attribute.HasField("t") else (max(len(attribute.floats), 1),)
+        if attribute.HasField("t"):
+            return attribute.t
+        from onnx import helper
+
+        if attribute.name in ("value_float", "value_int", "value_floats", "value_ints"):
+            value = helper.get_attribute_value(attribute)
+            return _tensor(value, "float32" if "float" in attribute.name else "int64", tensor)
+        return None
+
+    def shape(self, tensor: str) -> tuple[int, ...] | None:
+        """Return the shape of a constant, an initializer or a Constant node's tensor; None for other tensors."""
+        held = self._constants.get(tensor) or self._constant_proto(tensor)
+        return None if held is None else tuple(held.dims)
+
+    def constant_shape(self, tensor: str) -> tuple[int, ...] | None:
+        """Return the shape of what always has the same values; None for other tensors."""
+        held = self._constant_proto(tensor)
+        return None if held is None else tuple(held.dims)
+
+    def dtype(self, tensor: str) -> str:
+        """Return the element type of a constant, as NumPy spells it; "" for other tensors."""
+        from onnx import helper
+
+        held = self._constants.get(tensor) or self._constant_proto(tensor)
+        return "" if held is None else helper.tensor_dtype_to_np_dtype(held.data_type).name
 
     def is_scalar(self, tensor: str) -> bool:
         """Return whether `tensor` is omitted, or a constant of one element, which broadcasts to any map."""
         shape = self.shape(tensor) if tensor else ()
         return shape is not None and all(extent == 1 for extent in shape)
+
+    def values(self, tensor: str) -> NDArray[Any] | None:
+        """Return the values of a small constant; None for other tensors and large ones."""
+        held = self._constant_proto(tensor)
+        if held is None:
+            return None
+        count = 1
+        for extent in held.dims:
+            count *= extent
+        if count > SMALL:
+            return None
+        from onnx import numpy_helper
+
+        return numpy_helper.to_array(held, base_dir=self.folder)
+
+    def constant_integers(self, tensor: str) -> list[int] | None:
+        """Return the values of a small constant tensor of integers; None if it is not constant."""
+        found = self.values(tensor)
+        return None if found is None else [int(value) for value in found.reshape(-1)]
+
+    def integers(self, stem: str, values: Iterable[int]) -> str:
+        """Add an initializer of int64 `values` and return its name."""
+        return self.constant(stem, list(values), "int64")
+
+    def scalar(self, value: float, dtype: str) -> str:
+        """Add an initializer of one element and return its name."""
+        return self.constant("scalar", value, dtype)
+
+    def constant(self, stem: str, values: Any, dtype: str) -> str:
+        """Add an initializer of these values and return its name."""
+        name = self.fresh(stem)
+        self._hold(_tensor(values, dtype, name))
+        return name
+
+    def _hold(self, tensor: TensorProto) -> None:
+        self._constants[tensor.name] = tensor
+        self._undo.append(lambda: self._constants.pop(tensor.name))
+
+    # editing
 
     def fresh(self, stem: str) -> str:
         """Return a tensor name that the model does not have."""
@@ -89,32 +281,6 @@ class Editor:
             if name not in self._names:
                 self._names.add(name)
                 return name
-
-    def integers(self, stem: str, values: Iterable[int]) -> str:
-        """Add an initializer of int64 `values` and return its name."""
-        return self._constant(stem, list(values), "int64")
-
-    def scalar(self, value: float, dtype: str) -> str:
-        """Add an initializer of one element and return its name."""
-        return self._constant("scalar", value, dtype)
-
-    def _constant(self, stem: str, value: float | list[int], dtype: str) -> str:
-        import numpy as np
-        from onnx import numpy_helper
-
-        name = self.fresh(stem)
-        self._graph.initializer.append(numpy_helper.from_array(np.array(value, dtype), name))
-        return name
-
-    def constant_integers(self, tensor: str) -> list[int] | None:
-        """Return the values of a small constant tensor of integers; None if it is not constant."""
-        from onnx import numpy_helper
-
-        node = self.producer(tensor)
-        held = [weight for weight in self._graph.initializer if weight.name == tensor]
-        if node is not None and node.op_type == "Constant":
-            held = [attribute.t for attribute in node.attribute if attribute.HasField("t")]
-        return [int(value) for value in numpy_helper.to_array(held[0]).reshape(-1)] if held else None
 
     def insert(
         self,
@@ -128,58 +294,280 @@ class Editor:
     ) -> str:
         """Add a node in front of the node `before` and return the name of its output: `output`, or a fresh one.
 
-        The node is `called` like the one that it replaces, so the user recognizes the layer.
+        The node is `called` like the one that it replaces, so the user recognizes the layer. That one may be gone by
+        then.
         """
+        node, name = self._made(op_type, inputs, output, called, attributes)
+        self._put(node, self._places[id(before)][0])
+        return name
+
+    def insert_after(
+        self,
+        after: NodeProto,
+        op_type: str,
+        inputs: Sequence[str],
+        output: str | None = None,
+        *,
+        called: str = "",
+        **attributes: Any,
+    ) -> str:
+        """Add a node behind the node `after`, as `insert` does in front of one."""
+        node, name = self._made(op_type, inputs, output, called, attributes)
+        self._put(node, self._places[id(after)][0] + 0.5)
+        return name
+
+    def _made(
+        self, op_type: str, inputs: Sequence[str], output: str | None, called: str, attributes: Mapping[str, Any]
+    ) -> tuple[NodeProto, str]:
         from onnx import helper
 
         name = output or self.fresh(op_type)
-        node = helper.make_node(op_type, inputs, [name], name=called or self.fresh(op_type), **attributes)
-        self._graph.node.insert(self._index(before), node)
-        return name
+        if name in self._makers:
+            raise RewriteError(f"{name} is made by another node already")
+        return helper.make_node(op_type, inputs, [name], name=called or self.fresh(op_type), **attributes), name
+
+    def _put(self, node: NodeProto, place: float) -> None:
+        self._inserted += 1
+        self._attach(node, (place, self._inserted))
+        self._computed.update(node.output)
+
+    def work_out(self, node: NodeProto) -> None:
+        """Have the output of `node`, which reads constants alone, be one as well."""
+        self._computed.update(name for name in node.output if name)
+        self._undo.append(lambda: None)
 
     def remove(self, nodes: Iterable[NodeProto]) -> None:
         """Remove `nodes`; other nodes must produce their outputs."""
-        for index in sorted({self._index(node) for node in nodes}, reverse=True):
-            del self._graph.node[index]
+        for node in {id(node): node for node in nodes}.values():
+            self._detach(node)
+
+    def set_input(self, node: NodeProto, index: int, tensor: str) -> None:
+        """Have `node` read `tensor` as its input number `index`, "" for none."""
+        inputs = list(node.input)
+        inputs += [""] * (index + 1 - len(inputs))
+        inputs[index] = tensor
+        while inputs and not inputs[-1]:
+            inputs.pop()
+        self._set_inputs(node, inputs)
+
+    def set_attribute(self, node: NodeProto, name: str, value: Any) -> None:
+        """Give `node` this attribute; None takes it away."""
+        from onnx import helper
+
+        before = list(node.attribute)
+        kept = [attribute for attribute in before if attribute.name != name]
+        if value is not None:
+            kept.append(helper.make_attribute(name, value))
+
+        def put(attributes: list[AttributeProto]) -> None:
+            del node.attribute[:]
+            node.attribute.extend(attributes)
+
+        before, kept = ([_copied(each) for each in some] for some in (before, kept))
+        put(kept)
+        self._changed.update(node.output)
+        self._undo.append(lambda: put(before))
+
+    def bypass(self, node: NodeProto, index: int = 0) -> None:
+        """Remove `node`, and have what reads its output read its input number `index`.
+
+        A name that the model gives stays: what makes the input makes the output then.
+
+        Raises:
+            RewriteError: The input is given by the model too, or comes from no node.
+        """
+        (output,) = [name for name in node.output if name]
+        source = node.input[index]
+        if output not in self._outputs:
+            self._detach(node)
+            self._redirect(output, source)
+            return
+        maker = self._makers.get(source)
+        if maker is None or source in self._outputs:
+            raise RewriteError(f"the model gives {output}, which only {node.name or node.op_type} makes")
+        self._detach(node)
+        self.set_output(maker, source, output)
+
+    def set_output(self, node: NodeProto, output: str, name: str) -> None:
+        """Have `node` call its output `name`, which no node makes now, and whoever reads the output read that.
+
+        Raises:
+            RewriteError: The model gives the output, or a node makes `name`.
+        """
+        if output in self._outputs or name in self._makers:
+            raise RewriteError(f"{output} cannot be called {name}")
+        place, before = self._places[id(node)], list(node.output)
+
+        def rename(names: list[str]) -> None:
+            del node.output[:]
+            node.output.extend(names)
+
+        self._detach(node)
+        rename([name if each == output else each for each in before])
+        self._undo.append(lambda: rename(before))
+        self._attach(node, place)
+        self._redirect(output, name)
+
+    def read_instead(self, tensor: str, other: str) -> None:
+        """Have all nodes that read `tensor` read `other`.
+
+        Raises:
+            RewriteError: The model gives `tensor`, which must then stay.
+        """
+        if tensor in self._outputs:
+            raise RewriteError(f"the model gives {tensor}")
+        self._redirect(tensor, other)
+
+    def _redirect(self, tensor: str, other: str) -> None:
+        for reader in self.consumers(tensor):
+            if _reads_within(reader, tensor):
+                self._rename_within(reader, tensor, other)
+            else:
+                self._set_inputs(reader, [other if name == tensor else name for name in reader.input])
+
+    def _rename_within(self, node: NodeProto, tensor: str, other: str) -> None:
+        before = type(node).FromString(node.SerializeToString())
+        place = self._places[id(node)]
+        self._detach(node)
+        _rename(node, tensor, other)
+        self._undo.append(lambda: node.CopyFrom(before))
+        self._attach(node, place)
+
+    def _set_inputs(self, node: NodeProto, inputs: Sequence[str]) -> None:
+        before, place = list(node.input), self._places[id(node)]
+
+        def put(names: Sequence[str]) -> None:
+            del node.input[:]
+            node.input.extend(names)
+
+        self._detach(node)
+        put(inputs)
+        self._undo.append(lambda: put(before))
+        self._attach(node, place)
+
+    def _attach(self, node: NodeProto, place: Place) -> None:
+        key = id(node)
+        self._nodes[key], self._places[key] = node, place
+        names, made = used_names(node), [name for name in node.output if name]
+        for name in names:
+            self._readers.setdefault(name, {})[key] = node
+        self._makers.update(dict.fromkeys(made, node))
+        self._changed.update(made)
+        self._undo.append(lambda: self._forget(node, names, made))
+
+    def _detach(self, node: NodeProto) -> None:
+        key = id(node)
+        if key not in self._nodes:
+            raise RewriteError(f"node {node.name or node.op_type} is no longer there")
+        names, made, place = used_names(node), [name for name in node.output if name], self._places[key]
+        self._forget(node, names, made)
+
+        def back() -> None:
+            self._attach(node, place)
+            self._undo.pop()
+
+        self._undo.append(back)
+
+    def _forget(self, node: NodeProto, names: Iterable[str], made: Iterable[str]) -> None:
+        """Drop the node; its place is kept, for what is inserted where it stood."""
+        key = id(node)
+        del self._nodes[key]
+        for name in names:
+            self._readers[name].pop(key, None)
+        for name in made:
+            if self._makers.get(name) is node:
+                del self._makers[name]
+        self._gone[key] = node
+
+    def undeclare(self, tensors: Iterable[str]) -> None:
+        """Drop what the model declares of the shapes of `tensors`, which are others now."""
+        self._changed.update(tensors)
+
+    # writing
 
     def finish(self) -> onnx.ModelProto:
         """Remove what no output needs, and declarations of tensors that are gone or may have changed."""
-        graph = self._graph
-        needed = {value.name for value in graph.output}
-        for index in reversed(range(len(graph.node))):
-            node = graph.node[index]
+        graph = self.model.graph
+        needed, kept = set(self._outputs), list["NodeProto"]()
+        for node in reversed(self.nodes_in_order):
             if needed.intersection(node.output):
                 needed |= used_names(node)
-            else:
-                del graph.node[index]
-        dead = {weight.name for weight in graph.initializer} - needed
+                kept.append(node)
+        nodes = [type(node).FromString(node.SerializeToString()) for node in reversed(kept)]
+        del graph.node[:]
+        graph.node.extend(nodes)
+        present = {weight.name for weight in graph.initializer}
+        for index in reversed(range(len(graph.initializer))):
+            if graph.initializer[index].name not in needed:
+                del graph.initializer[index]
+        graph.initializer.extend(
+            tensor for name, tensor in self._constants.items() if name not in present and name in needed
+        )
         # Files of IR version 3 list their initializers as inputs too.
-        for values in (graph.initializer, graph.input):
-            for index in reversed(range(len(values))):
-                if values[index].name in dead:
-                    del values[index]
-        del graph.value_info[:]
+        for index in reversed(range(len(graph.input))):
+            name = graph.input[index].name
+            if name in self._constants and name not in needed:
+                del graph.input[index]
+        stays = {name for node in graph.node for name in node.output} - self._changed
+        for index in reversed(range(len(graph.value_info))):
+            if graph.value_info[index].name not in stays:
+                del graph.value_info[index]
         return self.model
 
-    def _index(self, node: NodeProto) -> int:
-        wanted = list(node.output)
-        return next(index for index, other in enumerate(self._graph.node) if list(other.output) == wanted)
 
-    def walk_back(self, tensor: str) -> Iterator[NodeProto]:
-        """Yield the node that produces `tensor`, the node that produces its first input, and so on."""
-        node = self.producer(tensor)
-        while node is not None:
-            yield node
-            node = self.producer(node.input[0]) if node.input else None
+def attribute(node: NodeProto, name: str, default: Any) -> Any:
+    """Return the value of an attribute of `node`, or `default`."""
+    from onnx import helper
+
+    return next((helper.get_attribute_value(each) for each in node.attribute if each.name == name), default)
 
 
 def used_names(node: NodeProto) -> set[str]:
     """Return the names that `node` reads: its inputs, and all that its subgraphs mention."""
     used = {name for name in node.input if name}
-    for attribute in node.attribute:
-        graphs = [attribute.g] if attribute.HasField("g") else []
-        for graph in (*graphs, *attribute.graphs):
-            used |= {value.name for value in graph.output}
-            for inner in graph.node:
-                used |= used_names(inner)
+    for graph in _subgraphs(node):
+        used |= {value.name for value in graph.output}
+        for inner in graph.node:
+            used |= used_names(inner)
     return used
+
+
+def _subgraphs(node: NodeProto) -> Iterator[onnx.GraphProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _reads_within(node: NodeProto, tensor: str) -> bool:
+    """Return whether a subgraph of `node` mentions `tensor`."""
+    return any(
+        any(value.name == tensor for value in graph.output) or any(tensor in used_names(inner) for inner in graph.node)
+        for graph in _subgraphs(node)
+    )
+
+
+def _rename(node: NodeProto, tensor: str, other: str) -> None:
+    """Have `node` and its subgraphs read `other` instead of `tensor`."""
+    for index, name in enumerate(node.input):
+        if name == tensor:
+            node.input[index] = other
+    for graph in _subgraphs(node):
+        for value in graph.output:
+            if value.name == tensor:
+                raise RewriteError(f"a subgraph gives {tensor}")
+        for inner in graph.node:
+            _rename(inner, tensor, other)
+
+
+def _copied(given: AttributeProto) -> AttributeProto:
+    copy = type(given)()
+    copy.CopyFrom(given)
+    return copy
+
+
+def _tensor(values: Any, dtype: str, name: str) -> TensorProto:
+    import numpy as np
+    from onnx import numpy_helper
+
+    return numpy_helper.from_array(np.asarray(values, np.dtype(dtype)), name)

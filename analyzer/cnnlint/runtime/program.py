@@ -11,7 +11,7 @@ from msgspec import Struct
 from cnnlint.errors import ModelError, RuntimeCheckError
 from cnnlint.frontends.onnx import skeleton
 from cnnlint.frontends.onnx.strip import without_weights
-from cnnlint.frontends.onnx.wire import encoded
+from cnnlint.frontends.onnx.wire import message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LARGEST = 2**31 - 1
 """Most bytes of a protobuf message."""
+
+_GRAPH, _OUTPUT, _NAME = 0x3A, 0x62, 0x0A
 
 
 class Program(Struct, frozen=True, dict=True, eq=False):
@@ -98,8 +100,9 @@ class Program(Struct, frozen=True, dict=True, eq=False):
         second part of its graph.
         """
         present = {output.name for output in self.record.graph.outputs}
-        more = b"".join(_field(12, _field(1, name.encode())) for name in dict.fromkeys(names) if name not in present)
-        return Program(self.content + _field(7, more), self.folder, self.path) if more else self
+        added = [name for name in dict.fromkeys(names) if name not in present]
+        more = b"".join(message(_OUTPUT, message(_NAME, name.encode())) for name in added)
+        return Program(self.content + message(_GRAPH, more), self.folder, self.path) if more else self
 
     def replacing(self, values: Mapping[str, NDArray[Any]]) -> tuple[Program, dict[str, str]]:
         """Return the model with an additional input in place of each of these tensors, and the inputs' names by tensor.
@@ -129,8 +132,3 @@ def _read(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
         for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
             for inner in graph.node:
                 _read(inner, names)
-
-
-def _field(number: int, payload: bytes) -> bytes:
-    """Return a length-delimited protobuf field."""
-    return encoded(number << 3 | 2) + encoded(len(payload)) + payload

@@ -83,6 +83,7 @@ class FcAsConv(
         bool, Meta(description="Whether to report dense layers after a global pooling too, which take any image size.")
     ] = False
 
+    rewrites_on_request = True
     first = Op(Dense)
     rest = Many(Dense, Activation, BatchNorm, Dropout)
     pattern = first >> rest

@@ -11,6 +11,7 @@ from cnnlint import (
     Context,
     Dense,
     Diagnostic,
+    Editor,
     Good,
     Layer,
     Many,
@@ -20,6 +21,7 @@ from cnnlint import (
     PatternRule,
     Savings,
     Severity,
+    merge_dense,
 )
 
 
@@ -103,8 +105,16 @@ class LinearDenseStack(
             savings=Savings(parameters=now - product - biases, macs=macs * (both - product) // both),
         )
 
+    def rewrite(self, match: Match, editor: Editor) -> None:
+        """Multiply the two matrices."""
+        merge_dense(match[self.first], match[self.second], editor)
+
     examples = (
-        Bad("INPUT 3x32x32 -> CONV 32 3x3 -> RELU -> GAP -> FC 64 -> FC 10 -> SOFTMAX", at=("fc1", "fc2")),
+        Bad(
+            "INPUT 3x32x32 -> CONV 32 3x3 -> RELU -> GAP -> FC 64 -> FC 10 -> SOFTMAX",
+            at=("fc1", "fc2"),
+            fixed="INPUT 3x32x32 -> CONV 32 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX",
+        ),
         Bad("INPUT 3x32x32 -> CONV 32 3x3 -> RELU -> GAP -> FC 64 -> DROPOUT -> FC 10", at=("fc1", "fc2")),
         Good("INPUT 3x32x32 -> CONV 32 3x3 -> RELU -> GAP -> FC 64 -> RELU -> FC 10 -> SOFTMAX"),
         Good("INPUT 3x32x32 -> CONV 512 3x3 -> RELU -> GAP -> FC 32 -> FC 1000 -> SOFTMAX"),

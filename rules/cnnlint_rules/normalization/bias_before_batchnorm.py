@@ -14,6 +14,7 @@ from cnnlint import (
     ConvTranspose,
     Dense,
     Diagnostic,
+    Editor,
     Finding,
     Good,
     Match,
@@ -22,6 +23,7 @@ from cnnlint import (
     PatternRule,
     Savings,
     Severity,
+    cancel_bias,
 )
 
 
@@ -112,8 +114,16 @@ class BiasBeforeBatchnorm(
             ),
         )
 
+    def rewrite(self, match: Match, editor: Editor) -> None:
+        """Drop the bias and subtract it from the moving mean."""
+        cancel_bias(match[self.layer], match[self.norm], editor)
+
     examples = (
-        Bad("INPUT 3x32x32 -> CONV 16 3x3 -> BN -> RELU -> GAP -> FC 10", at=("conv1", "bn1")),
+        Bad(
+            "INPUT 3x32x32 -> CONV 16 3x3 -> BN -> RELU -> GAP -> FC 10",
+            at=("conv1", "bn1"),
+            fixed="INPUT 3x32x32 -> CONV 16 3x3 nobias -> BN -> RELU -> GAP -> FC 10",
+        ),
         Good("INPUT 3x32x32 -> CONV 16 3x3 nobias -> BN -> RELU -> GAP -> FC 10 -> SOFTMAX"),
         Good("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> BN -> GAP -> FC 10 -> SOFTMAX"),
         Good("INPUT 3x32x32 -> CONV 16 3x3 -> POOL 2 -> BN -> RELU -> GAP -> FC 10 -> SOFTMAX"),

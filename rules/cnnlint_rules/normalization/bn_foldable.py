@@ -14,6 +14,7 @@ from cnnlint import (
     ConvTranspose,
     Dense,
     Diagnostic,
+    Editor,
     Finding,
     Good,
     Match,
@@ -23,6 +24,7 @@ from cnnlint import (
     Savings,
     Severity,
     brief,
+    fold_after,
 )
 
 
@@ -44,8 +46,8 @@ class BnFoldable(
     do not, and quantization needs it folded, as rounding has to see the final weights.
 
     ## Instead
-    Fold at export: PyTorch does when the model is in eval mode, tf2onnx does by itself; onnxsim and
-    onnxruntime's offline optimization do it for an existing file.
+    Fold at export: PyTorch does when the model is in eval mode, tf2onnx does by itself. `cnnlint fix` does it for an
+    existing file.
 
     ## When not
     A file that is to be fine-tuned needs its normalizations. A Keras file is a training graph, and the rule does
@@ -86,7 +88,7 @@ class BnFoldable(
             f"{max(saved, 0):,} parameters.",
             evidence={"channels": channels, "parameters": max(saved, 0), "operations": operations},
             advice=Advice(
-                text="Export with the normalization folded, or fold it in the file with onnxsim",
+                text="Export with the normalization folded, or fold it in the file with `cnnlint fix`",
                 pytorch="torch.onnx.export(model.eval(), example, path)",
             ),
             savings=Savings(parameters=max(saved, 0)),
@@ -102,13 +104,26 @@ class BnFoldable(
             f" {brief(operations)} operations per sample and {parameters:,} parameters.",
             evidence={"parameters": parameters, "operations": operations},
             advice=Advice(
-                text="Export with the normalizations folded, or fold them in the file with onnxsim",
+                text="Export with the normalizations folded, or fold them in the file with `cnnlint fix`",
                 pytorch="torch.onnx.export(model.eval(), example, path)",
             ),
         )
 
+    def rewrite(self, match: Match, editor: Editor) -> None:
+        """Give scale and shift to the kernel and the bias."""
+        fold_after(match[self.layer], match[self.norm], editor)
+
     examples = (
-        Bad("INPUT 3x32x32 -> CONV 16 3x3 nobias -> BN -> RELU -> GAP -> FC 10 -> SOFTMAX", at=("bn1", "conv1")),
+        Bad(
+            "INPUT 3x32x32 -> CONV 16 3x3 nobias -> BN -> RELU -> GAP -> FC 10 -> SOFTMAX",
+            at=("bn1", "conv1"),
+            fixed="INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX",
+        ),
+        Bad(
+            "INPUT 3x8x8 -> CONV 9 3x3 -> RELU -> DECONV 8 4x4 stride 2 -> BN -> RELU -> GAP -> FC 10 -> BN -> SOFTMAX",
+            at=("bn1", "deconv1", "bn2", "fc1"),
+            fixed="INPUT 3x8x8 -> CONV 9 3x3 -> RELU -> DECONV 8 4x4 stride 2 -> RELU -> GAP -> FC 10 -> SOFTMAX",
+        ),
         Good("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX"),
         Good("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> BN -> CONV 16 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX"),
     )

@@ -11,17 +11,19 @@ import onnx
 import onnxruntime
 import pytest
 from click.testing import CliRunner, Result
-from onnx import numpy_helper
 
 from acceptance.command import MODELS
 from cnnlint.cli.commands import commands
-from cnnlint.engine.telling import Hit
 from cnnlint.fixing import fix as fixing
 from cnnlint.fixing.report import FixReport
+from cnnlint.graph.patterns import Match
 from cnnlint.report.json import schema_of
+from cnnlint.rewrite.editor import Editor
+from cnnlint_rules.normalization.bn_foldable import BnFoldable
 from networks import write
 
 VGG = MODELS / "vgg_style.onnx"
+NORMED = "INPUT 3x16x16 -> CONV 8 3x3 nobias -> BN -> RELU"
 FLAT = "INPUT 3x16x16 -> CONV 4 3x3 -> RELU -> POOL 2 -> FLATTEN -> FC 16 -> RELU -> FC 10"
 
 
@@ -52,8 +54,8 @@ def test_the_written_model_stands_alone_and_computes_the_same(tmp_path: Path) ->
 
 
 def test_the_rewritten_model_has_nothing_left_to_rewrite(tmp_path: Path) -> None:
-    fix(VGG, "-o", tmp_path / "fixed.onnx")
-    again = fix(tmp_path / "fixed.onnx", "-o", tmp_path / "again.onnx")
+    fix(VGG, "-o", tmp_path / "fixed.onnx", "--select", "FC002")
+    again = fix(tmp_path / "fixed.onnx", "-o", tmp_path / "again.onnx", "--select", "FC002")
     assert again.exit_code == 0
     assert "nothing to rewrite" in again.output
     assert not (tmp_path / "again.onnx").exists()
@@ -61,7 +63,7 @@ def test_the_rewritten_model_has_nothing_left_to_rewrite(tmp_path: Path) -> None
 
 def test_diff_shows_what_would_change_and_writes_nothing(tmp_path: Path) -> None:
     path = write(tmp_path / "flat.onnx", FLAT)
-    result = fix(path, "--diff")
+    result = fix(path, "--diff", "--select", "fc-as-conv")
     assert result.exit_code == 1
     assert "fc1  Conv 8×8" in result.output
     assert "kind Dense → Conv" in result.output
@@ -69,43 +71,114 @@ def test_diff_shows_what_would_change_and_writes_nothing(tmp_path: Path) -> None
     assert [entry.name for entry in tmp_path.iterdir()] == ["flat.onnx"]
 
 
-def test_external_weights_come_into_the_written_model(tmp_path: Path) -> None:
+def test_dense_layers_stay_dense_unless_their_rule_is_asked_for(tmp_path: Path) -> None:
     path = write(tmp_path / "flat.onnx", FLAT)
+    for args in ((), ("--select", "FC"), ("--select", "ALL")):
+        assert fix(path, "--check", *args).exit_code == 0
+
+
+def test_external_weights_stay_external(tmp_path: Path) -> None:
+    path = write(tmp_path / "net.onnx", NORMED)
     onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
-    assert fix(path, "-o", tmp_path / "out.onnx").exit_code == 0
+    (tmp_path / "out").mkdir()
+    output = tmp_path / "out" / "net.onnx"
+    assert fix(path, "-o", output).exit_code == 0
     (tmp_path / "weights.bin").unlink()
-    assert onnxruntime.InferenceSession(tmp_path / "out.onnx").get_outputs()
+    assert sorted(entry.name for entry in (tmp_path / "out").iterdir()) == ["net.onnx", "net.onnx.data"]
+    assert onnxruntime.InferenceSession(output).get_outputs()
 
 
-def test_a_rewrite_that_changes_the_function_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = fixing.rewrite
+def test_a_model_is_replaced_in_its_place_once_it_is_verified(tmp_path: Path) -> None:
+    path = Path(write(tmp_path / "net.onnx", NORMED))
+    before = path.read_bytes()
+    assert fix(path, "--check").exit_code == 1
+    assert path.read_bytes() == before
+    assert fix(path, "--in-place").exit_code == 0
+    assert [node.op_type for node in onnx.load(path).graph.node].count("BatchNormalization") == 0
+    assert [entry.name for entry in tmp_path.iterdir()] == ["net.onnx"]
+    assert fix(path, "--check").exit_code == 0
 
-    def unsound(place: Hit, program: onnx.ModelProto) -> onnx.ModelProto | None:
-        model = sound(place, program)
-        assert model is not None
-        bias = next(weight for weight in model.graph.initializer if len(weight.dims) == 1 and weight.data_type == 1)
-        bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(1), bias.name))
-        return model
 
-    monkeypatch.setattr(fixing, "rewrite", unsound)
-    result = fix(write(tmp_path / "flat.onnx", FLAT), "-o", tmp_path / "out.onnx")
-    assert result.exit_code == 1
+def test_several_models_go_to_a_folder(tmp_path: Path) -> None:
+    paths = [write(tmp_path / name, NORMED) for name in ("a.onnx", "b.onnx")]
+    write(tmp_path / "clean.onnx", "INPUT 3x8x8 -> CONV 8 3x3 -> RELU -> GAP -> FC 10")
+    result = fix(*paths, tmp_path / "clean.onnx", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert sorted(entry.name for entry in (tmp_path / "out").iterdir()) == ["a.onnx", "b.onnx"]
+    reports = json.loads(fix(*paths, "--check", "--format", "json").stdout)
+    assert [report["path"] for report in reports] == paths
+    assert fix(*paths, "none.onnx", "--check").exit_code == 2
+
+
+def test_names_metadata_and_notes_of_the_file_stay(tmp_path: Path) -> None:
+    path = write(tmp_path / "net.onnx", NORMED, metadata={"cnnlint.ignore.FC": "it is small"})
+    model = onnx.load(path)
+    model.doc_string, model.graph.doc_string = "of the model", "of the graph"
+    kept = model.graph.node[0].name
+    model.graph.node[0].doc_string = "of the node"
+    onnx.save(model, path)
+    assert fix(path, "-o", tmp_path / "out.onnx").exit_code == 0
+    made = onnx.load(tmp_path / "out.onnx")
+    assert (made.doc_string, made.graph.doc_string) == ("of the model", "of the graph")
+    assert (made.graph.node[0].name, made.graph.node[0].doc_string) == (kept, "of the node")
+    assert made.metadata_props == model.metadata_props
+    assert made.graph.input == model.graph.input
+    assert made.graph.output == model.graph.output
+
+
+def test_a_rewrite_that_changes_the_function_is_found_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = BnFoldable.rewrite
+
+    def unsound(self: BnFoldable, match: Match, editor: Editor) -> None:
+        core = editor.core(match[self.layer], "Conv")
+        sound(self, match, editor)
+        if match[self.norm].name == "bn2":
+            editor.set_input(core, 2, editor.constant("wrong", np.ones(8), "float32"))
+
+    monkeypatch.setattr(BnFoldable, "rewrite", unsound)
+    path = write(
+        tmp_path / "net.onnx",
+        f"{NORMED} -> CONV 8 3x3 nobias -> BN -> RELU -> CONV 8 3x3 nobias -> BN -> RELU -> GAP -> FC 4",
+    )
+    report = json.loads(fix(path, "-o", tmp_path / "out.onnx", "--format", "json").stdout)
+    assert report["written"]
+    assert [entry["layers"][0] for entry in report["applied"]] == ["bn1", "bn3"]
+    assert [entry["layers"] for entry in report["dropped"]] == [["bn2", "conv2"]]
+    norms = [node for node in onnx.load(tmp_path / "out.onnx").graph.node if node.op_type == "BatchNormalization"]
+    assert len(norms) == 1
+    shown = fix(path, "--check").output
+    assert "left out: BN005 bn-foldable at bn2 + conv2: an output differs by" in shown
+
+
+def test_nothing_is_written_where_nothing_verifies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fixing, "MOST_DROPPED", 0)
+    sound = BnFoldable.rewrite
+
+    def unsound(self: BnFoldable, match: Match, editor: Editor) -> None:
+        core = editor.core(match[self.layer], "Conv")
+        sound(self, match, editor)
+        editor.set_input(core, 2, editor.constant("wrong", np.ones(8), "float32"))
+
+    monkeypatch.setattr(BnFoldable, "rewrite", unsound)
+    path = Path(write(tmp_path / "net.onnx", NORMED))
+    before = path.read_bytes()
+    result = fix(path, "--in-place")
+    assert result.exit_code == 2
     assert "was not written" in result.stderr
-    assert not (tmp_path / "out.onnx").exists()
-    report = json.loads(fix(tmp_path / "flat.onnx", "-o", tmp_path / "out.onnx", "--format", "json").stdout)
-    assert not report["written"]
-    assert not report["verification"]["equivalent"]
-    assert not report["parity"]["equal"]
-    assert not report["parity"]["verification"]["equivalent"]
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["net.onnx"]
 
 
 def test_the_json_holds_proof_and_difference(tmp_path: Path) -> None:
-    report = json.loads(fix(write(tmp_path / "flat.onnx", FLAT), "--diff", "--format", "json").stdout)
+    report = json.loads(fix(write(tmp_path / "net.onnx", NORMED), "--diff", "--format", "json").stdout)
     jsonschema.validate(report, schema_of("fix", FixReport))
-    assert [applied["code"] for applied in report["applied"]] == ["FC002"]
-    assert report["verification"]["equivalent"]
+    assert [applied["code"] for applied in report["applied"]] == ["BN005"]
+    assert report["parity"]["verification"]["equivalent"]
     assert report["parity"]["equal"]
     assert report["diff"]["measures"]
+    assert report["before"]["nodes"] - report["after"]["nodes"] == 1
 
 
 @pytest.mark.parametrize(
@@ -113,6 +186,9 @@ def test_the_json_holds_proof_and_difference(tmp_path: Path) -> None:
     [
         ((VGG,), "no output file is given"),
         ((VGG, "--diff", "-o", "x.onnx"), "cannot be combined with -o"),
+        ((VGG, "--in-place", "--check"), "cannot be combined with -o or --in-place"),
+        ((VGG, "--in-place", "-o", "x.onnx"), "cannot be combined with --in-place"),
+        ((VGG, VGG.parent / "none.onnx", VGG.with_name("resnet_style.onnx"), "-o", VGG), "cannot be made"),
         ((VGG, "-o", VGG), "the model itself"),
         ((MODELS / "vgg_style.keras", "--diff"), "only local ONNX models"),
         ((VGG, "--diff", "--select", "FC001"), "can rewrite"),

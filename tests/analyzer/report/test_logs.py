@@ -17,7 +17,7 @@ from cnnlint.comparison.compare import render as render_comparison
 from cnnlint.comparison.diff_report import DiffReport, LayerDiff
 from cnnlint.comparison.diff_report import render as render_diff
 from cnnlint.engine.registry import load_rules
-from cnnlint.fixing.report import AppliedFix, FixReport
+from cnnlint.fixing.report import AppliedFix, FixReport, LeftOut
 from cnnlint.fixing.report import render as render_fix
 from cnnlint.report import FORMATS, render
 from cnnlint.report.json import encode
@@ -154,7 +154,10 @@ def test_no_other_report_holds_a_command_or_a_sign_that_is_not_seen(name: str, o
         new=findings, kept=(), growth=(),
     )  # fmt: skip
     fix = FixReport(
-        cnnlint="", path=name, applied=(AppliedFix(code="FC001", name="x", layers=(name, other)),), obstacles=(other,)
+        cnnlint="",
+        path=name,
+        applied=(AppliedFix(code="FC001", name="x", layers=(name, other)),),
+        obstacles=(LeftOut(code="FC001", name="x", layers=(other,), cause=name),),
     )
     texts = [
         render_summary(summary, view, explain=True),

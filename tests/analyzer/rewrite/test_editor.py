@@ -23,7 +23,7 @@ def model() -> onnx.ModelProto:
 def test_what_no_output_needs_is_dropped_with_its_weights_and_their_inputs(model: onnx.ModelProto) -> None:
     editor = Editor(model)
     (node,) = [node for node in model.graph.node if node.name == "dense"]
-    node.output[0] = editor.fresh("h")
+    editor.remove([node])
     editor.insert(node, "Identity", ["x"], "h")
     done = editor.finish()
     assert [node.op_type for node in done.graph.node] == ["Identity", "Relu"]

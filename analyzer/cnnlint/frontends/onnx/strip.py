@@ -11,7 +11,7 @@ from cnnlint import limits
 from cnnlint.errors import ModelError
 from cnnlint.frontends.onnx.inlining import expansion
 from cnnlint.frontends.onnx.records import GraphRecord, ModelRecord, NodeRecord, ValueRecord, all_nodes
-from cnnlint.frontends.onnx.wire import WireError, encoded, fields, varint, varints
+from cnnlint.frontends.onnx.wire import WireError, encoded, fields, message, varint, varints
 from cnnlint.frontends.sources import local_file
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def without_values(source: ByteSource) -> bytes:
     field = 0
     for tag, begin, stop in fields(source, 0, source.size):
         if tag == _GRAPH:
-            parts.append(_message(_GRAPH, b"".join(_with_inputs(source, begin, stop))))
+            parts.append(message(_GRAPH, b"".join(_with_inputs(source, begin, stop))))
         elif tag in _KEPT:
             parts.append(source.read(field, stop - field))
         field = stop
@@ -102,7 +102,7 @@ def _with_inputs(source: ByteSource, start: int, end: int) -> Iterator[bytes]:
     yield source.read(run, end - run)
     for name, kind in made.items():
         if name not in fed:
-            yield _message(_INPUT, _message(0x0A, name) + _message(0x12, kind))
+            yield message(_INPUT, message(0x0A, name) + message(0x12, kind))
 
 
 def _typed(source: ByteSource, start: int, end: int) -> tuple[bytes, bytes]:
@@ -126,8 +126,8 @@ def _typed(source: ByteSource, start: int, end: int) -> tuple[bytes, bytes]:
             is_outside = varint(content, 0)[0] == _EXTERNAL
     if not is_outside and (0 in dims or (is_held and end - start <= STAYS)):
         return name, b""
-    shape = b"".join(_message(0x0A, b"\x08" + encoded(dim)) for dim in dims)
-    return name, _message(0x0A, b"\x08" + encoded(code) + _message(0x12, shape))
+    shape = b"".join(message(0x0A, b"\x08" + encoded(dim)) for dim in dims)
+    return name, message(0x0A, b"\x08" + encoded(code) + message(0x12, shape))
 
 
 def _constant(source: ByteSource, start: int, end: int) -> tuple[bytes, bytes]:
@@ -160,7 +160,7 @@ def _shrunk(source: ByteSource, shrink: Callable[[ByteSource, int, int], bytes])
     field = 0
     for tag, begin, stop in fields(source, 0, source.size):
         if tag == _GRAPH:
-            parts.append(_message(_GRAPH, b"".join(_graph(source, begin, stop, shrink))))
+            parts.append(message(_GRAPH, b"".join(_graph(source, begin, stop, shrink))))
         elif tag in _KEPT:
             parts.append(source.read(field, stop - field))
         field = stop
@@ -175,7 +175,7 @@ def _graph(
     for tag, begin, stop in fields(source, start, end):
         if tag == _INITIALIZER and stop - begin > STAYS:
             yield source.read(run, field - run)
-            yield _message(_INITIALIZER, shrink(source, begin, stop))
+            yield message(_INITIALIZER, shrink(source, begin, stop))
             run = stop
         field = stop
     yield source.read(run, end - run)
@@ -211,14 +211,9 @@ def _reference(file: bytes, source: ByteSource, start: int, end: int) -> bytes:
     if place is None:
         raise _NotRawError
     for key, value in ((b"location", file), (b"offset", b"%d" % place[0]), (b"length", b"%d" % place[1])):
-        kept.append(_message(_EXTERNAL_DATA, _message(0x0A, key) + _message(0x12, value)))
+        kept.append(message(_EXTERNAL_DATA, message(0x0A, key) + message(0x12, value)))
     kept.append(bytes((_DATA_LOCATION, _EXTERNAL)))
     return b"".join(kept)
-
-
-def _message(tag: int, content: bytes) -> bytes:
-    """Encode a length-delimited field with a tag of one byte."""
-    return bytes((tag,)) + encoded(len(content)) + content
 
 
 INFERENCE = """

@@ -219,3 +219,13 @@ def closed(pos: int, end: int) -> None:
     """
     if pos != end:
         raise TruncatedError(f"a field is cut off by {pos - end:,} bytes")
+
+
+def head(tag: int, length: int) -> bytes:
+    """Return what stands in front of the `length` bytes of a field."""
+    return encoded(tag) + encoded(length)
+
+
+def message(tag: int, content: bytes) -> bytes:
+    """Return a length-delimited field."""
+    return head(tag, len(content)) + content

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnnlint.verification.rearranged import contiguous
+from cnnlint.rewrite.weights import contiguous
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -1,0 +1,311 @@
+"""Fold a scale and a shift per channel into the convolution or dense layer that they come after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from cnnlint.rewrite.editor import Editor, RewriteError, attribute
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnx import NodeProto
+
+    from cnnlint.graph.layer import Layer
+
+KERNELS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+def fold_after(layer: Layer, affine: Layer, editor: Editor) -> None:
+    """Give what `affine` does to each channel to the kernel and the bias of `layer`, and remove it.
+
+    γ(Wx + b − μ)/√(σ² + ε) + β is W′x + b′; what is multiplied and added is worked out in float64 and rounded once.
+
+    Raises:
+        RewriteError: The nodes of the model do not have the expected form, or the result is not finite.
+    """
+    import numpy as np
+
+    core, sums = kernel_nodes(layer, editor)
+    nodes = editor.nodes(affine)
+    last = (sums or [core])[-1]
+    channels = _channels(core, editor)
+    scale, shift = np.ones(channels.count), np.zeros(channels.count)
+    if sums:
+        shift += _vector(_other(sums[0], core.output[0]), channels, editor)
+    given = last.output[0]
+    for node in nodes:
+        if given not in node.input or not editor.is_sole(given):
+            raise RewriteError("what lies between the two is read elsewhere too")
+        factor, term = _affine(node, given, channels, editor)
+        scale, shift = scale * factor, shift * factor + term
+        given = node.output[0]
+    if sums and not editor.is_sole(core.output[0]):
+        raise RewriteError("what lies between the two is read elsewhere too")
+    if not (np.isfinite(scale).all() and np.isfinite(shift).all()):
+        raise RewriteError(f"the scale or the shift of {affine.name} is not finite")
+    editor.remove([*sums, *nodes])
+    _scale(core, scale, shift, given, editor)
+
+
+def cancel_bias(layer: Layer, norm: Layer, editor: Editor) -> None:
+    """Drop the bias of `layer` and subtract it from the moving mean of `norm`: x + b − μ is x − (μ − b).
+
+    Raises:
+        RewriteError: The nodes of the model do not have the expected form.
+    """
+    core, sums = kernel_nodes(layer, editor)
+    node = editor.only(norm, "BatchNormalization")
+    channels = _channels(core, editor)
+    mean = _vector(node.input[3], channels.alone, editor)
+    if sums:
+        held = _vector(_other(sums[0], core.output[0]), channels, editor)
+        editor.bypass(sums[0], list(sums[0].input).index(core.output[0]))
+    elif core.op_type == "Gemm":
+        held = _row(core.input[2], channels.count, editor) * attribute(core, "beta", 1.0)
+        editor.set_input(core, 2, "")
+    else:
+        held = _vector(core.input[2], channels.alone, editor)
+        editor.set_input(core, 2, "")
+    editor.set_input(node, 3, editor.constant(node.input[3], mean - held, editor.dtype(node.input[3])))
+
+
+def kernel_nodes(layer: Layer, editor: Editor) -> tuple[NodeProto, list[NodeProto]]:
+    """Return the node with the kernel, and the Add of the bias if that is a node of its own.
+
+    Raises:
+        RewriteError: The layer is of other nodes, or its kernel is not its own.
+    """
+    nodes = editor.nodes(layer)
+    core = editor.core(layer, *KERNELS)
+    others = [node for node in nodes if node is not core]
+    if len(layer.origin) != len(nodes) or len(others) > 1 or any(node.op_type != "Add" for node in others):
+        raise RewriteError(f"it is {len(layer.origin)} nodes of the file")
+    if others and core.output[0] not in others[0].input:
+        raise RewriteError("it adds its bias elsewhere")
+    if editor.constant_shape(core.input[1]) is None:
+        raise RewriteError("its kernel is computed at run time")
+    readers = [node for node in editor.consumers(core.input[1]) if node.op_type not in ("Shape", "Size")]
+    if len(readers) > 1:
+        raise RewriteError("its kernel is shared with other layers")
+    return core, others
+
+
+class _Channels(Struct, frozen=True):
+    """The channels of a tensor.
+
+    Attributes:
+        count: How many.
+        axis: Their axis; -1 for the last of a tensor of any rank.
+        rank: Axes of the tensor; 0 if unknown.
+    """
+
+    count: int
+    axis: int
+    rank: int
+
+    @property
+    def alone(self) -> _Channels:
+        """A vector of them."""
+        return _Channels(self.count, 0, 1)
+
+
+def _channels(core: NodeProto, editor: Editor) -> _Channels:
+    """Return the channels that a node makes."""
+    shape = _shape(core.input[1], editor)
+    if core.op_type == "Conv":
+        return _Channels(shape[0], 1, len(shape))
+    if core.op_type == "ConvTranspose":
+        return _Channels(shape[1] * attribute(core, "group", 1), 1, len(shape))
+    if core.op_type == "Gemm":
+        return _Channels(shape[0 if attribute(core, "transB", 0) else 1], 1, 2)
+    if len(shape) != 2:
+        raise RewriteError(f"node {core.name} multiplies by several matrices")
+    return _Channels(shape[1], -1, 0)
+
+
+def _shape(kernel: str, editor: Editor) -> tuple[int, ...]:
+    shape = editor.constant_shape(kernel)
+    if shape is None or len(shape) < 2:
+        raise RewriteError("its kernel is no matrix")
+    return shape
+
+
+def _other(node: NodeProto, given: str) -> str:
+    return next((name for name in node.input if name != given), given)
+
+
+def _affine(node: NodeProto, given: str, channels: _Channels, editor: Editor) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return what `node` multiplies `given` by for each channel, and what it adds then."""
+    import numpy as np
+
+    ones, zeros = np.ones(channels.count), np.zeros(channels.count)
+    if node.op_type == "BatchNormalization" and not node.domain:
+        if attribute(node, "training_mode", 0) or [name for name in node.output[1:] if name]:
+            raise RewriteError(f"node {node.name} uses the statistics of the batch")
+        if channels.axis != 1:
+            raise RewriteError(f"node {node.name} normalizes along another axis")
+        gamma, beta, mean, variance = (_vector(name, channels.alone, editor) for name in node.input[1:5])
+        factor = gamma / np.sqrt(variance + attribute(node, "epsilon", 1e-5))
+        return factor, beta - mean * factor
+    if node.op_type in ("Identity", "Dropout"):
+        return ones, zeros
+    if node.op_type not in ("Mul", "Div", "Add", "Sub") or node.domain or len(node.input) != 2:
+        raise RewriteError(f"node {node.name} ({node.op_type}) is no scale and no shift")
+    first = node.input[0] == given
+    value = _vector(_other(node, given), channels, editor)
+    if node.op_type == "Mul":
+        return value, zeros
+    if node.op_type == "Add":
+        return ones, value
+    if node.op_type == "Sub":
+        return (ones, -value) if first else (-ones, value)
+    if not first:
+        raise RewriteError(f"node {node.name} divides by the map")
+    return 1 / value, zeros
+
+
+def _vector(name: str, channels: _Channels, editor: Editor) -> NDArray[Any]:
+    """Return the values of a constant for each channel in float64.
+
+    Raises:
+        RewriteError: It is no constant, or another one for each position.
+    """
+    import numpy as np
+
+    found = editor.values(name)
+    if found is None:
+        raise RewriteError("what it multiplies by or adds is computed at run time")
+    if found.dtype.kind != "f" and found.dtype.name != "bfloat16":
+        raise RewriteError("what it multiplies by or adds is not of floating type")
+    if found.size == 1:
+        return np.full(channels.count, float(found.reshape(-1)[0]))
+    behind = 0 if channels.axis == -1 else channels.rank - 1 - channels.axis
+    fits = found.ndim > behind and found.shape[found.ndim - 1 - behind] == channels.count
+    if found.size != channels.count or not fits:
+        raise RewriteError("what it multiplies by or adds is not a number for each channel")
+    return found.astype(np.float64).reshape(-1)
+
+
+def _scale(core: NodeProto, scale: NDArray[Any], shift: NDArray[Any], output: str, editor: Editor) -> None:
+    """Scale the outputs of `core` and shift them, by its kernel and bias, and call its output `output`."""
+    import numpy as np
+
+    kernel, dtype = core.input[1], editor.dtype(core.input[1])
+    shape = _shape(kernel, editor)
+    groups = attribute(core, "group", 1)
+    columns = core.op_type == "MatMul" or (core.op_type == "Gemm" and not attribute(core, "transB", 0))
+    if not np.all(scale == 1):
+        if core.op_type == "ConvTranspose" and groups > 1:
+            factors = np.repeat(scale.reshape(groups, -1), shape[0] // groups, axis=0)
+            factors = factors.reshape(*factors.shape, *(1 for _ in shape[2:]))
+        elif core.op_type == "ConvTranspose":
+            factors = scale.reshape(-1, *(1 for _ in shape[2:]))
+        else:
+            factors = scale if columns else scale.reshape(-1, *(1 for _ in shape[1:]))
+        named = editor.constant("scale", factors, dtype)
+        editor.set_input(core, 1, editor.insert(core, "Mul", [kernel, named]))
+    if core.op_type == "MatMul":
+        made = core.output[0]
+        if np.any(shift != 0):
+            inner = editor.fresh(made)
+            editor.set_output(core, made, inner)
+            editor.insert_after(core, "Add", [inner, editor.constant("bias", shift, dtype)], output)
+        else:
+            editor.set_output(core, made, output)
+        return
+    bias = core.input[2] if len(core.input) > 2 else ""
+    total = shift
+    if bias:
+        alone = _Channels(len(scale), 0, 1)
+        held = _row(bias, len(scale), editor) if core.op_type == "Gemm" else _vector(bias, alone, editor)
+        total = shift + scale * held * (attribute(core, "beta", 1.0) if core.op_type == "Gemm" else 1.0)
+    if bias or np.any(total != 0):
+        if core.op_type == "Gemm" and attribute(core, "beta", 1.0) != 1.0:
+            editor.set_attribute(core, "beta", None)
+        stem = bias if bias and len(editor.consumers(bias)) == 1 else "bias"
+        editor.set_input(core, 2, editor.constant(stem, total, dtype))
+    editor.set_output(core, core.output[0], output)
+
+
+def _row(name: str, units: int, editor: Editor) -> NDArray[Any]:
+    found = editor.values(name)
+    if found is None or prod(found.shape) not in (1, units) or (found.ndim and found.shape[-1] not in (1, units)):
+        raise RewriteError(f"{name} is not a vector of {units:,} numbers")
+    return _vector(name, _Channels(units, -1, 0), editor)
+
+
+def merge_dense(first: Layer, second: Layer, editor: Editor) -> None:
+    """Make one dense layer of two that follow each other: W₂(W₁x + b₁) + b₂ is (W₂W₁)x + (W₂b₁ + b₂).
+
+    Raises:
+        RewriteError: The nodes of the model do not have the expected form.
+    """
+    (one, one_sums), (two, two_sums) = (kernel_nodes(layer, editor) for layer in (first, second))
+    passed, between = two.input[0], list["NodeProto"]()
+    for node in editor.walk_back(passed):
+        if node.op_type not in ("Dropout", "Identity") or not editor.is_sole(passed):
+            break
+        between.append(node)
+        passed = node.input[0]
+    if passed != (one_sums or [one])[-1].output[0] or not editor.is_sole(passed):
+        raise RewriteError(f"{second.name} does not read {first.name} alone")
+    for node in (one, two):
+        if (
+            node.op_type not in ("Gemm", "MatMul")
+            or attribute(node, "transA", 0)
+            or attribute(node, "alpha", 1.0) != 1.0
+        ):
+            raise RewriteError(f"node {node.name} is no plain product")
+    left, right = (_columns(node, two, editor) for node in (one, two))
+    kernel = editor.insert(two, "MatMul", [left, right])
+    turned = two.op_type == "Gemm" and attribute(two, "transB", 0)
+    bias = _bias(one, one_sums, editor)
+    if bias:
+        units = _shape(two.input[1], editor)[0 if turned else 1]
+        row = editor.insert(two, "Reshape", [bias, editor.integers("row", (1, -1))])
+        moved = editor.insert(two, "MatMul", [row, right])
+        moved = editor.insert(two, "Reshape", [moved, editor.integers("units", (units,))])
+        if two_sums:
+            held = _other(two_sums[0], two.output[0])
+            place = list(two_sums[0].input).index(held)
+            editor.set_input(two_sums[0], place, editor.insert(two, "Add", [held, moved]))
+        elif two.op_type == "Gemm":
+            held = _bias(two, [], editor)
+            editor.set_input(two, 2, editor.insert(two, "Add", [held, moved]) if held else moved)
+            editor.set_attribute(two, "beta", None)
+        else:
+            made = two.output[0]
+            inner = editor.fresh(made)
+            editor.set_output(two, made, inner)
+            editor.insert_after(two, "Add", [inner, moved], made)
+    editor.set_input(two, 1, editor.insert(two, "Transpose", [kernel], perm=[1, 0]) if turned else kernel)
+    editor.set_input(two, 0, one.input[0])
+    editor.remove([one, *one_sums, *between])
+
+
+def _columns(node: NodeProto, before: NodeProto, editor: Editor) -> str:
+    """Return the matrix of a product, with a column for each unit."""
+    if len(_shape(node.input[1], editor)) != 2:
+        raise RewriteError(f"node {node.name} multiplies by several matrices")
+    turned = node.op_type == "Gemm" and attribute(node, "transB", 0)
+    return editor.insert(before, "Transpose", [node.input[1]], perm=[1, 0]) if turned else node.input[1]
+
+
+def _bias(node: NodeProto, sums: Sequence[NodeProto], editor: Editor) -> str:
+    """Return the vector that is added to a product; "" for none."""
+    if sums:
+        name = _other(sums[0], node.output[0])
+    elif node.op_type == "Gemm" and len(node.input) > 2:
+        name = node.input[2]
+        if attribute(node, "beta", 1.0) != 1.0:
+            raise RewriteError(f"node {node.name} scales its bias")
+    else:
+        return ""
+    shape = editor.constant_shape(name)
+    if shape is None or len(shape) != 1:
+        raise RewriteError(f"the bias {name} is not a constant vector")
+    return name
