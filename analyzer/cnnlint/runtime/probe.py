@@ -24,7 +24,6 @@ from cnnlint.runtime.inputs import (
     sample,
     shown_shape,
 )
-from cnnlint.runtime.referee import Referee
 from cnnlint.runtime.session import Session, SessionError
 from cnnlint.worker import memory
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.layer import Layer
     from cnnlint.runtime.program import Program
-    from cnnlint.runtime.referee import Verdict
+    from cnnlint.runtime.referee import Referee, Verdict
 
     Values = Mapping[str, NDArray[Any]]
 
@@ -106,6 +105,8 @@ class Probe:
     @cached_property
     def referee(self) -> Referee:
         """The checker of onnx, which looks at the file from the first mention on, in a process of its own."""
+        from cnnlint.runtime.referee import Referee
+
         return Referee(self.program)
 
     @cached_property
