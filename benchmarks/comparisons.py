@@ -217,6 +217,37 @@ def keras(path: str) -> Comparison:
     )
 
 
+VALUES, SUM = "cnnlint --select WT", "`numpy.sum` of the file"
+
+SUM_CODE = "import sys, numpy; numpy.sum(numpy.memmap(sys.argv[1], numpy.uint8, 'r')[:{}].view(numpy.float32))"
+"""Reads each byte once and adds up what it makes; of the first byte on, so that numpy may take them four by four."""
+
+
+def values(path: str, kind: str) -> Comparison:
+    """Compare the rules on values of weights with adding all bytes of the file up."""
+    whole = Path(path).stat().st_size // 4 * 4
+
+    def beyond_static(measured: Measured) -> float:
+        return (measured[VALUES].wall - measured[STATIC].wall) / measured[SUM].wall
+
+    return Comparison(
+        f"values-{kind}",
+        f"Values of weights, VGG16.{kind} ({_size(path)})",
+        "The rules on values (WT), which read every weight once through a buffer of a megabyte, beside `numpy.sum` over"
+        " the same bytes, mapped; what a static lint takes besides is subtracted.",
+        (
+            cnnlint(VALUES, "--isolated", "--select", "WT", path),
+            cnnlint(STATIC, "--isolated", "--static", path),
+            python(SUM, SUM_CODE.format(whole), path),
+        ),
+        SUM,
+        (
+            Bound(f"(time of {VALUES} − time of {STATIC}) / time of {SUM}", (VALUES, STATIC, SUM), beyond_static, 5),
+            peak(VALUES, 100),
+        ),
+    )
+
+
 SMALL = 4
 """Runs of a small model in each round, as what its layers take is little beside the start of the process."""
 
@@ -272,6 +303,8 @@ def all_of(models: Mapping[str, Any]) -> list[Comparison]:
         light(models["light"]),
         stripped(nets["VGG16"], models["stripped"]),
         *(full(net, path) for net, path in nets.items()),
+        values(nets["VGG16"], "onnx"),
+        values(models["keras"]["VGG16"], "keras"),
         keras(models["keras"]["VGG16"]),
         chains(models["chains"]),
         concats(models["concats"]),
