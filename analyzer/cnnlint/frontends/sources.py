@@ -13,7 +13,9 @@ from cnnlint.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from _typeshed import WriteableBuffer
+    from numpy.typing import NDArray
 
 _BLOCK, _WIDEST_BLOCK = 4096, 65536
 
@@ -217,6 +219,13 @@ def pieces(source: ByteSource, offset: int, length: int, buffer: memoryview, ste
         if source.read_into(offset + at, piece) != len(piece):
             raise ModelError("is cut off", path=source.path)
         yield piece
+
+
+def in_steps(values: NDArray[np.generic], buffer: memoryview, step: int) -> Iterator[NDArray[np.generic]]:
+    """Yield values in memory [N] in pieces of the size that `Storage.pieces` gives them."""
+    most = len(buffer) // (step * values.itemsize) * step
+    for at in range(0, values.size, most):
+        yield values[at : at + most]
 
 
 class SourceFile(io.RawIOBase):

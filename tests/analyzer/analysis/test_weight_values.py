@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import ml_dtypes
 import numpy as np
 import onnx
@@ -12,16 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from cnnlint import RuleError, load
+from cnnlint import RuleError, lint, load
 from cnnlint.analysis import weight_values
 from cnnlint.analysis.context import Context
 from cnnlint.analysis.filters import filters
 from cnnlint.analysis.weight_values import WeightValues, measured
 from cnnlint.frontends import load_onnx_bytes
-from cnnlint.frontends.onnx.storage import in_steps
-from cnnlint.frontends.sources import LocalFile
+from cnnlint.frontends.sources import LocalFile, in_steps
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.tensor import Weight, forbid_values
+
+MODELS = Path(__file__).parents[3] / "fixtures" / "models"
 
 TYPES = {"float64": np.float64, "float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 
@@ -256,3 +258,63 @@ def test_weights_that_lie_in_one_another_are_read_as_often_as_the_limit_allows(t
     values = WeightValues(graph)
     assert sum(read) <= 4 * (graph.source.file_bytes or 0)
     assert any("which is cnnlint's limit" in cause for cause in values.unread.values())
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {},
+        {"chunks": (2, 3, 2, 4)},
+        {"chunks": True},
+        {"chunks": (3, 3, 3, 8), "compression": "gzip", "shuffle": True},
+        {"chunks": (1, 2, 3, 3), "compression": "gzip", "compression_opts": 9, "fletcher32": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<f2"])
+def test_values_of_keras_files_are_read_however_they_are_stored_and_without_h5py(stored, dtype, tmp_path, monkeypatch):
+    kernel = random(3, 3, 3, 8).astype(dtype)
+    kernel[2, 1, 0, 5] = 7.5
+    path = tmp_path / "net.h5"
+    path.write_bytes((MODELS / "seed_cnn.h5").read_bytes())
+    with h5py.File(path, "r+") as file:
+        names = list[str]()
+        file.visit(lambda name: names.append(name) if name.endswith("kernel") else None)
+        del file[names[0]]
+        file.create_dataset(names[0], data=kernel, **stored)
+    monkeypatch.setattr("h5py.File", None)
+    graph = load(str(path))
+    found = WeightValues(graph).of(next(weight for weight in graph.weights if weight.shape == kernel.shape))
+    assert found is not None
+    np.testing.assert_array_equal(found.lowest, kernel.min(axis=(0, 1, 2)))
+    np.testing.assert_array_equal(found.highest, kernel.max(axis=(0, 1, 2)))
+
+
+def test_what_only_h5py_can_read_is_said_and_not_looked_at(tmp_path):
+    path = tmp_path / "net.h5"
+    path.write_bytes((MODELS / "seed_cnn.h5").read_bytes())
+    with h5py.File(path, "r+") as file:
+        names = list[str]()
+        file.visit(lambda name: names.append(name) if name.endswith("kernel") else None)
+        kernel = file[names[0]][()]
+        del file[names[0]]
+        file.create_dataset(names[0], data=np.zeros_like(kernel), chunks=True, compression="lzf")
+    (report,) = lint(str(path), select=["WT"]).models
+    assert any("filter 32000, which only h5py undoes" in note for note in report.notes)
+
+
+def test_chunks_that_are_damaged_are_said_to_be(tmp_path):
+    path = tmp_path / "net.h5"
+    path.write_bytes((MODELS / "seed_cnn.h5").read_bytes())
+    with h5py.File(path, "r+") as file:
+        names = list[str]()
+        file.visit(lambda name: names.append(name) if name.endswith("kernel") else None)
+        kernel = file[names[0]][()]
+        del file[names[0]]
+        place = file.create_dataset(names[0], data=kernel, chunks=kernel.shape, compression="gzip")
+        start, length = place.id.get_chunk_info(0).byte_offset, place.id.get_chunk_info(0).size
+    content = bytearray(path.read_bytes())
+    content[start : start + length] = bytes(length)
+    path.write_bytes(content)
+    (report,) = lint(str(path), select=["WT"]).models
+    assert any("a chunk cannot be read" in note for note in report.notes)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec import Struct
 
 from cnnlint.errors import ModelError
+from cnnlint.frontends.keras.hdf5.chunks import slabs
 from cnnlint.frontends.keras.hdf5.objects import Dataset
-from cnnlint.frontends.sources import SourceFile, pieces
+from cnnlint.frontends.sources import SourceFile, in_steps, pieces
 from cnnlint.graph.tensor import storage_bytes
 
 if TYPE_CHECKING:
@@ -74,13 +75,17 @@ class Hdf5Storage(Struct, frozen=True, gc=False):
         import numpy as np
 
         dataset = self.dataset
-        if dataset.start is None or not dataset.code:
-            raise ModelError(f"the values of {dataset.path} lie in chunks", path=self.shown)
+        if not dataset.code or (dataset.start is None and dataset.chunks is None):
+            raise ModelError(f"the values of {dataset.path} can only be read by h5py", path=self.shown)
         dtype = np.dtype(dataset.code)
         if dataset.dtype == "bfloat16":
             dtype = _bfloat16().newbyteorder(dtype.byteorder)
-        length = prod(dataset.shape) * dtype.itemsize
-        for piece in pieces(self.source, dataset.start, length, buffer, step * dtype.itemsize):
+        if dataset.chunks is not None:
+            for slab in slabs(self.source, dataset.chunks, dataset.shape, self.shown):
+                yield from in_steps(slab.view(dtype).reshape(-1), buffer, step)
+            return
+        start, length = dataset.start or 0, prod(dataset.shape) * dtype.itemsize
+        for piece in pieces(self.source, start, length, buffer, step * dtype.itemsize):
             yield np.frombuffer(piece, dtype=dtype)
 
     def _by_library(self) -> NDArray[np.generic]:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from cnnlint.errors import ModelError
 from cnnlint.frontends.onnx import datatypes
 from cnnlint.frontends.onnx.wire import WireError, fields
-from cnnlint.frontends.sources import pieces
+from cnnlint.frontends.sources import in_steps, pieces
 from cnnlint.graph.tensor import storage_bytes
 
 if TYPE_CHECKING:
@@ -203,13 +203,6 @@ def _plain(
         final = final.newbyteorder("<")
     for piece in pieces(source, *span, buffer, step * final.itemsize):
         yield np.frombuffer(piece, dtype=final)
-
-
-def in_steps(values: NDArray[np.generic], buffer: memoryview, step: int) -> Iterator[NDArray[np.generic]]:
-    """Yield values in memory [N] in pieces of the size that `Storage.pieces` gives them."""
-    most = len(buffer) // (step * values.itemsize) * step
-    for at in range(0, values.size, most):
-        yield values[at : at + most]
 
 
 def mismatch(name: str, shape: tuple[int, ...], held: int, unit: str = "bytes") -> str:

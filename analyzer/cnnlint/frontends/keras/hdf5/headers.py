@@ -22,12 +22,12 @@ UNDEFINED = (1 << 64) - 1
 LAST_START = 1 << 16
 """The signature is at 0, or after a user block at 512, 1024, 2048, ..."""
 
-DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL, LAYOUT = 0x01, 0x02, 0x03, 0x06, 0x07, 0x08
+DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL, LAYOUT, FILTERS = 0x01, 0x02, 0x03, 0x06, 0x07, 0x08, 0x0B
 ATTRIBUTE, CONTINUATION, SYMBOL_TABLE, ATTRIBUTE_INFO = 0x0C, 0x10, 0x11, 0x15
 """Types of messages in an object's header."""
 
 KEPT = frozenset(
-    [DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL, LAYOUT, ATTRIBUTE, SYMBOL_TABLE, ATTRIBUTE_INFO]
+    [DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL, LAYOUT, FILTERS, ATTRIBUTE, SYMBOL_TABLE, ATTRIBUTE_INFO]
 )  # fmt: skip
 
 SHARED = 2
@@ -241,13 +241,15 @@ class Layout(Struct, frozen=True, gc=False):
     Attributes:
         kind: "plain" if contiguous, "chunked" for chunks that may be compressed, "elsewhere" for other files, and
             "none" for values that were never written.
-        address: Address of plain values.
+        address: Address of plain values; of the index of chunks, 0 if only h5py can read it.
         length: Size of plain values in bytes.
+        chunk: The extents of a chunk.
     """
 
     kind: str
     address: int = 0
     length: int = 0
+    chunk: tuple[int, ...] = ()
 
 
 def element_type(contents: Contents, data: bytes) -> ElementType:
@@ -299,7 +301,7 @@ def shape_of(contents: Contents, data: bytes) -> tuple[int, ...]:
 def layout_of(data: bytes, address: int) -> Layout:
     """Return the layout that a layout message with content at `address` describes.
 
-    Layouts from before HDF5 1.6, and those with an index, are left to h5py and count as "chunked".
+    Layouts from before HDF5 1.6, and chunks with an index of HDF5 1.10, are left to h5py.
     """
     version = data[0]
     kind = data[1] if version >= 3 else 2
@@ -308,6 +310,12 @@ def layout_of(data: bytes, address: int) -> Layout:
     if kind == 1:
         begin, length = struct.unpack_from("<2xQQ", data)
         return Layout("none") if begin == (1 << 64) - 1 else Layout("plain", begin, length)
+    if kind == 2 and version == 3:
+        rank, tree = struct.unpack_from("<2xBQ", data)
+        # after the extents, in elements, comes the size of an element
+        return (
+            Layout("chunked", tree, chunk=struct.unpack_from(f"<{rank - 1}I", data, 11)) if rank else Layout("chunked")
+        )
     return Layout("elsewhere" if kind == 3 else "chunked")
 
 

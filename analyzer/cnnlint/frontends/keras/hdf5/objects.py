@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cnnlint.frontends.keras.hdf5 import headers
+from cnnlint.frontends.keras.hdf5.chunks import Chunks
 from cnnlint.frontends.keras.hdf5.headers import FAULTS, UNDEFINED, Contents, Message, read_header
 from cnnlint.frontends.keras.hdf5.indexes import FractalHeap, GlobalHeap, records, symbols
 
@@ -33,6 +34,7 @@ class Dataset(Struct, frozen=True, gc=False):
         dtype: Element type such as "float32".
         code: NumPy's type code of the stored bytes; "" if only h5py can read them.
         start: Offset of contiguous values in the file; None otherwise.
+        chunks: Where the chunks are, if they can be read without h5py.
     """
 
     path: str
@@ -40,6 +42,7 @@ class Dataset(Struct, frozen=True, gc=False):
     dtype: str
     code: str = ""
     start: int | None = None
+    chunks: Chunks | None = None
 
 
 @contextmanager
@@ -170,6 +173,10 @@ class Node:
             name = self.text("dtype") or name
         message = self._message(headers.LAYOUT)
         layout = headers.Layout("none") if message is None else headers.layout_of(message.data, message.address)
+        if layout.kind == "chunked" and layout.chunk:
+            filters = self._message(headers.FILTERS)
+            chunks = Chunks(layout.address, layout.chunk, kind.size, b"" if filters is None else filters.data)
+            return Dataset(self.path, shape, name, kind.code, chunks=chunks)
         if layout.kind != "plain" or self._message(headers.EXTERNAL) is not None:
             return Dataset(self.path, shape, name)
         length = prod(shape) * kind.size
