@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import pytest
 
+import cnnlint
+from cnnlint.engine.walker import walk
 from corpus.faulty import page
 from corpus.faulty.measuring import CORPUS, JUDGED, RULES, Network, Told, tell_all, unjudged, warnings
+from drafts.archive import archive
 
 
 @cache
@@ -22,6 +26,27 @@ def test_a_fault_is_told_of_the_network_and_not_of_its_repaired_twin(network: Ne
         pytest.skip(f"no rule for it yet: {', '.join(network.rules)}")
     assert bool(each.found) != bool(network.missed or network.unseen), [finding.message for finding in each.faulty]
     assert not each.still, [finding.message for finding in each.repaired if finding.code in each.still]
+
+
+KERAS = [network for network in CORPUS.network if network.form == "keras"]
+
+
+@pytest.mark.tf
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(KERAS[0], id=KERAS[0].name)]
+    + [pytest.param(network, marks=pytest.mark.exhaustive, id=network.name) for network in KERAS[1:]],
+)
+def test_keras_loads_the_network_and_what_it_saves_is_told_the_same(network: Network, tmp_path: Path) -> None:
+    import keras
+
+    model = keras.models.load_model(archive(network.draft(), tmp_path / "net.keras", inline=True))
+    model.save(tmp_path / "saved.keras")
+    graph = cnnlint.load(tmp_path / "saved.keras")
+    assert sum(weight.size or 0 for layer in graph.layers for weight in layer.weights) == model.count_params()
+    written = told()[network.name].faulty
+    saved = walk(graph, [rule() for rule in RULES.values()]).findings
+    assert [(each.code, each.layers) for each in saved] == [(each.code, each.layers) for each in written]
 
 
 def test_each_warning_is_named_by_the_source_or_was_judged() -> None:
