@@ -65,8 +65,8 @@ class _Body:
     def __init__(self, text: str, filters: int) -> None:
         self.text = text
         self.filters = filters
-        self.field, self.stride, self._maps = 1, 1, [1]
-        self.before = 1
+        self.field, self.stride, self.before = 1, 1, 1
+        self._maps, self._skips = [1], False
         self._follow(draft(f"INPUT 8x1024x1024 -> {text}").body)
 
     def fits(self, extent: int) -> bool:
@@ -78,7 +78,7 @@ class _Body:
         for item in row:
             if isinstance(item, Join):
                 self._follow(max(item.branches, key=len))
-                self._skips = item.kind == "RES" or getattr(self, "_skips", False)
+                self._skips = self._skips or item.kind == "RES"
                 continue
             if item.kind not in ("CONV", "DWCONV", "POOL", "AVGPOOL"):
                 continue
@@ -86,7 +86,7 @@ class _Body:
             stride = side if "POOL" in item.kind else stride
             if side > 1 and "POOL" not in item.kind:
                 self._maps.append(self.stride)
-                self.before = 1 if getattr(self, "_skips", False) else self.field
+                self.before = 1 if self._skips else self.field
             self.field += (side - 1) * self.stride
             self.stride *= stride
 
