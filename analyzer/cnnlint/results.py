@@ -81,7 +81,8 @@ class Verification(Struct, frozen=True, kw_only=True):
         cap: The relative difference that is never taken for rounding.
         regions: How many parts were held against their own rounding bounds, on the first model's values.
         failed: The parts that rounding does not explain.
-        by_region: Whether the parts decide alone, because end to end the network turns rounding into more than `cap`.
+        by_region: Whether the parts decide alone, because end to end the network turns rounding into more than `cap`,
+            or that of the parts adds up to more than `tolerance`.
     """
 
     equivalent: bool
@@ -117,6 +118,8 @@ class Verification(Struct, frozen=True, kw_only=True):
         if self.failed:
             named = ", ".join(self.failed[:3]) + (f" and {len(self.failed) - 3} more" if len(self.failed) > 3 else "")
             return f"{error}; of {regions} rounding does not explain {named}"
+        if self.by_region and self.max_rel_error <= self.cap:
+            return f"{regions} within {bounds}, which add up to the {error}"
         if self.by_region:
             return (
                 f"{regions} within {bounds}; end to end this network turns rounding into"

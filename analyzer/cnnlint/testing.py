@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from cnnlint.engine.config.binding import make_rule
 from cnnlint.engine.rule import Example, Rule
 from cnnlint.engine.walker import Walk, walk
-from cnnlint.errors import ModelError
+from cnnlint.errors import CnnlintError, ModelError
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.frontends.notation import is_notation, to_onnx
 from cnnlint.graph.graph import Graph
@@ -33,7 +33,9 @@ from cnnlint.results import Finding
 if TYPE_CHECKING:
     import onnx
 
+    from cnnlint.frontends.onnx.file import FileContext
     from cnnlint.runtime.probe import Probe
+    from cnnlint.runtime.program import Program
 
 HEADINGS = ("Why", "Instead", "References")
 """Sections that every rule's page has; most say "When not" as well."""
@@ -174,7 +176,7 @@ def check_example(rule: type[Rule], example: Example) -> None:
     for finding in walked.findings:
         check_finding(finding)
     if rule.is_fixable() and example.bad:
-        _check_rewrites(made, walked, probe, where, fixed=example.fixed)
+        _check_rewrites(made, walked, probe.program, graph, where, fixed=example.fixed)
 
 
 def check_finding(finding: Finding) -> None:
@@ -229,27 +231,36 @@ def _walk(rule: Rule, proto: onnx.ModelProto, graph: Graph, probe: Probe) -> Wal
     return walked
 
 
-def _check_rewrites(rule: Rule, walked: Walk, probe: Probe, where: str, *, fixed: str) -> None:
+def _check_rewrites(rule: Rule, walked: Walk, program: Program, graph: Graph, where: str, *, fixed: str) -> None:
     from onnx import numpy_helper
     from onnx.checker import check_model  # pyright: ignore[reportUnknownVariableType]
 
-    from cnnlint.engine.checking import attempt, settle
+    from cnnlint.rewrite.editor import Editor
     from cnnlint.rewrite.weights import settle_weights
+    from cnnlint.runtime.program import Program
+    from cnnlint.runtime.runner import OnnxRunner
+    from cnnlint.verification.verify import compare
 
-    tried = attempt(probe, walked.hits)
-    for finding, obstacle in tried.obstacles:
-        raise AssertionError(f"{where}: is not rewritten at {', '.join(finding.layers)}: {obstacle}")
-    verified, notes = settle(probe, tried)
-    if tried.rewritten is None or not verified:
-        raise AssertionError(f"{where}: the rewrite could not be run: {'; '.join(notes)}")
-    check_model(tried.rewritten, full_check=True)
-    settle_weights(tried.rewritten, tried.computed, "", lambda name, values: numpy_helper.from_array(values, name))
-    verification = verified[0].verification
-    _require(verification.equivalent, f"{where}: the rewrite differs by {verification.max_rel_error:.2g}")
+    editor = Editor(program.proto(), program.folder, cast("FileContext | None", graph.file))
+    for hit in walked.hits:
+        try:
+            with editor.whole():
+                rule.rewrite(hit.where, editor)
+        except CnnlintError as error:
+            at = ", ".join(hit.finding.layers)
+            raise AssertionError(f"{where}: is not rewritten at {at}: {error.cause}") from error
+    made = editor.finish()
+    settle_weights(made, editor.computed, "", lambda name, values: numpy_helper.from_array(values, name))
+    check_model(made, full_check=True)
+    after = to_graph(made)
+    runners = OnnxRunner("before", program, graph), OnnxRunner("after", Program.from_proto(made), after)
+    parity = compare(*runners, rewritten=True)
+    worst = max((row.max_rel_error or 0.0 for row in parity.outputs), default=0.0)
+    _require(parity.equal, f"{where}: the rewrite differs by {worst:.2g}{''.join(parity.interface)}")
     if fixed:
-        made, meant = structure(to_graph(tried.rewritten)), structure(to_graph(fixed))
-        _require(made == meant, f"{where}: the rewrite made {made} and not {meant}")
-    left = _again(rule, tried.rewritten)
+        got, meant = structure(after), structure(to_graph(fixed))
+        _require(got == meant, f"{where}: the rewrite made {got} and not {meant}")
+    left = _again(rule, made)
     _require(not left, f"{where}: the rewritten network still has {'; '.join(left)}")
 
 

@@ -31,6 +31,7 @@ from cnnlint.worker.workers import Pending, Workers
 if TYPE_CHECKING:
     import onnx
 
+    from cnnlint.frontends.onnx.file import FileContext
     from cnnlint.runtime.probe import Probe
 
 Dims = tuple[int, ...]
@@ -241,7 +242,7 @@ def attempt(probe: Probe, hits: Iterable[Hit]) -> Attempt:
         return Attempt()
     from cnnlint.rewrite.editor import Editor
 
-    editor = Editor(probe.program.proto(), probe.program.folder)
+    editor = Editor(probe.program.proto(), probe.program.folder, cast("FileContext | None", probe.graph.file))
     made, obstacles = list[Finding](), list[tuple[Finding, str]]()
     for hit in fixable:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,6 +34,7 @@ from cnnlint.verification.verify import compare, size_up
 from cnnlint.worker import steps
 
 if TYPE_CHECKING:
+    from cnnlint.frontends.onnx.file import FileContext
     from cnnlint.verification.records import ComparisonReport
 
 
@@ -201,7 +202,7 @@ class _Job(Struct, frozen=True, eq=False):
             path = given.program.path
             inputs = self.plan.settings.inputs_for(path)
             after = OnnxRunner(f"{path} (fixed)", Program.from_file(stored), load(stored, inputs=inputs))
-            parity = compare(given.runner(path), after)
+            parity = compare(given.runner(path), after, rewritten=True)
             if parity.equal or len(dropped) >= MOST_DROPPED:
                 return _Done(tuple(states), parity, tuple(dropped.values()), obstacles)
             states, culprits = self._culprits(states, parity)
@@ -242,7 +243,8 @@ class _Job(Struct, frozen=True, eq=False):
         Raises:
             RewriteError: A weight cannot be worked out, and not for a single rewrite's sake.
         """
-        editor = Editor(state.program.proto(), state.program.folder)
+        file = cast("FileContext | None", state.graph.file)
+        editor = Editor(state.program.proto(), state.program.folder, file)
         applied, obstacles = list[AppliedFix](), list[LeftOut]()
         made = list[Hit]()
         for hit in hits:
@@ -277,7 +279,7 @@ class _Job(Struct, frozen=True, eq=False):
         low, high = 0, len(states) - 1  # the model is right after round `low`, and wrong after round `high`
         while high - low > 1:
             middle = (low + high) // 2
-            if compare(states[0].runner(path), states[middle].runner(path), layers=False).equal:
+            if compare(states[0].runner(path), states[middle].runner(path), rewritten=True).equal:
                 low = middle
             else:
                 high = middle
@@ -287,7 +289,7 @@ class _Job(Struct, frozen=True, eq=False):
 
         def wrong(some: Sequence[Hit]) -> bool:
             after = self._rewritten(before, some)
-            return bool(after.hits) and not compare(before.runner(path), after.runner(path)).equal
+            return bool(after.hits) and not compare(before.runner(path), after.runner(path), rewritten=True).equal
 
         while len(hits) > 1:
             half = len(hits) // 2

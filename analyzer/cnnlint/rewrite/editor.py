@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import AttributeProto, NodeProto, TensorProto
 
+    from cnnlint.frontends.onnx.file import FileContext
+    from cnnlint.frontends.onnx.records import NodeRecord
     from cnnlint.graph.layer import Layer
 
 Place = tuple[float, float]
@@ -37,11 +39,13 @@ class Editor:
     Args:
         model: Changed in place by `finish`. Large weights are best left as external data.
         folder: Of the external data.
+        file: What is known of the model as it was before any edit; None if nothing is.
     """
 
-    def __init__(self, model: onnx.ModelProto, folder: str = "") -> None:
+    def __init__(self, model: onnx.ModelProto, folder: str = "", file: FileContext | None = None) -> None:
         self.model = model
         self.folder = folder
+        self.file = file
         graph = model.graph
         self._places: dict[int, Place] = {}
         self._nodes: dict[int, NodeProto] = {}
@@ -161,6 +165,17 @@ class Editor:
             raise RewriteError(f"layer {layer.name} comes from no node of the file")
         return [found[key] for key in sorted(found, key=self._places.__getitem__)]
 
+    def node(self, record: NodeRecord) -> NodeProto:
+        """Return a node of the file.
+
+        Raises:
+            RewriteError: Another edit removed or changed it.
+        """
+        found = self._makers.get(next((name for name in record.outputs if name), ""))
+        if found is None or list(found.input) != list(record.inputs) or found.op_type != record.op_type:
+            raise RewriteError(f"node {record.label} is no longer there")
+        return found
+
     def core(self, layer: Layer, *op_types: str) -> NodeProto:
         """Return the one node of `layer` whose operator is among `op_types`.
 
@@ -173,7 +188,7 @@ class Editor:
         return found[0]
 
     def only(self, layer: Layer, *op_types: str) -> NodeProto:
-        """Return the node that `layer` is: one whose operator is among `op_types`, and that alone.
+        """Return the node that `layer` is: one whose operator is among `op_types`, or any, and that alone.
 
         Raises:
             RewriteError: It is of several nodes, or of another one.
@@ -181,7 +196,7 @@ class Editor:
         found = self.nodes(layer)
         if len(found) != 1 or len(layer.origin) != 1:
             raise RewriteError(f"layer {layer.name} is {max(len(found), len(layer.origin))} nodes of the file")
-        return self.core(layer, *op_types)
+        return self.core(layer, *op_types) if op_types else found[0]
 
     def walk_back(self, tensor: str) -> Iterator[NodeProto]:
         """Yield the node that produces `tensor`, the node that produces its first input, and so on."""
@@ -331,10 +346,50 @@ class Editor:
         self._attach(node, (place, self._inserted))
         self._computed.update(node.output)
 
-    def work_out(self, node: NodeProto) -> None:
-        """Have the output of `node`, which reads constants alone, be one as well."""
-        self._computed.update(name for name in node.output if name)
-        self._undo.append(lambda: None)
+    def exchange(self, first: NodeProto, second: NodeProto) -> None:
+        """Have `second`, which reads what `first` makes and nothing else does, come ahead of it.
+
+        Raises:
+            RewriteError: The two do not follow each other alone.
+        """
+        between, made = first.output[0], second.output[0]
+        alone = all(len([name for name in node.output if name]) == 1 for node in (first, second))
+        if not alone or second.input[0] != between or not self.is_sole(between):
+            raise RewriteError("what lies between the two is read elsewhere too")
+        places = [self._places[id(node)] for node in (first, second)]
+        inner = self.fresh(between)
+        wanted = ((second, first.input[0], inner), (first, inner, made))
+        before = [(node, node.input[0], node.output[0]) for node in (first, second)]
+
+        def put(some: Sequence[tuple[NodeProto, str, str]]) -> None:
+            for node, given, output in some:
+                node.input[0], node.output[0] = given, output
+
+        self._detach(first)
+        self._detach(second)
+        put(wanted)
+        self._undo.append(lambda: put(before))
+        self._attach(second, places[0])
+        self._attach(first, places[1])
+
+    def settle(self, tensor: str, values: Any, dtype: str, shape: Sequence[Any] | None) -> None:
+        """Have `tensor`, which a node makes, be an initializer of these values.
+
+        Raises:
+            RewriteError: The model gives it, or another tensor of the same node is used.
+        """
+        node = self._makers[tensor]
+        if tensor in self._outputs or any(name != tensor and self._readers.get(name) for name in node.output if name):
+            raise RewriteError(f"{node.name or node.op_type} makes other tensors too")
+        held = _tensor(values, dtype, tensor, shape)
+        self._detach(node)
+        self._hold(held)
+
+    def close_inputs(self, names: Iterable[str]) -> None:
+        """Have initializers of these names no longer be inputs, which could give them other values."""
+        before = set(self._inputs)
+        self._inputs -= {name for name in names if name in self._constants}
+        self._undo.append(lambda: self._inputs.update(before))
 
     def remove(self, nodes: Iterable[NodeProto]) -> None:
         """Remove `nodes`; other nodes must produce their outputs."""
@@ -368,16 +423,18 @@ class Editor:
         self._changed.update(node.output)
         self._undo.append(lambda: put(before))
 
-    def bypass(self, node: NodeProto, index: int = 0) -> None:
-        """Remove `node`, and have what reads its output read its input number `index`.
+    def bypass(self, node: NodeProto, source: str = "") -> None:
+        """Remove `node`, and have what reads its output read `source`, which is equal, or its first input.
 
-        A name that the model gives stays: what makes the input makes the output then.
+        A name that the model gives stays: what makes the source makes the output then.
 
         Raises:
-            RewriteError: The input is given by the model too, or comes from no node.
+            RewriteError: The source is given by the model too, or comes from no node.
         """
-        (output,) = [name for name in node.output if name]
-        source = node.input[index]
+        output, *others = [name for name in node.output if name]
+        if any(name in self._outputs or self._readers.get(name) for name in others):
+            raise RewriteError(f"{node.name or node.op_type} makes {others[0]} too")
+        source = source or node.input[0]
         if output not in self._outputs:
             self._detach(node)
             self._redirect(output, source)
@@ -506,7 +563,7 @@ class Editor:
         # Files of IR version 3 list their initializers as inputs too.
         for index in reversed(range(len(graph.input))):
             name = graph.input[index].name
-            if name in self._constants and name not in needed:
+            if name not in self._inputs or (name in self._constants and name not in needed):
                 del graph.input[index]
         stays = {name for node in graph.node for name in node.output} - self._changed
         for index in reversed(range(len(graph.value_info))):
@@ -566,8 +623,12 @@ def _copied(given: AttributeProto) -> AttributeProto:
     return copy
 
 
-def _tensor(values: Any, dtype: str, name: str) -> TensorProto:
+def _tensor(values: Any, dtype: str, name: str, shape: Sequence[Any] | None = None) -> TensorProto:
     import numpy as np
     from onnx import numpy_helper
 
-    return numpy_helper.from_array(np.asarray(values, np.dtype(dtype)), name)
+    try:
+        array = np.asarray(values, np.dtype(dtype))
+        return numpy_helper.from_array(array if shape is None else array.reshape(shape), name)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RewriteError(f"{name} cannot be held as {dtype}") from error

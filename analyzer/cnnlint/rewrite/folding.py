@@ -63,7 +63,7 @@ def cancel_bias(layer: Layer, norm: Layer, editor: Editor) -> None:
     mean = _vector(node.input[3], channels.alone, editor)
     if sums:
         held = _vector(_other(sums[0], core.output[0]), channels, editor)
-        editor.bypass(sums[0], list(sums[0].input).index(core.output[0]))
+        editor.bypass(sums[0], core.output[0])
     elif core.op_type == "Gemm":
         held = _row(core.input[2], channels.count, editor) * attribute(core, "beta", 1.0)
         editor.set_input(core, 2, "")

@@ -251,6 +251,42 @@ def pair_layers(before: Graph, after: Graph) -> list[LayerPair]:
     return pairs
 
 
+def pair_tensors(before: Graph, after: Graph) -> list[LayerPair]:
+    """Return the layers of two ONNX models that make tensors of the same name, in the order of the first.
+
+    So are layers of a model and of its rewritten form matched, which keeps the names of what it computes as before.
+    """
+    made = {layer.origin[-1].output: layer for layer in after.layers if layer.origin and layer.outputs}
+    pairs = list[LayerPair]()
+    for left in before.layers:
+        name = left.origin[-1].output if left.origin and left.outputs else ""
+        right = made.get(name) if name else None
+        if right is None:
+            continue
+        root, norms = left, list[Layer]()
+        while root.is_affine_per_channel and not right.is_affine_per_channel and root.inputs:
+            source = before.producer(root.input)
+            if source is None or before.sole_successor(source) is not root:
+                break
+            norms.insert(0, root)
+            root = source
+        if root.kind != right.kind:
+            root, norms = left, []
+        between = tuple(norms)
+        pairs.append(
+            LayerPair(
+                root,
+                right,
+                left,
+                right,
+                between,
+                tuple(layer.name for layer in between),
+                all(layer.is_identity_at_inference for layer in between),
+            )
+        )
+    return list({pair.left.name: pair for pair in pairs}.values())
+
+
 def _folded(graph: Graph, layer: Layer, matched: dict[str, str] | set[str]) -> Iterator[Layer]:
     """Yield the layers after `layer` that only scale channels and that the other network lacks."""
     successor = graph.sole_successor(layer)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cnnlint.graph.graph import Graph
     from cnnlint.runtime.runner import Runner, Values
     from cnnlint.verification.matching import LayerPair
 
@@ -87,7 +88,7 @@ class Regions:
     """The matched layers whose values are known in both models, in the order of the first.
 
     Args:
-        after: The model to verify.
+        models: The reference's network, and the model to verify.
         pairs: Its layers, matched with those of the reference.
         ports: The paired outputs: index in the first model, index in the second, and name.
         runs: A run of each model on the same inputs, with the values of the paired layers and of their inputs.
@@ -96,13 +97,13 @@ class Regions:
 
     def __init__(
         self,
-        after: Runner,
+        models: tuple[Graph, Runner],
         pairs: Iterable[LayerPair],
         ports: Sequence[tuple[int, int, str]],
         runs: tuple[Values, Values],
         sums: Mapping[str, Sum],
     ) -> None:
-        self._after = after
+        self._before, self._after = models
         self._ports = ports
         self._left, self._right = left, right = runs
         self._sums = sums
@@ -112,6 +113,7 @@ class Regions:
         self._orders = _orders({name: (value, others[name]) for name, value in self._values.items()})
         self._given = {name: order.forth(self._values[name], others[name]) for name, order in self._orders.items()}
         self.pairs = [pair for pair in known if pair.right_end.name in self._orders]
+        self._ends = {pair.left_end.name for pair in self.pairs}
 
     def judged(self, feeds: Feeds) -> list[Region]:
         """Return each region with its error as a share of its rounding bound.
@@ -201,13 +203,27 @@ class Regions:
                 value, response = order.back(value, mine), order.back(response, mine)
                 yield _measured(name, mine, value, response, terms=1, is_output=True)
 
+    def _fed(self, pair: LayerPair) -> int:
+        """Return how many elements a region is fed: those of the matched layers that its layers read, or the inputs."""
+        graph, total = self._before, 0
+        waiting, seen = list(pair.left.inputs), set[str]()
+        while waiting:
+            tensor = waiting.pop()
+            if tensor.name in seen:
+                continue
+            seen.add(tensor.name)
+            source = graph.producer(tensor)
+            if source is None or not source.inputs or source.name in self._ends:
+                total += tensor.sample_elements or 1
+            else:
+                waiting.extend(source.inputs)
+        return total
+
     def _region(self, pair: LayerPair, mine: Array, value: Array, response: Array) -> Region:
         found = self._sums.get(pair.left.name)
         if found is not None and value.shape == mine.shape and (share := found.share(mine, value)) is not None:
             return Region(pair.left.name, error(mine, value), share)
-        sources = (pair.left.input.sample_elements if pair.left.inputs else None) or 1
-        made = pair.left.output.sample_elements or 1
-        terms = max(sources / made, 1)
+        terms = max(self._fed(pair) / (pair.left.output.sample_elements or 1), 1)
         if isinstance(pair.left, GlobalPool):
             # Nothing cancels in the mean of a constant map, and Keras sums its elements one by one.
             apart, allowed = error(mine, value), (OVERHEAD + terms) * unit(mine.dtype.name)
@@ -266,12 +282,19 @@ def sums(before: Runner, pairs: Iterable[LayerPair], run: Values, feeds: Feeds) 
     """
     graph, known = before.graph, run.single()
     keras = graph.source.format in ("keras", "h5")
+    pairs = tuple(pairs)
+    given = {pair.left_end.name for pair in pairs}
     found = dict[str, Sum]()
     for pair in pairs:
         layer = pair.left
         if not layer.inputs:  # made of weights alone
             continue
         source = graph.producer(layer.input)
+        fed = source
+        while fed is not None and fed.is_view and fed.inputs:
+            fed = graph.producer(fed.input)
+        if fed is not None and fed.name not in given:  # the other model's layer reads what it computes by itself
+            continue
         value = feeds.get(layer.input.name) if source is None else known.get(source.name)
         if value is None or value.dtype.kind != "f":
             continue

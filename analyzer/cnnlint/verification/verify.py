@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from cnnlint.runtime.probe import COSTLY, SEED
 from cnnlint.verification.differences import origins
 from cnnlint.verification.error import Error, channels_first, error, like, nearest
 from cnnlint.verification.feeding import Feed, agree, draw, pair_ports
-from cnnlint.verification.matching import LayerPair, pair_layers
+from cnnlint.verification.matching import LayerPair, pair_layers, pair_tensors
 from cnnlint.verification.records import ComparisonReport, ValueRow, Verdict
 from cnnlint.verification.regions import Region, Regions, sums
 from cnnlint.verification.rounding import PERTURBATIONS, RATIO, UNITS, cap, perturbed, unit
@@ -51,13 +52,21 @@ def size_up(*graphs: Graph) -> None:
 
 
 def compare(
-    before: Runner, after: Runner, *, tolerance: float | None = None, seed: int = SEED, layers: bool = True
+    before: Runner,
+    after: Runner,
+    *,
+    tolerance: float | None = None,
+    seed: int = SEED,
+    layers: bool = True,
+    rewritten: bool = False,
 ) -> ComparisonReport:
     """Run both models on the same inputs and decide whether they compute the same up to rounding.
 
     Every matched layer is compared on the first model's own values (see `regions`). End to end, outputs and the values
     before a last activation may differ by `RATIO` times the first model's noise floor, and never by more than the cap;
-    if the floor itself exceeds the cap, the regions alone decide.
+    if the floor itself exceeds the cap, or the rounding in the regions adds up to more, the regions alone decide.
+    Layers are matched as two networks' are or, if that does not hold, by the names of their tensors in the two files:
+    layers that are no counterparts differ, and if those of either way are equal, the models are.
 
     Args:
         before: The reference.
@@ -66,11 +75,20 @@ def compare(
             of the above.
         seed: Seed of the inputs.
         layers: Whether to compare layers too, and not just outputs.
+        rewritten: Whether the other model is a rewritten form of the reference, which keeps the names of tensors.
 
     Raises:
         RuntimeCheckError: One of the models does not run, or inputs cannot be generated.
     """
-    return _Comparison(before, after, tolerance, seed, layers=layers).report()
+    ways = [pair_layers, pair_tensors] if {before.graph.source.format, after.graph.source.format} == {"onnx"} else []
+    first, *others = reversed(ways) if rewritten and ways else ways or [pair_layers]
+    report = _Comparison(before, after, tolerance, seed, first if layers else None).report()
+    ends_agree = bool(report.outputs) and all(row.verdict == "equal" for row in report.outputs)
+    for pair in others:
+        if layers and not report.equal and ends_agree:
+            again = _Comparison(before, after, tolerance, seed, pair).report()
+            report = again if again.equal else report
+    return report
 
 
 def coarsest(before: Runner, after: Runner) -> str:
@@ -82,6 +100,8 @@ def coarsest(before: Runner, after: Runner) -> str:
 
 Feeds = tuple[Feed, ...]
 Ports = list[tuple["Port", "Port"]]
+
+Pairing = Callable[["Graph", "Graph"], list[LayerPair]]
 
 Measured = tuple[Error, tuple[int, ...]]
 """The difference of two tensors, and the shape of the first."""
@@ -108,14 +128,24 @@ class _Run(Struct, frozen=True, eq=False):
 
 
 class _Comparison:
-    def __init__(self, before: Runner, after: Runner, tolerance: float | None, seed: int, *, layers: bool) -> None:
+    """Two models on the same inputs.
+
+    Args:
+        before: The reference.
+        after: The other model.
+        tolerance: Of outputs; None to derive it.
+        seed: Of the inputs.
+        pair: How layers are matched; None to compare outputs alone.
+    """
+
+    def __init__(self, before: Runner, after: Runner, tolerance: float | None, seed: int, pair: Pairing | None) -> None:
         self.before, self.after = before, after
-        self.layers = layers
+        self.layers = pair is not None
         self.given = tolerance
         self.cap = cap(coarsest(before, after))
         self.seed = seed
         self.costly = max(total_macs(side.graph) or 0 for side in (before, after)) > COSTLY
-        self.pairs = [pair for pair in pair_layers(before.graph, after.graph) if pair.may_be_equal]
+        self.pairs = [each for each in (pair or pair_layers)(before.graph, after.graph) if each.may_be_equal]
         self.ports: Ports = []
         self.heads: dict[int, LayerPair] = {}
 
@@ -156,7 +186,11 @@ class _Comparison:
             if (found := [run.heads[index] for run in runs if index in run.heads])
         ]
         largest = max((max(found)[0] for _, found in ends), default=Error(0.0, 0.0))
-        explained = bool(regions) and not failed and tolerance < largest.relative <= RATIO * floor
+        carried = max((region.error.relative for region in regions.values()), default=0.0)
+        bearable = max(
+            RATIO * floor, min(self.cap, RATIO * carried)
+        )  # what rounding, or that of the regions, adds up to
+        explained = bool(regions) and not failed and tolerance < largest.relative <= bearable
         outputs = tuple(
             _row(names, found, note=note, differs=max(found)[0].relative > tolerance and not explained)
             for (note, *names), found in ends
@@ -238,7 +272,8 @@ class _Comparison:
         regions = list[Region]()
         if seen and self.given is None and self.before.sees_inside and self.after.sees_inside:
             places = [(i, self.after.outputs.index(other), one.name) for i, (one, other) in enumerate(self.ports)]
-            judge = Regions(self.after, seen, places, (left, right), sums(self.before, seen, left, given[0]))
+            known = sums(self.before, seen, left, given[0])
+            judge = Regions((self.before.graph, self.after), seen, places, (left, right), known)
             regions = judge.judged(given[1])
             if not self.costly:
                 wide = draw(feeds, self.seed + first, first=first, scale=SATURATING)

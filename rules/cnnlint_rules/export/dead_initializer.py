@@ -7,7 +7,20 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cnnlint import Advice, Bad, Confidence, Context, Diagnostic, Good, ModelRule, NearMiss, Savings, Severity
+from cnnlint import (
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Diagnostic,
+    Editor,
+    Good,
+    Layer,
+    ModelRule,
+    NearMiss,
+    Savings,
+    Severity,
+)
 
 SHOWN = 3
 
@@ -24,8 +37,7 @@ class DeadInitializer(ModelRule, code="EX001", severity=Severity.WARNING, confid
     They do not count as parameters of the network, so a table of its layers does not show them.
 
     ## Instead
-    Delete them: load the model with onnx, keep the initializers that a node (of a subgraph too) reads, and save it;
-    onnxslim and onnxsim do this among much else. Then export in a way that leaves them out.
+    Delete them: `cnnlint fix` does. Then export in a way that leaves them out.
 
     ## When not
     A file that several programs share may hold arrays for the others. Leftovers of less than 1% of the weights are
@@ -65,6 +77,9 @@ class DeadInitializer(ModelRule, code="EX001", severity=Severity.WARNING, confid
             savings=Savings(bytes=known),
             severity=Severity.INFO if known < NEGLIGIBLE * (used + known) else None,
         )
+
+    def rewrite(self, _: tuple[Layer, ...], editor: Editor) -> None:
+        """Leave them out, as every rewritten model does."""
 
     examples = (
         Bad(

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint import Advice, Bad, Confidence, Context, Diagnostic, FileContext, FileRule, Good, NearMiss, Severity
+from cnnlint import (
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Diagnostic,
+    Editor,
+    FileContext,
+    FileRule,
+    Good,
+    Layer,
+    NearMiss,
+    Severity,
+)
 
 CONSTANT_BEFORE = 4
 """The IR version from which on an initializer need not be an input."""
@@ -58,6 +71,10 @@ class InitializerAsInput(FileRule, code="EX005", severity=Severity.WARNING, conf
             ),
         )
 
+    def rewrite(self, _: tuple[Layer, ...], editor: Editor) -> None:
+        """Remove them from the inputs."""
+        editor.close_inputs(weight.name for weight in editor.model.graph.initializer)
+
     examples = (
         Bad(
             """
@@ -69,6 +86,14 @@ class InitializerAsInput(FileRule, code="EX005", severity=Severity.WARNING, conf
             }
             """,
             at=(),
+            fixed="""
+            <ir_version: 8, opset_import: ["" : 17]>
+            net (float[1, 3, 8, 8] x) => (float[1, 2, 8, 8] y)
+            <float[2, 3, 1, 1] kernel = {1, 2, 3, 4, 5, 6}>
+            {
+                y = Conv (x, kernel)
+            }
+            """,
         ),
         Good(
             """

@@ -16,11 +16,13 @@ from cnnlint import (
     Constant,
     Context,
     Diagnostic,
+    Editor,
     FileContext,
     FileRule,
     Good,
     NearMiss,
     NodeRecord,
+    RewriteError,
     Severity,
     Wiring,
 )
@@ -82,6 +84,19 @@ class ShapeArithmetic(FileRule, code="EX004", severity=Severity.INFO, confidence
             ),
             nodes=found,
         )
+
+    def rewrite(self, nodes: tuple[NodeRecord, ...], editor: Editor) -> None:
+        """Put the numbers in place of the nodes."""
+        if editor.file is None:
+            raise RewriteError("nothing is known of the file")
+        wiring = editor.file.wiring
+        for record in nodes:
+            for name in filter(None, record.outputs):
+                constant = wiring.constant(name)
+                if constant is None or constant.values is None:
+                    raise RewriteError(f"the value of {name} is not known")
+                if editor.consumers(name) and not editor.is_output(name):
+                    editor.settle(name, constant.values, constant.dtype, constant.shape)
 
     examples = (
         Bad(

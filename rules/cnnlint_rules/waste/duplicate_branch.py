@@ -20,6 +20,7 @@ from cnnlint import (
     ConvTranspose,
     Dense,
     Diagnostic,
+    Editor,
     Finding,
     Flatten,
     GlobalPool,
@@ -132,6 +133,11 @@ class DuplicateBranch(
             advice=Advice(text="Read the first of each twice, or give the others weights of their own"),
         )
 
+    def rewrite(self, layers: tuple[Layer, ...], editor: Editor) -> None:
+        """Have what reads the first layer of the branch read the other one; the layers after it come next."""
+        first, other = (editor.nodes(layer)[-1] for layer in layers[:2])
+        editor.bypass(first, other.output[0])
+
     examples = (
         Bad(
             """
@@ -145,6 +151,15 @@ class DuplicateBranch(
             }
             """,
             at=("b", "a"),
+            fixed="""
+            <ir_version: 8, opset_import: ["" : 15]>
+            once (float[1, 2, 8, 8] x) => (float[1, 2, 8, 8] y) <float[2, 2, 1, 1] kernel = {1, 2, 3, 4}>
+            {
+                a = Conv (x, kernel)
+                c = Sigmoid (a)
+                y = Mul (a, c)
+            }
+            """,
         ),
         Good(
             """

@@ -11,6 +11,7 @@ from cnnlint import (
     Confidence,
     Context,
     Diagnostic,
+    Editor,
     Finding,
     Good,
     Match,
@@ -95,8 +96,16 @@ class MaxpoolAfterRelu(PatternRule, code="WA001", severity=Severity.INFO, confid
             advice=Advice(text="Exchange each of these activations with the pooling after it"),
         )
 
+    def rewrite(self, match: Match, editor: Editor) -> None:
+        """Exchange the two nodes."""
+        editor.exchange(editor.only(match[self.activation]), editor.only(match[self.pool]))
+
     examples = (
-        Bad("INPUT 3x32x32 -> CONV 16 3x3 same -> RELU -> POOL 2 -> GAP -> FC 10", at=("relu1", "pool1")),
+        Bad(
+            "INPUT 3x32x32 -> CONV 16 3x3 same -> RELU -> POOL 2 -> GAP -> FC 10",
+            at=("relu1", "pool1"),
+            fixed="INPUT 3x32x32 -> CONV 16 3x3 same -> POOL 2 -> RELU -> GAP -> FC 10",
+        ),
         Good("INPUT 3x32x32 -> CONV 16 3x3 same -> POOL 2 -> RELU -> GAP -> FC 10"),
         Good("INPUT 3x32x32 -> CONV 16 3x3 same -> RELU -> AVGPOOL 2 -> GAP -> FC 10"),
         Good("INPUT 3x32x32 -> CONV 16 3x3 same -> GELU -> POOL 2 -> GAP -> FC 10"),

@@ -15,6 +15,7 @@ from cnnlint import (
     Crop,
     Diagnostic,
     Dropout,
+    Editor,
     FileContext,
     Finding,
     Good,
@@ -22,6 +23,7 @@ from cnnlint import (
     MaxPool,
     ModelRule,
     NearMiss,
+    NodeRecord,
     Pad,
     Resize,
     Severity,
@@ -47,7 +49,7 @@ class NoopLayer(ModelRule, code="WA002", severity=Severity.INFO, confidence=Conf
     and concatenations and sums of a single tensor.
 
     ## Instead
-    Remove the layer, and let those that read it read its input.
+    Remove the layer, and let those that read it read its input; `cnnlint fix` does so in an ONNX file.
 
     ## When not
     The shape or type may be there only at the declared input size, and the file be made for others. An Identity that
@@ -102,8 +104,15 @@ class NoopLayer(ModelRule, code="WA002", severity=Severity.INFO, confidence=Conf
         return self.finding(
             message=f"{len(places):,} layers give back what they are given: {listed}.",
             evidence=dict(kinds),
-            advice=Advice(text="Remove them; onnxslim or onnxsim remove most of them from an ONNX file"),
+            advice=Advice(text="Remove them; `cnnlint fix` does so in an ONNX file"),
         )
+
+    def rewrite(self, nodes: tuple[NodeRecord, ...], editor: Editor) -> None:
+        """Remove the node."""
+        for record in nodes:
+            node = editor.node(record)
+            varies = [name for name in node.input if name and editor.constant_shape(name) is None]
+            editor.bypass(node, varies[0] if varies else "")
 
     examples = (
         Bad(
@@ -112,6 +121,10 @@ class NoopLayer(ModelRule, code="WA002", severity=Severity.INFO, confidence=Conf
             net (float[N, 3, 8, 8] x) => (float[N, 3, 8, 8] y) { a = Relu (x) b = Dropout (a) y = Sigmoid (b) }
             """,
             at=("b",),
+            fixed="""
+            <ir_version: 8, opset_import: ["" : 15]>
+            net (float[N, 3, 8, 8] x) => (float[N, 3, 8, 8] y) { a = Relu (x) y = Sigmoid (a) }
+            """,
         ),
         Bad(
             """

@@ -10,6 +10,7 @@ from cnnlint import (
     Confidence,
     Context,
     Diagnostic,
+    Editor,
     FileContext,
     Finding,
     Flatten,
@@ -102,6 +103,11 @@ class UndoneReshape(ModelRule, code="WA005", severity=Severity.INFO, confidence=
             advice=Advice(text="Remove both of each pair"),
         )
 
+    def rewrite(self, nodes: tuple[NodeRecord, ...], editor: Editor) -> None:
+        """Have what reads the second node read what the first one reads."""
+        first, second = (editor.node(record) for record in nodes)
+        editor.bypass(second, first.input[0])
+
     examples = (
         Bad(
             """
@@ -114,6 +120,10 @@ class UndoneReshape(ModelRule, code="WA005", severity=Severity.INFO, confidence=
             }
             """,
             at=(),
+            fixed="""
+            <ir_version: 8, opset_import: ["" : 15]>
+            straight (float[N, 3, 8, 8] x) => (float[N, 3, 8, 8] y) { a = Relu (x) y = Sigmoid (a) }
+            """,
         ),
         Good(
             """
