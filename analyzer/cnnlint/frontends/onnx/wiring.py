@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 from cnnlint.frontends.onnx.operators.values import Constant, Value
 from cnnlint.frontends.onnx.records import GraphRecord, NodeRecord, names_read, subgraphs
 from cnnlint.graph.tensor import Shape
+
+CHANGING = frozenset({"Bernoulli", "Multinomial", "RandomNormal", "RandomUniform"})
+"""Operators that give something else at each run though they read nothing that changes."""
 
 
 class Wiring:
@@ -21,6 +25,7 @@ class Wiring:
         self.nodes = graph.nodes
         self.outputs = frozenset(value.name for value in graph.outputs)
         self._given = {value.name for value in graph.inputs}.union(graph.initializers)
+        self._stored = graph.initializers.keys()
         self._types = types
         self._values = values
         self._makers = {name: node for node in graph.nodes for name in node.outputs if name}
@@ -40,6 +45,10 @@ class Wiring:
     def readers(self, name: str) -> tuple[NodeRecord, ...]:
         """Return the nodes that read a tensor, also in a graph inside them, each once."""
         return tuple(self._readers.get(name, ()))
+
+    def reads(self, node: NodeRecord) -> Iterator[str]:
+        """Yield the names that a node reads, those in graphs inside it among them."""
+        return _read(node)
 
     def sole_reader(self, name: str) -> NodeRecord | None:
         """Return the only node that reads a tensor; None if there are others, or the network outputs it."""
@@ -71,6 +80,18 @@ class Wiring:
         """Return the value of a tensor that does not depend on the network's inputs but by their extents."""
         value = self._values.get(name)
         return value if isinstance(value, Constant) else None
+
+    def is_fixed(self, name: str) -> bool:
+        """Return whether a tensor follows from arrays in the file alone, also where its values are not worked out."""
+        return name in self._fixed
+
+    @cached_property
+    def _fixed(self) -> frozenset[str]:
+        fixed = {"", *self._stored}
+        for node in self.nodes:
+            if node.op_type not in CHANGING and all(name in fixed for name in _read(node)):
+                fixed.update(node.outputs)
+        return frozenset(fixed - {""})
 
     def has_shape_of(self, one: str, other: str) -> bool:
         """Return whether two tensors are known to have the same shape, symbols included."""
