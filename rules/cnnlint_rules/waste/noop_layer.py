@@ -54,7 +54,8 @@ class NoopLayer(ModelRule, code="WA002", severity=Severity.INFO, confidence=Conf
     ## When not
     The shape or type may be there only at the declared input size, and the file be made for others. An Identity that
     gives an input of the network, or an output once more, a name of its own is needed, and the rule leaves it. A Keras
-    file is a training graph, in which dropout works.
+    file is a training graph, in which dropout works, and a linear activation at its end gives the output another type
+    than the layers, as mixed precision asks for.
 
     ## References
     - onnxruntime documentation, "Graph Optimizations in ONNX Runtime": eliminations of identities, slices and dropouts.
@@ -70,6 +71,9 @@ class NoopLayer(ModelRule, code="WA002", severity=Severity.INFO, confidence=Conf
             return
         for layer in context.graph.of_kind(*WHY):
             if why := next(WHY[kind](layer) for kind in WHY if isinstance(layer, kind)):
+                if context.graph.is_output(layer.output):
+                    yield self.skip(layer, reason="it names an output, or gives it a type of its own")
+                    continue
                 term = layer.origin[-1].op if layer.origin else layer.kind
                 yield self.finding(
                     layer,

@@ -121,7 +121,7 @@ class ParallelLinearBranches(
             *layers,
             *(add for add in adds if add is not layer),
             message=f"{len(branches)} linear branches of one input are summed in {layer.name}; they are one {size}"
-            f" convolution, with {saved:,} fewer parameters and {brief(macs)} fewer multiply-accumulates.",
+            f" convolution, {_less(saved, macs)}.",
             evidence={"branches": len(branches), "parameters": saved, "macs": macs},
             advice=_ADVICE,
             savings=Savings(parameters=saved, macs=macs),
@@ -130,13 +130,9 @@ class ParallelLinearBranches(
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
         """Add up what merging saves."""
         total = {name: int(sum(place.evidence[name] for place in places)) for name in places[0].evidence}
-        parameters, macs = context.parameters, context.macs
-        of = f" ({total['macs'] / macs:.0%})" if macs else ""
-        share = f" ({total['parameters'] / parameters:.0%})" if parameters else ""
+        less = _less(total["parameters"], total["macs"], context.parameters, context.macs)
         return self.finding(
-            message=f"{len(places)} sums of {total['branches']} linear branches are one convolution each, with"
-            f" {brief(total['parameters'])} fewer parameters{share} and {brief(total['macs'])} fewer"
-            f" multiply-accumulates{of} in all.",
+            message=f"{len(places)} sums of {total['branches']} linear branches are one convolution each, {less}.",
             evidence=total,
             advice=_ADVICE,
         )
@@ -155,6 +151,15 @@ _ADVICE = Advice(
     text="Merge the branches ahead of the export",
     pytorch="model = timm.utils.reparameterize_model(model.eval())",
 )
+
+
+def _less(parameters: int, macs: int, all_parameters: int | None = None, all_macs: int | None = None) -> str:
+    """Return what merging saves, with the shares of the network's, as a clause."""
+    if not parameters and not macs:
+        return "which saves the pass over the map of the sum"
+    share = f" ({parameters / all_parameters:.0%})" if all_parameters else ""
+    of = f" ({macs / all_macs:.0%})" if all_macs else ""
+    return f"with {brief(parameters)} fewer parameters{share} and {brief(macs)} fewer multiply-accumulates{of}"
 
 
 def _summed(graph: Graph, root: Layer) -> tuple[list[Layer], list[Tensor]]:

@@ -7,7 +7,9 @@ import onnx
 import onnx.parser
 import onnxruntime
 import pytest
+from msgspec.structs import replace
 
+from cnnlint import Activation
 from cnnlint.testing import findings, lint, to_graph
 from cnnlint_rules.waste.noop_layer import NoopLayer
 
@@ -138,3 +140,13 @@ def test_the_rewrite_is_given_the_node_even_if_no_layer_was_made_of_it():
 )
 def test_in_a_keras_file_dropout_has_work_to_do(text, found):
     assert bool(lint(NoopLayer(), text, source="keras").hits) is found
+
+
+@pytest.mark.parametrize(("place", "found"), [("relu1", True), ("relu2", False)])
+def test_a_linear_activation_at_the_end_of_a_keras_file_gives_the_output_its_type(place, found):
+    graph = to_graph("INPUT 3x8x8 -> CONV 4 3x3 -> RELU -> CONV 4 3x3 -> RELU")
+    layers = tuple(
+        replace(layer, function="linear") if isinstance(layer, Activation) and layer.name == place else layer
+        for layer in graph.layers
+    )
+    assert bool(lint(NoopLayer(), replace(graph, layers=layers), source="keras").hits) is found
