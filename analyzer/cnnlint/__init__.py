@@ -95,16 +95,15 @@ if TYPE_CHECKING:
     )
     from cnnlint.graph.patterns import Many, Match, Maybe, Op
     from cnnlint.graph.quantity import brief, format_amount
-    )
+    from cnnlint.graph.queries import (
         KERNEL_LAYERS,
         folds_forward,
         following,
-    from cnnlint.graph.queries import (
-    from cnnlint.graph.queries import KERNEL_LAYERS, folds_forward, following, is_nonlinear, preceding
-    from cnnlint.graph.tensor import Dim, Shape, Tensor, Weight, weight_elements
         is_nonlinear,
         preceding,
         spare_activation,
+    )
+    from cnnlint.graph.tensor import Dim, Shape, Tensor, Weight, weight_elements
     from cnnlint.graph.training import Initializer, Loss, Metric, Optimizer, Training
     from cnnlint.graph.window import Pads, Window
     from cnnlint.results import (
@@ -336,11 +335,10 @@ HOMES = {
     ),
     "graph.patterns": ("Many", "Match", "Maybe", "Op"),
     "graph.quantity": ("brief", "format_amount"),
-        "KERNEL_LAYERS", "folds_forward", "following", "is_nonlinear", "preceding", "spare_activation",
     "graph.queries": (
-    "graph.queries": ("KERNEL_LAYERS", "folds_forward", "following", "is_nonlinear", "preceding"),
-    "graph.tensor": ("Dim", "Shape", "Tensor", "Weight", "weight_elements"),
+        "KERNEL_LAYERS", "folds_forward", "following", "is_nonlinear", "preceding", "spare_activation",
     ),
+    "graph.tensor": ("Dim", "Shape", "Tensor", "Weight", "weight_elements"),
     "graph.training": ("Initializer", "Loss", "Metric", "Optimizer", "Training"),
     "graph.window": ("Pads", "Window"),
     "results": (
