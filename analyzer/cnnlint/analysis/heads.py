@@ -85,9 +85,18 @@ class Head(Struct, frozen=True):
 
     @property
     def is_vector(self) -> bool:
-        """Whether a sample has one row of scores, as in classification and regression of whole images."""
+        """Whether a sample has one row of scores, as in classification and regression of whole images.
+
+        A mask that is flattened after the convolution that makes it is none.
+        """
         shape = self.output.shape
-        return shape is not None and sum(dim != 1 for dim in shape[1:]) <= 1
+        if shape is None or sum(dim != 1 for dim in shape[1:]) > 1:
+            return False
+        if not isinstance(self.scorer, Conv | ConvTranspose):
+            return True
+        made = self.scorer.output
+        is_map = any(dim != 1 for dim in made.spatial or ())
+        return not is_map or made.sample_elements != self.output.sample_elements
 
 
 def heads(graph: Graph) -> tuple[Head, ...]:

@@ -40,7 +40,9 @@ def test_a_head_is_its_functions_and_the_layer_that_scores(text, functions, scor
 def test_a_row_of_scores_is_told_from_a_map():
     assert heads(network(f"{BODY} -> FC 10"))[0].is_vector
     assert heads(network("INPUT 3x16x16 -> CONV 10 16x16 valid"))[0].is_vector
+    assert heads(network("INPUT 3x16x16 -> CONV 10 3x3 -> GAP"))[0].is_vector
     assert not heads(network("INPUT 3x16x16 -> CONV 10 3x3"))[0].is_vector
+    assert not heads(network("INPUT 3x16x16 -> CONV 1 3x3 -> FLATTEN"))[0].is_vector
 
 
 def test_a_loss_belongs_to_the_output_at_its_place_and_to_none_if_the_numbers_differ():

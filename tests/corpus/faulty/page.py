@@ -18,7 +18,8 @@ address, with what its author, an answer or the paper says is wrong, and with a 
 A network stands for its fault: what the fault does not depend on, such as widths, is smaller where that makes it cheap,
 and the entry says so. PyTorch's networks are measured as Keras files, since no other file says what they were trained
 with; of their ONNX files only what they show is asked. Faults of data, labels or of how long somebody trained are in no
-file: they are left out, or not counted ({unseen}).
+file: they are left out, or not counted ({unseen}). The networks were collected while the rules were written and knowing
+what they look for, so these figures say how rules do on what they are for, and not what share of all faults is found.
 
 **Recall** is the share of the networks that a rule should find something in, by their source, in which it does.
 **Precision** is of warnings and errors, over all networks and twins: the share that the source names, or that was
