@@ -1,0 +1,1 @@
+"""Rules about speed at equal counts, and matters of opinion (EF): they run with `--pedantic`."""
