@@ -58,6 +58,10 @@ class BatchnormMomentum(
         momentum = layer.momentum
         if momentum is None or layer.folded or self.min_momentum <= momentum < 1:
             return
+        source = context.graph.producer(layer.input)
+        if source is not None and not source.inputs:
+            yield self.skip(layer, reason="it normalizes weights, and has no moving statistics to speak of")
+            return
         learned = [weight for weight in layer.weights if weight.role in ("gamma", "beta")]
         if learned and all(weight.trainable is False for weight in learned):
             yield self.skip(layer, reason="it is frozen: its statistics do not move whatever its momentum")

@@ -99,9 +99,10 @@ class BnFoldable(
         parameters, operations = (
             int(sum(place.evidence[name] for place in places)) for name in ("parameters", "operations")
         )
+        cost = f"{brief(operations)} operations per sample and " if operations else ""
         return self.finding(
             message=f"{len(places):,} normalizations could be folded into the layers ahead of them, which saves"
-            f" {brief(operations)} operations per sample and {parameters:,} parameters.",
+            f" {cost}{parameters:,} parameters.",
             evidence={"parameters": parameters, "operations": operations},
             advice=Advice(
                 text="Export with the normalizations folded, or fold them in the file with `cnnlint fix`",
