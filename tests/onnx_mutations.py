@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import prod
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
@@ -10,8 +11,8 @@ Mutation = Callable[[ModelProto], bool | None]
 """Changes a model in place; False if there is nothing in it to change so."""
 
 
-BEYOND_THE_CHECKER = frozenset({"no_outputs_at_all"})
-"""Mutations that the checker passes and that leave nothing to run."""
+BEYOND_THE_CHECKER = frozenset({"attribute_of_no_known_word", "no_outputs_at_all"})
+"""Mutations that the checker passes and that leave nothing to run, or nothing that any runtime runs."""
 
 
 def _node(model: ModelProto, *, inputs: bool = True) -> NodeProto:
@@ -431,6 +432,60 @@ def kernel_shape_that_contradicts(model: ModelProto) -> bool | None:
     return None
 
 
+def attribute_of_no_known_word(model: ModelProto) -> bool | None:
+    node = next((node for node in model.graph.node if node.op_type in {"Conv", "MaxPool", "AveragePool"}), None)
+    if node is None:
+        return False
+    kept = [each for each in node.attribute if each.name not in {"auto_pad", "pads"}]
+    node.ClearField("attribute")
+    node.attribute.extend([*kept, helper.make_attribute("auto_pad", "SAME")])
+    return None
+
+
+def strides_of_other_rank(model: ModelProto) -> bool | None:
+    node = next((node for node in model.graph.node if node.op_type in {"Conv", "MaxPool", "AveragePool"}), None)
+    if node is None:
+        return False
+    kept = [each for each in node.attribute if each.name != "strides"]
+    node.ClearField("attribute")
+    node.attribute.extend([*kept, helper.make_attribute("strides", [1, 1, 1, 1, 1])])
+    return None
+
+
+def kernel_of_other_width(model: ModelProto) -> bool | None:
+    node = next((node for node in model.graph.node if node.op_type == "Conv"), None)
+    kernel = next((each for each in model.graph.initializer if node is not None and each.name == node.input[1]), None)
+    if kernel is None:
+        return False
+    filters, channels, *taps = kernel.dims
+    shape = [filters, channels + 1, *taps]
+    kernel.CopyFrom(helper.make_tensor(kernel.name, 1, shape, [0.0] * prod(shape)))
+    return None
+
+
+def sum_that_does_not_broadcast(model: ModelProto) -> bool | None:
+    node = next((node for node in model.graph.node if node.op_type == "Relu"), None)
+    if node is None:
+        return False
+    model.graph.initializer.append(helper.make_tensor("odd", 1, [97], [0.0] * 97))
+    node.op_type = "Add"
+    node.input.append("odd")
+    return None
+
+
+def name_with_a_line_break(model: ModelProto) -> None:
+    _node(model, inputs=False).name = "first\nsecond"
+
+
+def external_with_values(model: ModelProto) -> bool | None:
+    if not model.graph.initializer:
+        return False
+    model.graph.initializer[0].data_location = 1
+    entry = model.graph.initializer[0].external_data.add()
+    entry.key, entry.value = "location", "weights.bin"
+    return None
+
+
 def node_name_twice(model: ModelProto) -> bool | None:
     if len(model.graph.node) < 2:
         return False
@@ -545,6 +600,27 @@ def function_of_unknown_operator(model: ModelProto) -> None:
 
 def function_of_unknown_attribute(model: ModelProto) -> None:
     _with_function(model, nodes=[helper.make_node("Add", ["a", "a"], ["b"], colour=1)])
+
+
+def function_without_name(model: ModelProto) -> None:
+    _with_function(model)
+    model.functions[0].ClearField("name")
+    model.graph.node.pop()
+
+
+def function_without_domain(model: ModelProto) -> None:
+    _with_function(model)
+    model.functions[0].ClearField("domain")
+    model.graph.node.pop()
+
+
+def function_of_one_attribute_twice(model: ModelProto) -> None:
+    _with_function(model, attributes=["alpha", "alpha"])
+
+
+def function_that_is_not_called(model: ModelProto) -> None:
+    _with_function(model)
+    model.graph.node.pop()
 
 
 def function_that_calls_itself(model: ModelProto) -> None:

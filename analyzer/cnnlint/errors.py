@@ -51,6 +51,10 @@ class ContradictionError(ModelError):
     """
 
 
+class UnknownError(ContradictionError):
+    """What a layer must have to be understood is not known, though the file may well be sound."""
+
+
 class UnsupportedModelError(ModelError):
     """The file is a sound file of a kind that holds no graph to lint (weights only, a Git LFS pointer)."""
 

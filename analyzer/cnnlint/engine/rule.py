@@ -345,6 +345,23 @@ class FileRule(Rule):
         """Return the layers that nodes of the file were raised to, in the order of the nodes."""
         return context.layers_at(node.label for node in nodes)
 
+    def several(self, places: Sequence[Finding], what: str, advice: str) -> Diagnostic:
+        """Return one finding about several places, for `together`: how many they are, and what was said of the first.
+
+        Args:
+            places: What the rule found.
+            what: What they are, in the plural: "declarations contradict the nodes".
+            advice: What to do about all of them.
+        """
+        first = places[0].message
+        if first.startswith(("The ", "An ", "A ", "Node ")):
+            first = f"{first[0].lower()}{first[1:]}"
+        return self.finding(
+            message=f"{len(places):,} {what}: {first}",
+            evidence={"places": len(places)},
+            advice=Advice(text=advice),
+        )
+
     @classmethod
     def flaw(cls) -> str:
         """Return whether the check is missing."""

@@ -66,11 +66,10 @@ class ContradictedDeclaration(
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
         """Say how many declarations are contradicted, and the first of them."""
-        first = places[0].message
-        return self.finding(
-            message=f"{len(places)} declarations contradict what the nodes make: {first[0].lower()}{first[1:]}",
-            evidence={"declarations": len(places)},
-            advice=Advice(text="Delete the declarations and let onnx.shape_inference write them anew"),
+        return self.several(
+            places,
+            "declarations contradict what the nodes make",
+            "Delete the declarations and let onnx.shape_inference write them anew",
         )
 
     examples = (

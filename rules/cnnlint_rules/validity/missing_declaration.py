@@ -48,9 +48,7 @@ class MissingDeclaration(FileRule, code="ON009", severity=Severity.ERROR, confid
         graph = file.record.graph
         for where, inner in file.graphs:
             if not inner.name:
-                yield self._finding(
-                    f"The graph{where} has no name", "Name it: model.graph.name", "graph", len(inner.nodes)
-                )
+                yield self._finding(f"The graph{where} has no name", "Name it: model.graph.name", f"graph{where}")
             yield from self._unnamed(inner, where)
         for what, values in (("input", graph.inputs), ("output", graph.outputs)):
             for value in values:
@@ -59,23 +57,25 @@ class MissingDeclaration(FileRule, code="ON009", severity=Severity.ERROR, confid
                         f"The {what} {value.name} has no {lacking}",
                         "Declare it: onnx.helper.make_tensor_value_info",
                         f"{what} {value.name}",
-                        len(values),
                     )
 
     def _unnamed(self, graph: GraphRecord, where: str) -> Iterator[Diagnostic]:
-        unnamed = sum(not value.name for value in (*graph.inputs, *graph.outputs)) + ("" in graph.initializers)
-        if unnamed:
-            yield self._finding(
-                f"The graph{where} has inputs, outputs or initializers without a name",
-                "Name them, or delete them: nothing can read them",
-                "names",
-                unnamed,
-            )
+        for what, names in (
+            ("input", (value.name for value in graph.inputs)),
+            ("output", (value.name for value in graph.outputs)),
+            ("initializer", graph.initializers),
+        ):
+            if "" in names:
+                yield self._finding(
+                    f"An {what} of the graph{where} has no name",
+                    "Name it, or delete it: nothing can read it",
+                    f"{what} names{where}",
+                )
 
-    def _finding(self, wrong: str, advice: str, subject: str, count: int) -> Diagnostic:
+    def _finding(self, wrong: str, advice: str, subject: str) -> Diagnostic:
         return self.finding(
-            message=f"{wrong}, which ONNX demands ({count} in all).",
-            evidence={"of": count},
+            message=f"{wrong}, which ONNX demands.",
+            evidence={},
             advice=Advice(text=advice),
             subject=subject,
         )

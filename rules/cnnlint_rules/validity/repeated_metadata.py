@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cnnlint import (
     Advice,
@@ -13,6 +13,7 @@ from cnnlint import (
     Diagnostic,
     FileContext,
     FileRule,
+    Finding,
     Good,
     NearMiss,
     Severity,
@@ -50,6 +51,14 @@ class RepeatedMetadata(FileRule, code="ON011", severity=Severity.ERROR, confiden
                     advice=Advice(text="Write the metadata anew with onnx.helper.set_model_props"),
                     subject=key,
                 )
+
+    def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
+        """Say how many keys stand twice, and the first of them."""
+        return self.several(
+            places,
+            "keys of the metadata stand more than once",
+            "Write the metadata anew with onnx.helper.set_model_props",
+        )
 
     examples = (
         Bad(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from cnnlint import (
@@ -14,6 +14,7 @@ from cnnlint import (
     Diagnostic,
     FileContext,
     FileRule,
+    Finding,
     Good,
     NearMiss,
     Severity,
@@ -36,9 +37,10 @@ class RepeatedName(FileRule, code="ON007", severity=Severity.ERROR, confidence=C
     before it is merged with another.
 
     ## When not
-    An output, or the declaration of an inner tensor, that is listed twice is a warning: ONNX's checker lets it pass. An
-    initializer may have the name of an input: it is that input's default. Two nodes that make one tensor, and a node
-    that makes what an input or an initializer is, are not read at all.
+    An output, the declaration of an inner tensor or the name of a node that is there twice is a warning: ONNX's checker
+    lets it pass, though profilers, quantizers and the messages of runtimes tell nodes by their names. An initializer
+    may have the name of an input: it is that input's default. Two nodes that make one tensor, and a node that makes
+    what an input or an initializer is, are not read at all.
 
     ## References
     - ONNX, "Intermediate Representation Specification", "Names Within a Graph" and "Graphs".
@@ -57,14 +59,23 @@ class RepeatedName(FileRule, code="ON007", severity=Severity.ERROR, confidence=C
             yield self._finding(name, "the name of two outputs", Severity.WARNING)
         for name in graph.repeated[1]:
             yield self._finding(name, "declared twice as an inner tensor", Severity.WARNING)
+        for where, inner in file.graphs:
+            for name in _repeated(node.name for node in inner.nodes if node.name):
+                yield self._finding(name, f"the name of two nodes{where}", Severity.WARNING)
 
     def _finding(self, name: str, what: str, severity: Severity | None = None) -> Diagnostic:
         return self.finding(
-            message=f"{name} is {what}, and a name may be given 1 time.",
-            evidence={"times": 2},
+            message=f"{name} is {what}, and a name may be given only once.",
+            evidence={},
             advice=Advice(text="Delete the copy, or give one of the two another name"),
             severity=severity,
             subject=f"{name} {what}",
+        )
+
+    def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
+        """Say how many names are given twice, and the first of them."""
+        return self.several(
+            places, "names are given more than once", "Delete the copies, or give one of each two another name"
         )
 
     examples = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cnnlint import (
     Advice,
@@ -12,6 +12,7 @@ from cnnlint import (
     Diagnostic,
     FileContext,
     FileRule,
+    Finding,
     Good,
     NearMiss,
     Severity,
@@ -60,6 +61,14 @@ class TypeNotAllowed(FileRule, code="ON004", severity=Severity.ERROR, confidence
                 advice=Advice(text="Store or cast the tensor in the type that the operator takes"),
                 subject=str(each.index),
             )
+
+    def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
+        """Say how many inputs have a type that is not allowed, and the first of them."""
+        return self.several(
+            places,
+            "inputs have types that their operators do not take",
+            "Store or cast the tensors in the types that the operators take",
+        )
 
     examples = (
         Bad(

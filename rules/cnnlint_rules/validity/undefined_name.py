@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cnnlint import (
     Advice,
@@ -12,6 +12,7 @@ from cnnlint import (
     Diagnostic,
     FileContext,
     FileRule,
+    Finding,
     Good,
     NearMiss,
     Severity,
@@ -44,11 +45,15 @@ class UndefinedName(FileRule, code="ON008", severity=Severity.ERROR, confidence=
         """Yield each name that is read and not made, with who reads it."""
         for reader, name in file.undefined:
             yield self.finding(
-                message=f"{reader} reads {name}, and 0 nodes, inputs or weights that can be seen there have this name.",
-                evidence={"makers": 0},
+                message=f"{reader} reads {name}, and no node, input or weight that can be seen there has this name.",
+                evidence={},
                 advice=Advice(text="Give the name that is meant, or hand the tensor in"),
                 subject=f"{reader} {name}",
             )
+
+    def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
+        """Say how many names stand for nothing, and the first of them."""
+        return self.several(places, "names stand for nothing", "Give the names that are meant, or hand the tensors in")
 
     examples = (
         Bad(

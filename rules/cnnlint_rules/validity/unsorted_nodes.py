@@ -49,9 +49,9 @@ class UnsortedNodes(FileRule, code="ON006", severity=Severity.ERROR, confidence=
         more = f"; so do {len(nodes) - 1:,} more" if len(nodes) > 1 else ""
         yield self.finding(
             *self.at(context, [node]),
-            message=f"{file.named([node])} reads {name}, which a later node makes{more}, and ONNX demands 1 order in"
-            " which every node comes after those that it reads.",
-            evidence={"nodes": len(nodes)},
+            message=f"{file.named([node])} reads {name}, which a later node makes{more}; ONNX demands that every"
+            " node comes after those that it reads.",
+            evidence={"nodes": len(nodes)} if len(nodes) > 1 else {},
             advice=Advice(text="Sort the nodes topologically, as graph.sort() of onnx_ir does"),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cnnlint import (
     Advice,
@@ -13,6 +13,7 @@ from cnnlint import (
     Diagnostic,
     FileContext,
     FileRule,
+    Finding,
     Good,
     NearMiss,
     Severity,
@@ -58,6 +59,14 @@ class WrongNumberOfOperands(
                     advice=Advice(text="Export for the opset that the file names, or convert the file to that opset"),
                     subject=f"{call.schema.name} {what}",
                 )
+
+    def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
+        """Say how many operators are called with wrong numbers, and the first of them."""
+        return self.several(
+            places,
+            "operators are called with other numbers of inputs or outputs than they have",
+            "Export for the opset that the file names, or convert the file to that opset",
+        )
 
     examples = (
         Bad(

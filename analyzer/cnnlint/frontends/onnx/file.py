@@ -9,7 +9,7 @@ that is not known; a graph inside a node adds its own and takes them away at its
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from msgspec import Struct, field
@@ -17,11 +17,13 @@ from msgspec import Struct, field
 from cnnlint.frontends.onnx.datatypes import NAMES
 from cnnlint.frontends.onnx.operators.values import Value
 from cnnlint.frontends.onnx.records import (
+    FunctionRecord,
     GraphRecord,
     ModelRecord,
     NodeRecord,
     TensorRecord,
     ValueRecord,
+    all_nodes,
     subgraphs,
 )
 from cnnlint.frontends.onnx.schemas import MIXED, VARIADIC, Formal, Schema, newest, operator_schema
@@ -143,6 +145,24 @@ class FileContext:
         """Who reads what nothing makes, in a function or in a graph inside a node, each with that name."""
         return self._walk.undefined
 
+    @cached_property
+    def operators(self) -> frozenset[tuple[str, str, str]]:
+        """Domain, name and overload of every operator and function that a node calls, in functions too."""
+        record = self.record
+        bodies = (record.graph.nodes, *(function.nodes for function in record.functions.values()))
+        return frozenset((node.domain, node.op_type, node.overload) for body in bodies for node in all_nodes(body))
+
+    @property
+    def function_calls(self) -> Iterator[tuple[NodeRecord, FunctionRecord]]:
+        """Nodes that call functions of the file, each with its function."""
+        functions = self.record.functions
+        if functions:
+            for body in (self.record.graph.nodes, *(function.nodes for function in functions.values())):
+                for node in all_nodes(body):
+                    called = functions.get((node.domain, node.op_type, node.overload))
+                    if called is not None:
+                        yield node, called
+
     @property
     def repeated(self) -> Sequence[tuple[str, str]]:
         """Names that are given twice, or that hide one of a graph around theirs, each with what for."""
@@ -169,6 +189,16 @@ class FileContext:
     def _walk(self) -> _Walk:
         return _Walk(self.record)
 
+    def digest(self, location: str) -> str:
+        """Return the SHA-1 of a data file whose checksum the model names, in hexadecimal; all of the file is read."""
+        from hashlib import sha1  # it loads cryptography, and hardly any model names a checksum
+
+        source = self.record.checksums[location][1]
+        digest = sha1(usedforsecurity=False)
+        for start in range(0, source.size, CHUNK):
+            digest.update(source.view(start, min(CHUNK, source.size - start)))
+        return digest.hexdigest()
+
     @staticmethod
     def named(nodes: Sequence[NodeRecord]) -> str:
         """Return the subject of a sentence about nodes: "Node conv1 (Conv)", "3 nodes (conv1, conv2, conv3)"."""
@@ -176,6 +206,10 @@ class FileContext:
         if len(names) == 1:
             return f"Node {names[0]} ({nodes[0].op_type})"
         return f"{len(names):,} nodes ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+
+
+CHUNK = 1 << 24
+"""Bytes of a file that are read at once."""
 
 
 def onnx_file(graph: Graph) -> FileContext | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from cnnlint.errors import ContradictionError, ModelError
+from cnnlint.errors import ContradictionError, ModelError, UnknownError
 from cnnlint.frontends.onnx.file import FileContext
 from cnnlint.frontends.onnx.inlining import in_order, inlined
 from cnnlint.frontends.onnx.operators import handler_of
@@ -139,24 +139,24 @@ def raise_model(model: ModelRecord, inputs: Mapping[str, Shape] | None = None) -
     ctx.index_readers(nodes)
     ctx.add_initializers(graph.initializers)
     # constants come first: an input's layout may follow from the target of a Reshape
-    broken = _raise_nodes(ctx, (node for node in nodes if node.op_type == "Constant"))
+    _raise_nodes(ctx, (node for node in nodes if node.op_type == "Constant"))
     _add_inputs(ctx, graph.inputs, graph, inputs or {})
-    broken += _raise_nodes(ctx, (node for node in nodes if node.op_type != "Constant"))
+    _raise_nodes(ctx, (node for node in nodes if node.op_type != "Constant"))
     for value in graph.outputs:
         found = ctx.get(value.name)
         if found is None:
             raise ModelError(f"nothing produces the output {value.name!r}", path=model.path)
         builder.outputs.append(ctx.as_view(found, value.name).tensor)
-    file = FileContext(model, {} if inputs else _contradicted(ctx, graph), broken, ctx.values)
+    contradicted, broken = ({}, ()) if inputs else (_contradicted(ctx, graph), ctx.contradictions)
+    file = FileContext(model, contradicted, broken, ctx.values)
     canonicalize(builder)
     rename(builder, model)
     frozen = builder.freeze(_source(model, ctx), unused=_unused(graph, nodes), ignores=_ignores(model))
     return replace(frozen, file=file)
 
 
-def _raise_nodes(ctx: NodeContext, nodes: Iterable[NodeRecord]) -> list[tuple[NodeRecord, str]]:
-    """Raise nodes one by one; return those that contradict their operator's definition, each with how."""
-    broken = list[tuple[NodeRecord, str]]()
+def _raise_nodes(ctx: NodeContext, nodes: Iterable[NodeRecord]) -> None:
+    """Raise nodes one by one; those that contradict their operator's definition are opaque."""
     known = dict[tuple[str, str, str], Handler]()
     for node in nodes:
         operator = (node.domain, node.op_type, node.overload)
@@ -169,12 +169,12 @@ def _raise_nodes(ctx: NodeContext, nodes: Iterable[NodeRecord]) -> list[tuple[No
         except ContradictionError as error:
             ctx.turn_to(node)
             add_contradiction(ctx, error.cause)
-            broken.append((node, error.cause))
+            if not isinstance(error, UnknownError):
+                ctx.contradict(error.cause)
         for name in node.outputs:
             if name and ctx.get(name) is None and (ctx.readers(name) or ctx.is_result(name)):
                 add_missing(ctx, [other for other in node.outputs if other and ctx.get(other) is None])
                 break
-    return broken
 
 
 def _contradicted(ctx: NodeContext, graph: GraphRecord) -> dict[str, Shape]:

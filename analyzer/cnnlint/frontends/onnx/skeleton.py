@@ -124,6 +124,8 @@ def _model(reading: Reading, path: str, begun: list[int]) -> ModelRecord:
         tuple(imports),
         tuple(keys),
         tuple(defined),
+        tuple(reading.faults),
+        reading.checksums,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,10 @@ MAX_SUBGRAPHS = 64
 """Most nested subgraphs; protobuf itself stops at 100 messages, which is 33 subgraphs."""
 
 
+SHA1, HEXADECIMAL = 40, frozenset("0123456789abcdef")
+"""How many digits the checksum of external data has, and which."""
+
+
 class Reading:
     """The state of one reading.
 
@@ -35,7 +40,7 @@ class Reading:
         folder: Location of its external data; None for a model in memory, whose external data is not read.
     """
 
-    __slots__ = ("attribute_sets", "attributes", "folder", "source", "types")
+    __slots__ = ("attribute_sets", "attributes", "checksums", "faults", "folder", "source", "types")
 
     def __init__(self, source: ByteSource, folder: DataFolder | None) -> None:
         self.source = source
@@ -43,6 +48,8 @@ class Reading:
         self.attributes: dict[bytes, Attribute] = {}
         self.attribute_sets: dict[tuple[bytes, ...], Attributes] = {}
         self.types: dict[bytes, ValueRecord] = {}
+        self.faults: list[tuple[str, str, bool]] = []
+        self.checksums: dict[str, tuple[str, ByteSource]] = {}
 
     def text(self, start: int, stop: int) -> str:
         """Read the string at [start, stop)."""
@@ -144,6 +151,12 @@ def tensor(reading: Reading, start: int, end: int) -> TensorRecord:
         ModelError: Its dims, type and payload disagree, or its external data is not available.
     """
     parts = _scan(reading, start, end)
+    if parts.payloads and (parts.raw is not None or len(parts.payloads) > 1 or parts.is_external):
+        fields_held = [*(["raw_data"] if parts.raw else []), *map(datatypes.FIELD_NAMES.__getitem__, parts.payloads)]
+        where = "and in another file" if parts.is_external else f"in {len(fields_held)} fields"
+        reading.faults.append((parts.name, f"holds values {where} ({', '.join(fields_held)})", True))
+    elif parts.is_external and parts.raw is not None:
+        reading.faults.append((parts.name, "holds values in raw_data and in another file", True))
     shape = tuple(parts.dims)
     if len(shape) > limits.MAX_RANK:
         raise reading.error(f"tensor {parts.name!r} claims {len(shape):,} dims")
@@ -154,6 +167,11 @@ def tensor(reading: Reading, start: int, end: int) -> TensorRecord:
     if elements is None:
         raise reading.error(mismatch(parts.name, shape, 0))
     if parts.is_external:
+        checksum = parts.entries.get("checksum", "")
+        if checksum and not (len(checksum) == SHA1 and set(checksum.lower()) <= HEXADECIMAL):
+            said = f"names the checksum {checksum[:SHA1]!r} of its data"
+            wrong = f"{said}, which is not the {SHA1} hexadecimal digits of SHA-1"
+            reading.faults.append((parts.name, wrong, False))
         return TensorRecord(parts.name, shape, dtype, _external(reading, parts, shape, dtype))
     if parts.raw is not None and (parts.raw[1] or not elements):
         return _raw(reading, parts.name, shape, dtype, parts.raw)
@@ -180,7 +198,32 @@ def sparse_tensor(reading: Reading, start: int, end: int) -> TensorRecord:
     if len(dims) > limits.MAX_RANK or min(dims, default=0) < 0 or limits.product(dims) is None:
         raise reading.error(f"sparse tensor {values.name!r} has impossible dims")
     shape = tuple(dims)
+    if fault := _sparse_fault(values, indices, shape):
+        reading.faults.append((values.name, fault, True))
     return TensorRecord(values.name, shape, values.dtype, SparseStorage(values, indices, values.name, shape))
+
+
+def _sparse_fault(values: TensorRecord, indices: TensorRecord, shape: tuple[int, ...]) -> str:
+    """Return what is wrong with a sparse tensor, as a clause; the indices of one with many values are not read."""
+    if len(values.shape) != 1:
+        return f"is sparse, and its values have {len(values.shape)} axes and not 1"
+    count, rank = values.shape[0], len(shape)
+    if indices.dtype != "int64" and count:
+        return f"is sparse, and its indices are {indices.dtype or 'of no type'} and not int64"
+    if indices.shape not in ((count,), (count, rank)):
+        return f"is sparse, and its {count:,} values have indices of {'×'.join(map(str, indices.shape)) or 'no axes'}"
+    flat = indices.values
+    if flat is None or not count:
+        return ""
+    if len(indices.shape) == 1:
+        places, ends = [(int(index),) for index in flat], (prod(shape),)
+    else:
+        places, ends = [tuple(map(int, flat[at : at + rank])) for at in range(0, len(flat), rank)], shape
+    for place in places:
+        if not all(0 <= index < end for index, end in zip(place, ends, strict=True)):
+            return f"is sparse, and has a value at {', '.join(map(str, place))} of {'×'.join(map(str, ends))}"
+    ordered = all(first < second for first, second in pairwise(places))
+    return "" if ordered else "is sparse, and its indices are not in ascending order"
 
 
 def _scan(reading: Reading, start: int, end: int) -> _Parts:
@@ -302,4 +345,6 @@ def _external(reading: Reading, parts: _Parts, shape: tuple[int, ...], dtype: st
         offset, length = external.span(parts.entries, parts.name, needed, source.size)
     except ModelError as error:
         raise reading.error(error.cause) from None
+    if checksum := parts.entries.get("checksum"):
+        reading.checksums.setdefault(parts.entries.get("location", ""), (checksum, source))
     return RawStorage(source, offset, length, parts.name, shape, dtype, "external_data")

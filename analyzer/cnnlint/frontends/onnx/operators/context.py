@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -18,7 +18,7 @@ from cnnlint.frontends.raising.ops import OpContext
 from cnnlint.frontends.raising.view import Permutation, TensorView, find_layout
 from cnnlint.graph.layer import Layer, Part
 from cnnlint.graph.layers import Operator, Reshape
-from cnnlint.graph.tensor import Shape, Tensor, Weight, is_floating
+from cnnlint.graph.tensor import Dim, Shape, Tensor, Weight, is_floating
 
 
 class NodeContext(OpContext):
@@ -30,6 +30,7 @@ class NodeContext(OpContext):
         opset: Version of the default domain.
         node: The current node.
         label: Its name in the file, or its first output.
+        contradictions: Nodes whose attributes, weights and inputs contradict one another, each with how, as a clause.
     """
 
     def __init__(self, builder: GraphBuilder, model: ModelRecord) -> None:
@@ -38,6 +39,7 @@ class NodeContext(OpContext):
         self.opset = model.opsets.get("", 1)
         self.node: NodeRecord = NodeRecord("", "", "", (), (), {})
         self.label = ""
+        self.contradictions: list[tuple[NodeRecord, str]] = []
         self._values: dict[str, Value] = {}
         self._nodes: tuple[NodeRecord, ...] = ()
         self._readers: dict[str, list[NodeRecord]] = {}
@@ -52,6 +54,10 @@ class NodeContext(OpContext):
         """Make `node` the current node."""
         self.node = node
         self.label = node.label
+
+    def contradict(self, cause: str) -> None:
+        """Note what is impossible about the node, as a clause; its layer stands for what was probably meant."""
+        self.contradictions.append((self.node, cause))
 
     # attributes
 
@@ -85,7 +91,7 @@ class NodeContext(OpContext):
         """
         found = self.attribute_ints(name) or (1,) * rank
         if len(found) != rank or min(found, default=1) < 1:
-            raise ContradictionError(f"its {name} are {_listed(found)} for a kernel of {rank} axes")
+            raise ContradictionError(f"its {name} are {listed(found)} for a kernel of {rank} axes")
         return found
 
     def has_input(self, index: int) -> bool:
@@ -378,8 +384,9 @@ def weight_of(record: TensorRecord, role: str) -> Weight:
     return Weight(key=record.name, shape=record.shape, dtype=record.dtype, role=role, storage=record.storage)
 
 
-def _listed(numbers: tuple[int, ...]) -> str:
-    return " × ".join(map(str, numbers[:4])) + (" × …" if len(numbers) > 4 else "")
+def listed(extents: Sequence[Dim]) -> str:
+    """Return extents as they are shown: "3 × 3"; an unknown one is "?"."""
+    return " × ".join("?" if dim is None else str(dim) for dim in extents[:6]) + (" × …" if len(extents) > 6 else "")
 
 
 Handler = Callable[[NodeContext], None]

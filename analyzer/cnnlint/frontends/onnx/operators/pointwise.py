@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from cnnlint.errors import ContradictionError
 from cnnlint.frontends.onnx.operators.constants import FUNCTIONS, computed, joined_constants
-from cnnlint.frontends.onnx.operators.context import Handler, NodeContext
+from cnnlint.frontends.onnx.operators.context import Handler, NodeContext, listed
 from cnnlint.frontends.onnx.operators.values import Constant, FlattenedRows, Value, mapped
 from cnnlint.frontends.raising import ops
 from cnnlint.frontends.raising.view import TensorView, axis_within
@@ -124,6 +124,7 @@ def elementwise(ctx: NodeContext) -> None:
     operands = [ctx.value(index) for index in indices]
     if quantized:  # a constant's elements are quantized
         operands = [replace(value, values=None) if isinstance(value, Constant) else value for value in operands]
+    _check_broadcast(ctx, operands)
     function = FUNCTIONS[ctx.node.op_type]
     if not operands or (function == "where" and len(operands) != 3):
         raise ContradictionError(f"it has {len(operands)} inputs")
@@ -153,6 +154,20 @@ def elementwise(ctx: NodeContext) -> None:
         weights=tuple(weight for constant in constants for weight in ctx.weights(constant, "constant")),
     )
     ctx.set_alike(made, rows or made)
+
+
+def _check_broadcast(ctx: NodeContext, operands: Sequence[Value]) -> None:
+    """Note extents of operands that neither agree nor are 1; before opset 7 an attribute said which axes were meant."""
+    if ctx.opset < 7 or not operands:
+        return
+    first, *others = [operand.shape for operand in operands]
+    for other in others:
+        if first is None or other is None or first == other:
+            continue
+        for mine, theirs in zip(reversed(first), reversed(other), strict=False):
+            if mine not in (theirs, 1) and theirs != 1 and isinstance(mine, int) and isinstance(theirs, int):
+                ctx.contradict(f"it cannot broadcast its inputs of {listed(first)} and {listed(other)}")
+                return
 
 
 def _unchanged(function: str, operands: Sequence[Value]) -> Value | None:

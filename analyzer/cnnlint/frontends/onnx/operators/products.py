@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cnnlint.errors import ContradictionError
-from cnnlint.frontends.onnx.operators.context import Handler, NodeContext
+from cnnlint.frontends.onnx.operators.context import Handler, NodeContext, listed
 from cnnlint.frontends.onnx.operators.outside import add_opaque
 from cnnlint.frontends.onnx.operators.values import Constant, FlattenedRows
 from cnnlint.frontends.raising import ops
@@ -18,6 +18,7 @@ CELLS: dict[str, Literal["lstm", "gru", "rnn"]] = {"LSTM": "lstm", "GRU": "gru",
 
 def _gemm(ctx: NodeContext) -> None:
     """Handle Gemm: A, B, C."""
+    _check_inner(ctx, 0, 1, _transposed(ctx))
     kernel = ctx.constant(1)
     if kernel is None or kernel.shape is None or ctx.attribute_int("transA", 0):
         _product(ctx, 0, 1, transposed=_transposed(ctx))
@@ -55,12 +56,24 @@ def _fused_matmul(ctx: NodeContext) -> None:
         _product(ctx, 0, 1, transposed=_transposed(ctx))
 
 
+def _check_inner(ctx: NodeContext, left: int, right: int, transposed: tuple[bool, bool] = (False, False)) -> None:
+    """Note that the columns of the first factor are not as many as the rows of the second."""
+    first, second = list(ctx.value(left).shape or ()), list(ctx.value(right).shape or ())
+    if not first or not second:
+        return
+    columns = first[-2] if transposed[0] and len(first) > 1 else first[-1]
+    rows = second[-2] if len(second) > 1 and not transposed[1] else second[-1]
+    if columns != rows and isinstance(columns, int) and isinstance(rows, int):
+        ctx.contradict(f"it cannot multiply {listed(first)} and {listed(second)}: {columns:,} columns, {rows:,} rows")
+
+
 def _transposed(ctx: NodeContext) -> tuple[bool, bool]:
     return bool(ctx.attribute_int("transA", 0)), bool(ctx.attribute_int("transB", 0))
 
 
 def matmul(ctx: NodeContext, left: int = 0, right: int = 1) -> None:
     """Handle a matrix product, given the indices of its factors."""
+    _check_inner(ctx, left, right)
     kernel = ctx.constant(right)
     if kernel is not None and kernel.shape is not None and len(kernel.shape) == 2:
         _dense(ctx, (left, right), kernel.shape[1], features=1)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from math import inf
 
 from msgspec.structs import replace
 
 from cnnlint.frontends.onnx.operators import pointwise, products, windows
-from cnnlint.frontends.onnx.operators.context import Handler, NodeContext
+from cnnlint.frontends.onnx.operators.context import Handler, NodeContext, listed
 from cnnlint.frontends.onnx.operators.values import Constant, Value
 from cnnlint.frontends.raising.view import TensorView
 from cnnlint.graph.layers import Activation, BatchNorm, Conv, ConvTranspose, Dense, Elementwise
@@ -36,15 +37,39 @@ LOWEST = {"uint8": 0, "int8": -128, "uint16": 0, "int16": -32768, "uint4": 0, "i
 
 def _quantize(ctx: NodeContext) -> None:
     """Handle QuantizeLinear: x, scale, zero point."""
+    _check_parameters(ctx)
     ctx.set_output(_clamped(ctx, ctx.value(0), 2))
 
 
 def _dequantize(ctx: NodeContext) -> None:
     """Handle DequantizeLinear: x, scale, zero point."""
+    _check_parameters(ctx)
     value = ctx.value(0)
     if isinstance(value, Constant) and value.dtype in LOWEST:
         value = _dequantized(ctx, value)
     ctx.set_output(value)
+
+
+def _check_parameters(ctx: NodeContext) -> None:
+    """Note scales that are not positive, zero points of another shape, and an axis that does not fit."""
+    scale, zero = ctx.constant(1), ctx.constant(2)
+    if scale is None or scale.shape is None:
+        return
+    wrong = [number for number in scale.values or () if isinstance(number, int | float) and not 0 < number < inf]
+    if wrong:
+        ctx.contradict(f"its scale is {wrong[0]:g}, which is not positive")
+    if zero is not None and zero.shape is not None and zero.shape != scale.shape:
+        ctx.contradict(
+            f"its scale is {listed(scale.shape) or 'a scalar'}, its zero point {listed(zero.shape) or 'one'}"
+        )
+    shape, extents = ctx.value(0).shape, scale.shape
+    if shape is None or len(extents) != 1 or extents == (1,):
+        return
+    axis = ctx.attribute_int("axis", 1)
+    if not -len(shape) <= axis < len(shape):
+        ctx.contradict(f"it has {extents[0]} scales along the axis {axis} of a tensor of {len(shape)} axes")
+    elif isinstance(shape[axis], int) and shape[axis] != extents[0]:
+        ctx.contradict(f"it has {extents[0]} scales along an axis of {shape[axis]}")
 
 
 def _dequantized(ctx: NodeContext, value: Constant) -> Constant:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from cnnlint.errors import ContradictionError
-from cnnlint.frontends.onnx.operators.context import Handler, NodeContext
+from cnnlint.errors import ContradictionError, UnknownError
+from cnnlint.frontends.onnx.operators.context import Handler, NodeContext, listed
 from cnnlint.frontends.onnx.operators.outside import add_operator
 from cnnlint.frontends.onnx.operators.values import Constant
 from cnnlint.frontends.raising import ops
 from cnnlint.frontends.raising.ops import Pooling
+from cnnlint.frontends.raising.view import TensorView
 from cnnlint.graph.dims import product
 from cnnlint.graph.layers import ConvTranspose
 from cnnlint.graph.tensor import Dim, Shape
@@ -32,7 +33,9 @@ POOLINGS: dict[str, Pooling] = {
 def conv(ctx: NodeContext, *, kernel: int, bias: int | None, dtype: str | None = None) -> None:
     """Handle a convolution, given the indices of its inputs and the type of its output."""
     view = ctx.view(0)
-    filters, _, *taps = _kernel(ctx, kernel)
+    filters, seen, *taps = _kernel(ctx, kernel)
+    groups = ctx.attribute_int("group", 1)
+    _check_channels(ctx, view, seen * groups, "its kernel" if groups == 1 else f"its kernel, in {groups} groups,")
     biases = ctx.weights(ctx.constant(bias), "bias") if bias is not None else ()
     made = ops.conv(
         ctx,
@@ -42,7 +45,7 @@ def conv(ctx: NodeContext, *, kernel: int, bias: int | None, dtype: str | None =
         strides=ctx.steps("strides", len(taps)),
         padding=_padding(ctx, len(taps)),
         dilation=ctx.steps("dilations", len(taps)),
-        groups=ctx.attribute_int("group", 1),
+        groups=groups,
         use_bias=bool(biases),
         weights=(*ctx.kernel(kernel, 0), *biases),
         dtype=dtype,
@@ -54,6 +57,7 @@ def _conv_transpose(ctx: NodeContext) -> None:
     """Handle ConvTranspose: X, W (input channels first), B."""
     source = ctx.tensor(0)
     shape = _kernel(ctx, 1)
+    _check_channels(ctx, ctx.view(0), shape[0], "its kernel")
     groups = ctx.attribute_int("group", 1)
     taps = shape[2:]
     rank = len(taps)
@@ -90,6 +94,12 @@ def _conv_transpose(ctx: NodeContext) -> None:
     ctx.add_layer(layer)
 
 
+def _check_channels(ctx: NodeContext, view: TensorView, wanted: int, what: str) -> None:
+    shape = view.shape
+    if shape is not None and len(shape) > 1 and isinstance(shape[1], int) and shape[1] != wanted:
+        ctx.contradict(f"{what} takes {wanted:,} channels, and its input has {shape[1]:,}")
+
+
 def _padding(ctx: NodeContext, rank: int) -> Padding:
     """Return the padding of a node by its `pads` and `auto_pad`."""
     auto = ctx.attribute_text("auto_pad", "NOTSET")
@@ -113,8 +123,13 @@ def _kernel(ctx: NodeContext, index: int) -> tuple[int, ...]:
         declared = ctx.declared(ctx.node.inputs[index])
         shape = None if declared is None else declared.shape
     extents = tuple(dim for dim in shape or () if isinstance(dim, int))
-    if shape is None or len(extents) != len(shape) or len(shape) < 3:
+    if shape is None or len(extents) != len(shape):
+        raise UnknownError(f"its kernel has the shape {shape}, which is not known in advance")
+    if len(shape) < 3:
         raise ContradictionError(f"its kernel has the shape {shape}, which is not filters × channels × taps")
+    wanted = ctx.attribute_ints("kernel_shape")
+    if wanted is not None and wanted != extents[2:]:
+        ctx.contradict(f"its kernel_shape is {listed(wanted)}, and its kernel is {listed(extents[2:])}")
     return extents
 
 
