@@ -115,7 +115,7 @@ class InvalidAttribute(FileRule, code="ON003", severity=Severity.ERROR, confiden
                     severity=Severity.WARNING,
                     subject=name,
                 )
-            nodes = [node for node in call.nodes if id(node) not in malformed]
+            nodes = [node for node in call.nodes if id(node) not in malformed] if malformed else call.nodes
             for name, wrong in _wrong(call) if nodes else ():
                 assert call.schema is not None  # noqa: S101 - it is what says so
                 yield self.finding(

@@ -60,7 +60,8 @@ class RepeatedName(FileRule, code="ON007", severity=Severity.ERROR, confidence=C
         for name in graph.repeated[1]:
             yield self._finding(name, "declared twice as an inner tensor", Severity.WARNING)
         for where, inner in file.graphs:
-            for name in _repeated(node.name for node in inner.nodes if node.name):
+            names = [node.name for node in inner.nodes if node.name]
+            for name in _repeated(names) if len(set(names)) < len(names) else ():
                 yield self._finding(name, f"the name of two nodes{where}", Severity.WARNING)
 
     def _finding(self, name: str, what: str, severity: Severity | None = None) -> Diagnostic:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from cnnlint import (
     Advice,
@@ -43,9 +43,10 @@ class UnprintableName(FileRule, code="ON016", severity=Severity.WARNING, confide
     def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each name that cannot be shown as it is."""
         for where, graph in file.graphs:
-            if "".join(_names(graph)).isprintable():
+            names = _names(graph)
+            if "".join(names).isprintable():
                 continue  # thousands of names, at once
-            for name in dict.fromkeys(_names(graph)):
+            for name in dict.fromkeys(names):
                 if not name.isprintable():
                     hidden = [character for character in name if not character.isprintable()]
                     yield self.finding(
@@ -77,11 +78,11 @@ class UnprintableName(FileRule, code="ON016", severity=Severity.WARNING, confide
     )
 
 
-def _names(graph: GraphRecord) -> Iterable[str]:
-    yield graph.name
-    for value in (*graph.inputs, *graph.outputs):
-        yield value.name
-    yield from graph.initializers
-    for node in graph.nodes:
-        yield node.name
-        yield from node.outputs
+def _names(graph: GraphRecord) -> list[str]:
+    return [
+        graph.name,
+        *[value.name for value in (*graph.inputs, *graph.outputs)],
+        *graph.initializers,
+        *[node.name for node in graph.nodes],
+        *[name for node in graph.nodes for name in node.outputs],
+    ]

@@ -145,12 +145,11 @@ class FileContext:
         """Who reads what nothing makes, in a function or in a graph inside a node, each with that name."""
         return self._walk.undefined
 
-    @cached_property
+    @property
     def operators(self) -> frozenset[tuple[str, str, str]]:
         """Domain, name and overload of every operator and function that a node calls, in functions too."""
-        record = self.record
-        bodies = (record.graph.nodes, *(function.nodes for function in record.functions.values()))
-        return frozenset((node.domain, node.op_type, node.overload) for body in bodies for node in all_nodes(body))
+        callers = (call.nodes[0] for call in self._walk.calls)
+        return frozenset((node.domain, node.op_type, node.overload) for node in callers)
 
     @property
     def function_calls(self) -> Iterator[tuple[NodeRecord, FunctionRecord]]:
