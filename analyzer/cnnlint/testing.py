@@ -47,19 +47,33 @@ KEBAB_CASE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 def to_model(text: str) -> onnx.ModelProto:
-    """Return the network that `text` describes, in the notation of docs/notation.md or as ONNX text.
+    """Return the network that `text` describes: in the notation of docs/notation.md, as ONNX text, or as protobuf text.
+
+    Protobuf text, which begins with "ir_version:", can say what ONNX text cannot.
 
     Raises:
         ModelError: It is neither.
     """
     if is_notation(text):
         return to_onnx(text)
+    if cleandoc(text).startswith("ir_version:"):
+        return _from_protobuf_text(cleandoc(text))
     import onnx.parser
 
     try:
         return onnx.parser.parse_model(cleandoc(text))
     except onnx.parser.ParseError as error:
         raise ModelError(f"neither notation (which starts with INPUT) nor ONNX text: {error}") from error
+
+
+def _from_protobuf_text(text: str) -> onnx.ModelProto:
+    import onnx
+    from google.protobuf import text_format
+
+    try:
+        return text_format.Parse(text, onnx.ModelProto())
+    except text_format.ParseError as error:
+        raise ModelError(f"this is no protobuf text: {error}") from error
 
 
 def to_graph(model: str | onnx.ModelProto, *, training: Training = UNTOLD) -> Graph:

@@ -189,10 +189,16 @@ class FileContext:
         return _Walk(self.record)
 
     def digest(self, location: str) -> str:
-        """Return the SHA-1 of a data file whose checksum the model names, in hexadecimal; all of the file is read."""
+        """Return the SHA-1 of a data file whose checksum the model names, in hexadecimal; all of the file is read.
+
+        Returns:
+            "" for a model in memory, which has no files.
+        """
         from hashlib import sha1  # it loads cryptography, and hardly any model names a checksum
 
         source = self.record.checksums[location][1]
+        if source is None:
+            return ""
         digest = sha1(usedforsecurity=False)
         for start in range(0, source.size, CHUNK):
             digest.update(source.view(start, min(CHUNK, source.size - start)))

@@ -146,9 +146,9 @@ class ModelRecord(Struct, frozen=True, gc=False):
         imports: Domain and version of each opset import, as the file lists them; the default domain is "".
         metadata_keys: The keys of `metadata_props` as the file lists them.
         function_keys: The keys of `functions` as the file lists them.
-        faults: Tensors whose messages are malformed, by name, each with how, as a clause, and whether ONNX's checker
-            rejects it.
-        checksums: What the file says the SHA-1 of its data files is, and those files, by location.
+        faults: Tensors whose messages are malformed, by name, each with how, as a clause.
+        checksums: What the file says the SHA-1 of its data files is, and those files, by location; None for those of
+            a model in memory.
     """
 
     path: str
@@ -164,8 +164,8 @@ class ModelRecord(Struct, frozen=True, gc=False):
     imports: tuple[tuple[str, int], ...] = ()
     metadata_keys: tuple[str, ...] = ()
     function_keys: tuple[tuple[str, str, str], ...] = ()
-    faults: tuple[tuple[str, str, bool], ...] = ()
-    checksums: dict[str, tuple[str, ByteSource]] = {}
+    faults: tuple[tuple[str, str], ...] = ()
+    checksums: dict[str, tuple[str, ByteSource | None]] = {}
 
 
 def subgraphs(node: NodeRecord) -> Iterator[GraphRecord]:

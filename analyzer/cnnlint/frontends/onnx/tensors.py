@@ -25,10 +25,6 @@ MAX_SUBGRAPHS = 64
 """Most nested subgraphs; protobuf itself stops at 100 messages, which is 33 subgraphs."""
 
 
-SHA1, HEXADECIMAL = 40, frozenset("0123456789abcdef")
-"""How many digits the checksum of external data has, and which."""
-
-
 class Reading:
     """The state of one reading.
 
@@ -48,8 +44,8 @@ class Reading:
         self.attributes: dict[bytes, Attribute] = {}
         self.attribute_sets: dict[tuple[bytes, ...], Attributes] = {}
         self.types: dict[bytes, ValueRecord] = {}
-        self.faults: list[tuple[str, str, bool]] = []
-        self.checksums: dict[str, tuple[str, ByteSource]] = {}
+        self.faults: list[tuple[str, str]] = []
+        self.checksums: dict[str, tuple[str, ByteSource | None]] = {}
 
     def text(self, start: int, stop: int) -> str:
         """Read the string at [start, stop)."""
@@ -154,9 +150,9 @@ def tensor(reading: Reading, start: int, end: int) -> TensorRecord:
     if parts.payloads and (parts.raw is not None or len(parts.payloads) > 1 or parts.is_external):
         fields_held = [*(["raw_data"] if parts.raw else []), *map(datatypes.FIELD_NAMES.__getitem__, parts.payloads)]
         where = "and in another file" if parts.is_external else f"in {len(fields_held)} fields"
-        reading.faults.append((parts.name, f"holds values {where} ({', '.join(fields_held)})", True))
+        reading.faults.append((parts.name, f"holds values {where} ({', '.join(fields_held)})"))
     elif parts.is_external and parts.raw is not None:
-        reading.faults.append((parts.name, "holds values in raw_data and in another file", True))
+        reading.faults.append((parts.name, "holds values in raw_data and in another file"))
     shape = tuple(parts.dims)
     if len(shape) > limits.MAX_RANK:
         raise reading.error(f"tensor {parts.name!r} claims {len(shape):,} dims")
@@ -167,11 +163,6 @@ def tensor(reading: Reading, start: int, end: int) -> TensorRecord:
     if elements is None:
         raise reading.error(mismatch(parts.name, shape, 0))
     if parts.is_external:
-        checksum = parts.entries.get("checksum", "")
-        if checksum and not (len(checksum) == SHA1 and set(checksum.lower()) <= HEXADECIMAL):
-            said = f"names the checksum {checksum[:SHA1]!r} of its data"
-            wrong = f"{said}, which is not the {SHA1} hexadecimal digits of SHA-1"
-            reading.faults.append((parts.name, wrong, False))
         return TensorRecord(parts.name, shape, dtype, _external(reading, parts, shape, dtype))
     if parts.raw is not None and (parts.raw[1] or not elements):
         return _raw(reading, parts.name, shape, dtype, parts.raw)
@@ -199,7 +190,7 @@ def sparse_tensor(reading: Reading, start: int, end: int) -> TensorRecord:
         raise reading.error(f"sparse tensor {values.name!r} has impossible dims")
     shape = tuple(dims)
     if fault := _sparse_fault(values, indices, shape):
-        reading.faults.append((values.name, fault, True))
+        reading.faults.append((values.name, fault))
     return TensorRecord(values.name, shape, values.dtype, SparseStorage(values, indices, values.name, shape))
 
 
@@ -337,14 +328,17 @@ def _typed(
 
 
 def _external(reading: Reading, parts: _Parts, shape: tuple[int, ...], dtype: str) -> RawStorage | None:
+    location, checksum = parts.entries.get("location", ""), parts.entries.get("checksum")
+    if checksum:
+        reading.checksums.setdefault(location, (checksum, None))
     if reading.folder is None:
         return None
     needed = storage_bytes(dtype, prod(shape))
-    source = reading.folder.file(parts.entries.get("location", ""), parts.name)
+    source = reading.folder.file(location, parts.name)
+    if checksum:
+        reading.checksums[location] = (checksum, source)
     try:
         offset, length = external.span(parts.entries, parts.name, needed, source.size)
     except ModelError as error:
         raise reading.error(error.cause) from None
-    if checksum := parts.entries.get("checksum"):
-        reading.checksums.setdefault(parts.entries.get("location", ""), (checksum, source))
     return RawStorage(source, offset, length, parts.name, shape, dtype, "external_data")
