@@ -8,7 +8,7 @@ things: `FC` on a map flattens it in ONNX and is a Dense on the last axis in Ker
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -177,12 +177,14 @@ class Draft:
         compiled: How it was compiled.
         weights: By name of a layer and role ("kernel", "bias", "gamma", "beta", "mean", "variance"): what becomes of
             the values, a function of the array as ONNX has it.
+        edits: What becomes of the ONNX model, whose nodes and tensors have the names of the steps, one after the other.
     """
 
     shape: Shape
     body: list[Item]
     compiled: Compile = field(default_factory=Compile)
     weights: dict[tuple[str, str], Any] = field(default_factory=dict)
+    edits: list[Callable[[onnx.ModelProto], None]] = field(default_factory=list)
 
     def __str__(self) -> str:
         return f"INPUT {'x'.join(map(str, self.shape))} -> {_line(self.body)}"
@@ -218,6 +220,8 @@ class Draft:
             if (change := self.weights.get((owner, role))) is not None:
                 changed = change(numpy_helper.to_array(initializer))
                 initializer.CopyFrom(numpy_helper.from_array(changed, initializer.name))
+        for edit in self.edits:
+            edit(model)
         return model
 
 

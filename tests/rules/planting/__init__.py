@@ -12,8 +12,9 @@ A planter is a function that edits a draft (`drafts.Draft`) at a random place an
         return Planted(place.step.name)
 
 It stands in a module of `rules.planting.planters`, one for each family of rules, and is found there by itself. It may
-edit the steps, their Keras arguments (`step.keras`), `net.compiled` (loss, optimizer, metrics) and values of weights
-(`net.weights`). What a format cannot show is said by `onnx=False` or `keras=False`.
+edit the steps, their Keras arguments (`step.keras`), `net.compiled` (loss, optimizer, metrics), values of weights
+(`net.weights`) and the nodes of the ONNX model (`net.edits`). What a format cannot show is said by `onnx=False` or
+`keras=False`.
 """
 
 from __future__ import annotations
