@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnlint import Advice, Bad, Confidence, Context, Diagnostic, Good, ModelRule, NearMiss, Savings, Severity
+from cnnlint import (
+    Advice,
+    Bad,
+    Confidence,
+    Context,
+    Diagnostic,
+    Good,
+    Layer,
+    ModelRule,
+    NearMiss,
+    Savings,
+    Severity,
+    onnx_file,
+)
 
 SHOWN = 3
 
@@ -40,8 +53,7 @@ class DoublePrecision(ModelRule, code="EX006", severity=Severity.WARNING, confid
         graph = context.graph
         weights = [weight for weight in graph.weights if weight.dtype == WIDE and weight.size != 1]
         inputs = [tensor for tensor in graph.inputs if tensor.dtype == WIDE]
-        layers = [layer for layer in graph.layers if any(tensor.dtype == WIDE for tensor in layer.outputs)]
-        layers = [layer for layer in layers if (layer.output.sample_elements or 2) > 1]
+        layers = list(_wide(context))
         if not weights and not inputs and not layers:
             return
         saved = sum((weight.nbytes or 0) // 2 for weight in weights)
@@ -79,3 +91,16 @@ class DoublePrecision(ModelRule, code="EX006", severity=Severity.WARNING, confid
         ),
         Good("INPUT 3x8x8 -> CONV 3 3x3"),
     )
+
+
+def _wide(context: Context) -> Iterator[Layer]:
+    """Yield the layers that make float64 of more than one element a sample."""
+    graph, file = context.graph, onnx_file(context.graph)
+    layers = [layer for layer in graph.layers if any(tensor.dtype == WIDE for tensor in layer.outputs)]
+    if file is not None:  # the graph takes no notice of casts
+        wiring = file.wiring
+        if not wiring.has_type(WIDE):
+            return
+        nodes = (node for node in wiring.nodes if any(wiring.dtype(name) == WIDE for name in node.outputs))
+        layers = context.layers_at(node.label for node in nodes if not wiring.is_fixed(node.outputs[0]))
+    yield from (layer for layer in layers if (layer.output.sample_elements or 2) > 1)

@@ -128,10 +128,11 @@ class ShapeArithmetic(FileRule, code="EX004", severity=Severity.INFO, confidence
 def _foldable(wiring: Wiring) -> Iterator[NodeRecord]:
     """Yield the nodes whose outputs are a few numbers that are known beforehand, and that are not made of weights."""
     for node in wiring.nodes:
-        if node.op_type not in LEFT and not node.domain and node.inputs and node.outputs:
-            made = [wiring.constant(name) for name in node.outputs if name]
-            if all(constant is not None and _is_shape(constant) for constant in made):
-                yield node
+        if node.op_type in LEFT or node.domain or not node.inputs or wiring.constant(node.outputs[0]) is None:
+            continue
+        made = [wiring.constant(name) for name in node.outputs if name]
+        if all(constant is not None and _is_shape(constant) for constant in made):
+            yield node
 
 
 def _is_shape(constant: Constant) -> bool:

@@ -96,6 +96,8 @@ class DeadBranch(ModelRule, code="WA004", severity=Severity.WARNING, confidence=
 
 def _dead(wiring: Wiring) -> list[NodeRecord]:
     """Return the nodes that no output depends on, in the order of the file."""
+    if all(any(map(wiring.is_read, node.outputs)) for node in wiring.nodes):
+        return []  # the last node of a dead branch is read by none
     needed, left = set[str](), list(wiring.outputs)
     while left:
         name = left.pop()

@@ -40,9 +40,11 @@ class NoopLayer(ModelRule, code="WA002", severity=Severity.INFO, confidence=Conf
 
     ## Why
     It computes nothing and still is a node to load, schedule and convert, and where the runtime does not remove it,
-    a copy of the tensor: one pass over the map in memory, which costs as much as an activation. onnxruntime drops
-    identities, dropouts and some casts and slices each time that it loads the file, but not pools of a single element
-    or resizes by 1; compilers for small devices often stop at the first operator that they lack, such as Dropout.
+    a copy of the tensor: one pass over the map in memory, which costs as much as an activation. onnxruntime 1.32 drops
+    identities, dropouts, casts, expansions and arithmetic with 0 or 1 each time that it loads the file, and keeps
+    reshapes, paddings, slices, transposes, resizes, poolings and concatenations that change nothing; compilers for
+    small devices often stop at the first operator that they lack, such as Dropout. PP-OCRv5's text detector, as it is
+    published for ONNX, has 192 identities among its 502 nodes.
     The rule looks for dropout that was left in a file for inference or has a rate of 0, identities, linear activations,
     padding by nothing, reshapes, slices, expansions and resizes to the shape that is there, transposes that move no
     axis, casts to the type that is there, 1 × 1 poolings with a stride of 1, products with 1 and sums with 0,

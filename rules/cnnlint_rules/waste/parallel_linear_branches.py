@@ -91,6 +91,8 @@ class ParallelLinearBranches(
                         found.append(said)
                     else:
                         yield said
+        if not found:
+            return
         macs = sum(said.finding.evidence["macs"] for said in found)
         worth = macs >= WORTH_A_WARNING * (context.macs or 0)
         for said in found:

@@ -41,11 +41,12 @@ class UnfoldedScale(
     ## Why
     s(Wx + b) + t = (sW)x + (sb + t): what follows a convolution is part of its kernel and its bias, and a factor ahead
     of one is part of its kernel too. As nodes of their own each takes a pass over the map, as much as an activation.
-    onnxruntime folds a product or a sum that comes right after a convolution, and none ahead of one; converters for
-    small devices often fold neither, and quantization gives each a scale and a rounding of its own. They are left over
-    from learned scales (the affine blocks of PP-LCNetV3, the layer scale of ConvNeXt), constants that scale residual
-    branches (Inception-ResNet) or activations (NFNet), and normalizations of which half was folded. A normalization,
-    or a scale and a shift that make one, is bn-foldable's matter.
+    onnxruntime 1.32 folds a factor that comes right after a convolution, and a vector that is added there, but no
+    single number that is added, and nothing ahead of a convolution; converters for small devices often fold none of
+    them, and quantization gives each a scale and a rounding of its own. They are left over from learned scales (the
+    affine blocks of PP-LCNetV3, the layer scale of ConvNeXt), constants that scale residual branches (Inception-ResNet)
+    or activations (NFNet), and normalizations of which half was folded. A normalization, or a scale and a shift that
+    make one, is bn-foldable's matter.
 
     ## Instead
     Multiply the kernel and the bias by the factor, and add the constant to the bias, ahead of the export.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from cnnlint.frontends.onnx.operators.values import Constant, Value
@@ -17,22 +17,26 @@ class Wiring:
     """The nodes of the outermost graph of a file, which calls of functions and holders of graphs are among.
 
     Attributes:
-        nodes: In the order of the file.
+        nodes: Those that have an output, in the order of the file.
         outputs: Names of the network's outputs.
     """
 
     def __init__(self, graph: GraphRecord, types: Mapping[str, str], values: Mapping[str, Value]) -> None:
-        self.nodes = graph.nodes
+        self.nodes = tuple([node for node in graph.nodes if node.outputs])
         self.outputs = frozenset(value.name for value in graph.outputs)
         self._given = {value.name for value in graph.inputs}.union(graph.initializers)
         self._stored = graph.initializers.keys()
+        self._holds = dict[int, bool]()
         self._types = types
         self._values = values
-        self._makers = {name: node for node in graph.nodes for name in node.outputs if name}
-        self._readers = dict[str, list[NodeRecord]]()
-        for node in graph.nodes:
-            for name in dict.fromkeys(_read(node)):
-                self._readers.setdefault(name, []).append(node)
+        self._makers = {name: node for node in self.nodes for name in node.outputs if name}
+        self._readers = readers = dict[str, list[NodeRecord]]()
+        for node in self.nodes:
+            for name in self.reads(node):
+                if name not in readers:
+                    readers[name] = [node]
+                elif readers[name][-1] is not node:  # it may read a tensor twice
+                    readers[name].append(node)
 
     def maker(self, name: str) -> NodeRecord | None:
         """Return the node that makes a tensor; None for an input, an initializer and a name that nothing makes."""
@@ -46,9 +50,15 @@ class Wiring:
         """Return the nodes that read a tensor, also in a graph inside them, each once."""
         return tuple(self._readers.get(name, ()))
 
-    def reads(self, node: NodeRecord) -> Iterator[str]:
-        """Yield the names that a node reads, those in graphs inside it among them."""
-        return _read(node)
+    def reads(self, node: NodeRecord) -> Sequence[str]:
+        """Return the names that a node reads, those in graphs inside it among them."""
+        holds = self._holds.get(id(node.attributes))  # nodes whose attributes are the same bytes share them
+        if holds is None:
+            holds = self._holds[id(node.attributes)] = next(subgraphs(node), None) is not None
+        if not holds and "" not in node.inputs:
+            return node.inputs
+        inside = (name for body in subgraphs(node) for name in names_read(body))
+        return tuple(dict.fromkeys(filter(None, (*node.inputs, *inside))))
 
     def sole_reader(self, name: str) -> NodeRecord | None:
         """Return the only node that reads a tensor; None if there are others, or the network outputs it."""
@@ -76,6 +86,10 @@ class Wiring:
         """Return the element type of a tensor; "" if it is not known."""
         return self._types.get(name) or ""
 
+    def has_type(self, dtype: str) -> bool:
+        """Return whether any tensor is known to be of an element type."""
+        return dtype in self._types.values()
+
     def constant(self, name: str) -> Constant | None:
         """Return the value of a tensor that does not depend on the network's inputs but by their extents."""
         value = self._values.get(name)
@@ -89,7 +103,7 @@ class Wiring:
     def _fixed(self) -> frozenset[str]:
         fixed = {"", *self._stored}
         for node in self.nodes:
-            if node.op_type not in CHANGING and all(name in fixed for name in _read(node)):
+            if node.op_type not in CHANGING and fixed.issuperset(self.reads(node)):
                 fixed.update(node.outputs)
         return frozenset(fixed - {""})
 
@@ -99,18 +113,13 @@ class Wiring:
         return mine is not None and None not in mine and mine == self.shape(other)
 
 
-def _read(node: NodeRecord) -> Iterator[str]:
-    yield from filter(None, node.inputs)
-    for body in subgraphs(node):
-        yield from names_read(body)
-
-
 def permutation_of(node: NodeRecord, wiring: Wiring) -> tuple[int, ...] | None:
     """Return the input's axis at each place of a Transpose's output; None for another operator, or if not known."""
-    if node.op_type != "Transpose" or node.domain:
+    if node.op_type != "Transpose" or node.domain or not node.inputs:
         return None
     given = node.attributes.get("perm")
-    if isinstance(given, tuple):
-        return tuple(axis for axis in given if isinstance(axis, int))
-    shape = wiring.shape(node.inputs[0])
-    return None if shape is None else tuple(reversed(range(len(shape))))
+    if not isinstance(given, tuple):
+        shape = wiring.shape(node.inputs[0])
+        return None if shape is None else tuple(reversed(range(len(shape))))
+    order = tuple(axis for axis in given if isinstance(axis, int))
+    return order if sorted(order) == list(range(len(order))) else None

@@ -37,21 +37,3 @@ def an_output_that_passes_through_its_function_twice(net: Draft, chance: Random)
 @plants("AC003", kinds=("plain", "normalized"), heads=("softmax", "one_hot", "logits", "labels"))
 def a_hidden_softmax(net: Draft, chance: Random) -> Planted | None:
     return _replaced(net, chance, "SOFTMAX", among=between_kernels(net))
-
-
-@plants("AC004", kinds=("plain", "normalized"))
-def two_functions_in_a_row(net: Draft, chance: Random) -> Planted | None:
-    places = between_kernels(net)
-    if not places:
-        return None
-    (second,) = net.insert_after(chance.choice(places), chance.choice(("TANH", "SIGMOID", "GELU")))
-    return Planted(second.name)
-
-
-@plants("AC002", kinds=("plain", "normalized"))
-def a_slope_that_no_value_reaches(net: Draft, chance: Random) -> Planted | None:
-    places = [place for place in between_kernels(net) if place.item.kind == "RELU"]
-    if not places:
-        return None
-    (second,) = net.insert_after(chance.choice(places), chance.choice(("LEAKYRELU 0.1", "RELU")))
-    return Planted(second.name)

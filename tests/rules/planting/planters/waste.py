@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from drafts import Draft
+from drafts import Draft, Step
 from rules.planting import Planted, plants
 from rules.planting.planters.export import TO_FIRST, TO_LAST, constant, node_of, on_a_map, splice
 
@@ -111,3 +111,22 @@ def a_factor_after_a_convolution(net: Draft, chance: Random) -> Planted:
 
     net.edits.append(scale)
     return Planted("scaled", keras=False)
+
+
+@plants("WA009")
+def channels_multiplied_by_zero(net: Draft, chance: Random) -> Planted | None:
+    places = [place for place in net.places("CONV") if isinstance(place.after, Step) and place.after.kind == "BN"]
+    if not places:
+        return None
+    place = chance.choice(places)
+    assert place.after is not None
+    channels = chance.sample(range(place.made[0]), chance.randint(1, place.made[0] - 1))
+
+    def zeroed(values: np.ndarray) -> np.ndarray:
+        made = values.copy()
+        made[channels] = 0
+        return made
+
+    net.weights[place.after.name, "gamma"] = zeroed
+    net.weights[place.after.name, "beta"] = np.ones_like  # which a ReLU lets through
+    return Planted(place.item.name)
