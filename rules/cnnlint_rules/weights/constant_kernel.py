@@ -46,8 +46,9 @@ class ConstantKernel(
     ## When not
     The last layer of a residual branch, or of the network, may begin with zeros on purpose (Fixup, ControlNet), until
     it is trained: information only. A depthwise kernel or one of a single filter may be a box blur or a sum, and one
-    that is marked as not trainable is meant: not reported. Partial convolutions count valid pixels by a kernel of ones:
-    ignore the rule there. Weights that a file makes by ConstantOfShape stand for others and are left out.
+    that is marked as not trainable is meant: not reported. Where a Keras file says that the layer began with the value,
+    [constant-weight-init](IN001.md) tells it. Partial convolutions count valid pixels by a kernel of ones: ignore the
+    rule there. Weights that a file makes by ConstantOfShape stand for others and are left out.
 
     ## References
     - Goodfellow, Bengio and Courville, "Deep Learning", MIT Press 2016, section 8.4.
@@ -70,6 +71,10 @@ class ConstantKernel(
             return
         if kernel.trainable is False:
             yield self.skip(layer, reason="its weights are marked as not trainable, and meant")
+            return
+        began = context.graph.training.initializers.get(kernel.key)
+        if began is not None and began.value is not None:
+            yield self.skip(layer, reason=f"it began as {began.value:g}, which IN001 looks at")
             return
         is_single = layer.out_channels == 1 or (isinstance(layer, Conv) and layer.groups > 1)
         if value and (is_single or size == layer.out_channels):

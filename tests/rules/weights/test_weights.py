@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
 
-from cnnlint import load_rules
+from cnnlint import lint, load_rules
 from cnnlint.engine.walker import walk
 from cnnlint.results import Finding
 from cnnlint.testing import findings, to_graph, to_model, with_options
+from drafts import draft
+from drafts.archive import archive
 
 RULES = {rule.code: rule for rule in load_rules()}
 
@@ -194,3 +197,13 @@ def test_a_box_blur_is_meant():
 def test_filters_of_a_kernel_that_is_not_finite_are_left_to_the_rule_on_that(code: str):
     assert not said(code, edited(STEM, conv1_kernel=sets(np.inf, 2)))
     assert len(said("WT001", edited(STEM, conv1_kernel=sets(np.inf, 2)))) == 1
+
+
+def test_a_kernel_that_began_so_is_told_once(tmp_path: Path):
+    zeros = {"conv2": {"kernel_initializer": {"module": "keras.initializers", "class_name": "Zeros", "config": {}}}}
+    text = "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> CONV 32 3x3 -> RELU -> GAP -> FC 10"
+    for keras, codes in (({}, {"WT007"}), (zeros, {"IN001"})):
+        net = draft(text, keras=keras)
+        net.weights["conv2", "kernel"] = np.zeros_like
+        (report,) = lint(archive(net, tmp_path / "net.keras"), select=["WT", "IN"], isolated=True).models
+        assert {finding.code for finding in report.findings} == codes
