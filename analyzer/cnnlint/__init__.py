@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cnnlint.analysis.losses import head_mismatch, is_binary, is_categorical, is_regression
     from cnnlint.analysis.pattern import Step, decompose
     from cnnlint.analysis.receptive_field import layers_beyond
+    from cnnlint.analysis.stages import Block, blocks, convolutions_and_pools, shrinks
     from cnnlint.analysis.weight_values import WeightStatistics, WeightValues, shown_channels
     from cnnlint.api import Report, Summary, lint, load, summarize
     from cnnlint.engine.budget import QUANTITIES, Budget, BudgetRule, measure, top_contributors
@@ -141,6 +142,7 @@ __all__ = [
     "AvgPool",
     "Bad",
     "BatchNorm",
+    "Block",
     "Budget",
     "BudgetResult",
     "BudgetRule",
@@ -241,10 +243,12 @@ __all__ = [
     "__version__",
     "as_convolutions",
     "attribute_kind",
+    "blocks",
     "brief",
     "cancel_bias",
     "class_axis",
     "closing_options",
+    "convolutions_and_pools",
     "decompose",
     "dense_head",
     "dense_to_conv",
@@ -284,6 +288,7 @@ __all__ = [
     "scored_by",
     "shown_channels",
     "shown_shape",
+    "shrinks",
     "spare_activation",
     "spatial_on",
     "summarize",
@@ -308,6 +313,7 @@ HOMES = {
     "analysis.losses": ("head_mismatch", "is_binary", "is_categorical", "is_regression"),
     "analysis.pattern": ("Step", "decompose"),
     "analysis.receptive_field": ("layers_beyond",),
+    "analysis.stages": ("Block", "blocks", "convolutions_and_pools", "shrinks"),
     "analysis.weight_values": ("WeightStatistics", "WeightValues", "shown_channels"),
     "api": ("Report", "Summary", "lint", "load", "summarize"),
     "engine.budget": ("Budget", "BudgetRule", "QUANTITIES", "measure", "top_contributors"),

@@ -74,7 +74,7 @@ class PoolWindowLarge(
             advice=Advice(
                 text=f"Pool by {' × '.join(map(str, half))} twice, with a convolution between",
                 keras=f"x = keras.layers.MaxPooling{rank}D(2)(x)\n"
-                f'x = keras.layers.Conv{rank}D({layer.input.channels}, 3, padding="same", activation="relu")(x)\n'
+                f"x = keras.layers.Conv{rank}D({layer.input.channels}, 3, ...)(x)\n"
                 f"x = keras.layers.MaxPooling{rank}D(2)(x)",
                 pytorch=f"nn.Sequential(nn.MaxPool{rank}d(2), nn.Conv{rank}d({layer.input.channels},"
                 f" {layer.input.channels}, 3, padding=1), nn.ReLU(), nn.MaxPool{rank}d(2))",

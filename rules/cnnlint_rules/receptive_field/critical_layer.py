@@ -16,7 +16,11 @@ from cnnlint import (
     NearMiss,
     Severity,
     layers_beyond,
+    shrinks,
 )
+
+BOARD = 20
+"""Extents of an image from which on it is no board: go is played on 19 × 19."""
 
 
 class CriticalLayer(ModelRule, code="RF002", severity=Severity.INFO, confidence=Confidence.OPINION, since="0.1.0"):
@@ -49,6 +53,9 @@ class CriticalLayer(ModelRule, code="RF002", severity=Severity.INFO, confidence=
             return
         if not all(head.is_vector for head in context.heads):
             yield self.skip(reason="it gives maps, which need context at every position")
+            return
+        if max(image) < BOARD and not any(shrinks(layer) for layer in graph.layers):
+            yield self.skip(reason="a small map that keeps its size, as networks for the boards of games have")
             return
         _, layers = layers_beyond(graph, context.shortest_fields, image)
         if not layers:

@@ -21,7 +21,11 @@ from cnnlint import (
     Severity,
     brief,
     layers_beyond,
+    shrinks,
 )
+
+BOARD = 20
+"""Extents of an image from which on it is no board: go is played on 19 × 19."""
 
 
 class UnproductiveLayer(
@@ -46,7 +50,8 @@ class UnproductiveLayer(
     One layer alone is reported as information: MobileNet's last depthwise convolution lies beyond 224 pixels. A network
     that is trained on small crops and run on larger images has its border elsewhere: lint it with `--input
     image=1x3x224x224`. Networks that give maps (segmentation, detection) need context from outside the image's middle
-    at each position and are not judged, nor are 1 × 1 convolutions, which look at no neighbors.
+    at each position and are not judged, nor are networks for the boards of games, which work on after they have seen
+    all (small inputs without any stride), nor 1 × 1 convolutions, which look at no neighbors.
 
     ## References
     - Richter, Schöning, Wiedenroth and Krumnack, "Should You Go Deeper? Optimizing Convolutional Neural Network
@@ -71,6 +76,9 @@ class UnproductiveLayer(
             return
         if not all(head.is_vector for head in context.heads):
             yield self.skip(reason="it gives maps, which need context at every position")
+            return
+        if max(image) < BOARD and not any(shrinks(layer) for layer in graph.layers):
+            yield self.skip(reason="a small map that keeps its size, as networks for the boards of games have")
             return
         layers, _ = layers_beyond(graph, context.shortest_fields, image)
         if not layers:

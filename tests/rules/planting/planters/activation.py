@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from drafts import ACTIVATIONS, Draft, Place
+from drafts import ACTIVATIONS, Draft, Place, Step
 from rules.planting import Planted, plants
 
 
@@ -37,3 +37,24 @@ def an_output_that_passes_through_its_function_twice(net: Draft, chance: Random)
 @plants("AC003", kinds=("plain", "normalized"), heads=("softmax", "one_hot", "logits", "labels"))
 def a_hidden_softmax(net: Draft, chance: Random) -> Planted | None:
     return _replaced(net, chance, "SOFTMAX", among=between_kernels(net))
+
+
+@plants("AC005", kinds=("plain", "normalized"))
+def no_activation_ahead_of_a_pooling(net: Draft, chance: Random) -> Planted | None:
+    kinds = ("POOL", "AVGPOOL", "GAP")
+    places = [
+        place for place in net.main(*kinds) if isinstance(place.before, Step) and place.before.kind in ACTIVATIONS
+    ]
+    if not places:
+        return None
+    place = chance.choice(places)
+    kernel = next(item for item in reversed(place.row[: place.index]) if item.kind == "CONV")
+    del place.row[place.index - 1]
+    return Planted(kernel.name)
+
+
+@plants("AC005")
+def no_activation_ahead_of_a_flattened_map(net: Draft, chance: Random) -> Planted | None:
+    place = net.main("GAP")[0]
+    place.row[place.index :] = [*net.steps("CONV 24 3x3 -> DROPOUT 0.2 -> FLATTEN"), *place.rest]
+    return Planted(next(item for item in reversed(net.body) if item.kind == "CONV").name)

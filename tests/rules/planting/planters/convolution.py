@@ -36,3 +36,52 @@ def many_channels_and_no_bottleneck(net: Draft, chance: Random) -> Planted | Non
     wide = chance.choice((512, 768))
     place.row[place.index : place.index] = made = net.steps(f"CONV {wide} 1x1 -> RELU -> CONV {wide} 3x3 -> RELU")
     return Planted(made[2].name)
+
+
+@plants("CV004", kinds=("plain", "normalized", "branches"))
+def an_even_kernel(net: Draft, chance: Random) -> Planted | None:
+    places = [place for place in net.main("CONV") if hidden_kernel(place.step) and place.given[1] >= 4]
+    if not places:
+        return None
+    place = chance.choice(places)
+    side = chance.choice((2, 4))
+    place.step.numbers[1] = f"{side}x{side}"
+    return Planted(place.item.name)
+
+
+@plants("CV005", kinds=("plain", "normalized", "branches"))
+def a_stride_larger_than_its_kernel(net: Draft, chance: Random) -> Planted | None:
+    places = [place for place in net.main("POOL", "AVGPOOL") if place.given[1] % 2 == 0]
+    if not places:
+        return None
+    place = chance.choice(places)
+    made = net.steps(f"CONV {place.given[0]} 1x1 stride 2 -> RELU")
+    place.row[place.index : place.index + 1] = made
+    return Planted(made[0].name)
+
+
+@plants("CV006")
+def a_checkerboard(net: Draft, chance: Random) -> Planted:
+    place = net.main("GAP")[0]
+    side = chance.choice((3, 5))
+    made = net.steps(f"DECONV 16 {side}x{side} stride 2 -> RELU -> CONV 16 3x3 -> RELU")
+    place.row[place.index : place.index] = made
+    return Planted(made[0].name)
+
+
+@plants("CV007", kinds=("plain", "normalized"))
+def dilated_convolutions_that_leave_a_grid(net: Draft, chance: Random) -> Planted:
+    place = net.main("GAP")[0]
+    rates = chance.choice(((2, 2), (2, 2, 2), (2, 4), (3, 3)))
+    made = net.steps("POOL 2 -> " + " -> ".join(f"CONV 16 3x3 dilation {rate} -> RELU" for rate in rates))
+    place.row[place.index : place.index] = made
+    net.shape = (net.shape[0], *(4 * extent for extent in net.shape[1:]))
+    return Planted(made[-2].name)
+
+
+@plants("CV008", kinds=("plain", "normalized", "branches"))
+def more_padding_than_a_kernel_can_use(net: Draft, chance: Random) -> Planted | None:
+    places = [place for place in net.main("CONV") if hidden_kernel(place.step)]
+    place = chance.choice(places)
+    place.step.options = {**place.step.options, "pad": str(chance.choice((2, 3)))}
+    return Planted(place.item.name)

@@ -29,3 +29,14 @@ def a_window_larger_than_its_map(net: Draft, chance: Random) -> Planted | None:
     side = place.given[1] + chance.randint(1, 3)
     place.step.numbers[1] = f"{side}x{side}"
     return Planted(place.item.name)
+
+
+@plants("PL003", kinds=("plain", "normalized", "branches"))
+def a_pooling_of_a_large_window(net: Draft, chance: Random) -> Planted | None:
+    side = chance.choice((4, 5))
+    places = [place for place in net.main("POOL") if place.given[1] >= 2 * side]
+    if not places:
+        return None
+    place = chance.choice(places)
+    place.step.numbers[:] = [str(side)]
+    return Planted(place.item.name)

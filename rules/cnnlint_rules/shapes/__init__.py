@@ -1,0 +1,1 @@
+"""Rules about the shapes that a network is given and gives (SH)."""
