@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Diagnostic,
         FileRule,
         Good,
+        KerasRule,
         LayerRule,
         ModelRule,
         PatternRule,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     )
     from cnnlint.engine.walker import walk
     from cnnlint.errors import CnnlintError, ConfigError, ModelError, RuleError, RuntimeCheckError, __version__
+    from cnnlint.frontends.keras.file import KerasFile, known_class
     from cnnlint.frontends.onnx.file import Call, FileContext, onnx_file
     from cnnlint.frontends.onnx.nodes import attribute_kind
     from cnnlint.frontends.onnx.noops import noop_reason, why_needed
@@ -181,6 +183,8 @@ __all__ = [
     "HeadAsConvolutions",
     "Initializer",
     "InstanceNorm",
+    "KerasFile",
+    "KerasRule",
     "Layer",
     "LayerNorm",
     "LayerRule",
@@ -267,6 +271,7 @@ __all__ = [
     "is_feature_map",
     "is_nonlinear",
     "is_regression",
+    "known_class",
     "larger_extents",
     "layers_beyond",
     "lint",
@@ -319,10 +324,12 @@ HOMES = {
     "engine.budget": ("Budget", "BudgetRule", "QUANTITIES", "measure", "top_contributors"),
     "engine.registry": ("RuleSet", "load_rules"),
     "engine.rule": (
-        "Bad", "Diagnostic", "FileRule", "Good", "LayerRule", "ModelRule", "PatternRule", "Rule", "RuntimeRule",
+        "Bad", "Diagnostic", "FileRule", "Good", "KerasRule", "LayerRule", "ModelRule", "PatternRule", "Rule",
+        "RuntimeRule",
     ),
     "engine.walker": ("walk",),
     "errors": ("CnnlintError", "ConfigError", "ModelError", "RuleError", "RuntimeCheckError", "__version__"),
+    "frontends.keras.file": ("KerasFile", "known_class"),
     "frontends.onnx.file": ("Call", "FileContext", "onnx_file"),
     "frontends.onnx.nodes": ("attribute_kind",),
     "frontends.onnx.noops": ("noop_reason", "why_needed"),

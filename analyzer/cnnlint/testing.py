@@ -10,6 +10,7 @@ def test_my_rule():
 
 from __future__ import annotations
 
+import json
 import re
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Literal, cast
@@ -19,10 +20,13 @@ from msgspec import inspect as types
 from msgspec.structs import replace
 
 from cnnlint.engine.config.binding import make_rule
-from cnnlint.engine.rule import Example, FileRule, Rule
+from cnnlint.engine.rule import Example, FileRule, KerasRule, Rule
 from cnnlint.engine.walker import Walk, walk
 from cnnlint.errors import CnnlintError, ModelError
 from cnnlint.frontends import load_onnx_bytes
+from cnnlint.frontends.keras.file import newest_keras
+from cnnlint.frontends.keras.raise_graph import raise_archive
+from cnnlint.frontends.keras.records import ArchiveRecord, WeightRecord
 from cnnlint.frontends.notation import is_notation, to_onnx
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
@@ -178,10 +182,31 @@ def check_example(rule: type[Rule], example: Example) -> None:
         AssertionError: It does not hold.
     """
     made = with_options(rule, **example.options)
+    if issubclass(rule, KerasRule):
+        _check_told(rule, example, walk(_keras_graph(example.model), [made]))
+        return
     proto = to_model(example.model)
     graph = to_graph(proto, training=example.training)
     probe = _probe(proto, graph)
     walked = _walk(made, proto, graph, probe)
+    _check_told(rule, example, walked)
+    if rule.is_fixable() and example.bad:
+        where = f"{rule.code} on {cleandoc(example.model)}"
+        _check_rewrites(made, walked, probe.program, graph, where, fixed=example.fixed)
+
+
+def _keras_graph(text: str) -> Graph:
+    """Return the network of a configuration of Keras, with the shapes of its arrays under "weights" if it says them."""
+    config = json.loads(text)
+    shapes = cast("dict[str, list[int]] | None", config.pop("weights", None))
+    arrays = [WeightRecord(key, key, tuple(shape), "float32") for key, shape in (shapes or {}).items()]
+    version = ".".join(map(str, newest_keras()))
+    unread = "" if shapes is not None else "an example has none"
+    archive = ArchiveRecord("", "keras", version, config, None, tuple(arrays), unread=unread)
+    return raise_archive(archive)
+
+
+def _check_told(rule: type[Rule], example: Example, walked: Walk) -> None:
     where = f"{rule.code} on {cleandoc(example.model)}"
     told = "; ".join(finding.message for finding in walked.findings)
     _require(bool(walked.findings) == example.bad, f"{where}: {f'found {told}' if told else 'found nothing'}")
@@ -189,8 +214,6 @@ def check_example(rule: type[Rule], example: Example) -> None:
     _require(at == example.at, f"{where}: found at {at} and not at {example.at}: {told}")
     for finding in walked.findings:
         check_finding(finding, counts=not issubclass(rule, FileRule))
-    if rule.is_fixable() and example.bad:
-        _check_rewrites(made, walked, probe.program, graph, where, fixed=example.fixed)
 
 
 def check_finding(finding: Finding, *, counts: bool = True) -> None:

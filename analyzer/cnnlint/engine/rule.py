@@ -22,6 +22,7 @@ from cnnlint.results import Advice, Confidence, Finding, NearMiss, Savings, Seve
 
 if TYPE_CHECKING:
     from cnnlint.analysis.context import Context
+    from cnnlint.frontends.keras.file import KerasFile
     from cnnlint.frontends.onnx.file import FileContext
     from cnnlint.frontends.onnx.records import NodeRecord
     from cnnlint.rewrite.editor import Editor
@@ -366,6 +367,26 @@ class FileRule(Rule):
     def flaw(cls) -> str:
         """Return whether the check is missing."""
         return "has no check" if cls.check is FileRule.check else ""
+
+
+class KerasRule(FileRule):
+    """A rule about what a Keras archive says, whatever network that makes; silent about other formats."""
+
+    def check(self, file: KerasFile, context: Context) -> Iterator[Diagnostic | NearMiss]:  # pyright: ignore[reportIncompatibleMethodOverride] - of another format
+        """Yield what there is to say about the file."""
+        raise NotImplementedError
+
+    def run(self, context: Context, _probe: Probe | None, /) -> Iterator[tuple[Where, Diagnostic | NearMiss]]:
+        """Check the file once."""
+        graph = context.graph
+        if graph.file is not None and graph.source.format in {"keras", "h5"}:
+            for said in self.check(cast("KerasFile", graph.file), context):
+                yield said.layers if isinstance(said, Diagnostic) else (), said
+
+    @classmethod
+    def flaw(cls) -> str:
+        """Return whether the check is missing."""
+        return "has no check" if cls.check is KerasRule.check else ""
 
 
 class RuntimeRule(Rule):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from msgspec.structs import replace
+
 from cnnlint.errors import ContradictionError, ModelError
 from cnnlint.frontends.keras import settings
 from cnnlint.frontends.keras.definition import collect
+from cnnlint.frontends.keras.file import KerasFile
 from cnnlint.frontends.keras.flat_model import MERGE, FlatModel, LayerCall, Ref, flatten_model
 from cnnlint.frontends.keras.layers import functions, pointwise, raise_call
 from cnnlint.frontends.keras.layers.call import Call, add_opaque
@@ -119,12 +122,13 @@ def _raised(archive: ArchiveRecord, inputs: Mapping[str, Shape]) -> Graph:
     builder = raiser.builder
     canonicalize(builder)
     _check_weights(builder, archive.path)
-    return builder.freeze(
+    graph = builder.freeze(
         _source(archive, network),
         training=read_training(archive.training, raiser.initializers),
         unused=_unused(archive, builder),
         unread=archive.unread,
     )
+    return replace(graph, file=KerasFile(archive, network))
 
 
 def _check_weights(builder: GraphBuilder, path: str) -> None:

@@ -1,0 +1,1 @@
+"""Rules about whether Keras loads a file (KR)."""
