@@ -49,6 +49,7 @@ def _settings(keras: Any, made: type[Any]) -> list[list[str]] | None:
         parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
         if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
             return None
+        optional.update(re.findall(r"kwargs\.(?:pop|get)\(\s*\"(\w+)\"", inspect.getsource(base)))
         named = [parameter for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
         optional.update(parameter.name for parameter in named)
         if base is made:

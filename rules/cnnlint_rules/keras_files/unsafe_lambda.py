@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 from cnnlint import (
     Advice,
@@ -77,5 +78,5 @@ class UnsafeLambda(KerasRule, code="KR004", severity=Severity.WARNING, confidenc
 def _is_code(function: object) -> bool:
     """Return whether a function is saved as bytecode, as Keras 3 and Keras 2 do it."""
     if isinstance(function, dict):
-        return "__lambda__" in function.values()
-    return isinstance(function, list) and bool(function) and isinstance(function[0], str)
+        return "__lambda__" in cast("dict[str, object]", function).values()
+    return isinstance(function, list) and isinstance(next(iter(cast("list[object]", function)), None), str)

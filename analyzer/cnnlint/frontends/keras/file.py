@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
-from math import prod
 from pathlib import Path
 from typing import Any, cast
 
@@ -78,11 +77,15 @@ class KerasFile:
         return tuple({step.layer.path: step.layer for step in self._network.steps}.values())
 
     def wrong_weights(self) -> Iterator[tuple[LayerRecord, list[tuple[int, ...]], list[tuple[int, ...]]]]:
-        """Yield layers whose arrays are not what their configuration makes: with those wanted and those held."""
-        for layer in self.layers:
+        """Yield layers whose arrays are not what their configuration makes: with those wanted and those held.
+
+        Only of archives, which hold them by layer and number; in `.h5` files wrappers mix theirs with the layers'.
+        """
+        for layer in self.layers if self.archive.format == "keras" else ():
             wanted = expected_shapes(layer)
             held = [weight.shape for weight in layer.weights]
-            if wanted is not None and None not in held and not any(_is_packed(each.dtype) for each in layer.weights):
+            known = all(each.dtype.startswith(("float", "bfloat")) and each.name != VECTOR for each in layer.weights)
+            if wanted is not None and None not in held and known:
                 shapes = [shape for shape in held if shape is not None]
                 if shapes != wanted:
                     yield layer, wanted, shapes
@@ -93,7 +96,8 @@ def _objects(config: Config) -> Iterator[Serialized]:
     while stack:
         around, value, is_layer = stack.pop()
         if isinstance(value, list):
-            stack += [(around, item, is_layer) for item in reversed(cast("list[object]", value))]
+            listed = cast("list[object]", value)
+            stack += [(around, item, is_layer) for item in reversed(listed) if isinstance(item, dict | list)]
         if not isinstance(value, dict):
             continue
         record = cast("Config", value)
@@ -105,7 +109,9 @@ def _objects(config: Config) -> Iterator[Serialized]:
             module, registered = str(record.get("module") or ""), str(record.get("registered_name") or "")
             yield Serialized(around, module, name, registered, settings)
             inner = settings
-        stack += [(around, item, key in LAYERS) for key, item in reversed(list(inner.items()))]
+        stack += [
+            (around, item, key in LAYERS) for key, item in reversed(inner.items()) if isinstance(item, dict | list)
+        ]
 
 
 LAYERS = frozenset({"backward_layer", "cell", "cells", "layer", "layers"})
@@ -159,13 +165,8 @@ def expected_shapes(layer: LayerRecord) -> list[tuple[int, ...]] | None:
     return None
 
 
-def _is_packed(dtype: str) -> bool:
-    return not dtype.startswith(("float", "bfloat"))
-
-
-def elements(shapes: list[tuple[int, ...]]) -> int:
-    """Return how many elements arrays of these shapes have."""
-    return sum(map(prod, shapes))
+VECTOR = "vector_u"
+"""What a SpectralNormalization adds to the layer that it wraps."""
 
 
 @cache
@@ -186,9 +187,13 @@ def _classes() -> Mapping[tuple[str, str], bytes]:
     return {(module.decode(), name.decode()): settings for module, name, settings in lines}
 
 
-@cache
 def known_class(module: str, name: str) -> KnownClass | None:
     """Return a class that Keras exports; None if it exports none of this name."""
+    return _decoded(module, name)
+
+
+@cache
+def _decoded(module: str, name: str) -> KnownClass | None:
     line = _classes().get((module, name))
     if line is None:
         return None
