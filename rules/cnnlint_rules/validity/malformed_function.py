@@ -45,10 +45,11 @@ class MalformedFunction(FileRule, code="ON015", severity=Severity.ERROR, confide
     def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each function that is malformed, and each call that gives too much."""
         for function in file.record.functions.values():
-            named = function.name or f"without a name in domain {function.domain or 'ai.onnx'}"
-            lacking = [what for what, given in (("name", function.name), ("domain", function.domain)) if not given]
-            for what in lacking:
-                yield self._finding(f"The function {named} has no {what}", f"{named} {what}")
+            named = function.name or f"of domain {function.domain or 'ai.onnx'}"
+            if not function.name:
+                yield self._finding(f"A function {named} has no name", f"{named} name")
+            if not function.domain:
+                yield self._finding(f"The function {named} has no domain", f"{named} domain")
             listed = Counter([*function.attributes, *function.attribute_defaults])
             for attribute, times in listed.items():
                 if times > 1:

@@ -49,8 +49,9 @@ class UnprintableName(FileRule, code="ON016", severity=Severity.WARNING, confide
             for name in dict.fromkeys(names):
                 if not name.isprintable():
                     hidden = [character for character in name if not character.isprintable()]
+                    noun = "character" if len(hidden) == 1 else "characters"
                     yield self.finding(
-                        message=f"The name {name!a}{where} holds {len(hidden)} characters that cannot be seen"
+                        message=f"The name {name!a}{where} holds {len(hidden)} {noun} that cannot be seen"
                         f" ({hidden[0]!a}).",
                         evidence={"characters": len(hidden)},
                         advice=Advice(text="Rename it wherever it stands"),

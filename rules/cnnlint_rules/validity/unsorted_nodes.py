@@ -46,7 +46,8 @@ class UnsortedNodes(FileRule, code="ON006", severity=Severity.ERROR, confidence=
             return
         node, name = early[0]
         nodes = tuple({id(each): each for each, _ in early}.values())
-        more = f"; so do {len(nodes) - 1:,} more" if len(nodes) > 1 else ""
+        others = len(nodes) - 1
+        more = f"; so {'does' if others == 1 else 'do'} {others:,} more" if others else ""
         yield self.finding(
             *self.at(context, [node]),
             message=f"{file.named([node])} reads {name}, which a later node makes{more}; ONNX demands that every"

@@ -79,7 +79,8 @@ class VersionMismatch(FileRule, code="ON010", severity=Severity.ERROR, confidenc
         for domain, version in file.record.imports:
             if domain in seen:
                 named = domain or "ai.onnx"
-                text = f"The opset of {named} is imported twice, as version {seen[domain]} and as version"
+                first = f"version {seen[domain]} and as " if seen[domain] != version else ""
+                text = f"The opset of {named} is imported twice, as {first}version"
                 yield self._finding(text, version, f"import {domain}", "Import each domain once", Severity.WARNING)
             seen[domain] = version
 
@@ -92,7 +93,8 @@ class VersionMismatch(FileRule, code="ON010", severity=Severity.ERROR, confidenc
             counts = Counter(node.domain for node in called)
             for domain in sorted(counts.keys() - function.opsets.keys()):
                 count = counts[domain]
-                text = f"The function {function.name} imports no version of {domain or 'ai.onnx'}; nodes of it there:"
+                named = domain or "ai.onnx"
+                text = f"The function {function.name} imports no version of {named}; nodes that call its operators:"
                 yield self._finding(text, count, f"{function.name} {domain}", "Import the domain in the function too")
             for node in called:
                 here, there = function.opsets.get(node.domain), record.opsets.get(node.domain)
