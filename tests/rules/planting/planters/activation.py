@@ -58,3 +58,21 @@ def no_activation_ahead_of_a_flattened_map(net: Draft, chance: Random) -> Plante
     place = net.main("GAP")[0]
     place.row[place.index :] = [*net.steps("CONV 24 3x3 -> DROPOUT 0.2 -> FLATTEN"), *place.rest]
     return Planted(next(item for item in reversed(net.body) if item.kind == "CONV").name)
+
+
+@plants("AC004", kinds=("plain", "normalized"))
+def two_functions_in_a_row(net: Draft, chance: Random) -> Planted | None:
+    places = between_kernels(net)
+    if not places:
+        return None
+    (second,) = net.insert_after(chance.choice(places), chance.choice(("TANH", "SIGMOID", "GELU")))
+    return Planted(second.name)
+
+
+@plants("AC002", kinds=("plain", "normalized"))
+def a_slope_that_no_value_reaches(net: Draft, chance: Random) -> Planted | None:
+    places = [place for place in between_kernels(net) if place.item.kind == "RELU"]
+    if not places:
+        return None
+    (second,) = net.insert_after(chance.choice(places), chance.choice(("LEAKYRELU 0.1", "RELU")))
+    return Planted(second.name)

@@ -42,3 +42,29 @@ def one_class_to_choose_from(net: Draft, chance: Random) -> Planted:
 def sigmoids_under_a_categorical_loss(net: Draft, chance: Random) -> Planted:
     net.main()[-1].step.kind = "SIGMOID"
     return Planted(net.body[-1].name, onnx=False)
+
+
+@plants("HD003", heads=("one_hot",))
+def a_regression_on_a_softmax(net: Draft, chance: Random) -> Planted:
+    net.compiled.loss = chance.choice(("mean_squared_error", "mean_absolute_error", "huber"))
+    return Planted(net.body[-1].name, onnx=False)
+
+
+@plants("HD004", heads=("softmax", "one_hot", "logits"))
+def classes_that_are_decided_alone(net: Draft, chance: Random) -> Planted:
+    net.compiled.loss = "binary_crossentropy"
+    if net.body[-1].kind == "SOFTMAX":
+        net.main()[-1].step.kind = "SIGMOID"
+    return Planted(net.body[-1].name, onnx=False)
+
+
+@plants("HD005", heads=("one_hot", "softmax"))
+def binary_accuracy_of_a_softmax(net: Draft, chance: Random) -> Planted:
+    net.compiled.metrics = ["binary_accuracy"]
+    return Planted(net.body[-1].name, onnx=False)
+
+
+@plants("HD005", heads=("numbers",))
+def the_accuracy_of_numbers(net: Draft, chance: Random) -> Planted:
+    net.compiled.metrics = ["mae", "accuracy"]
+    return Planted(scorer(net).name, onnx=False)

@@ -64,3 +64,20 @@ def a_normalization_of_rows(net: Draft, chance: Random) -> Planted | None:
     assert isinstance(step, Step)
     step.keras["axis"] = 1
     return Planted(step.name, onnx=False)  # whose operator knows one axis only
+
+
+@plants("BN007", heads=("softmax", "one_hot", "binary", "labels"))
+def a_normalization_of_the_answers(net: Draft, chance: Random) -> Planted:
+    last = [place for place in net.main() if place.item is net.main("FC")[-1].item or place.item is net.body[-1]]
+    (norm,) = net.insert_after(chance.choice(last), "BN")
+    return Planted(norm.name)
+
+
+@plants("BN008")
+def statistics_that_do_not_move(net: Draft, chance: Random) -> Planted | None:
+    if not (places := net.places("BN")):
+        return None
+    step, momentum = chance.choice(places).step, chance.choice((0, 0.1, 1))
+    step.options["momentum"] = str(momentum)
+    step.keras["momentum"] = float(momentum)
+    return Planted(step.name)
