@@ -26,6 +26,7 @@ from cnnlint.graph.layers import (
     Pad,
 )
 from cnnlint.graph.tensor import Tensor
+from cnnlint.report.training_code import keras_compile, keras_initializers, torch_training
 
 Call = Callable[[Layer], str | None]
 
@@ -53,17 +54,22 @@ def keras_code(graph: Graph) -> str | None:
         return None
     channels, *spatial = graph.inputs[0].sample_extents
     shape = ", ".join(map(str, (*spatial, channels)))
-    calls = _calls(graph, _keras)
+    calls = _calls(graph, lambda layer: _begun(graph, layer, _keras(layer)))
     if calls is None:
         return None
     start = f"keras.Input(({shape}{'' if spatial else ','}))"
+    compiled = keras_compile(graph.training)
     if _is_chain(graph):
-        return "\n".join(["keras.Sequential([", f"    {start},", *(f"    {call}," for call in calls), "])"])
+        name = "model = " if compiled else ""
+        chain = [f"{name}keras.Sequential([", f"    {start},", *(f"    {call}," for call in calls), "])"]
+        return "\n".join([*chain, *([compiled] if compiled else [])])
     lines, names = [f"x = {start}"], _names(graph)
     for layer, call in zip(graph.layers, calls, strict=True):
         fed = ", ".join(names[tensor.name] for tensor in layer.inputs)
         fed = f"[{fed}]" if isinstance(layer, JOINS) else fed
         lines.append(f"{names[layer.output.name]} = {call}({fed})")
+    if compiled:
+        lines += [f"model = keras.Model(x, {names[graph.outputs[0].name]})", compiled]
     return "\n".join(lines)
 
 
@@ -74,8 +80,11 @@ def pytorch_code(graph: Graph) -> str | None:
     calls = _calls(graph, _torch)
     if calls is None:
         return None
+    trained = torch_training(graph.training)
     if _is_chain(graph):
-        return "\n".join(["nn.Sequential(", *(f"    {part}," for call in calls for part in call.split("\n")), ")"])
+        name = "model = " if trained else ""
+        parts = [f"    {part}," for call in calls for part in call.split("\n")]
+        return "\n".join([f"{name}nn.Sequential(", *parts, ")", *trained])
     modules, steps, names = list[str](), list[str](), _names(graph)
     for layer, call in zip(graph.layers, calls, strict=True):
         fed = [names[tensor.name] for tensor in layer.inputs]
@@ -89,8 +98,14 @@ def pytorch_code(graph: Graph) -> str | None:
     results = ", ".join(names[tensor.name] for tensor in graph.outputs)
     lines = ["class Network(nn.Module):", "    def __init__(self):", "        super().__init__()"]
     lines += [f"        {module}" for module in modules]
-    return "\n".join([*lines, "", "    def forward(self, x):", *(f"        {step}" for step in steps),
-                      f"        return {results}"])  # fmt: skip
+    lines += ["", "    def forward(self, x):", *(f"        {step}" for step in steps), f"        return {results}"]
+    return "\n".join([*lines, *(["", "model = Network()", *trained] if trained else [])])
+
+
+def _begun(graph: Graph, layer: Layer, call: str | None) -> str | None:
+    """Return a call with the initializers that the network says, where they are not Keras's own."""
+    initializers = keras_initializers(graph, layer)
+    return call if call is None or not initializers else f"{call[:-1]}{initializers})"
 
 
 def _calls(graph: Graph, write: Call) -> list[str] | None:
@@ -124,7 +139,7 @@ def _keras(layer: Layer) -> str | None:
         case Dense():
             return f"layers.Dense({layer.units}{_off('use_bias', layer.use_bias)})"
         case BatchNorm() if not layer.folded and layer.axis == 1:
-            return "layers.BatchNormalization()"
+            return f"layers.BatchNormalization({_moving(layer, 1)})"
         case MaxPool() | AvgPool():
             padding = _keras_padding(layer.pads)
             kind = "MaxPooling" if isinstance(layer, MaxPool) else "AveragePooling"
@@ -150,6 +165,13 @@ def _keras(layer: Layer) -> str | None:
             return "layers.Concatenate()"
         case _:
             return None
+
+
+def _moving(norm: BatchNorm, sign: int) -> str:
+    """Return the momentum as an argument, which PyTorch counts from the other end; "" if it is ONNX's default."""
+    if norm.momentum is None or round(norm.momentum, 6) == 0.9:
+        return ""
+    return f"momentum={norm.momentum if sign > 0 else 1 - norm.momentum:.4g}"
 
 
 def _keras_conv(conv: Conv, rank: int) -> str | None:
@@ -182,7 +204,8 @@ def _torch(layer: Layer) -> str | None:
         case Dense() if layer.in_features is not None:
             return f"nn.Linear({layer.in_features}, {layer.units}{_off('bias', layer.use_bias)})"
         case BatchNorm() if not layer.folded and layer.axis == 1:
-            return f"nn.BatchNorm{max(rank, 1)}d({layer.input.channels})"
+            momentum = _moving(layer, -1)
+            return f"nn.BatchNorm{max(rank, 1)}d({layer.input.channels}{f', {momentum}' if momentum else ''})"
         case MaxPool() | AvgPool() if layer.pads is not None and all(before == after for before, after in layer.pads):
             return _torch_pool(layer, layer.pads, rank)
         case GlobalPool() if layer.mode in ("avg", "max"):

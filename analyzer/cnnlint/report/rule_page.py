@@ -9,11 +9,12 @@ from typing import Any, cast
 import msgspec
 from msgspec import Struct
 from msgspec import inspect as types
+from msgspec.structs import replace
 
 from cnnlint.engine.rule import Example, Rule
 from cnnlint.errors import __version__
 from cnnlint.graph.graph import Graph
-from cnnlint.graph.training import Training
+from cnnlint.graph.training import UNTOLD, Training
 from cnnlint.report.framework_code import keras_code, pytorch_code
 from cnnlint.results import SCHEMA, Confidence, Severity
 
@@ -192,11 +193,12 @@ def _examples(rule: type[Rule]) -> Iterator[str]:
 def _in_code(rule: type[Rule]) -> Iterator[str]:
     """Yield the first network with the fault as one would write it, and what the rewrite makes of it or one without."""
     before = next((example for example in rule.examples if example.bad), None)
-    after = next((example.model for example in rule.examples if not example.bad), None)
+    good = next((example for example in rule.examples if not example.bad), None)
     if before is None:
         return
-    after = before.fixed or after
-    graphs = [graph for text in (before.model, after) if text and (graph := _graph_of(text)) is not None]
+    after = (before.fixed, before.training) if before.fixed else (good.model, good.training) if good else ("", UNTOLD)
+    pair = ((before.model, before.training), after)
+    graphs = [graph for text, told in pair if text and (graph := _graph_of(text, told)) is not None]
     for framework, write in (("Keras", keras_code), ("PyTorch", pytorch_code)):
         codes = [write(graph) for graph in graphs]
         if len(codes) == 2 and all(codes) and codes[0] != codes[1]:
@@ -205,12 +207,14 @@ def _in_code(rule: type[Rule]) -> Iterator[str]:
                 yield from ("```python", str(code), "```", "")
 
 
-def _graph_of(text: str) -> Graph | None:
+def _graph_of(text: str, training: Training) -> Graph | None:
     """Return the network of an example; None for ONNX text, whose details are about the file and not the code."""
     from cnnlint.frontends import load_onnx_bytes
     from cnnlint.frontends.notation import is_notation, to_onnx
 
-    return load_onnx_bytes(to_onnx(text).SerializeToString()) if is_notation(text) else None
+    if not is_notation(text):
+        return None
+    return replace(load_onnx_bytes(to_onnx(text).SerializeToString()), training=training)
 
 
 def _notation(example: Example) -> Iterator[str]:

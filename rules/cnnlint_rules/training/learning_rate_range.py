@@ -141,12 +141,12 @@ class LearningRateRange(
         Bad(
             "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX",
             at=(),
-            training=Training(optimizer=Optimizer("adam", learning_rate=-0.001)),
+            training=Training(optimizer=Optimizer("adam", learning_rate=0.1)),
         ),
         Bad(
             "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX",
             at=(),
-            training=Training(optimizer=Optimizer("adam", learning_rate=0.1)),
+            training=Training(optimizer=Optimizer("adam", learning_rate=-0.001)),
         ),
         Bad(
             "INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX",

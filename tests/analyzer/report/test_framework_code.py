@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import subprocess
+import sys
 
+import pytest
+from msgspec.structs import replace
+
+import cnnlint
 from cnnlint.analysis.context import Context
 from cnnlint.engine.registry import load_rules
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.frontends.notation import is_notation, to_onnx
+from cnnlint.graph.training import UNTOLD
 from cnnlint.report.framework_code import keras_code, pytorch_code
 from cnnlint.report.rule_page import page
 
@@ -92,3 +98,65 @@ def test_a_page_shows_what_the_rewrite_makes_in_both_frameworks():
     assert "nn.Conv2d(8, 16, 16)" in text
     assert "layers.Conv2D(16, 16)" in text
     assert "Keras, before" not in page(rule, code=False)
+
+
+TRAINED = [
+    (example.model, example.training)
+    for rule in load_rules()
+    for example in rule.examples
+    if is_notation(example.model) and example.training is not UNTOLD
+]
+"""Examples of rules on how a network is trained."""
+
+
+@pytest.mark.tf
+def test_keras_compiles_what_the_code_says_of_training(thorough, tmp_path):
+    import keras
+
+    for text, training in TRAINED[:: 1 if thorough else 4]:
+        code = keras_code(replace(graph_of(text), training=training))
+        names = {"keras": keras, "layers": keras.layers}
+        exec(code, names)
+        model = names.get("model") or eval(code, names)
+        model.save(tmp_path / "model.keras")
+        saved = cnnlint.load(tmp_path / "model.keras")
+        if training.losses:
+            assert [loss.name for loss in saved.training.losses] == [loss.name for loss in training.losses]
+            assert [bool(loss.from_logits) for loss in saved.training.losses] == [
+                bool(loss.from_logits) for loss in training.losses
+            ]
+        assert saved.training.metrics == training.metrics
+        if (wanted := training.optimizer) is not None:
+            made = saved.training.optimizer
+            assert made is not None
+            told = (made.name, made.learning_rate, made.momentum or None, made.schedule)
+            assert told == (wanted.name, wanted.learning_rate, wanted.momentum or None, wanted.schedule)
+        begun = {
+            f"{layer.origin[0].name}.{weight.role}": saved.training.initializers.get(weight.key)
+            for layer in saved.layers
+            for weight in layer.weights
+        }
+        wanted = list(training.initializers.values())
+        assert [each for each in wanted if each not in begun.values()] == []
+        keras.backend.clear_session()
+
+
+def test_pytorch_makes_the_loss_and_the_optimizer_that_the_code_says(thorough):
+    pytest.importorskip("torch")
+    lines, expected = ["import torch", "from torch import nn"], list[str]()
+    for text, training in TRAINED[:: 1 if thorough else 4]:
+        lines.append(str(pytorch_code(replace(graph_of(text), training=training))))
+        told = training.optimizer
+        if told is not None and told.learning_rate is not None and told.learning_rate >= 0:
+            lines.append('print(type(optimizer).__name__.lower(), optimizer.param_groups[0]["lr"])')
+            expected.append(f"{told.name} {told.learning_rate}")
+    # in a process of its own: PyTorch's optimizers load what does not go with TensorFlow in one
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == expected
+
+
+def test_a_page_shows_how_the_networks_are_compiled():
+    text = page(load_rules().get("HD003"))
+    assert "model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))" in text
+    assert "momentum=1)" in page(load_rules().get("BN008"))
+    assert 'kernel_initializer="zeros"' in page(load_rules().get("IN001"))
