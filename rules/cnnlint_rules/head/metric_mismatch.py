@@ -144,7 +144,7 @@ def _fault(metric: Metric, head: Head, units: int) -> Fault | None:
         if metric.threshold in (None, 0.5):
             cure = "Set its threshold to 0, the score of a probability of one half"
             return "takes a score of 0.5 for a probability of 0.5; it is one of 0.62", cure, warning
-    if name == "binary_accuracy" and is_categorical(loss) and units > 2:
+    if name == "binary_accuracy" and units > 2 and (is_categorical(loss) or function == "softmax"):
         effect = f"asks for each class whether its share is above 0.5: never being sure scores {1 - 1 / units:.0%}"
         return effect, 'Use the name "accuracy", which Keras makes the categorical one', warning
     numbered = loss.name.startswith("sparse")

@@ -63,7 +63,7 @@ class ConstantWeightInit(
     begin with, and at the end of a residual branch, which then begins as the identity (Fixup, ControlNet). A layer that
     is not trained, as a fixed filter; a single unit; and depthwise kernels, whose channels see different inputs, are
     left alone too. The rule reads how the file says that weights began, which a Keras file does and an ONNX file does
-    not; what stored values are, constant or dead filters, is told by the rules on weights.
+    not; what stored values are, a constant kernel (WT007) or dead filters, is told by the rules on weights.
 
     ## References
     - Goodfellow, Bengio and Courville, "Deep Learning", 2016, section 8.4, on breaking symmetry.
@@ -142,8 +142,11 @@ class ConstantWeightInit(
 
 def _constant(context: Context, layer: Layer) -> float | None:
     """Return the value with which every element of the layer's kernel begins; None if they differ or nobody says."""
+    initializers = context.graph.training.initializers
+    if not initializers:
+        return None
     kernel = next((weight for weight in layer.weights if weight.role.endswith("kernel")), None)
-    initializer = None if kernel is None else context.graph.training.initializers.get(kernel.key)
+    initializer = None if kernel is None else initializers.get(kernel.key)
     return None if initializer is None else initializer.value
 
 

@@ -23,6 +23,7 @@ def keras():
     ("head", "loss", "metric", "severities"),
     [
         ("FC 10 -> SOFTMAX", Loss(CROSS), Metric("binary_accuracy"), ["warning"]),
+        ("FC 10 -> SOFTMAX", Loss("mean_squared_error"), Metric("binary_accuracy"), ["warning"]),
         ("FC 2 -> SOFTMAX", Loss(CROSS), Metric("binary_accuracy"), []),
         ("FC 10 -> SOFTMAX", Loss(CROSS), Metric("accuracy"), []),
         ("FC 10 -> SOFTMAX", Loss(CROSS), Metric("exact_accuracy"), ["warning"]),
