@@ -1,4 +1,4 @@
-"""The command: `python -m benchmarks`."""
+"""The command: `python -m benchmarks`, and `python -m benchmarks rewrites`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import page, peers
+from benchmarks import page, peers, rewrites
 from benchmarks.comparisons import Comparison, all_of, beside_peers
 from benchmarks.process import environment, interleaved
 
@@ -21,6 +21,8 @@ VERSIONED = ("cnnlint", "onnx", "onnxruntime", "numpy", "keras", "tensorflow")
 
 def main() -> int:
     """Build, measure, print, and write the page."""
+    if sys.argv[1:2] == ["rewrites"]:
+        return rewrites.main(sys.argv[2:])
     options = _options()
     scratch = Path(options.folder)
     models = _models(scratch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,13 +44,13 @@ class Installed(NamedTuple):
     absent: Mapping[str, str]
 
 
-def install(folder: Path, progress: Callable[[str], None]) -> Installed:
+def install(folder: Path, progress: Callable[[str], None], peers: Sequence[Peer] = PEERS) -> Installed:
     """Install every peer that pip finds by its name into an environment below `folder`."""
     constraints = folder / "constraints.txt"
     folder.mkdir(parents=True, exist_ok=True)
     constraints.write_text("".join(f"{name}=={_version(sys.executable, name)}\n" for name in SHARED))
     folders, versions, absent = dict[str, Path](), dict[str, str](), dict[str, str]()
-    for peer in PEERS:
+    for peer in peers:
         place = folder / peer.package
         python = place / "bin" / "python"
         if not (place / "complete").exists():
