@@ -68,6 +68,7 @@ class Linter:
         models: All paths of the run, so that budgets, inputs and ignores that fit none of them are noticed.
         near_misses: Whether reports hold why rules stayed silent.
         today: Decides which ignores have run out.
+        rewriting: Whether rules that rewrite unasked run too.
 
     Attributes:
         errors: What was wrong with models that could not be linted, by path.
@@ -86,7 +87,9 @@ class Linter:
         models: Sequence[str] = (),
         near_misses: bool = False,
         today: date | None = None,
+        rewriting: bool = False,
     ) -> None:
+        self.rewriting = rewriting
         self.flags = flags or Flags()
         self.near_misses = near_misses
         self.today = today or date.today()  # noqa: DTZ011 - an ignore runs out where its reader lives
@@ -113,7 +116,13 @@ class Linter:
                 document = without_code(document, self._known(tuple(map(Path, self.flags.rule_files))))
             settings = resolve(document, self.flags).for_run(self._run)
             known = self._known(settings.rule_files)
-            selection = choose(known, settings.requests, pedantic=settings.pedantic, preview=settings.preview)
+            selection = choose(
+                known,
+                settings.requests,
+                pedantic=settings.pedantic,
+                preview=settings.preview,
+                rewriting=self.rewriting,
+            )
             for _, ignore in settings.per_model_ignores:
                 if not known.matching(ignore.selector):
                     raise known.unknown(ignore.selector, where=ignore.origin)

@@ -140,6 +140,9 @@ class Rule(Struct, metaclass=RuleMeta):
     rewrites_on_request: ClassVar[bool] = False
     """Whether its finding is that another network computes the same, and not that this one is better: a lint that runs
     the model verifies that, and `cnnlint fix` makes it if the rule is selected by its own code or name."""
+    rewrites_unasked: ClassVar[bool] = False
+    """Whether `cnnlint fix` makes its rewrites by default although it is a matter of opinion: what is smaller and
+    computes the same, and yet not worth telling people of."""
     always_selected: ClassVar[bool] = False
     """Whether it runs whatever rules are selected; ignoring it works."""
 

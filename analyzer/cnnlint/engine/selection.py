@@ -39,19 +39,31 @@ class Selection(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def choose(rules: RuleSet, requests: Iterable[Request], *, pedantic: bool = False, preview: bool = False) -> Selection:
+def choose(
+    rules: RuleSet,
+    requests: Iterable[Request],
+    *,
+    pedantic: bool = False,
+    preview: bool = False,
+    rewriting: bool = False,
+) -> Selection:
     """Return the rules that `requests` ask for, a later request overriding an earlier one.
 
-    Without any, these are all but the matters of opinion. A rule that is a matter of opinion runs if `pedantic`
-    is set or if it is selected by its own code or name, one in preview only if `preview` is set. Within a request a
-    code or name outweighs a longer prefix, that a shorter one, that "ALL", and at a tie ignoring wins. Budgets and the
-    CF family run whatever is selected, since nobody sets a budget by accident; ignoring them works.
+    Without any, these are all but the matters of opinion, except for those that rewrite unasked if `rewriting`. A rule
+    that is a matter of opinion runs if `pedantic` is set or if it is selected by its own code or name, one in preview
+    only if `preview` is set. Within a request a code or name outweighs a longer prefix, that a shorter one, that "ALL",
+    and at a tie ignoring wins. Budgets and the CF family run whatever is selected, since nobody sets a budget by
+    accident; ignoring them works.
 
     Raises:
         ConfigError: A selector stands for no rule.
     """
     asked = tuple(requests)
-    chosen = {rule.code for rule in rules if pedantic or rule.confidence is not Confidence.OPINION}
+    chosen = {
+        rule.code
+        for rule in rules
+        if pedantic or rule.confidence is not Confidence.OPINION or (rewriting and rule.rewrites_unasked)
+    }
     notes = list[str]()
     for request in asked:
         changes = _changes(rules, request, pedantic=pedantic)

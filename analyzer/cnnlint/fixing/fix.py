@@ -89,7 +89,7 @@ def fix(request: FixRequest) -> FixReport:
         ignore_config_code=request.ignore_config_code,
     )
     config = None if request.config is None else Path(request.config)
-    linter = Linter(flags, config=config, isolated=request.isolated)
+    linter = Linter(flags, config=config, isolated=request.isolated, rewriting=True)
     plan = linter.complete_plan(path)
     bound = bind(plan.selection.rules, plan.settings, plan.known, path)
     rules = tuple(

@@ -144,6 +144,10 @@ class Editor:
         """Return whether the model gives `tensor`."""
         return tensor in self._outputs
 
+    def is_read(self, tensor: str) -> bool:
+        """Return whether a node reads `tensor`, or the model gives it."""
+        return bool(self._readers.get(tensor)) or tensor in self._outputs
+
     def is_sole(self, tensor: str) -> bool:
         """Return whether one node alone reads `tensor`, in one place, and the model does not give it."""
         readers = self._readers.get(tensor, {})
@@ -385,6 +389,12 @@ class Editor:
         self._detach(node)
         self._hold(held)
 
+    def work_out(self, nodes: Iterable[NodeProto]) -> None:
+        """Have `nodes`, which no input has a part in, be worked out before the model is written."""
+        made = {name for node in nodes for name in node.output if name} - self._computed
+        self._computed |= made
+        self._undo.append(lambda: self._computed.difference_update(made))
+
     def close_inputs(self, names: Iterable[str]) -> None:
         """Have initializers of these names no longer be inputs, which could give them other values."""
         before = set(self._inputs)
@@ -455,15 +465,38 @@ class Editor:
             raise RewriteError(f"{output} cannot be called {name}")
         place, before = self._places[id(node)], list(node.output)
 
-        def rename(names: list[str]) -> None:
+        def put(names: list[str]) -> None:
             del node.output[:]
             node.output.extend(names)
 
         self._detach(node)
-        rename([name if each == output else each for each in before])
-        self._undo.append(lambda: rename(before))
+        put([name if each == output else each for each in before])
+        self._undo.append(lambda: put(before))
         self._attach(node, place)
         self._redirect(output, name)
+
+    def drop_outputs(self, node: NodeProto, names: Iterable[str]) -> None:
+        """Have `node` no longer make the outputs `names`, which it need not make.
+
+        Raises:
+            RewriteError: Something reads one of them.
+        """
+        dropped = set(names)
+        if read := [name for name in dropped if self.is_read(name)]:
+            raise RewriteError(f"{read[0]} is read")
+        place, before = self._places[id(node)], list(node.output)
+        after = ["" if name in dropped else name for name in before]
+        while after and not after[-1]:
+            after.pop()
+
+        def put(outputs: list[str]) -> None:
+            del node.output[:]
+            node.output.extend(outputs)
+
+        self._detach(node)
+        put(after)
+        self._undo.append(lambda: put(before))
+        self._attach(node, place)
 
     def read_instead(self, tensor: str, other: str) -> None:
         """Have all nodes that read `tensor` read `other`.
@@ -486,7 +519,7 @@ class Editor:
         before = type(node).FromString(node.SerializeToString())
         place = self._places[id(node)]
         self._detach(node)
-        _rename(node, tensor, other)
+        rename(node, tensor, other)
         self._undo.append(lambda: node.CopyFrom(before))
         self._attach(node, place)
 
@@ -604,7 +637,7 @@ def _reads_within(node: NodeProto, tensor: str) -> bool:
     )
 
 
-def _rename(node: NodeProto, tensor: str, other: str) -> None:
+def rename(node: NodeProto, tensor: str, other: str) -> None:
     """Have `node` and its subgraphs read `other` instead of `tensor`."""
     for index, name in enumerate(node.input):
         if name == tensor:
@@ -614,7 +647,7 @@ def _rename(node: NodeProto, tensor: str, other: str) -> None:
             if value.name == tensor:
                 raise RewriteError(f"a subgraph gives {tensor}")
         for inner in graph.node:
-            _rename(inner, tensor, other)
+            rename(inner, tensor, other)
 
 
 def _copied(given: AttributeProto) -> AttributeProto:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
 from cnnlint.errors import ModelError
-from cnnlint.rewrite.editor import RewriteError, used_names
+from cnnlint.rewrite.editor import RewriteError, rename, used_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import onnx
     from numpy.typing import NDArray
     from onnx import NodeProto, TensorProto
 
     from cnnlint.frontends.onnx.records import GraphRecord
+
+CONSTANT_BEFORE = 4
+"""The IR version from which on an initializer need not be an input, and one that is is no constant."""
+
+TOGETHER = 1 << 23
+"""Most elements that weights which are worked out together are made of, if there are several."""
 
 LARGE = 1 << 20
 """Elements from which copying in passes beats NumPy's own copy."""
@@ -31,9 +38,11 @@ Measured on kernels of 25,088 × 4,096 and 4,096 × 4,096: fewer waste cache lin
 def settle_weights(
     model: onnx.ModelProto, made: Iterable[str], folder: str, hold: Callable[[str, NDArray[Any]], TensorProto]
 ) -> None:
-    """Work out the nodes of `model` that only rearrange or combine weights, and put initializers in their place.
+    """Work out the nodes of `model` that compute weights from weights, and put initializers in their place.
 
-    A weight that nothing else reads any more hands on its name, by which the user knows the layer.
+    A weight that nothing else reads any more hands on its name, by which the user knows the layer. Nodes that hang
+    together are worked out in one go, and so are several such groups as long as what they read is little: a session of
+    onnxruntime for each node would take longer than all else, and one for all of them the memory of all weights.
 
     Args:
         model: Changed in place.
@@ -46,47 +55,80 @@ def settle_weights(
         ModelError: A weight cannot be read.
     """
     graph, made = model.graph, set(made)
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    values, sources = dict[str, Any](), dict[str, str]()
-    kept = list["NodeProto"]()
+    given = {value.name for value in graph.input} if model.ir_version >= CONSTANT_BEFORE else set[str]()
+    constants = {tensor.name: tensor for tensor in graph.initializer if tensor.name not in given}
+    known, worked, kept = set(constants), list["NodeProto"](), list["NodeProto"]()
     for node in graph.node:
-        name = node.output[0]
-        known = all(each in constants or each in values for each in node.input if each)
-        if name not in made or not known or len(node.output) > 1:
+        if made.isdisjoint(node.output) or not known.issuperset(used_names(node)):
             kept.append(node)
-            continue
-        read = [values.get(each, constants.get(each)) for each in node.input if each]
-        values[name] = _evaluated(node, [_array(each, folder) for each in read], model)
-        sources[name] = sources.get(node.input[0], node.input[0])
-    if not values:
+        else:
+            worked.append(node)
+            known.update(name for name in node.output if name)
+    if not worked:
         return
     used = {name for node in kept for name in used_names(node)} | {value.name for value in graph.output}
-    names = _names(values, sources, used)
-    spent = {name for node in graph.node for name in node.input} - used
+    names = _names(worked, used)
+    fresh = list["TensorProto"]()
+    for group in _groups(worked, constants):
+        values = _evaluated(group, constants, used, folder, model)
+        for name in list(values):
+            fresh.append(hold(names[name], values.pop(name)))
+    spent = {name for node in worked for name in used_names(node)} - used
     for index in reversed(range(len(graph.initializer))):
         if graph.initializer[index].name in spent:
             del graph.initializer[index]
+    graph.initializer.extend(fresh)
     for node in kept:
-        for index, name in enumerate(node.input):
-            node.input[index] = names.get(name, name)
+        for name in used_names(node) & names.keys():
+            if names[name] != name:
+                rename(node, name, names[name])
     kept = [type(node).FromString(node.SerializeToString()) for node in kept]
     del graph.node[:]
     graph.node.extend(kept)
-    for name in list(values):
-        if name in used:
-            graph.initializer.append(hold(names[name], values[name]))
-        del values[name]
 
 
-def _names(values: Iterable[str], sources: dict[str, str], used: set[str]) -> dict[str, str]:
+def _names(worked: Iterable[NodeProto], used: set[str]) -> dict[str, str]:
     """Return what the weights that nodes read are to be called: like what it is made of, if that is gone."""
-    taken = set(used)
-    names = dict[str, str]()
-    for name in values:
-        if name in used:
-            names[name] = sources[name] if sources[name] not in taken else name
-            taken.add(names[name])
+    taken, sources, names = set(used), dict[str, str](), dict[str, str]()
+    for node in worked:
+        for name in filter(None, node.output):
+            sources[name] = sources.get(node.input[0], node.input[0]) if node.input else name
+            if name in used:
+                names[name] = name if sources[name] in taken else sources[name]
+                taken.add(names[name])
     return names
+
+
+def _groups(worked: Sequence[NodeProto], constants: Mapping[str, TensorProto]) -> Iterator[list[NodeProto]]:
+    """Yield the nodes in groups that read nothing of one another, as many together as read little."""
+    roots = list(range(len(worked)))
+    makers = {name: index for index, node in enumerate(worked) for name in node.output if name}
+
+    def root(index: int) -> int:
+        while roots[index] != index:
+            roots[index] = roots[roots[index]]
+            index = roots[index]
+        return index
+
+    for index, node in enumerate(worked):
+        for name in used_names(node):
+            if name in makers:
+                roots[root(index)] = root(makers[name])
+    joined = dict[int, list["NodeProto"]]()
+    for index, node in enumerate(worked):
+        joined.setdefault(root(index), []).append(node)
+    group, size = list["NodeProto"](), 0
+    for nodes in joined.values():
+        elements = sum(
+            prod(constants[name].dims)
+            for name in {each for node in nodes for each in used_names(node)} & constants.keys()
+        )
+        if group and size + elements > TOGETHER:
+            yield group
+            group, size = [], 0
+        group += nodes
+        size += elements
+    yield group
 
 
 def _array(value: Any, folder: str) -> NDArray[Any]:
@@ -109,36 +151,68 @@ def _array(value: Any, folder: str) -> NDArray[Any]:
         raise ModelError(f"the values of {value.name} cannot be read") from error
 
 
-def _evaluated(node: NodeProto, given: list[NDArray[Any]], model: onnx.ModelProto) -> NDArray[Any]:
-    """Return the output of a node; a view where it only rearranges.
+def _evaluated(
+    nodes: Sequence[NodeProto],
+    constants: Mapping[str, TensorProto],
+    used: set[str],
+    folder: str,
+    model: onnx.ModelProto,
+) -> dict[str, NDArray[Any]]:
+    """Return those outputs of the nodes that are `used`; a view where they only rearrange.
 
     Raises:
-        RewriteError: onnxruntime does not compute it.
+        RewriteError: onnxruntime does not compute them.
     """
-    if not node.domain and node.op_type in ("Reshape", "Transpose"):
-        made = _rearranged(node, given[0], [int(extent) for extent in given[1]] if len(given) > 1 else None)
-        if made is not None:
-            return made
+    values, rest = dict[str, Any](), list["NodeProto"]()
+
+    def known(name: str) -> NDArray[Any] | None:
+        if name not in values and name in constants:
+            values[name] = _array(constants[name], folder)
+        return values.get(name)
+
+    for node in nodes:
+        made = None
+        if not node.domain and node.op_type in ("Reshape", "Transpose"):
+            source, *target = (known(name) for name in node.input)
+            if source is not None and None not in [None if each is None else 0 for each in target]:
+                made = _rearranged(
+                    node,
+                    source,
+                    [int(extent) for each in target if each is not None for extent in each] if target else None,
+                )
+        if made is None:
+            rest.append(node)
+        else:
+            values[node.output[0]] = made
+    if rest:
+        made = {name for node in rest for name in node.output}
+        feeds = {name: array for node in rest for name in used_names(node) - made if (array := known(name)) is not None}
+        values |= _run(rest, feeds, sorted(made & used), model)
+    return {name: values[name] for node in nodes for name in node.output if name in used}
+
+
+def _run(
+    nodes: Sequence[NodeProto], feeds: dict[str, NDArray[Any]], outputs: Sequence[str], model: onnx.ModelProto
+) -> dict[str, NDArray[Any]]:
     import onnx
     from onnx import helper
 
     from cnnlint.runtime.program import Program
     from cnnlint.runtime.session import Session, SessionError
 
-    alone = onnx.ModelProto(ir_version=max(model.ir_version, 4))
+    alone = onnx.ModelProto(ir_version=max(model.ir_version, CONSTANT_BEFORE))
     alone.opset_import.extend(model.opset_import)
-    alone.graph.name = "weight"
-    alone.graph.node.append(node)
-    names = [name for name in node.input if name]
-    for name, values in dict(zip(names, given, strict=True)).items():
+    alone.functions.extend(model.functions)
+    alone.graph.name = "weights"
+    alone.graph.node.extend(nodes)
+    for name, values in feeds.items():
         kind = helper.np_dtype_to_tensor_dtype(values.dtype)
         alone.graph.input.append(helper.make_tensor_value_info(name, kind, list(values.shape)))
-    alone.graph.output.extend(onnx.ValueInfoProto(name=name) for name in node.output if name)
+    alone.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
     try:
-        made = Session(Program.from_proto(alone)).run(dict(zip(names, given, strict=True)))
+        return Session(Program.from_proto(alone)).run(feeds)
     except SessionError as error:
-        raise RewriteError(f"{node.output[0]} cannot be computed: {error.cause}") from error
-    return made[node.output[0]]
+        raise RewriteError(f"{outputs[0]} cannot be computed: {error.cause}") from error
 
 
 def rearranged_weights(model: onnx.ModelProto, weights: GraphRecord) -> dict[str, NDArray[Any]]:

@@ -11,11 +11,13 @@ from cnnlint import (
     Confidence,
     Context,
     Diagnostic,
+    Editor,
     FileContext,
     FileRule,
     Finding,
     Good,
     NearMiss,
+    NodeRecord,
     Severity,
 )
 
@@ -84,6 +86,12 @@ class UnusedOutput(FileRule, code="EX007", severity=Severity.INFO, confidence=Co
             advice=Advice(text="Remove them from the outputs of these nodes"),
         )
 
+    def rewrite(self, nodes: tuple[NodeRecord, ...], editor: Editor) -> None:
+        """Leave out what nothing reads."""
+        for record in nodes:
+            node = editor.node(record)
+            editor.drop_outputs(node, [name for name in node.output[1:] if name and not editor.is_read(name)])
+
     examples = (
         Bad(
             """
@@ -94,6 +102,13 @@ class UnusedOutput(FileRule, code="EX007", severity=Severity.INFO, confidence=Co
             }
             """,
             at=("y",),
+            fixed="""
+            <ir_version: 8, opset_import: ["" : 15]>
+            net (float[1, 2, 8, 8] x) => (float[1, 2, 4, 4] y)
+            {
+                y = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (x)
+            }
+            """,
         ),
         Good(
             """

@@ -11,6 +11,7 @@ from cnnlint import (
     Confidence,
     Context,
     Diagnostic,
+    Editor,
     FileContext,
     FileRule,
     Finding,
@@ -51,7 +52,7 @@ class ComputedWeights(FileRule, code="WA007", severity=Severity.WARNING, confide
 
     ## Instead
     Compute the kernels once ahead of the export, and put plain convolutions in place of the standardized ones; in an
-    existing file fold constants with onnxsim or onnxslim. In PyTorch, weight and spectral normalization are removed by
+    existing file `cnnlint fix` computes them. In PyTorch, weight and spectral normalization are removed by
     `torch.nn.utils.parametrize.remove_parametrizations(module, "weight")`.
 
     ## When not
@@ -98,6 +99,10 @@ class ComputedWeights(FileRule, code="WA007", severity=Severity.WARNING, confide
             advice=_ADVICE,
         )
 
+    def rewrite(self, nodes: tuple[NodeRecord, ...], editor: Editor) -> None:
+        """Put an array in place of the nodes that compute the kernel."""
+        editor.work_out(editor.node(record) for record in nodes[:-1])
+
     examples = (
         Bad(
             """
@@ -111,6 +116,14 @@ class ComputedWeights(FileRule, code="WA007", severity=Severity.WARNING, confide
             }
             """,
             at=("y",),
+            fixed="""
+            <ir_version: 8, opset_import: ["" : 13]>
+            standardized (float[N, 2, 8, 8] x) => (float[N, 2, 8, 8] y)
+            <float[2, 2, 1, 1] kernel = {-0.5, 0.5, -0.5, 0.5}>
+            {
+                y = Conv (x, kernel)
+            }
+            """,
         ),
         Good(
             """
@@ -128,7 +141,7 @@ class ComputedWeights(FileRule, code="WA007", severity=Severity.WARNING, confide
 
 
 _ADVICE = Advice(
-    text="Compute the kernels once ahead of the export, or fold constants in the file (onnxsim, onnxslim)",
+    text="Compute the kernels once ahead of the export, or in the file with `cnnlint fix`",
     pytorch='torch.nn.utils.parametrize.remove_parametrizations(module, "weight")',
 )
 

@@ -10,6 +10,7 @@ from cnnlint import (
     Confidence,
     Context,
     Diagnostic,
+    Editor,
     Good,
     Layer,
     ModelRule,
@@ -38,8 +39,8 @@ class DeadBranch(ModelRule, code="WA004", severity=Severity.WARNING, confidence=
     head read) and the nodes that made it were not, or a layer that somebody forgot to connect.
 
     ## Instead
-    If the branch was meant to be used, connect it. Otherwise remove it: `onnx.utils.Extractor(model).extract_model(
-    inputs, outputs)` keeps what the outputs need, as do onnxsim and onnxslim.
+    If the branch was meant to be used, connect it. Otherwise remove it: `cnnlint fix` keeps what the outputs need, and
+    so does `onnx.utils.Extractor(model).extract_model(inputs, outputs)`.
 
     ## When not
     Never. Arrays that no layer reads are dead-initializer's matter; a Keras model leaves out what its outputs do not
@@ -76,6 +77,9 @@ class DeadBranch(ModelRule, code="WA004", severity=Severity.WARNING, confidence=
             nodes=nodes,
         )
 
+    def rewrite(self, _: tuple[NodeRecord, ...], editor: Editor) -> None:
+        """Leave them out, as every rewritten model does."""
+
     examples = (
         Bad(
             """
@@ -89,6 +93,10 @@ class DeadBranch(ModelRule, code="WA004", severity=Severity.WARNING, confidence=
             }
             """,
             at=("b", "c"),
+            fixed="""
+            <ir_version: 8, opset_import: ["" : 15]>
+            cut (float[1, 2, 8, 8] x) => (float[1, 2, 8, 8] y) { a = Relu (x) y = Tanh (a) }
+            """,
         ),
         Good("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX"),
     )
