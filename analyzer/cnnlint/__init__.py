@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from cnnlint.frontends.onnx.operators.values import Constant
     from cnnlint.frontends.onnx.records import GraphRecord, NodeRecord, ValueRecord
     from cnnlint.frontends.onnx.schemas import history, newest, newest_ir_version, operator_schema
-    from cnnlint.frontends.onnx.wiring import Wiring, permutation_of
+    from cnnlint.frontends.onnx.wiring import Wiring, permutation_of, reshape_target
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.layer import Layer
     from cnnlint.graph.layers import (
@@ -126,7 +126,8 @@ if TYPE_CHECKING:
     )
     from cnnlint.rewrite.dense_to_conv import dense_to_conv
     from cnnlint.rewrite.editor import Editor, RewriteError
-    from cnnlint.rewrite.folding import cancel_bias, fold_after, merge_dense
+    from cnnlint.rewrite.folding import cancel_bias, fold_after, fold_scale, merge_dense
+    from cnnlint.rewrite.windows import absorb_pad, merge_branches
     from cnnlint.runtime.checks import SOFTMAX, class_axis, non_finite, sample_error, tolerance, worst_sum
     from cnnlint.runtime.inputs import DISTRIBUTIONS, distribution, shown_shape
     from cnnlint.runtime.probe import Failure, Probe, first_layer, outcome, traced
@@ -245,6 +246,7 @@ __all__ = [
     "Window",
     "Wiring",
     "__version__",
+    "absorb_pad",
     "as_convolutions",
     "attribute_kind",
     "blocks",
@@ -260,6 +262,7 @@ __all__ = [
     "filters",
     "first_layer",
     "fold_after",
+    "fold_scale",
     "folds_forward",
     "following",
     "format_amount",
@@ -278,6 +281,7 @@ __all__ = [
     "load",
     "load_rules",
     "measure",
+    "merge_branches",
     "merge_dense",
     "newest",
     "newest_ir_version",
@@ -289,6 +293,7 @@ __all__ = [
     "permutation_of",
     "preceding",
     "reads_axis_of",
+    "reshape_target",
     "sample_error",
     "scored_by",
     "shown_channels",
@@ -336,7 +341,7 @@ HOMES = {
     "frontends.onnx.operators.values": ("Constant",),
     "frontends.onnx.records": ("GraphRecord", "NodeRecord", "ValueRecord"),
     "frontends.onnx.schemas": ("history", "newest", "newest_ir_version", "operator_schema"),
-    "frontends.onnx.wiring": ("Wiring", "permutation_of"),
+    "frontends.onnx.wiring": ("Wiring", "permutation_of", "reshape_target"),
     "graph.graph": ("Graph",),
     "graph.layer": ("Layer",),
     "graph.layers": (
@@ -360,7 +365,8 @@ HOMES = {
     ),
     "rewrite.dense_to_conv": ("dense_to_conv",),
     "rewrite.editor": ("Editor", "RewriteError"),
-    "rewrite.folding": ("cancel_bias", "fold_after", "merge_dense"),
+    "rewrite.folding": ("cancel_bias", "fold_after", "fold_scale", "merge_dense"),
+    "rewrite.windows": ("absorb_pad", "merge_branches"),
     "runtime.checks": ("SOFTMAX", "class_axis", "non_finite", "sample_error", "tolerance", "worst_sum"),
     "runtime.inputs": ("DISTRIBUTIONS", "distribution", "shown_shape"),
     "runtime.probe": ("Failure", "Probe", "first_layer", "outcome", "traced"),

@@ -71,6 +71,17 @@ class Editor:
         return next((entry.version for entry in self.model.opset_import if entry.domain in {"", "ai.onnx"}), 1)
 
     @property
+    def known_file(self) -> FileContext:
+        """What is known of the model as it was before any edit.
+
+        Raises:
+            RewriteError: Nothing is.
+        """
+        if self.file is None:
+            raise RewriteError("nothing is known of the file")
+        return self.file
+
+    @property
     def is_changed(self) -> bool:
         """Whether anything was edited."""
         return bool(self._undo)

@@ -29,8 +29,8 @@ def fold_after(layer: Layer, affine: Layer, editor: Editor) -> None:
     """
     import numpy as np
 
-    core, sums = kernel_nodes(layer, editor)
     nodes = editor.nodes(affine)
+    core, sums = kernel_nodes(layer, editor, alike=nodes)
     last = (sums or [core])[-1]
     channels = _channels(core, editor)
     scale, shift = np.ones(channels.count), np.zeros(channels.count)
@@ -49,6 +49,91 @@ def fold_after(layer: Layer, affine: Layer, editor: Editor) -> None:
         raise RewriteError(f"the scale or the shift of {affine.name} is not finite")
     editor.remove([*sums, *nodes])
     _scale(core, scale, shift, given, editor)
+
+
+def fold_scale(affine: Layer, layer: Layer, editor: Editor) -> None:
+    """Give the factor or the term of `affine` to `layer`, which comes right ahead of it or right after it.
+
+    W(sx + t) + b is (Ws)x + (Wt + b), which holds for t only where no padding stands beside it.
+
+    Raises:
+        RewriteError: The nodes of the model do not have the expected form, or the result is not finite.
+    """
+    node = editor.only(affine)
+    core, sums = kernel_nodes(layer, editor)
+    if (sums or [core])[-1].output[0] in node.input:
+        fold_after(layer, affine, editor)
+    elif node.output[0] == core.input[0]:
+        _fold_ahead(node, core, sums, editor)
+    else:
+        raise RewriteError("another layer stands between them")
+
+
+def _fold_ahead(node: NodeProto, core: NodeProto, sums: Sequence[NodeProto], editor: Editor) -> None:
+    import numpy as np
+
+    shape, groups, dtype = _shape(core.input[1], editor), attribute(core, "group", 1), editor.dtype(core.input[1])
+    turned = core.op_type == "ConvTranspose"
+    columns = core.op_type == "MatMul" or (core.op_type == "Gemm" and not attribute(core, "transB", 0))
+    if attribute(core, "transA", 0) or (columns and len(shape) != 2):
+        raise RewriteError(f"node {core.name} is no plain product")
+    count = shape[0] if columns or turned else shape[1] * groups
+    varying = [name for name in node.input if editor.constant_shape(name) is None]
+    if len(varying) != 1 or not editor.is_sole(node.output[0]):
+        raise RewriteError("what lies between the two is read elsewhere too")
+    channels = _Channels(count, -1, 0) if core.op_type in ("Gemm", "MatMul") else _Channels(count, 1, len(shape))
+    scale, shift = _affine(node, varying[0], channels, editor)
+    if not (np.isfinite(scale).all() and np.isfinite(shift).all()):
+        raise RewriteError("the scale or the shift is not finite")
+    if np.any(shift != 0):
+        _fold_term(core, sums, shift, editor)
+    if columns or turned:
+        factors = scale.reshape(-1, *(1 for _ in shape[1:]))
+    else:
+        factors = np.repeat(scale.reshape(groups, -1), shape[0] // groups if groups > 1 else 1, axis=0)
+        factors = factors.reshape(*factors.shape, *(1 for _ in shape[2:]))
+    if not np.all(scale == 1):
+        editor.set_input(core, 1, editor.insert(core, "Mul", [core.input[1], editor.constant("scale", factors, dtype)]))
+    editor.set_input(core, 0, varying[0])
+    editor.remove([node])
+
+
+def _fold_term(core: NodeProto, sums: Sequence[NodeProto], shift: NDArray[Any], editor: Editor) -> None:
+    """Add to the bias what the kernel makes of `shift` for each channel that it reads."""
+    import numpy as np
+
+    shape, dtype = _shape(core.input[1], editor), editor.dtype(core.input[1])
+    groups = attribute(core, "group", 1)
+    if sums or core.op_type not in ("Conv", "Gemm"):
+        raise RewriteError("the layer has no place for a term")
+    if core.op_type == "Conv":
+        if attribute(core, "auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID") or any(attribute(core, "pads", [0])):
+            raise RewriteError("the padding of the layer would have to have the value that is added")
+        taps = prod(shape[2:])
+        terms = np.repeat(np.repeat(shift.reshape(groups, -1), shape[0] // groups, axis=0), taps, axis=1)
+        flat = editor.insert(core, "Reshape", [core.input[1], editor.integers("rows", (shape[0], shape[1] * taps))])
+        moved = editor.insert(core, "Mul", [flat, editor.constant("terms", terms, dtype)])
+        moved = editor.insert(core, "MatMul", [moved, editor.constant("ones", np.ones(shape[1] * taps), dtype)])
+    elif attribute(core, "alpha", 1.0) != 1.0 or attribute(core, "beta", 1.0) != 1.0:
+        raise RewriteError(f"node {core.name} is no plain product")
+    else:
+        pair = [core.input[1], editor.constant("terms", shift, dtype)]
+        moved = editor.insert(core, "MatMul", pair if attribute(core, "transB", 0) else pair[::-1])
+    held = core.input[2] if len(core.input) > 2 else ""
+    if held and editor.constant_shape(held) is None:
+        raise RewriteError(f"the bias of {core.name} is computed at run time")
+    editor.set_input(core, 2, editor.insert(core, "Add", [held, moved]) if held else moved)
+
+
+def affine_of(
+    node: NodeProto, given: str, channels: int, rank: int, editor: Editor
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return what `node` multiplies each channel of the map `given` by, and what it adds then.
+
+    Raises:
+        RewriteError: It does something else.
+    """
+    return _affine(node, given, _Channels(channels, 1, rank), editor)
 
 
 def cancel_bias(layer: Layer, norm: Layer, editor: Editor) -> None:
@@ -73,8 +158,13 @@ def cancel_bias(layer: Layer, norm: Layer, editor: Editor) -> None:
     editor.set_input(node, 3, editor.constant(node.input[3], mean - held, editor.dtype(node.input[3])))
 
 
-def kernel_nodes(layer: Layer, editor: Editor) -> tuple[NodeProto, list[NodeProto]]:
+def kernel_nodes(layer: Layer, editor: Editor, *, alike: Sequence[NodeProto] = ()) -> tuple[NodeProto, list[NodeProto]]:
     """Return the node with the kernel, and the Add of the bias if that is a node of its own.
+
+    Args:
+        layer: A convolution or a dense layer.
+        editor: The model.
+        alike: What comes after it, and after all others that share its kernel.
 
     Raises:
         RewriteError: The layer is of other nodes, or its kernel is not its own.
@@ -89,9 +179,26 @@ def kernel_nodes(layer: Layer, editor: Editor) -> tuple[NodeProto, list[NodeProt
     if editor.constant_shape(core.input[1]) is None:
         raise RewriteError("its kernel is computed at run time")
     readers = [node for node in editor.consumers(core.input[1]) if node.op_type not in ("Shape", "Size")]
-    if len(readers) > 1:
+    if len(readers) > 1 and not (
+        alike and all(_is_followed(node, [*others, *alike], core, editor) for node in readers)
+    ):
         raise RewriteError("its kernel is shared with other layers")
     return core, others
+
+
+def _is_followed(node: NodeProto, steps: Sequence[NodeProto], core: NodeProto, editor: Editor) -> bool:
+    """Return whether `node` is like `core`, and is followed by nodes like `steps`, which follow that."""
+    mine, theirs = node.output[0], core.output[0]
+    if node.op_type != core.op_type or node.input[1] != core.input[1]:
+        return False
+    for step in steps:
+        found = editor.consumers(mine)[0] if editor.is_sole(mine) else None
+        if found is None or found.op_type != step.op_type or list(found.attribute) != list(step.attribute):
+            return False
+        if [name for name in found.input if name != mine] != [name for name in step.input if name != theirs]:
+            return False
+        mine, theirs = found.output[0], step.output[0]
+    return True
 
 
 class _Channels(Struct, frozen=True):

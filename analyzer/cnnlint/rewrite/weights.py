@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
 from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,7 +12,7 @@ from cnnlint.errors import ModelError
 from cnnlint.rewrite.editor import RewriteError, rename, used_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
     import onnx
     from numpy.typing import NDArray
@@ -68,11 +69,15 @@ def settle_weights(
         return
     used = {name for node in kept for name in used_names(node)} | {value.name for value in graph.output}
     names = _names(worked, used)
-    fresh = list["TensorProto"]()
+    fresh, equal = list["TensorProto"](), dict["Hashable", str]()
     for group in _groups(worked, constants):
         values = _evaluated(group, constants, used, folder, model)
         for name in list(values):
-            fresh.append(hold(names[name], values.pop(name)))
+            value = values.pop(name)
+            first = equal.setdefault(_identity(value, name), names[name])
+            if first == names[name]:
+                fresh.append(hold(first, value))
+            names[name] = first
     spent = {name for node in worked for name in used_names(node)} - used
     for index in reversed(range(len(graph.initializer))):
         if graph.initializer[index].name in spent:
@@ -85,6 +90,15 @@ def settle_weights(
     kept = [type(node).FromString(node.SerializeToString()) for node in kept]
     del graph.node[:]
     graph.node.extend(kept)
+
+
+def _identity(values: NDArray[Any], name: str) -> Hashable:
+    """Return what equal arrays share; a large one stands for itself."""
+    import numpy as np
+
+    if values.size > LARGE or values.dtype.kind not in "biuf":
+        return name
+    return values.shape, values.dtype.str, blake2b(np.ascontiguousarray(values).tobytes()).digest()
 
 
 def _names(worked: Iterable[NodeProto], used: set[str]) -> dict[str, str]:

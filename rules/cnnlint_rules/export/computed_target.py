@@ -19,8 +19,8 @@ from cnnlint import (
     NodeRecord,
     RewriteError,
     Severity,
-    Shape,
     Wiring,
+    reshape_target,
 )
 
 
@@ -115,13 +115,4 @@ def _target(node: NodeRecord, wiring: Wiring) -> tuple[int, ...] | None:
     """Return the constant that does as the target of a Reshape, which computes it now; None if there is none."""
     if node.op_type != "Reshape" or node.domain or len(node.inputs) != 2 or wiring.is_fixed(node.inputs[1]):
         return None
-    given, made = wiring.shape(node.inputs[0]), wiring.shape(node.outputs[0])
-    if made is None or any(dim == 0 for dim in (*made, *(given or ()))):
-        return None
-    return _constant(given or (), made)
-
-
-def _constant(given: Shape, made: Shape) -> tuple[int, ...] | None:
-    stays = [axis < len(given) and isinstance(dim, str) and given[axis] == dim for axis, dim in enumerate(made)]
-    target = [dim if isinstance(dim, int) else 0 if same else -1 for dim, same in zip(made, stays, strict=True)]
-    return tuple(target) if target.count(-1) <= 1 else None
+    return reshape_target(node, node.inputs[0], wiring)

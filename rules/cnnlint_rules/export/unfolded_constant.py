@@ -133,7 +133,7 @@ def _is_foldable(node: NodeRecord, wiring: Wiring) -> bool:
         and not node.domain
         and node.op_type not in LEFT
         and not UNDENSE & node.attributes.keys()
-        and all(wiring.is_fixed(name) and wiring.dtype(name) not in ("", "string") for name in made)
+        and all(wiring.is_fixed(name) and wiring.dtype(name) != "string" for name in made)
         and wiring.outputs.isdisjoint(made)
     )
 

@@ -17,6 +17,7 @@ from cnnlint import (
     Context,
     Conv,
     Diagnostic,
+    Editor,
     Finding,
     Good,
     Graph,
@@ -27,6 +28,7 @@ from cnnlint import (
     Severity,
     Tensor,
     brief,
+    merge_branches,
 )
 
 WORTH_A_WARNING = 0.01
@@ -138,6 +140,11 @@ class ParallelLinearBranches(
             evidence=total,
             advice=_ADVICE,
         )
+
+    def rewrite(self, layers: tuple[Layer, ...], editor: Editor) -> None:
+        """Make one convolution of each two branches that a sum joins, until it is the whole."""
+        sums = [editor.only(layer, "Add") for layer in layers if isinstance(layer, Add)]
+        merge_branches(sums[::-1], editor)
 
     examples = (
         Bad(

@@ -14,16 +14,18 @@ from cnnlint import (
     ConvTranspose,
     Dense,
     Diagnostic,
+    Editor,
     Elementwise,
     Finding,
     Good,
     Graph,
     Layer,
-    LayerRule,
+    ModelRule,
     Multiply,
     NearMiss,
     Severity,
     brief,
+    fold_scale,
 )
 
 SCALES, SHIFTS = frozenset({"mul", "div", "rsub"}), frozenset({"add", "sub", "rsub"})
@@ -33,9 +35,7 @@ SCALES, SHIFTS = frozenset({"mul", "div", "rsub"}), frozenset({"add", "sub", "rs
 HALF = 0.5
 
 
-class UnfoldedScale(
-    LayerRule[Elementwise], code="WA008", severity=Severity.INFO, confidence=Confidence.EXACT, since="0.1.0"
-):
+class UnfoldedScale(ModelRule, code="WA008", severity=Severity.INFO, confidence=Confidence.EXACT, since="0.1.0"):
     """A map is multiplied by a constant, or a constant is added to it, beside a convolution that could do it.
 
     ## Why
@@ -49,7 +49,8 @@ class UnfoldedScale(
     make one, is bn-foldable's matter.
 
     ## Instead
-    Multiply the kernel and the bias by the factor, and add the constant to the bias, ahead of the export.
+    Multiply the kernel and the bias by the factor, and add the constant to the bias, ahead of the export; `cnnlint fix`
+    does it in a file.
 
     ## When not
     A constant that is added ahead of a convolution with padding cannot be folded, since the padding would have to have
@@ -64,8 +65,12 @@ class UnfoldedScale(
       CVPR 2018, section 3.2.
     """
 
-    def check(self, layer: Elementwise, context: Context) -> Iterator[Diagnostic | NearMiss]:
-        """Yield the convolution that could do it, and the operations that this saves."""
+    def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
+        """Yield each scale and shift with the convolution that could do it, and the operations that this saves."""
+        for layer in context.graph.of_kind(Elementwise):
+            yield from self._judge(layer, context)
+
+    def _judge(self, layer: Elementwise, context: Context) -> Iterator[Diagnostic | NearMiss]:
         if not _is_affine(layer):
             return
         graph = context.graph
@@ -100,8 +105,12 @@ class UnfoldedScale(
             message=f"{len(places):,} products and sums with constants{cost} could be part of the convolutions and"
             " dense layers beside them.",
             evidence={"operations": operations, "layers": len(places)},
-            advice=Advice(text="Fold them into kernels and biases ahead of the export"),
+            advice=Advice(text="Fold them into kernels and biases, in the file with `cnnlint fix`"),
         )
+
+    def rewrite(self, layers: tuple[Layer, ...], editor: Editor) -> None:
+        """Give the factor or the term to the kernel or the bias."""
+        fold_scale(layers[0], layers[1], editor)
 
     examples = (
         Bad(
@@ -116,6 +125,40 @@ class UnfoldedScale(
             }
             """,
             at=("b", "a"),
+            fixed="""
+            <ir_version: 8, opset_import: ["" : 15]>
+            net (float[N, 2, 8, 8] x) => (float[N, 2, 8, 8] y) <float[2, 2, 1, 1] kernel = {0.5, 1, 1.5, 2}>
+            {
+                a = Conv (x, kernel)
+                y = Relu (a)
+            }
+            """,
+        ),
+        Bad(
+            """
+            <ir_version: 8, opset_import: ["" : 15]>
+            ahead (float[N, 2, 8, 8] x) => (float[N, 2, 8, 8] y)
+            <float[2, 2, 1, 1] kernel = {1, 2, 3, 4}, float[2, 1, 1] factor = {0.5, 3}> {
+                a = Sigmoid (x)
+                b = Mul (a, factor)
+                d = Conv (b, kernel)
+                y = Relu (d)
+            }
+            """,
+            at=("b", "d"),
+        ),
+        Bad(
+            """
+            <ir_version: 8, opset_import: ["" : 15]>
+            ahead (float[N, 2, 8, 8] x) => (float[N, 2, 7, 7] y)
+            <float[2, 1, 2, 2] kernel = {1, 2, 3, 4, 5, 6, 7, 8}, float[2, 1, 1] term = {0.5, 3}> {
+                a = Sigmoid (x)
+                b = Add (a, term)
+                d = Conv <group = 2> (b, kernel)
+                y = Relu (d)
+            }
+            """,
+            at=("b", "d"),
         ),
         Good(
             """

@@ -123,3 +123,17 @@ def permutation_of(node: NodeRecord, wiring: Wiring) -> tuple[int, ...] | None:
         return None if shape is None else tuple(reversed(range(len(shape))))
     order = tuple(axis for axis in given if isinstance(axis, int))
     return order if sorted(order) == list(range(len(order))) else None
+
+
+def reshape_target(node: NodeRecord, source: str, wiring: Wiring) -> tuple[int, ...] | None:
+    """Return a constant target with which a Reshape of `source` gives what `node` makes; None if there is none.
+
+    One extent that is not known is -1, and others must stay in their place, which 0 says.
+    """
+    given, made = wiring.shape(source), wiring.shape(node.outputs[0])
+    if made is None or any(dim == 0 for dim in (*made, *(given or ()))):
+        return None
+    known = given or ()
+    stays = [axis < len(known) and isinstance(dim, str) and known[axis] == dim for axis, dim in enumerate(made)]
+    target = [dim if isinstance(dim, int) else 0 if same else -1 for dim, same in zip(made, stays, strict=True)]
+    return tuple(target) if target.count(-1) <= 1 else None
