@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Place = tuple[float, float]
 """Where a node stands: after all nodes of a lower place, unless what it reads is made later."""
 
+CONSTANT_BEFORE = 4
+"""The IR version from which on an initializer need not be an input, and one that is is no constant."""
+
 SMALL = 1 << 16
 """Most elements of a constant whose values an edit reads; kernels are left to arithmetic on their names."""
 
@@ -226,7 +229,7 @@ class Editor:
         """Return the values that `tensor` always has; None if an input may change them, or a node computes them."""
         held = self._constants.get(tensor)
         if held is not None:
-            return None if tensor in self._inputs and self.model.ir_version >= 4 else held
+            return None if tensor in self._inputs and self.model.ir_version >= CONSTANT_BEFORE else held
         node = self._makers.get(tensor)
         if node is not None and node.op_type == "Identity" and not node.domain:
             return self._constant_proto(node.input[0])
@@ -604,11 +607,13 @@ class Editor:
         graph.initializer.extend(
             tensor for name, tensor in self._constants.items() if name not in present and name in needed
         )
-        # Files of IR version 3 list their initializers as inputs too.
+        # Files of IR version 3 list their initializers as inputs too; version 4 tells constants from defaults.
+        is_old = self.model.ir_version < CONSTANT_BEFORE
         for index in reversed(range(len(graph.input))):
             name = graph.input[index].name
-            if name not in self._inputs or (name in self._constants and name not in needed):
+            if name not in self._inputs or (name in self._constants and (is_old or name not in needed)):
                 del graph.input[index]
+        self.model.ir_version = max(self.model.ir_version, CONSTANT_BEFORE)
         stays = {name for node in graph.node for name in node.output} - self._changed
         for index in reversed(range(len(graph.value_info))):
             if graph.value_info[index].name not in stays:

@@ -9,7 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
 from cnnlint.errors import ModelError
-from cnnlint.rewrite.editor import RewriteError, rename, used_names
+from cnnlint.rewrite.editor import CONSTANT_BEFORE, RewriteError, rename, used_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
 
     from cnnlint.frontends.onnx.records import GraphRecord
-
-CONSTANT_BEFORE = 4
-"""The IR version from which on an initializer need not be an input, and one that is is no constant."""
 
 TOGETHER = 1 << 23
 """Most elements that weights which are worked out together are made of, if there are several."""
