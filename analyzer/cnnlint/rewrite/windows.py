@@ -51,8 +51,8 @@ def own_pads(window: NodeProto, axes: int) -> Pads:
     """
     if attribute(window, "auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
         raise RewriteError(f"the padding of {window.name} depends on the size of the map")
-    pads = [] if attribute(window, "auto_pad", b"") == b"VALID" else attribute(window, "pads", [])
-    pads = list(pads) or [0] * (2 * axes)
+    is_valid = attribute(window, "auto_pad", b"") == b"VALID"
+    pads: list[int] = [0] * (2 * axes) if is_valid else list(attribute(window, "pads", ())) or [0] * (2 * axes)
     return tuple(zip(pads[:axes], pads[axes:], strict=True))
 
 
@@ -101,7 +101,7 @@ def _merge(add: NodeProto, editor: Editor) -> None:
     ways = [_branch(name, editor) for name in add.input]
     if len(ways) != 2 or ways[0].source != ways[1].source:
         raise RewriteError("its branches are no two convolutions of one tensor")
-    way, other = sorted(ways, key=lambda each: -_taps(each.conv, editor))
+    way, other = sorted(ways, key=lambda each: 0 if each.conv is None else -prod(_shape(each.conv, editor)[2:]))
     largest = way.conv
     if largest is None:
         raise RewriteError("there is no convolution among its branches")
@@ -136,7 +136,7 @@ def _scaled(conv: NodeProto, after: Sequence[NodeProto], before: NodeProto, edit
     kernel, bias = conv.input[1], conv.input[2] if len(conv.input) > 2 else ""
     if not after:
         return kernel, bias
-    shape, dtype = editor.constant_shape(kernel) or (), editor.dtype(kernel)
+    shape, dtype = _shape(conv, editor), editor.dtype(kernel)
     scale, shift = _affine(after, conv.output[0], shape[0], len(shape), editor)
     factors = editor.constant("scale", scale.reshape(-1, *(1 for _ in shape[1:])), dtype)
     if bias:
@@ -161,23 +161,25 @@ def _affine(
     return scale, shift
 
 
-def _taps(conv: NodeProto | None, editor: Editor) -> int:
-    if conv is None:
-        return 0
+def _shape(conv: NodeProto, editor: Editor) -> tuple[int, ...]:
+    """Return the shape of the kernel of a convolution.
+
+    Raises:
+        RewriteError: It is computed at run time, or others have it too.
+    """
     shape = editor.constant_shape(conv.input[1])
     if shape is None:
         raise RewriteError(f"the kernel of {conv.name} is computed at run time")
-    readers = [node for node in editor.consumers(conv.input[1]) if node is not conv]
-    if readers:
+    if len(editor.consumers(conv.input[1])) > 1:
         raise RewriteError("its kernel is shared with other layers")
-    return prod(shape[2:])
+    return shape
 
 
 def _kernel_of(way: _Branch, largest: NodeProto, editor: Editor) -> tuple[str, str]:
     """Return the kernel of a branch within the window of `largest`, and its bias, "" for none."""
     import numpy as np
 
-    shape = editor.constant_shape(largest.input[1]) or ()
+    shape = _shape(largest, editor)
     axes, groups = len(shape) - 2, attribute(largest, "group", 1)
     steps, spread = (list(attribute(largest, name, [])) or [1] * axes for name in ("strides", "dilations"))
     pads, bias = own_pads(largest, axes), ""
@@ -193,8 +195,7 @@ def _kernel_of(way: _Branch, largest: NodeProto, editor: Editor) -> tuple[str, s
         inner: Pads = ((0, 0),) * axes
     else:
         conv = way.conv
-        _taps(conv, editor)
-        extents = (editor.constant_shape(conv.input[1]) or ())[2:]
+        extents = _shape(conv, editor)[2:]
         theirs = [list(attribute(conv, name, [])) or [1] * axes for name in ("strides", "dilations")]
         if theirs[0] != steps or attribute(conv, "group", 1) != groups or (prod(extents) > 1 and theirs[1] != spread):
             raise RewriteError("their strides, groups or dilations differ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from cnnlint import (
     Advice,
@@ -181,4 +182,4 @@ def _misfit(node: NodeRecord, reader: NodeRecord, amounts: Sequence[tuple[int, i
 
 
 def _numbers(given: object) -> tuple[object, ...]:
-    return given if isinstance(given, tuple) else ()
+    return cast("tuple[object, ...]", given) if isinstance(given, tuple) else ()
