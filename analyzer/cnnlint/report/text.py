@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
@@ -33,8 +34,22 @@ def render(report: LintReport, view: View) -> str:
         if not view.verbose and any(_is_brief(finding, model, view) for model in read for finding in model.findings):
             hint = "--verbose shows information in full; `cnnlint explain CODE` explains a rule"
             lines.append(view.paint(hint, "faint"))
-        lines.append(summary_line(report, view))
+        lines += _in_clauses(summary_line(report, view), view.width)
     return without_commands("".join(f"{line}\n" for line in lines))
+
+
+def _in_clauses(sentence: str, width: int) -> list[str]:
+    """Return a sentence in lines that are broken after semicolons, where it is too long."""
+    first, *rest = sentence.split("; ")
+    lines = [first]
+    for clause in rest:
+        longer = f"{lines[-1]}; {clause}"
+        if len(re.sub(r"\x1b\[[\d;]*m", "", longer)) <= width:
+            lines[-1] = longer
+        else:
+            lines[-1] += ";"
+            lines.append(f"  {clause}")
+    return lines
 
 
 def _shared_notes(models: list[ModelReport]) -> dict[str, None]:

@@ -46,19 +46,25 @@ def test_rules_as_json_are_of_the_published_schema_and_hold_all_that_a_rule_says
     assert entries["FC001"]["origin"].startswith("cnnlint 0.1")
 
 
-@pytest.mark.parametrize("selectors", [("HD",), ("HD001", "loss-head-mismatch", "hd002"), ("hd",)])
-def test_rules_lists_a_family_or_what_is_named(selectors):
+HEADS = [rule.code for rule in load_rules().rules if rule.code.startswith("HD")]
+
+
+@pytest.mark.parametrize(
+    ("selectors", "codes"),
+    [(("HD",), HEADS), (("HD001", "loss-head-mismatch", "hd002"), ["HD001", "HD002", "HD003"]), (("hd",), HEADS)],
+)
+def test_rules_lists_a_family_or_what_is_named(selectors, codes):
     document = json.loads(run("rules", *selectors, "--format", "json", "--isolated").output)
-    assert [entry["code"] for entry in document["rules"]] == ["HD001", "HD002", "HD003"]
+    assert [entry["code"] for entry in document["rules"]] == codes
     shown = run("rules", *selectors, "--isolated").output
     assert "HD001" in shown
     assert "FC001" not in shown
-    assert "3 rules;" in shown
-    assert run("rules", *selectors, "--format", "markdown", "--isolated").output.count("\n") == 2 + 3
+    assert f"{len(codes)} rules;" in shown
+    assert run("rules", *selectors, "--format", "markdown", "--isolated").output.count("\n") == 2 + len(codes)
 
 
 def test_explain_shows_all_pages_of_a_family_and_all_that_it_makes_of_a_model():
-    pages = [page(load_rules().require(code), code=False) for code in ("HD001", "HD002", "HD003")]
+    pages = [page(load_rules().require(code), code=False) for code in HEADS]
     assert run("explain", "HD", "--format", "markdown").output == "\n".join(pages)
     shown = run("explain", "HD").output
     assert [name in shown for name in ("softmax-single-unit (HD001)", "loss-head-mismatch (HD003)")] == [True, True]
