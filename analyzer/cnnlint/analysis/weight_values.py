@@ -264,8 +264,11 @@ def _alike(statistics: WeightStatistics) -> list[list[int]]:
     ordered = pairs[:, order]
     starts = np.flatnonzero(np.append(True, (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)))
     groups = list[list[int]]()
-    for group in np.split(order, starts[1:]):
-        if len(group) > 1 and statistics.lowest[group[0]] < statistics.highest[group[0]]:
+    ends = np.append(starts[1:], len(order))
+    several = np.flatnonzero(ends - starts > 1)  # few, of hundreds of channels
+    for begin, end in zip(starts[several], ends[several], strict=True):
+        group = order[begin:end]
+        if statistics.lowest[group[0]] < statistics.highest[group[0]]:
             groups.append(sorted(int(channel) for channel in group))
     return groups
 
