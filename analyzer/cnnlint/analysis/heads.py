@@ -8,8 +8,10 @@ from math import prod
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cnnlint.analysis.cost import layer_macs, total_macs
 from cnnlint.analysis.feature_map import is_feature_map
-from cnnlint.analysis.inputs import larger_extents, spatial_on
+from cnnlint.analysis.inputs import larger_extents, shapes_on, spatial_on
+from cnnlint.analysis.samples import batch_of
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import (
@@ -251,6 +253,8 @@ class HeadAsConvolutions(Struct, frozen=True, kw_only=True):
         converted: Weight elements that the convolutions hold.
         image: Extents of a larger image; () if nothing can be said of one.
         positions: Extents of the map of scores that the convolutions give on that image.
+        macs: Multiply-accumulates of that one pass, and those of the network on a crop for each position; None if
+            they are unknown, or the dense layers come after a pooling.
     """
 
     head: DenseHead
@@ -258,6 +262,7 @@ class HeadAsConvolutions(Struct, frozen=True, kw_only=True):
     converted: int
     image: tuple[int, ...] = ()
     positions: tuple[int, ...] = ()
+    macs: tuple[int, int] | None = None
 
     @property
     def kernels(self) -> tuple[tuple[int, ...], ...]:
@@ -305,7 +310,30 @@ def as_convolutions(graph: Graph, head: DenseHead) -> HeadAsConvolutions | None:
     if extents is None:
         return found
     positions = tuple(extent - kernel + 1 for extent, kernel in zip(extents, head.extents, strict=True))
-    return replace(found, image=image, positions=positions)
+    macs = None if head.pool is not None else _passes(graph, head, image, positions)
+    return replace(found, image=image, positions=positions, macs=macs)
+
+
+def _passes(
+    graph: Graph, head: DenseHead, image: tuple[int, ...], positions: tuple[int, ...]
+) -> tuple[int, int] | None:
+    """Return the multiply-accumulates of one pass over a larger image, and of a pass over a crop for each position."""
+    first, batch, cells = head.dense[0], batch_of(graph), prod(positions)
+    shapes = shapes_on(graph, image, first.input)
+    total, wide, dense = total_macs(graph, batch), 0, 0
+    for layer in graph.layers:
+        if layer in head.dense:
+            dense += layer_macs(layer, batch) or 0
+        elif layer.multiplies is not False:
+            inputs, outputs = (
+                tuple(replace(tensor, shape=shapes.get(tensor.name)) for tensor in tensors)
+                for tensors in (layer.inputs, layer.outputs)
+            )
+            macs = layer_macs(replace(layer, inputs=inputs, outputs=outputs), batch)
+            if macs is None:
+                return None
+            wide += macs
+    return None if total is None else (wide + cells * dense, cells * total)
 
 
 def _by(extents: tuple[int, ...]) -> str:

@@ -59,12 +59,23 @@ def spatial_on(graph: Graph, tensor: Tensor, image: tuple[int, ...]) -> tuple[in
 
     None where they cannot be told: several inputs, no image, layers of fixed or unknown output shape ahead.
     """
+    shapes = shapes_on(graph, image, tensor)
+    found = shapes.get(tensor.name)
+    sizes = [extent for extent in (found or ())[2:] if isinstance(extent, int)]
+    return tuple(sizes) if found is not None and sizes and len(sizes) == len(found) - 2 else None
+
+
+def shapes_on(graph: Graph, image: tuple[int, ...], last: Tensor) -> dict[str, Shape | None]:
+    """Return the shapes of all tensors up to `last` when the network's one image input has the extents of `image`.
+
+    None stands for those that cannot be told; without one image input there are none.
+    """
     if len(graph.inputs) != 1 or len(graph.inputs[0].spatial or ()) != len(image):
-        return None
+        return {}
     shape = graph.inputs[0].shape or ()
     shapes: dict[str, Shape | None] = {graph.inputs[0].name: (*shape[:2], *image)}
     for layer in graph.layers:
-        if tensor.name in shapes:
+        if last.name in shapes:
             break
         fed = tuple(replace(each, shape=shapes.get(each.name)) for each in layer.inputs)
         known = all(each.shape is not None for each in fed) and layer.infers_shape
@@ -72,6 +83,4 @@ def spatial_on(graph: Graph, tensor: Tensor, image: tuple[int, ...]) -> tuple[in
             map(limits.extents, replace(layer, inputs=fed).output_shapes()) if known else (None,) * len(layer.outputs)
         )
         shapes.update(zip((each.name for each in layer.outputs), results, strict=False))
-    found = shapes.get(tensor.name)
-    sizes = [extent for extent in (found or ())[2:] if isinstance(extent, int)]
-    return tuple(sizes) if found is not None and sizes and len(sizes) == len(found) - 2 else None
+    return shapes

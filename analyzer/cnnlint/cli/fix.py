@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 if anything would be rewritten.")
 @click.option("--diff", "difference", is_flag=True, help="As --check, and show what would change in the network.")
 @click.option("--select", multiple=True, metavar="CODES", help="Apply the rewrites of these rules only.")
+@click.option("--any-size", is_flag=True, help="Have the model take images of any size; apply no other rewrite.")
+@click.option(
+    "--keep-rank", is_flag=True, help="With --any-size, average scores over positions: outputs keep their shapes."
+)
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @setting_options("inputs")
 @config_options
@@ -52,6 +56,8 @@ def command(
     check: bool,
     difference: bool,
     select: tuple[str, ...],
+    any_size: bool,
+    keep_rank: bool,
     form: Literal["text", "json"],
     inputs: tuple[str, ...],
     config: Path | None,
@@ -67,6 +73,10 @@ def command(
 
     Exit codes: 0 written or nothing to rewrite, 1 something would be rewritten (--check and --diff), 2 not done.
     """
+    if any_size and select:
+        raise ConfigError("--any-size cannot be combined with --select", remedy="apply the rewrites of rules before it")
+    if keep_rank and not any_size:
+        raise ConfigError("--keep-rank is about --any-size", remedy="give both")
     found, errors = models(paths)
     target = _Target(output or "", in_place, several=len(found) > 1 or any(map(os.path.isdir, paths)))
     target.refuse(dry=check or difference, found=found)
@@ -84,6 +94,8 @@ def command(
         isolated=isolated,
         allow_config_code=tuple(map(str, allow_config_code)),
         ignore_config_code=ignore_config_code,
+        any_size=any_size,
+        keep_rank=keep_rank,
     )
     view = view_of_stdout(color, verbose=verbose)
     reports, codes = list["FixReport"](), [2] * bool(errors)
@@ -96,7 +108,9 @@ def command(
             codes.append(2)
             continue
         reports.append(report)
-        codes.append(0 if report.written or not report.applied else 1 if report.is_verified and not target.given else 2)
+        codes.append(
+            0 if report.written or not report.is_changed else 1 if report.is_verified and not target.given else 2
+        )
     workers.close()
     if form == "json":
         for report in reports if len(found) < 2 else [reports]:
@@ -118,7 +132,7 @@ def _fixed(workers: Workers, request: FixRequest, output: str) -> FixReport:
         if place is not None and report.is_verified:
             place.publish()
             report = replace(report, written=True)
-    if report.applied and not report.is_verified:
+    if report.is_changed and not report.is_verified:
         complain(
             f"{output or request.path} was not written: the rewritten model does not compute the same as {request.path}"
         )

@@ -21,6 +21,7 @@ from cnnlint.engine.rule import Rule
 from cnnlint.engine.telling import Hit
 from cnnlint.engine.walker import walk
 from cnnlint.errors import CnnlintError, ConfigError
+from cnnlint.fixing.any_size import open_to_any_size
 from cnnlint.fixing.report import AppliedFix, FixReport, LeftOut, Size
 from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.graph.graph import Graph
@@ -60,6 +61,8 @@ class FixRequest(Struct, frozen=True, kw_only=True):
         isolated: Use no configuration file.
         allow_config_code: Configurations next to models, or their folders, whose rule files may be run.
         ignore_config_code: Skip other rule files instead of raising an error.
+        any_size: Open the image axes instead of applying the rewrites of rules.
+        keep_rank: With that, average scores over positions, so that outputs keep their shapes.
     """
 
     path: str
@@ -70,6 +73,8 @@ class FixRequest(Struct, frozen=True, kw_only=True):
     isolated: bool = False
     allow_config_code: tuple[str, ...] = ()
     ignore_config_code: bool = False
+    any_size: bool = False
+    keep_rank: bool = False
 
 
 def fix(request: FixRequest) -> FixReport:
@@ -97,7 +102,7 @@ def fix(request: FixRequest) -> FixReport:
         for rule in bound
         if rule.is_fixable() and (not rule.rewrites_on_request or {rule.code, rule.name} & {*request.select})
     )
-    if request.select and not rules:
+    if request.select and not rules and not request.any_size:
         raise ConfigError(f"none of the selected rules ({', '.join(request.select)}) can rewrite a model", path=path)
     given = open_model(path)
     if not given.is_rewritable:
@@ -109,17 +114,28 @@ def fix(request: FixRequest) -> FixReport:
     program = Program.from_file(given.program)
     size_up(graph)
     with TemporaryDirectory(prefix=".cnnlint-", dir=os.path.dirname(request.fresh) or None) as folder:
-        job = _Job(rules, plan, linter.today, Workspace(folder, program))
+        workspace = Workspace(folder, program)
         stored = request.fresh or os.path.join(folder, "rewritten.onnx")
-        done = job.verified(_State(program, graph), stored)
-        report = FixReport(path=path, applied=done.applied, dropped=done.dropped, obstacles=done.obstacles)
-        if done.parity is None:
-            return report
+        if request.any_size:
+            opened = open_to_any_size(program, graph, workspace, stored, keep_rank=request.keep_rank)
+            if opened is None:
+                return FixReport(path=path)
+            any_size, parity, last = opened
+            report = FixReport(path=path, any_size=any_size)
+            closing = any_size.closing
+        else:
+            job = _Job(rules, plan, linter.today, workspace)
+            done = job.verified(_State(program, graph), stored)
+            report = FixReport(path=path, applied=done.applied, dropped=done.dropped, obstacles=done.obstacles)
+            if done.parity is None:
+                return report
+            parity, last, closing = done.parity, done.states[-1].program, dict[str, str]()
         called = f"{path} (fixed)"
         difference = diff(
             path,
             stored,
-            inputs={name: "x".join(map(str, dims)) for name, dims in inputs.items()},  # globs do not fit the new file
+            # globs do not fit the new file
+            inputs={name: "x".join(map(str, dims)) for name, dims in inputs.items()} | closing,
             config=config,
             isolated=request.isolated,
             allow_config_code=allowed,
@@ -128,8 +144,8 @@ def fix(request: FixRequest) -> FixReport:
         return replace(
             report,
             before=_size(program, path),
-            after=_size(done.states[-1].program, stored),
-            parity=replace(done.parity, after=called, layers=() if done.parity.equal else done.parity.layers),
+            after=_size(last, stored),
+            parity=replace(parity, after=called, layers=() if parity.equal else parity.layers),
             diff=replace(difference, after=called),
         )
 

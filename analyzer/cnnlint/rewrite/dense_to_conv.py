@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cnnlint.analysis.heads import DenseHead
 from cnnlint.rewrite.editor import Editor, RewriteError, attribute
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
     from cnnlint.graph.layer import Layer
-    from cnnlint.graph.layers import Dense
+    from cnnlint.graph.layers import Dense, Flatten
 
 VIEWS = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 """Operators between dense layers that only adapt the rank of a vector."""
@@ -22,12 +22,16 @@ RANK_AGNOSTIC = frozenset({"BatchNormalization", "Dropout"})
 """Operators that work the same on a vector of channels and on a map."""
 
 
-def dense_to_conv(head: DenseHead, editor: Editor) -> None:
+Scores = Literal["averaged", "channels_first", "channels_last"]
+"""What becomes of the map of scores: its mean over all positions, or the map in one of two orders of axes."""
+
+
+def dense_to_conv(head: DenseHead, editor: Editor, scores: Scores = "averaged") -> None:
     """Replace the dense layers of `head` by convolutions.
 
     The first has the map's extents as its kernel and the others 1 × 1. Their scores are averaged over all
     positions (one for an image of the present size, more for a larger one; Simonyan and Zisserman 2015,
-    section 3.2) and flattened, so the outputs keep their shapes.
+    section 3.2) and flattened, so the outputs keep their shapes; or they stay a map.
 
     Raises:
         RewriteError: The nodes of the model do not have the expected form.
@@ -44,12 +48,15 @@ def dense_to_conv(head: DenseHead, editor: Editor) -> None:
         spent = [core, *sums]
         outer = spent[-1].output[0]
         editor.remove(spent)
-        if index < len(head.dense) - 1:
+        if index < len(head.dense) - 1 or scores == "channels_first":
             editor.insert(core, "Conv", [tensor, kernel, *bias], outer, called=core.name)
         else:
-            scores = editor.insert(core, "Conv", [tensor, kernel, *bias], called=core.name)
-            mean = editor.insert(core, "GlobalAveragePool", [scores])
-            editor.insert(core, "Flatten", [mean], outer, axis=1)
+            made = editor.insert(core, "Conv", [tensor, kernel, *bias], called=core.name)
+            if scores == "channels_last":
+                editor.insert(core, "Transpose", [made], outer, perm=[0, *range(2, len(head.extents) + 2), 1])
+            else:
+                mean = editor.insert(core, "GlobalAveragePool", [made])
+                editor.insert(core, "Flatten", [mean], outer, axis=1)
         chain = {outer}
         chain |= _through(head.between, chain, editor)
         if index < len(head.dense) - 1:
@@ -67,20 +74,29 @@ def _map(head: DenseHead, editor: Editor) -> str:
     if head.flatten is None:
         shape = editor.integers("vector_as_map", (0, -1, *(1,) * len(head.extents)))
         return editor.insert(first, "Reshape", [first.input[0], shape])
-    tensor, turned = first.input[0], False
+    tensor, last = flattened_map(head, head.flatten, editor)
+    return _channels_first(editor, tensor, rank, first) if last else tensor
+
+
+def flattened_map(head: DenseHead, flatten: Flatten, editor: Editor) -> tuple[str, bool]:
+    """Return the tensor that `flatten` makes a vector of for the first dense layer, and whether channels come last.
+
+    Raises:
+        RewriteError: The order of its axes is not clear.
+    """
+    tensor, turned = editor.core(head.dense[0], "MatMul", "Gemm").input[0], False
+    rank = len(head.extents) + 2
     for node in editor.walk_back(tensor):
-        if tensor == head.flatten.input.name or node.op_type not in VIEWS | {"Dropout", "Transpose"}:
+        if tensor == flatten.input.name or node.op_type not in VIEWS | {"Dropout", "Transpose"}:
             break
         if node.op_type == "Transpose":
             if turned or tuple(attribute(node, "perm", ())) != (0, *range(2, rank), 1):
                 raise RewriteError(f"node {node.name} transposes the map in an unusual way")
             turned = True
         tensor = node.input[0]
-    if turned and head.flatten.order == "channels_first":
-        raise RewriteError(f"the order of the axes before {head.flatten.name} is not clear")
-    if head.flatten.order == "channels_last" and not turned:
-        return _channels_first(editor, tensor, rank, first)
-    return tensor
+    if turned and flatten.order == "channels_first":
+        raise RewriteError(f"the order of the axes before {flatten.name} is not clear")
+    return tensor, flatten.order == "channels_last" and not turned
 
 
 def _channels_first(editor: Editor, tensor: str, rank: int, before: NodeProto) -> str:

@@ -86,3 +86,45 @@ class ComparisonReport(Struct, frozen=True, kw_only=True):
     layers: tuple[ValueRow, ...] = ()
     origins: tuple[Origin, ...] = ()
     verification: Verification | None = None
+
+
+class CropDistance(Struct, frozen=True, kw_only=True):
+    """How far a map of scores is from the network on crops of the image: information, which decides nothing.
+
+    Attributes:
+        cells: Positions that were compared.
+        equal: Those that are equal up to rounding.
+        least: The least relative difference of a position's scores.
+        most: The largest.
+    """
+
+    cells: int
+    equal: int
+    least: float
+    most: float
+
+
+class AtSize(Struct, frozen=True, kw_only=True):
+    """A network that takes images of any size on images of one size.
+
+    Attributes:
+        image: Their extents.
+        inputs: How they were generated.
+        outputs: The shape of each output.
+        windows: Positions of the dense head, along each axis; () without one.
+        equal: Whether it computes there, up to rounding, what the original's dense layers do at each position.
+        max_rel_error: The largest relative error of outputs and of the scores; None if shapes differ or without a head.
+        tolerance: The largest accepted one.
+        noise_floor: How much rounding alone changes the reference.
+        crops: The distance to the original on crops; None if it was not measured.
+    """
+
+    image: tuple[int, ...]
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    windows: tuple[int, ...] = ()
+    equal: bool
+    max_rel_error: float | None = None
+    tolerance: float | None = None
+    noise_floor: float | None = None
+    crops: CropDistance | None = None

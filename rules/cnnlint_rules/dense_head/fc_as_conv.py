@@ -34,6 +34,7 @@ from cnnlint import (
     PatternRule,
     Severity,
     as_convolutions,
+    brief,
     dense_head,
     dense_to_conv,
     preceding,
@@ -57,18 +58,22 @@ class FcAsConv(
     A dense layer of U units on a flattened C × H × W map is a convolution of U filters with an H × W kernel that
     fits the map once; a dense layer on a vector is a 1 × 1 convolution. The weights are the same, in another order.
     A dense layer takes one image size. The convolution slides over whatever map it is given: on a larger image it
-    gives a map of scores in one pass, where crops would repeat the shared work for each position.
+    gives a map of scores in one pass, where crops would repeat the shared work for each position. VGG16 on an image of
+    384 gives 6 × 6 positions in one pass of 49.6 billion multiply-accumulates; 36 crops of 224 take 557 billion.
 
     ## Instead
-    Replace the dense layers by convolutions with the reshaped weights, and average the scores over the positions.
+    `cnnlint fix --any-size` makes an ONNX model that takes images of any size and gives a map of scores, and with
+    `--keep-rank` their mean; `cnnlint fix --select FC002` leaves the image axes as they are. By hand: replace the dense
+    layers by convolutions with the reshaped weights, and average the scores over the positions.
     `cnnlint` tries this on the model with onnxruntime and prints the largest error, when run time checks are on.
 
     ## When not
-    Where every image has the size that the network was trained on, nothing is gained. After a global pooling a dense
-    layer is a 1 × 1 convolution as well, but such a network takes images of any size already, so the rule says nothing
-    (`cnnlint summary` does) unless `pooled-heads` is set. There the convolution goes ahead of the pooling and
-    multiplies at each of the map's positions, which the dense layer after it does once; on a flattened map parameters
-    and multiply-accumulates are the same.
+    Where every image has the size that the network was trained on, nothing is gained. Where layers pad with zeros, a
+    position of the map is not what the network gives on a crop, which is padded where the larger image goes on. After a
+    global pooling a dense layer is a 1 × 1 convolution as well, but such a network takes images of any size already, so
+    the rule says nothing (`cnnlint summary` does) unless `pooled-heads` is set. There the convolution goes ahead of the
+    pooling and multiplies at each of the map's positions, which the dense layer after it does once; on a flattened map
+    parameters and multiply-accumulates are the same.
 
     ## References
     - Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
@@ -124,6 +129,7 @@ class FcAsConv(
                 "channels": channels,
                 "units": head.dense[-1].units,
                 **({"positions_on_larger_image": prod(found.positions)} if found.positions else {}),
+                **(dict(zip(("macs_of_one_pass", "macs_of_crops"), found.macs, strict=True)) if found.macs else {}),
             },
             advice=Advice(
                 text=f"To run the network on larger {INPUTS[rank]}, give their weights to convolutions",
@@ -178,4 +184,8 @@ def _gain(found: HeadAsConvolutions) -> str:
     if len(found.image) == 1:
         return f"; on a signal of {found.image[0]:,} {it} {places:,} vectors of scores{where}"
     image, scores = ("×".join(map(str, extents)) for extents in (found.image, found.positions))
-    return f"; on a {image} {INPUTS[len(found.image)][:-1]} {it} a {scores} map of scores{where}"
+    cost = ""
+    if found.macs is not None:
+        once, crops = map(brief, found.macs)
+        cost = f" in one pass of {once} MACs, where {places:,} crops take {crops}"
+    return f"; on a {image} {INPUTS[len(found.image)][:-1]} {it} a {scores} map of scores{where}{cost}"
