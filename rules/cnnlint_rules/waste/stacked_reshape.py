@@ -141,7 +141,7 @@ class StackedReshape(FileRule, code="WA020", severity=Severity.INFO, confidence=
 
 def _joins(first: NodeRecord, second: NodeRecord, wiring: Wiring) -> bool:
     """Return whether one node could make what the two make, and something else than the first is given."""
-    if first.domain or second.domain or wiring.sole_reader(first.outputs[0]) is not second:
+    if first.domain or second.domain or not first.inputs or wiring.sole_reader(first.outputs[0]) is not second:
         return False
     if (
         wiring.is_fixed(first.inputs[0])
