@@ -16,7 +16,8 @@ from cnnlint.analysis.surroundings import sites
 from cnnlint.engine.budget import BudgetRule, measure
 from cnnlint.engine.checking import CheckResult, submit
 from cnnlint.engine.config.binding import bind, check_allowed, left_out, may_run_code, without_code
-from cnnlint.engine.config.load import Document, find_document, read_document
+from cnnlint.engine.config.load import Document
+from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Flags
 from cnnlint.engine.config.settings import Settings, resolve
 from cnnlint.engine.housekeeping import RunNotFinished
@@ -65,6 +66,7 @@ class Linter:
         flags: What outweighs every configuration file.
         config: The one configuration file to take.
         isolated: Whether to take none.
+        documents: In place of both, what has found configurations already.
         models: All paths of the run, so that budgets, inputs and ignores that fit none of them are noticed.
         near_misses: Whether reports hold why rules stayed silent.
         today: Decides which ignores have run out.
@@ -84,6 +86,7 @@ class Linter:
         *,
         config: Path | None = None,
         isolated: bool = False,
+        documents: Documents | None = None,
         models: Sequence[str] = (),
         near_misses: bool = False,
         today: date | None = None,
@@ -96,9 +99,7 @@ class Linter:
         self.errors = dict[str, CnnlintError]()
         self._workers = dict[RunLimits, Workers]()
         check_allowed(self.flags.allow_config_code)
-        self._fixed = read_document(config) if config is not None else None
-        self._searches = config is None and not isolated
-        self._documents = dict[Path, Document | None]()
+        self._documents = documents or Documents(config, isolated=isolated)
         self._plans = dict[Path | None, Plan]()
         self._rules = dict[tuple[Path, ...], RuleSet]()
         self._run = frozenset(Path(model).resolve() for model in models)
@@ -107,7 +108,7 @@ class Linter:
 
     def plan(self, path: str) -> Plan:
         """Return what is to be done with the model at `path`."""
-        document = self._document(path)
+        document = self._documents.of(path)
         key = None if document is None else document.path
         if key not in self._plans:
             incomplete = ""
@@ -245,25 +246,9 @@ class Linter:
         return self._rules[files]
 
     def _may_run_code(self, document: Document) -> bool:
-        if not self._searches or not document.configuration.rule_files:
+        if not self._documents.are_searched or not document.configuration.rule_files:
             return True
-        return may_run_code(document, self._found_from(Path.cwd()), self.flags.allow_config_code)
-
-    def _found_from(self, folder: Path) -> Document | None:
-        if folder not in self._documents:
-            self._documents[folder] = find_document(folder)
-        return self._documents[folder]
-
-    def _document(self, path: str) -> Document | None:
-        if not self._searches:
-            return self._fixed
-        here = Path.cwd()
-        in_memory = path.startswith("<") or "://" in path
-        folder = here if in_memory else Path(path).absolute().parent
-        for start in (folder, here):
-            if (document := self._found_from(start)) is not None:
-                return document
-        return None
+        return may_run_code(document, self._documents.here(), self.flags.allow_config_code)
 
     def _by_plan(self, models: Sequence[str]) -> Iterator[tuple[Plan, tuple[str, ...]]]:
         groups = dict[int, tuple[Plan, list[str]]]()

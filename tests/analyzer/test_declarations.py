@@ -134,6 +134,13 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
 }
 """For each setting what a caller from Python writes, and what it comes to."""
 
+FLAGS: dict[str, tuple[Any, Any]] = {
+    "exclude": (["legacy"], ("legacy",)),
+    "force_exclude": (True, True),
+    "respect_gitignore": (True, True),
+}
+"""The same for what only a command line or a file decides, since a caller from Python names its models."""
+
 
 class Told:
     """Stands for a linter, and keeps what it was told."""
@@ -177,7 +184,7 @@ def test_every_argument_of_lint_is_described():
 def test_a_flag_of_the_command_line_reaches_the_setting_of_its_name(name, monkeypatch, tmp_path):
     told = list[Flags]()
     monkeypatch.setattr("cnnlint.cli.lint.run", lambda _, flags, **__: told.append(flags) or LintReport())
-    given, meant = SAMPLES[name]
+    given, meant = (SAMPLES | FLAGS)[name]
     switched_on, _, switched_off = SETTINGS[name].option.flag.partition("/")
     if isinstance(given, dict):
         given = "x=1x2"

@@ -9,10 +9,12 @@ from typing import Literal
 
 import click
 
+from cnnlint.cli.discovery import discover
 from cnnlint.cli.options import color_option, config_options, verbose_option
 from cnnlint.cli.rules import complete_selector, rules_here
-from cnnlint.cli.run import models, run
+from cnnlint.cli.run import run
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
+from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Flags
 from cnnlint.engine.rule import Rule
 from cnnlint.report import rendered
@@ -101,8 +103,9 @@ def _explain_on(
     ignore_config_code: bool = False,
 ) -> int:
     """Print what `rules` find in the models at `paths` and where they are silent, and return the exit code."""
-    found, missing = models(paths)
-    for error in missing:
+    documents = Documents(config, isolated=isolated)
+    found = discover(paths, documents)
+    for error in found.errors:
         complain(str(error))
     # runs and values of weights take longest, and only rules about them are silent because of them
     flags = Flags(
@@ -112,12 +115,12 @@ def _explain_on(
         allow_config_code=allow_config_code,
         ignore_config_code=ignore_config_code,
     )
-    report = run(found, flags, config=config, isolated=isolated, near_misses=True, traced=verbose)
+    report = run(found.models, flags, documents=documents, near_misses=True, traced=verbose)
     result = rendered(report, lambda part: _text(rules, part, view))
     for fault in result.faults:
         complain_of(fault, verbose=verbose)
     write(result.text)
-    return 2 if missing or result.report.exit_code == 2 else 0
+    return 2 if found.errors or result.report.exit_code == 2 else 0
 
 
 def _text(rules: Sequence[type[Rule]], report: LintReport, view: View) -> str:

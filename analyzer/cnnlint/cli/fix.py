@@ -12,6 +12,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cnnlint.cli.discovery import discover
 from cnnlint.cli.options import (
     color_option,
     config_options,
@@ -20,9 +21,9 @@ from cnnlint.cli.options import (
     setting_options,
     verbose_option,
 )
-from cnnlint.cli.run import models
 from cnnlint.cli.streams import ColorChoice, check_output, complain, complain_of, view_of_stdout, write_report
 from cnnlint.conversion.writing import replacing
+from cnnlint.engine.config.nearest import Documents
 from cnnlint.errors import CnnlintError, ConfigError, boundary
 from cnnlint.worker.workers import Workers
 
@@ -77,10 +78,11 @@ def command(
         raise ConfigError("--any-size cannot be combined with --select", remedy="apply the rewrites of rules before it")
     if keep_rank and not any_size:
         raise ConfigError("--keep-rank is about --any-size", remedy="give both")
-    found, errors = models(paths)
+    discovery = discover(paths, Documents(config, isolated=isolated))
+    found = discovery.models
     target = _Target(output or "", in_place, several=len(found) > 1 or any(map(os.path.isdir, paths)))
     target.refuse(dry=check or difference, found=found)
-    for error in errors:
+    for error in discovery.errors:
         complain_of(error, verbose=verbose)
     from cnnlint.fixing.fix import FixRequest
     from cnnlint.fixing.report import render
@@ -98,7 +100,7 @@ def command(
         keep_rank=keep_rank,
     )
     view = view_of_stdout(color, verbose=verbose)
-    reports, codes = list["FixReport"](), [2] * bool(errors)
+    reports, codes = list["FixReport"](), [2] * bool(discovery.errors)
     for path in found:
         try:
             with boundary(path):

@@ -11,6 +11,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cnnlint.cli.discovery import discover
 from cnnlint.cli.options import (
     Sectioned,
     budget_options,
@@ -20,13 +21,15 @@ from cnnlint.cli.options import (
     setting_options,
     verbose_option,
 )
-from cnnlint.cli.run import models, run
+from cnnlint.cli.run import run
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
 from cnnlint.engine.config.load import Document, find_document, read_document
+from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Flags
 from cnnlint.engine.config.settings import listing
 from cnnlint.errors import ConfigError, ModelError, closest
-from cnnlint.report import FORMATS, Rendered, render_each
+from cnnlint.models import path_of
+from cnnlint.report import FORMATS, Rendered, render_each, rendered
 from cnnlint.report.printable import printable
 from cnnlint.report.view import View
 from cnnlint.results import LintReport
@@ -80,8 +83,10 @@ class OutputType(click.ParamType[Output]):
 @click.option(
     "--output", "outputs", multiple=True, type=OutputType(), help="Also write a report to a file; may be repeated."
 )
+@click.option("--statistics", is_flag=True, help="Print a line for each rule that found something, and how often.")
 @file_options
 @click.option("--show-settings", is_flag=True, help="Show every setting and where it comes from, then exit.")
+@click.option("--show-files", is_flag=True, help="List the models that would be linted, then exit.")
 @setting_options()
 @budget_options
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
@@ -96,7 +101,9 @@ def command(
     outputs: tuple[Output, ...],
     config: Path | None,
     isolated: bool,
+    statistics: bool,
     show_settings: bool,
+    show_files: bool,
     skip_weights_only: bool,
     exit_zero: bool,
     color: ColorChoice,
@@ -107,31 +114,44 @@ def command(
     """Lint models: files, folders (searched for .onnx, .keras, .h5, .hdf5 and SavedModels) and patterns."""
     if config is not None and isolated:
         raise ConfigError("--config and --isolated contradict each other", remedy="give one of them")
+    if statistics and form != "text":
+        raise ConfigError("--statistics is a text for people", remedy="leave out --format")
     flags = flags_of(said)
     if show_settings:
         return _show(paths, flags, config=config, isolated=isolated)
-    found, missing = models(paths)
-    for error in missing:
+    documents = Documents(config, isolated=isolated)
+    found = discover(paths, documents, flags)
+    for error in found.errors:
         complain(f"{error}{_meant_command(error)}")
+    if found.skipped and not quiet:
+        complain(found.skipped, "note")
+    if show_files:
+        write("".join(f"{printable(path_of(model))}\n" for model in found.models))
+        return 2 if found.errors else 0
     view = view_of_stdout(color, verbose=verbose, quiet=quiet)
     report = run(
-        found,
+        found.models,
         flags,
-        config=config,
-        isolated=isolated,
+        documents=documents,
         skip_weights_only=skip_weights_only,
         timed=verbose,
         traced=verbose,
     )
     results = [output.write(report, view) for output in outputs]
     if report.models or form == "json":
-        results.append(render_each(report, form, view))
+        results.append(_statistics(report, view) if statistics else render_each(report, form, view))
         write(results[-1].text)
     for fault in (fault for result in results for fault in result.faults):
         complain_of(fault, verbose=verbose)
-    if missing or report.exit_code == 2 or any(result.faults for result in results):
+    if found.errors or report.exit_code == 2 or any(result.faults for result in results):
         return 2
     return 0 if exit_zero else report.exit_code
+
+
+def _statistics(report: LintReport, view: View) -> Rendered[LintReport]:
+    from cnnlint.report.statistics import render
+
+    return rendered(report, lambda part: render(part.shown(), view))
 
 
 def _meant_command(error: ModelError) -> str:

@@ -192,8 +192,8 @@ class Sectioned(click.Command):
     """A command whose help groups its options by topic."""
 
     SECTIONS: ClassVar[dict[str, tuple[str, ...]]] = {
-        "Reports": ("form", "outputs", "color", "quiet", "verbose"),
-        "Models": ("skip_weights_only",),
+        "Reports": ("form", "outputs", "statistics", "color", "quiet", "verbose"),
+        "Models": ("skip_weights_only", "show_files"),
         "Limits": (),
         "Rules": (),
         "Exit code": ("exit_zero",),

@@ -6,8 +6,8 @@ from typing import Literal
 
 import click
 
+from cnnlint.cli.discovery import discover
 from cnnlint.cli.options import color_option, input_dims, setting_options, verbose_option
-from cnnlint.cli.run import models
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
 from cnnlint.report import rendered
 from cnnlint.report.view import View
@@ -33,11 +33,11 @@ def command(
     """Show the layers of models, what they cost, and the pattern of the network."""
     from cnnlint.api import summary_of
 
-    found, missing = models(paths)
-    for error in missing:
+    found = discover(paths)
+    for error in found.errors:
         complain(str(error))
     dims = input_dims(inputs)
-    outcomes = [summary_of(model, dims) for model in found]
+    outcomes = [summary_of(model, dims) for model in found.models]
     report = SummaryReport(models=tuple(summary for summary, _ in outcomes))
     view = view_of_stdout(color)
     result = rendered(report, lambda part: _text(part, view, form, explain=explain))
@@ -45,7 +45,7 @@ def command(
     for fault in faults:
         complain_of(fault, verbose=verbose)
     write(result.text)
-    return 2 if missing or faults else 0
+    return 2 if found.errors or faults else 0
 
 
 def _text(report: SummaryReport, view: View, form: str, *, explain: bool) -> str:

@@ -31,7 +31,10 @@ LAYOUT = 1
 TOOLS = ("h5py", "keras", "numpy", "onnx", "onnxruntime", "tensorflow", "tf2onnx")
 """Packages that a result may depend on."""
 
-ABOUT_ALL_MODELS = frozenset({"document", "budgets", "inputs", "per_model_inputs", "per_model_ignores", "cache"})
+ABOUT_ALL_MODELS = frozenset({
+    "document", "budgets", "inputs", "per_model_inputs", "per_model_ignores", "cache", "exclude", "force_exclude",
+    "respect_gitignore",
+})  # fmt: skip
 """Settings of which a result depends on the part for its model at most."""
 
 FileState = tuple[str, int, int, int]

@@ -34,6 +34,7 @@ class Option(Struct, frozen=True, kw_only=True):
         metavar: What stands for the value in the help; "" if the type shows.
         section: Of the help.
         default: What holds if nobody says anything.
+        adds_up: Whether the flag adds to what a file says, and does not replace it.
         shown_default: The same in words; "" if it goes without saying.
         in_python: Whether it is a keyword argument of `cnnlint.lint`.
     """
@@ -42,6 +43,7 @@ class Option(Struct, frozen=True, kw_only=True):
     metavar: str = ""
     section: str = ""
     default: object = None
+    adds_up: bool = False
     shown_default: str = ""
     in_python: bool = True
 
@@ -117,6 +119,24 @@ class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
             "SavedModels are run."
         ),
         Option(flag="--static/--run", section="Models"),
+    ] = None
+    exclude: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Skip the models that these globs fit, and all below a folder that they fit: "legacy", '
+            '"models/old/*.onnx". They are relative to this file, or to the working directory for the flag.'
+        ),
+        Option(flag="--exclude", metavar="GLOBS", section="Models", adds_up=True, in_python=False),
+    ] = ()
+    force_exclude: Annotated[
+        bool | None,
+        Meta(description="Skip excluded models even if they are named, as pre-commit names them."),
+        Option(flag="--force-exclude/--no-force-exclude", section="Models", default=False, in_python=False),
+    ] = None
+    respect_gitignore: Annotated[
+        bool | None,
+        Meta(description="Skip the models that git ignores, as if they were excluded."),
+        Option(flag="--respect-gitignore/--no-respect-gitignore", section="Models", default=False, in_python=False),
     ] = None
     run_timeout: Annotated[
         Annotated[float, Meta(ge=0)] | None,

@@ -58,6 +58,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     pedantic: bool
     preview: bool
     static: bool | None
+    exclude: tuple[tuple[Path, str], ...]
+    force_exclude: bool
+    respect_gitignore: bool
     limits: RunLimits
     cache: Path | None
     model_ignores: bool
@@ -67,6 +70,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     budgets: tuple[BudgetTable, ...]
     rule_files: tuple[Path, ...]
     rules: dict[str, dict[str, Any]]
+
+    def excludes(self, model: str) -> bool:
+        """Return whether the model at the path `model`, or a folder that it lies in, is excluded."""
+        return any(_covers(glob, model, root) for root, glob in self.exclude)
 
     def budgets_for(self, model: str) -> tuple[Budget, ...]:
         """Return the budgets that the model at the path `model` must keep."""
@@ -91,7 +98,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         """
         settled = list[tuple[str, Ignore]]()
         for glob, ignore in self.per_model_ignores:
-            whole = is_plain(glob) or all(path.resolve() in run for path in files(glob, self.root))
+            left_out = (path for path in files(glob, self.root) if path.resolve() not in run)
+            whole = is_plain(glob) or all(self.excludes(str(path)) for path in left_out)
             settled.append((glob, ignore if whole else msgspec.structs.replace(ignore, reportable=False)))
         return msgspec.structs.replace(self, per_model_ignores=tuple(settled))
 
@@ -147,6 +155,9 @@ def resolve(document: Document | None, flags: Flags, *, folder: Path | None = No
         pedantic=_first("pedantic", flags, file),
         preview=_first("preview", flags, file),
         static=_first("static", flags, file),
+        exclude=(*((root, glob) for glob in file.exclude), *((Path.cwd(), glob) for glob in flags.exclude)),
+        force_exclude=_first("force_exclude", flags, file),
+        respect_gitignore=_first("respect_gitignore", flags, file),
         limits=_limits(document, file, flags),
         cache=flags.cache_dir or (root / CACHE if _first("cache", flags, file) else None),
         model_ignores=_first("model_ignores", flags, file),
@@ -237,6 +248,8 @@ def listing(document: Document | None, flags: Flags) -> list[Setting]:
                     Setting(".".join((setting.key, *path)), entry, _flag(setting) if path[0] in said else origin)
                 )
         elif setting.option.flag and said not in (None, []):
+            if setting.option.adds_up and plain != silent and document:
+                found.append(Setting(setting.key, plain, document.place(setting.key)))
             found.append(Setting(setting.key, said, _flag(setting, said)))
         elif plain != silent and document:
             found.append(Setting(setting.key, plain, document.place(setting.key)))
@@ -283,15 +296,33 @@ def matches(glob: str, model: str, root: Path) -> bool:
     return full.startswith(literal) and pattern(rest).fullmatch(full[len(literal) :]) is not None
 
 
+def _covers(glob: str, model: str, root: Path) -> bool:
+    """Return whether `glob` fits the path `model`, or a folder between it and `root`."""
+    glob = glob.rstrip("/")
+    if matches(glob, model, root):
+        return True
+    if model.startswith("<") or "://" in model:
+        return False
+    folder, end = os.path.dirname(os.path.abspath(model)), str(root.absolute()).rstrip(os.sep) + os.sep
+    while folder.startswith(end):
+        if matches(glob, folder, root):
+            return True
+        folder = os.path.dirname(folder)
+    return False
+
+
 def files(glob: str, root: Path, *, most: int = 1000) -> list[Path]:
     """Return the files under `root` that `glob` fits, `most` of them at the most."""
     if glob.startswith("/"):
         return [Path(glob)] if os.path.isfile(glob) else []
     segments = (glob if "/" in glob else f"**/{glob}").split("/")
-    mixed = next((at for at, segment in enumerate(segments) if "**" in segment and segment != "**"), None)
+    last = len(segments) - 1
+    mixed = next(
+        (at for at, segment in enumerate(segments) if "**" in segment and (segment != "**" or at == last)), None
+    )
     if mixed is None:
         found = iter(root.glob("/".join(segments)))
-    else:  # pathlib refuses what .gitignore takes for a wildcard that crosses folders
+    else:  # .gitignore takes it for a wildcard that crosses folders, pathlib for folders alone, or refuses it
         everything = root.glob("/".join([*segments[:mixed], "**", "*"]))
         found = (path for path in everything if matches(glob, str(path), root))
     try:
