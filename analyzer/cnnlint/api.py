@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 from msgspec import structs
 
+from cnnlint.engine.baseline import Baselines
 from cnnlint.engine.budget import Budget
 from cnnlint.engine.config.schema import BudgetTable, Flags
 from cnnlint.errors import CnnlintError, ConfigError, boundary, guarded
@@ -97,6 +98,7 @@ def lint(
     model_ignores: bool | None = None,
     near_misses: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
+    baseline: str | os.PathLike[str] | None = None,
     allow_config_code: Iterable[str | os.PathLike[str]] = (),
     ignore_config_code: bool = False,
 ) -> Report:
@@ -124,6 +126,7 @@ def lint(
         model_ignores: Honor what an ONNX model's metadata says should be ignored.
         near_misses: Keep why rules stayed silent.
         cache_dir: Keep results in this folder, and do not open a model file again that has not changed.
+        baseline: Report only what is not in this file, which `cnnlint --write-baseline` writes; "" for none.
         allow_config_code: Configurations found next to a model and not from the working directory, or their folders,
             whose `rule-files` may be run.
         ignore_config_code: Do without the `rule-files` of others; else a report that lacks them is `incomplete`.
@@ -149,6 +152,7 @@ def lint(
         run_timeout=run_timeout,
         run_memory=run_memory,
         cache_dir=None if cache_dir is None else Path(cache_dir),
+        baseline=None if baseline is None else os.fspath(baseline),
         inputs={name: "x".join(map(str, dims)) for name, dims in (inputs or {}).items()},
         model_ignores=model_ignores,
         budgets=() if budget is None else (BudgetTable(**structs.asdict(budget)),),
@@ -163,6 +167,7 @@ def lint(
         isolated=isolated,
         models=[path_of(each) for each in models],
         near_misses=near_misses,
+        baselines=Baselines(),
     )
     try:
         return Report(models=linter.settled([linter.lint(each) for each in models]))

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from cnnlint.analysis.context import Context
 from cnnlint.analysis.surroundings import sites
+from cnnlint.engine.baseline import Baseline, Baselines
 from cnnlint.engine.budget import BudgetRule, measure
 from cnnlint.engine.checking import CheckResult, submit
 from cnnlint.engine.config.binding import bind, check_allowed, left_out, may_run_code, without_code
@@ -70,6 +71,7 @@ class Linter:
         models: All paths of the run, so that budgets, inputs and ignores that fit none of them are noticed.
         near_misses: Whether reports hold why rules stayed silent.
         today: Decides which ignores have run out.
+        baselines: What is known of models already; nothing if None.
         rewriting: Whether rules that rewrite unasked run too.
 
     Attributes:
@@ -90,6 +92,7 @@ class Linter:
         models: Sequence[str] = (),
         near_misses: bool = False,
         today: date | None = None,
+        baselines: Baselines | None = None,
         rewriting: bool = False,
     ) -> None:
         self.rewriting = rewriting
@@ -97,6 +100,7 @@ class Linter:
         self.near_misses = near_misses
         self.today = today or date.today()  # noqa: DTZ011 - an ignore runs out where its reader lives
         self.errors = dict[str, CnnlintError]()
+        self._baselines = baselines
         self._workers = dict[RunLimits, Workers]()
         check_allowed(self.flags.allow_config_code)
         self._documents = documents or Documents(config, isolated=isolated)
@@ -160,23 +164,32 @@ class Linter:
         return ModelReport(path=path, format=None, error=str(outcome), fail_on=plan.settings.fail_on)
 
     def _report(self, model: Given, path: str, plan: Plan, rules: tuple[Rule, ...]) -> ModelReport:
-        slot = self._slot(model, path, plan)
+        baseline = None if self._baselines is None else self._baselines.of(plan.settings.baseline)
+        slot = self._slot(model, path, plan, baseline)
         if slot is not None and (kept := slot.read()) is not None:
-            return kept
+            if baseline is not None and kept.sighting is not None:
+                baseline.recall(kept.sighting)
+            return kept.report
         with gc_paused(), self._opened(model, plan.settings) as here:
-            return self._lint(here, path, plan, rules, slot)
+            return self._lint(here, path, plan, rules, slot=slot, baseline=baseline)
 
     def settled(self, reports: Sequence[ModelReport]) -> tuple[ModelReport, ...]:
         """Return the `reports` of the whole run, with what only all of them together can say of ignores by glob."""
         return once_per_run(reports, lambda path: self.plan(path).settings.ignores_for(path))
 
-    def _slot(self, model: Given, path: str, plan: Plan) -> Slot | None:
+    def _slot(self, model: Given, path: str, plan: Plan, baseline: Baseline | None) -> Slot | None:
         """Return where the result of a model is kept; None if it is not."""
-        if plan.settings.cache is None or not isinstance(model, (str, os.PathLike)):
+        if (
+            plan.settings.cache is None
+            or (baseline is not None and baseline.anew)
+            or not isinstance(model, (str, os.PathLike))
+        ):
             return None
         from cnnlint.engine.cache import slot_of
 
-        return slot_of(path, plan.settings, plan.known, near_misses=self.near_misses, today=self.today)
+        return slot_of(
+            path, plan.settings, plan.known, near_misses=self.near_misses, today=self.today, baseline=baseline
+        )
 
     def close(self) -> None:
         """End the processes in which models were run."""
@@ -191,7 +204,14 @@ class Linter:
         return Download(model) if settings.static is False and isinstance(model, RemoteModel) else model
 
     def _lint(
-        self, model: Model, path: str, plan: Plan, rules: tuple[Rule, ...], slot: Slot | None = None
+        self,
+        model: Model,
+        path: str,
+        plan: Plan,
+        rules: tuple[Rule, ...],
+        *,
+        slot: Slot | None = None,
+        baseline: Baseline | None = None,
     ) -> ModelReport:
         settings = plan.settings
         run = _Run(model, path, rules, settings, near_misses=self.near_misses)
@@ -216,7 +236,11 @@ class Linter:
             today=self.today,
         )
         hits = first_causes(applied.hits, plan.severity)
-        findings = told((*hits, *unfinished), context, path, rewritable=graph.source.format == "onnx")
+        known, sighting = frozenset[Hit](), None
+        if baseline is not None:
+            known, sighting = baseline.look(path, graph, applied.hits, told=hits, tried=walked.finished)
+        new = tuple(hit for hit in hits if hit not in known)
+        findings = told((*new, *unfinished), context, path, rewritable=graph.source.format == "onnx")
         findings = _graded(findings, plan.severity, graph)
         limits = (limit for rule in rules if isinstance(rule, BudgetRule) for limit in rule.limits())
         report = ModelReport(
@@ -229,6 +253,7 @@ class Linter:
             findings=findings,
             budgets=measure(context, limits),
             suppressed=applied.suppressed,
+            baselined=len(hits) - len(new),
             notes=tuple(notes),
             near_misses=walked.near_misses,
             sites=sites(graph, findings),
@@ -236,8 +261,9 @@ class Linter:
             min_severity=settings.min_severity,
             per=context.per,
         )
-        if slot is not None and report.is_finished:
-            slot.write(report, graph)
+        # what was known by the structure alone may be needed by another model in the next run
+        if slot is not None and report.is_finished and not (sighting is not None and sighting.moved):
+            slot.write(report, graph, sighting)
         return report
 
     def _known(self, files: tuple[Path, ...]) -> RuleSet:

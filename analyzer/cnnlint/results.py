@@ -302,6 +302,7 @@ class ModelReport(Struct, frozen=True, kw_only=True):
         error: Why the model could not be linted; None if it could.
         budgets: Every budget that applies, passing ones too.
         suppressed: How many places of findings were ignored by the model or the configuration.
+        baselined: How many places of findings are in the baseline, and so left out of `findings`.
         notes: What was left out of the run and why, a sentence each.
         near_misses: Why rules stayed silent, by code; only filled on request.
         sites: The layers that findings are about and their neighbors, by name.
@@ -322,6 +323,7 @@ class ModelReport(Struct, frozen=True, kw_only=True):
     error: str | None = None
     budgets: tuple[BudgetResult, ...] = ()
     suppressed: int = 0
+    baselined: int = 0
     notes: tuple[str, ...] = ()
     near_misses: dict[str, tuple[NearMiss, ...]] = {}
     sites: dict[str, Site] = {}

@@ -128,6 +128,7 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "inputs": ({"x": (1, 2)}, {"x": "1x2"}),
     "rule_files": (["a.py"], ("a.py",)),
     "rules": ({"FC001": {"min-share": 0.5}}, {"FC001": {"min-share": 0.5}}),
+    "baseline": ("known.json", "known.json"),
     "cache_dir": ("kept", Path("kept")),
     "allow_config_code": ("here", (Path("here"),)),
     "ignore_config_code": (True, True),

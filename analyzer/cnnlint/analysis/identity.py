@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
+from cnnlint.results import digest
 
 KERAS_NAMES = frozenset({
     "conv1d", "conv2d", "conv3d", "conv1d_transpose", "conv2d_transpose", "conv3d_transpose", "depthwise_conv1d",
@@ -58,7 +59,15 @@ def structural_identities(graph: Graph, names: Iterable[str]) -> dict[str, str]:
     return identities
 
 
+def structure(graph: Graph) -> str:
+    """Return a hash of the network without its names and values: of layers, in order, and the shapes of weights."""
+    return digest("\n".join(f"{layer.label} {_weights(layer)}" for layer in graph.layers), size=8)
+
+
 def _shape(layer: Layer) -> str:
     scope = layer.name.rpartition("/")[0] if is_generated(layer.name) else layer.name
-    weights = ",".join("?" if weight.shape is None else "x".join(map(str, weight.shape)) for weight in layer.weights)
-    return f"{scope}/{layer.kind}({weights})"
+    return f"{scope}/{layer.kind}({_weights(layer)})"
+
+
+def _weights(layer: Layer) -> str:
+    return ",".join("?" if weight.shape is None else "x".join(map(str, weight.shape)) for weight in layer.weights)

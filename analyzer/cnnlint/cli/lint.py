@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 from msgspec import Struct
@@ -23,6 +23,7 @@ from cnnlint.cli.options import (
 )
 from cnnlint.cli.run import run
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
+from cnnlint.engine.baseline import Baselines
 from cnnlint.engine.config.load import Document, find_document, read_document
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Flags
@@ -31,7 +32,7 @@ from cnnlint.errors import ConfigError, ModelError, closest
 from cnnlint.models import path_of
 from cnnlint.report import FORMATS, Rendered, render_each, rendered
 from cnnlint.report.printable import printable
-from cnnlint.report.view import View
+from cnnlint.report.view import View, several
 from cnnlint.results import LintReport
 
 
@@ -86,6 +87,18 @@ class OutputType(click.ParamType[Output]):
 @click.option("--statistics", is_flag=True, help="Print a line for each rule that found something, and how often.")
 @file_options
 @click.option("--show-settings", is_flag=True, help="Show every setting and where it comes from, then exit.")
+@click.option(
+    "--write-baseline",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write all that is found into a baseline, in place of holding models to one.",
+)
+@click.option(
+    "--ratchet",
+    type=click.Choice(("shrink", "check")),
+    metavar="[=check]",
+    help="Remove from the baseline what is not found any more; with =check, fail the run instead.",
+)
 @click.option("--show-files", is_flag=True, help="List the models that would be linted, then exit.")
 @setting_options()
 @budget_options
@@ -104,6 +117,8 @@ def command(
     statistics: bool,
     show_settings: bool,
     show_files: bool,
+    write_baseline: Path | None,
+    ratchet: Literal["shrink", "check"] | None,
     skip_weights_only: bool,
     exit_zero: bool,
     color: ColorChoice,
@@ -116,6 +131,8 @@ def command(
         raise ConfigError("--config and --isolated contradict each other", remedy="give one of them")
     if statistics and form != "text":
         raise ConfigError("--statistics is a text for people", remedy="leave out --format")
+    if write_baseline is not None and ratchet is not None:
+        raise ConfigError("--write-baseline and --ratchet contradict each other", remedy="give one of them")
     flags = flags_of(said)
     if show_settings:
         return _show(paths, flags, config=config, isolated=isolated)
@@ -129,10 +146,12 @@ def command(
         write("".join(f"{printable(path_of(model))}\n" for model in found.models))
         return 2 if found.errors else 0
     view = view_of_stdout(color, verbose=verbose, quiet=quiet)
+    baselines = Baselines(write_baseline)
     report = run(
         found.models,
         flags,
         documents=documents,
+        baselines=baselines,
         skip_weights_only=skip_weights_only,
         timed=verbose,
         traced=verbose,
@@ -143,9 +162,35 @@ def command(
         write(results[-1].text)
     for fault in (fault for result in results for fault in result.faults):
         complain_of(fault, verbose=verbose)
+    outgrown = _settle(baselines, ratchet, quiet=quiet)
     if found.errors or report.exit_code == 2 or any(result.faults for result in results):
         return 2
-    return 0 if exit_zero else report.exit_code
+    return 0 if exit_zero else 1 if outgrown else report.exit_code
+
+
+def _settle(baselines: Baselines, ratchet: Literal["shrink", "check"] | None, *, quiet: bool) -> bool:
+    """Write what is to be written of baselines, say what of them is stale, and return whether that fails the run."""
+    outgrown = False
+    for baseline in baselines:
+        stale = baseline.stale()
+        said = ""
+        if baseline.anew:
+            said = f"{several(baseline.write(), 'known place')} written"
+        elif stale and ratchet == "shrink":
+            said = f"{several(len(stale), 'known place')} no longer found and removed, {baseline.write():,} left"
+        elif ratchet == "shrink" and (moved := baseline.moved()):
+            said = f"{several(moved, 'known place')} moved, {baseline.write():,} in all"
+        elif stale:
+            named = ", ".join(f"{entry.model} {entry.rule} {entry.layer}".rstrip() for entry in stale[:3])
+            more = f" and {len(stale) - 3:,} more" if len(stale) > 3 else ""
+            said = (
+                f"{several(len(stale), 'known place')} no longer found: {named}{more} (--ratchet removes what is gone)"
+            )
+        failing = bool(stale) and ratchet == "check"
+        outgrown |= failing
+        if said and (failing or not quiet):
+            complain(f"{baseline.path}: {said}", "error" if failing else "note")
+    return outgrown
 
 
 def _statistics(report: LintReport, view: View) -> Rendered[LintReport]:

@@ -197,10 +197,15 @@ class Sectioned(click.Command):
         "Limits": (),
         "Rules": (),
         "Exit code": ("exit_zero",),
+        "Baseline": ("write_baseline", "ratchet"),
         "Budgets (5M, 20 MB, 50%; over budget is an error)": tuple(f"{BUDGET}{name}" for name in QUANTITIES),
         "Configuration": ("config", "isolated", "show_settings"),
     }
     """The sections of the help, each with its parameters that are not settings."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give `--ratchet` the value that it stands for: click would take the word after it, which is a model."""
+        return super().parse_args(ctx, ["--ratchet=shrink" if arg == "--ratchet" else arg for arg in args])
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write every option in its section."""

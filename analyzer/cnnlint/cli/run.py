@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter
 
 from cnnlint.cli.streams import complain, complain_of
+from cnnlint.engine.baseline import Baselines
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Flags
 from cnnlint.errors import CnnlintError, ModelError, WeightsOnlyError
@@ -25,6 +26,7 @@ def run(
     documents: Documents | None = None,
     near_misses: bool = False,
     skip_weights_only: bool = False,
+    baselines: Baselines | None = None,
     timed: bool = False,
     traced: bool = False,
 ) -> LintReport:
@@ -39,7 +41,7 @@ def run(
 
     started = perf_counter()
     documents = documents or Documents(config, isolated=isolated)
-    linter = Linter(flags, documents=documents, models=models, near_misses=near_misses)
+    linter = Linter(flags, documents=documents, models=models, near_misses=near_misses, baselines=baselines)
     reports = list[ModelReport]()
     with closing(linter), progress(models) as next_turn:
         for model in models:

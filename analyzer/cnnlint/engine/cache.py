@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from cnnlint import limits
+from cnnlint.engine.baseline import Baseline, Sighting
 from cnnlint.errors import ConfigError, __version__
 from cnnlint.results import ModelReport
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from cnnlint.engine.registry import RuleSet
     from cnnlint.graph.graph import Graph
 
-LAYOUT = 1
+LAYOUT = 2
 """Raise this when what an entry holds changes."""
 
 TOOLS = ("h5py", "keras", "numpy", "onnx", "onnxruntime", "tensorflow", "tf2onnx")
@@ -49,12 +50,14 @@ class Entry(Struct, frozen=True):
         files: The external data.
         day: When it was made, if an ignore may have run out since then; None if it holds on any day.
         report: The result.
+        sighting: What it says of the baseline; None if there is none.
     """
 
     key: str
     files: tuple[FileState, ...]
     day: date | None
     report: ModelReport
+    sighting: Sighting | None = None
 
 
 class Slot:
@@ -67,10 +70,19 @@ class Slot:
         known: All rules there are.
         near_misses: Whether reports hold why rules stayed silent.
         today: Decides which ignores have run out.
+        baseline: What the model is held against.
     """
 
     def __init__(
-        self, folder: Path, path: str, settings: Settings, known: RuleSet, *, near_misses: bool, today: date
+        self,
+        folder: Path,
+        path: str,
+        settings: Settings,
+        known: RuleSet,
+        *,
+        near_misses: bool,
+        today: date,
+        baseline: Baseline | None = None,
     ) -> None:
         absolute = os.path.abspath(path)
         self.folder = folder
@@ -78,11 +90,12 @@ class Slot:
         self._today = today
         self._model = state(absolute)
         self._has_dates = any(ignore.until is not None for ignore in settings.ignores_for(path))
-        identity = (LAYOUT, __version__, path, self._model, near_misses, _meant(settings, path), _code(known))
+        held = None if baseline is None else (state(str(baseline.path)), sorted(baseline.vanished))
+        identity = (LAYOUT, __version__, path, self._model, near_misses, held, _meant(settings, path), _code(known))
         self._key = _digest(identity, 32)
 
-    def read(self) -> ModelReport | None:
-        """Return the result of an earlier run if nothing has changed since; None if there is none."""
+    def read(self) -> Entry | None:
+        """Return what is kept of an earlier run if nothing has changed since; None if there is none."""
         try:
             entry = msgspec.json.decode(self.file.read_bytes(), type=Entry)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
@@ -91,9 +104,9 @@ class Slot:
             return None
         if any(state(path) != (path, *rest) for path, *rest in entry.files):
             return None
-        return entry.report
+        return entry
 
-    def write(self, report: ModelReport, graph: Graph) -> None:
+    def write(self, report: ModelReport, graph: Graph, sighting: Sighting | None = None) -> None:
         """Keep the result, in place of an earlier one, if all files that it depends on are known.
 
         Raises:
@@ -105,7 +118,7 @@ class Slot:
             return
         has_dates = self._has_dates or any("until" in reason for _, reason in graph.ignores)
         beside = tuple(sorted(found for found in files if found is not None))
-        entry = Entry(self._key, beside, self._today if has_dates else None, report)
+        entry = Entry(self._key, beside, self._today if has_dates else None, report, sighting)
         try:
             self._prepare()
             # Readers of the same cache see the old entry or the new one, and never half of it.
@@ -125,11 +138,19 @@ class Slot:
             (self.folder / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n")
 
 
-def slot_of(path: str, settings: Settings, known: RuleSet, *, near_misses: bool = False, today: date) -> Slot | None:
+def slot_of(
+    path: str,
+    settings: Settings,
+    known: RuleSet,
+    *,
+    near_misses: bool = False,
+    today: date,
+    baseline: Baseline | None = None,
+) -> Slot | None:
     """Return the place of a model's result; None without a cache, or if the model is no file on this machine."""
     if settings.cache is None or state(path) is None:
         return None
-    return Slot(settings.cache, path, settings, known, near_misses=near_misses, today=today)
+    return Slot(settings.cache, path, settings, known, near_misses=near_misses, today=today, baseline=baseline)
 
 
 def state(path: str) -> FileState | None:

@@ -16,7 +16,7 @@ NOUNS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "i
 
 
 def summary_line(report: LintReport, view: View) -> str:
-    """Return "2 models: 1 error, 3 warnings, 1 info (2 suppressed)"."""
+    """Return "2 models: 1 error, 3 warnings, 1 info (2 suppressed, 40 in the baseline)"."""
     read = [model for model in report.models if model.error is None]
     unread = len(report.models) - len(read)
     counts = Counter(finding.severity for model in read for finding in model.findings)
@@ -38,8 +38,11 @@ def summary_line(report: LintReport, view: View) -> str:
     if kept or broken:
         held = f"{kept} of {several(kept + broken, 'budget')} kept"
         text += f"; {view.paint(held, 'error') if broken else held}"
-    if suppressed := sum(model.suppressed for model in read):
-        text += view.paint(f" ({count(suppressed)} suppressed)", "faint")
+    suppressed, known = sum(model.suppressed for model in read), sum(model.baselined for model in read)
+    left_out = [f"{count(suppressed)} suppressed"] if suppressed else []
+    left_out += [f"{count(known)} in the baseline"] if known else []
+    if left_out:
+        text += view.paint(f" ({', '.join(left_out)})", "faint")
     if fixable := sum(finding.fixable for model in read for finding in model.findings):
         text += f"; [*] {count(fixable)} fixable with `cnnlint fix`"
     if incomplete := sum(bool(model.incomplete) for model in read):

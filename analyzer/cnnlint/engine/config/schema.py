@@ -158,6 +158,14 @@ class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
         ),
         Option(default=False, in_python=False),
     ] = None
+    baseline: Annotated[
+        str | None,
+        Meta(
+            description="Report only what is not in this file, which --write-baseline writes; relative to the "
+            'configuration, or to the working directory for the flag; "" for none.'
+        ),
+        Option(flag="--baseline", metavar="FILE", section="Baseline"),
+    ] = None
     model_ignores: Annotated[
         bool | None,
         Meta(description="Honor cnnlint.ignore.CODE in the metadata of an ONNX model."),

@@ -62,6 +62,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     force_exclude: bool
     respect_gitignore: bool
     limits: RunLimits
+    baseline: Path | None
     cache: Path | None
     model_ignores: bool
     inputs: dict[str, Dims]
@@ -159,6 +160,7 @@ def resolve(document: Document | None, flags: Flags, *, folder: Path | None = No
         force_exclude=_first("force_exclude", flags, file),
         respect_gitignore=_first("respect_gitignore", flags, file),
         limits=_limits(document, file, flags),
+        baseline=_file("baseline", flags, file, root),
         cache=flags.cache_dir or (root / CACHE if _first("cache", flags, file) else None),
         model_ignores=_first("model_ignores", flags, file),
         inputs=_shapes(document, file.inputs, "inputs") | given,
@@ -177,6 +179,14 @@ def _first(name: str, *said: Configuration) -> Any:
     """Return the setting `name` as the first of `said` has it that says something; its default if none does."""
     values = (getattr(each, name) for each in said)
     return next((value for value in values if value is not None), SETTINGS[name].option.default)
+
+
+def _file(name: str, flags: Flags, file: Configuration, root: Path) -> Path | None:
+    said = getattr(flags, name)
+    if said is not None:
+        return Path(said) if said else None
+    written = getattr(file, name)
+    return root / written if written else None
 
 
 def _limits(document: Document | None, file: Configuration, flags: Flags) -> RunLimits:
@@ -282,7 +292,8 @@ def _plain(value: object) -> Any:
 def matches(glob: str, model: str, root: Path) -> bool:
     """Return whether the path `model` fits `glob`, which is relative to `root`.
 
-    `*` and `?` stop at a slash, `**` does not. A glob without a slash fits the file's name in any folder. A path
+    `*` and `?` stop at a slash, `**` does not. A glob without a slash fits the file's name in any folder, and one that
+    begins with "./" beside the configuration only. A path
     outside `root` can only be met by its name or by an absolute glob. Any other text ("<keras.Model cnn>", a
     URL) is met as it stands.
     """
@@ -291,7 +302,11 @@ def matches(glob: str, model: str, root: Path) -> bool:
     if "/" not in glob:
         return pattern(glob).fullmatch(os.path.basename(os.path.normpath(model))) is not None
     full = os.path.normpath(os.path.join(os.getcwd(), model)).replace(os.sep, "/")
-    anchored = glob if glob.startswith("/") else f"{str(root.absolute()).replace(os.sep, '/').rstrip('/')}/{glob}"
+    anchored = (
+        glob
+        if glob.startswith("/")
+        else f"{str(root.absolute()).replace(os.sep, '/').rstrip('/')}/{glob.removeprefix('./')}"
+    )
     literal, rest = _split(anchored)
     return full.startswith(literal) and pattern(rest).fullmatch(full[len(literal) :]) is not None
 
@@ -315,7 +330,7 @@ def files(glob: str, root: Path, *, most: int = 1000) -> list[Path]:
     """Return the files under `root` that `glob` fits, `most` of them at the most."""
     if glob.startswith("/"):
         return [Path(glob)] if os.path.isfile(glob) else []
-    segments = (glob if "/" in glob else f"**/{glob}").split("/")
+    segments = (glob.removeprefix("./") if "/" in glob else f"**/{glob}").split("/")
     last = len(segments) - 1
     mixed = next(
         (at for at, segment in enumerate(segments) if "**" in segment and (segment != "**" or at == last)), None
