@@ -44,10 +44,11 @@ def test_without_arguments_the_help_is_shown_and_nothing_was_done():
 
 
 def test_a_mistyped_option_is_answered_on_one_line():
-    done = cnnlint("--statik", "x.onnx")
+    done = cnnlint("--exit-zeroo", "x.onnx")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "cnnlint: error: No such option '--statik'. Did you mean '--static'? (`cnnlint lint --help` lists the options)"
+        "cnnlint: error: No such option '--exit-zeroo'. Did you mean '--exit-zero'?"
+        " (`cnnlint lint --help` lists the options)"
     ]
 
 
