@@ -153,6 +153,12 @@ def test_a_run_that_did_not_finish_never_enters_and_forgets_nothing(known: Path)
     assert content(known) == before
 
 
+def test_a_baseline_of_nothing_is_not_written(project: Path) -> None:
+    done = run("modles", *STRICT, "--write-baseline", KNOWN, cwd=project)
+    assert done.returncode == 2
+    assert not (project / KNOWN).exists()
+
+
 def test_an_entry_whose_rule_or_model_did_not_run_is_neither_known_nor_stale(known: Path) -> None:
     check = ("--baseline", KNOWN, "--ratchet=check")
     for args in (("models", "--select", "FC"), ("models/vgg_style.onnx",), ("models", "--ignore", "BN")):

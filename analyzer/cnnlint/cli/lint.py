@@ -174,7 +174,7 @@ def _settle(baselines: Baselines, ratchet: Literal["shrink", "check"] | None, *,
     for baseline in baselines:
         stale = baseline.stale()
         said = ""
-        if baseline.anew:
+        if baseline.anew and baseline.has_looked:
             said = f"{several(baseline.write(), 'known place')} written"
         elif stale and ratchet == "shrink":
             said = f"{several(len(stale), 'known place')} no longer found and removed, {baseline.write():,} left"

@@ -139,6 +139,11 @@ class Baseline:
                 tried[model] = tried.get(model, frozenset()) | sighting.tried
         return tuple(entry for entry in sorted(+self._left) if entry.rule in tried.get(entry.model, ()))
 
+    @property
+    def has_looked(self) -> bool:
+        """Whether a model was held against it; if none could be read, there is nothing to write."""
+        return bool(self._sightings)
+
     def moved(self) -> int:
         """Return how many entries were used up by places that are called otherwise now."""
         return sum(old != now for sighting in self._sightings for old, now in sighting.seen)
