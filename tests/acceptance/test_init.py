@@ -113,6 +113,9 @@ def test_what_is_not_known_of_a_model_gets_no_budget(tmp_path: Path) -> None:
 def test_without_models_nothing_is_written(tmp_path: Path) -> None:
     assert cnnlint("init", cwd=tmp_path).returncode == 2
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    assert cnnlint("init", cwd=tmp_path).returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.onnx"]
 
 
 def test_a_model_elsewhere_is_refused(project: Path) -> None:

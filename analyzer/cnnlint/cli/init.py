@@ -59,6 +59,8 @@ def command(*, paths: tuple[str, ...], static: bool, verbose: bool) -> int:
     flags = Flags(static=True if static else None)
     report = run(found.models, flags, isolated=True, baselines=baselines, skip_weights_only=True, traced=verbose)
     read = [model for model in report.models if model.error is None]
+    if not read:
+        return 2
     skipped = sorted({*found.models} - {model.path for model in report.models})
     budgets = tuple(_budgets(read, root))
     text = "\n".join([*_head(skipped, static=static), *budgets])
