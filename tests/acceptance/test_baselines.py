@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 import cnnlint
@@ -129,6 +130,26 @@ def test_a_model_that_was_moved_is_known_by_its_structure_and_a_copy_of_it_is_no
         len(before),
         f"cnnlint: note: {KNOWN}: {len(moved)} known places moved, {len(before)} in all\n",
     )
+
+
+def test_another_export_of_the_same_network_under_another_name_is_known(project: Path) -> None:
+    def export(name: str, first: int) -> None:
+        model = onnx.load(MODELS / "smelly.onnx")
+        for number, node in enumerate(model.graph.node, first):
+            node.name = f"node_{node.op_type}_{number}"
+        onnx.save(model, project / name)
+
+    export("first.onnx", 1)
+    assert run("first.onnx", *STRICT, "--write-baseline", KNOWN, cwd=project).returncode == 0
+    before = content(project)["findings"]
+    assert "node_" in json.dumps(before)
+    (project / "first.onnx").unlink()
+    export("second.onnx", 71)
+    done = run("second.onnx", *STRICT, "--baseline", KNOWN, "--ratchet", cwd=project)
+    assert done.returncode == 0, done.stdout
+    after = content(project)["findings"]
+    assert {each["model"] for each in after} == {"second.onnx"}
+    assert len(after) == len(before)
 
 
 def test_budgets_and_what_cnnlint_says_of_its_own_work_never_enter(project: Path) -> None:
