@@ -105,14 +105,16 @@ def ties(opened: Graph, closed: Graph) -> tuple[Tie, ...]:
     """
     now = _known(closed)
     pools = [layer.pool_size for layer in opened.of_kind(MaxPool, AvgPool)]
-    found, grown = list[Tie](), {tensor.name for tensor in opened.inputs}
+    found = list[Tie]()
+    follow = set[str]()  # what a layer makes that was found, and what is made of that
     for layer in opened.layers:
-        if not any(tensor.name in grown and _open_axes(tensor) for tensor in layer.inputs):
-            continue
-        if cause := _cause(layer, now) or _whole(layer, now, pools):
+        cause = ""
+        if not any(tensor.name in follow for tensor in layer.inputs) and any(map(_open_axes, layer.inputs)):
+            cause = _cause(layer, now) or _whole(layer, now, pools)
+        if cause:
             found.append(Tie(layer.name, cause))
-        else:
-            grown.update(tensor.name for tensor in layer.outputs)
+        if cause or any(tensor.name in follow for tensor in layer.inputs):
+            follow.update(tensor.name for tensor in layer.outputs)
     return tuple(found)
 
 

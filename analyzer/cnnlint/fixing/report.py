@@ -208,7 +208,8 @@ def _opened(done: AnySize, view: View) -> Iterator[str]:
         rests = sorted({(now + more) % sizes.period for now in done.extents for more in sizes.remainders})
         allowed = f"multiples of {sizes.period}"
         if rests != [0]:
-            allowed = f"{_listed(rests)} more than {allowed}"
+            present = f"the present ones plus {allowed}"
+            allowed = f"{_listed(rests)} more than {allowed}" if len(rests) < SHOWN else present
         named = ", ".join(map(printable, sizes.frozen[:SHOWN]))
         named += f" and {len(sizes.frozen) - SHOWN:,} more layers" if len(sizes.frozen) > SHOWN else ""
         yield from _indented(

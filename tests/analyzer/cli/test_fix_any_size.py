@@ -173,6 +173,35 @@ def test_maps_that_were_outputs_before_get_symbols_too(tmp_path: Path) -> None:
     assert dims([outputs["same"]]) == ["batch", 1]
 
 
+@pytest.mark.parametrize(
+    "notation",
+    [
+        VALID,
+        "INPUT 3x23x23 -> CONV 4 3x3 stride 2 valid -> RELU -> CONV 4 3x3 -> POOL 2 -> FLATTEN -> FC 5",
+        "INPUT 3x20x20 -> CONV 4 5x5 valid -> RELU -> POOL 2 -> CONV 4 3x3 valid -> GAP -> FC 5",
+    ],
+)
+def test_the_smallest_image_is_the_smallest_that_onnxruntime_runs(tmp_path: Path, notation: str) -> None:
+    path = write(tmp_path / "net.onnx", notation)
+    report = json.loads(fix(path, "-o", tmp_path / "open.onnx", "--format", "json").stdout)
+    height, width = report["any_size"]["sizes"]["smallest"]
+    assert 0 not in ran(tmp_path / "open.onnx", noise(1, 3, height, width)).shape
+
+    def runs(*size: int) -> bool:
+        try:
+            values = ran(tmp_path / "open.onnx", noise(1, 3, *size))
+        except Exception:  # onnxruntime has its own kinds for what it refuses
+            return False
+        return values.size > 0 and bool(np.isfinite(values).all())
+
+    assert not runs(height - 1, width)
+    assert not runs(height, width - 1)
+    if report["any_size"]["heads"]:
+        step = report["any_size"]["sizes"]["step"][0]
+        shapes = [ran(tmp_path / "open.onnx", noise(1, 3, height + more, width)).shape for more in (step - 1, step)]
+        assert [shape[2] for shape in shapes] == [1, 2]
+
+
 def test_it_says_which_sizes_frozen_padding_allows(tmp_path: Path) -> None:
     report = json.loads(fix(MODELS / "mobile_style.onnx", "--check", "--format", "json").stdout)
     sizes = report["any_size"]["sizes"]
