@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 from msgspec import structs
 
-from cnnlint.engine.baseline import Baselines
 from cnnlint.engine.budget import Budget
 from cnnlint.engine.config.schema import BudgetTable, Flags
 from cnnlint.errors import CnnlintError, ConfigError, boundary, guarded
 from cnnlint.graph.graph import Graph
-from cnnlint.linter import Linter
+from cnnlint.linter import Baselines, Linter
 from cnnlint.models import open_model, path_of
 from cnnlint.results import FailOn, LintReport, MinSeverity, ModelSummary, Severity, SummaryReport
 

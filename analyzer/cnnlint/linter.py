@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from cnnlint.analysis.context import Context
 from cnnlint.analysis.surroundings import sites
-from cnnlint.engine.baseline import Baseline, Baselines
 from cnnlint.engine.budget import BudgetRule, measure
 from cnnlint.engine.checking import CheckResult, submit
 from cnnlint.engine.config.binding import bind, check_allowed, left_out, may_run_code, without_code
@@ -37,6 +36,7 @@ from cnnlint.worker.limits import RunLimits
 from cnnlint.worker.workers import Pending, Workers
 
 if TYPE_CHECKING:
+    from cnnlint.engine.baseline import Baseline
     from cnnlint.engine.cache import Slot
     from cnnlint.frontends.onnx.file import FileContext
     from cnnlint.models import Given
@@ -58,6 +58,36 @@ class Plan(Struct, frozen=True):
     selection: Selection
     severity: dict[str, Severity]
     incomplete: str = ""
+
+
+class Baselines:
+    """The baselines of a run, each read once; most runs have none.
+
+    Args:
+        anew: The file to write in place of holding models to those that the configuration has.
+    """
+
+    def __init__(self, anew: Path | None = None) -> None:
+        self._anew = anew
+        self._read: dict[Path, Baseline] = {}
+
+    def of(self, path: Path | None) -> Baseline | None:
+        """Return the baseline for models whose configuration has the one at `path`; None if there is none.
+
+        Raises:
+            ConfigError: It cannot be read.
+        """
+        path = self._anew or path
+        if path is None:
+            return None
+        if path not in self._read:
+            from cnnlint.engine.baseline import Baseline
+
+            self._read[path] = Baseline(path, anew=self._anew is not None)
+        return self._read[path]
+
+    def __iter__(self) -> Iterator[Baseline]:
+        return iter(self._read.values())
 
 
 class Linter:

@@ -12,13 +12,13 @@ from cnnlint.cli.discovery import discover
 from cnnlint.cli.options import verbose_option
 from cnnlint.cli.run import run
 from cnnlint.cli.streams import complain, write
-from cnnlint.engine.baseline import Baselines
 from cnnlint.engine.budget import QUANTITIES
 from cnnlint.engine.config.load import read_document
 from cnnlint.engine.config.schema import Flags
 from cnnlint.engine.config.settings import matches
 from cnnlint.errors import ConfigError
 from cnnlint.graph.quantity import Unit, count
+from cnnlint.linter import Baselines
 from cnnlint.report.printable import printable
 from cnnlint.report.view import several
 from cnnlint.results import ModelReport

@@ -23,12 +23,12 @@ from cnnlint.cli.options import (
 )
 from cnnlint.cli.run import run
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
-from cnnlint.engine.baseline import Baselines
 from cnnlint.engine.config.load import Document, find_document, read_document
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Flags
 from cnnlint.engine.config.settings import listing
 from cnnlint.errors import ConfigError, ModelError, closest
+from cnnlint.linter import Baselines
 from cnnlint.models import path_of
 from cnnlint.report import FORMATS, Rendered, render_each, rendered
 from cnnlint.report.printable import printable

@@ -7,14 +7,17 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from cnnlint.cli.streams import complain, complain_of
-from cnnlint.engine.baseline import Baselines
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Flags
 from cnnlint.errors import CnnlintError, ModelError, WeightsOnlyError
 from cnnlint.report.view import several
 from cnnlint.results import LintReport, ModelReport
+
+if TYPE_CHECKING:
+    from cnnlint.linter import Baselines
 
 
 def run(

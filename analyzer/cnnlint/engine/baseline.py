@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -197,29 +197,6 @@ class Baseline:
     def _is_there(self, model: str) -> bool:
         in_memory = model.startswith("<") or "://" in model
         return in_memory or os.path.lexists(self.path.absolute().parent / model)
-
-
-class Baselines:
-    """The baselines of a run, each read once.
-
-    Args:
-        anew: The file to write in place of holding models to those that the configuration has.
-    """
-
-    def __init__(self, anew: Path | None = None) -> None:
-        self._anew = None if anew is None else Baseline(anew, anew=True)
-        self._read = dict[Path, Baseline]()
-
-    def of(self, path: Path | None) -> Baseline | None:
-        """Return the baseline for models whose configuration has the one at `path`; None if there is none."""
-        if self._anew is not None or path is None:
-            return self._anew
-        if path not in self._read:
-            self._read[path] = Baseline(path)
-        return self._read[path]
-
-    def __iter__(self) -> Iterator[Baseline]:
-        return iter(self._read.values() if self._anew is None else [self._anew])
 
 
 def _may_be_known(hit: Hit) -> bool:
