@@ -1,8 +1,9 @@
 """Generate what follows from the code: `python docs/generate.py`; with `--check`, only say what is stale.
 
 Rule pages and JSON Schemas are written whole. In the pages that people write, blocks between `<!-- run: COMMAND -->`,
-`<!-- rules -->`, `<!-- budgets -->` or `<!-- limits -->` and `<!-- end -->` are filled: with what the command prints,
-with the table of rules, with that of the quantities that can be budgeted, and with that of the limits.
+`<!-- rules -->`, `<!-- budgets -->`, `<!-- limits -->` or `<!-- targets -->` and `<!-- end -->` are filled: with what
+the command prints, with the table of rules, with that of the quantities that can be budgeted, with that of the limits,
+and with those of what runtimes support.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from importlib import import_module
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import cnnlint
@@ -29,6 +31,7 @@ from cnnlint.engine.config.schema import config_schema
 from cnnlint.engine.registry import load_rules
 from cnnlint.engine.rule import Rule
 from cnnlint.fixing.report import FixReport
+from cnnlint.frontends.onnx.targets import runtime, runtimes
 from cnnlint.report.json import DOCUMENTS, schema_of
 from cnnlint.report.rule_page import RulesReport, index, page
 from cnnlint.verification.records import ComparisonReport
@@ -46,7 +49,8 @@ OTHERS = {
 """The records behind the JSON of the other commands."""
 
 BLOCK = re.compile(
-    r"^<!-- (?:run: (?P<command>[^\n]+)|(?P<rules>rules)|(?P<budgets>budgets)|(?P<limits>limits)) -->\n"
+    r"^<!-- (?:run: (?P<command>[^\n]+)|(?P<rules>rules)|(?P<budgets>budgets)|(?P<limits>limits)"
+    r"|(?P<targets>targets)) -->\n"
     r"(?P<text>.*?)^<!-- end -->\n",
     re.DOTALL | re.MULTILINE,
 )
@@ -167,7 +171,8 @@ def filled(path: Path) -> str:
         if block["command"]:
             new = transcript(block["command"])
         else:
-            new = rule_table(path.parent) if block["rules"] else budget_table() if block["budgets"] else limit_table()
+            tables = {"budgets": budget_table, "limits": limit_table, "targets": target_tables}
+            new = next((table() for name, table in tables.items() if block[name]), "") or rule_table(path.parent)
         kept = text if ROUNDING.sub(" ", new) == ROUNDING.sub(" ", text) else new
         return block[0].replace(text, kept) if text else block[0].replace("<!-- end -->", f"{kept}<!-- end -->")
 
@@ -198,6 +203,27 @@ def limit_table() -> str:
             numbers = ", ".join(f"{getattr(limits, name):,}" for name in names)
             rows.append(f"| `{'`, `'.join(names)}` | {numbers} | {' '.join(ast.literal_eval(said.value).split())} |")
     return "\n".join(["| Limit | | What it is |", "|---|---:|---|", *rows, ""])
+
+
+def target_tables() -> str:
+    """Return what is documented of each runtime, release by release, and where."""
+    lines = list[str]()
+    for known in map(runtime, runtimes()):
+        domains = list(known.releases[-1].opsets)
+        lines += [f"### {known.name}", ""]
+        lines += [f"| Releases | IR version | {' | '.join(f'opset of {domain}' for domain in domains)} |"]
+        lines += [f"|---|{'---:|' * (1 + len(domains))}"]
+        for (ir, opsets), group in groupby(known.releases, lambda each: (each.ir, each.opsets)):
+            names = [each.release for each in group]
+            named = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+            lines.append(f"| {named} | {ir} | {' | '.join(str(opsets[domain]) for domain in domains)} |")
+        oldest = ", ".join(f"{version} of {domain}" for domain, version in known.oldest.items())
+        lines += ["", f"The oldest opsets that all releases support: {oldest}. Sources:", ""]
+        for source in known.sources:
+            text = f"- [{source.title}]({source.url}): {' '.join(source.says.split())}."
+            lines += textwrap.wrap(text, 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        lines.append("")
+    return "\n".join(lines)
 
 
 def constants(part: ast.stmt) -> Iterator[str]:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         PatternRule,
         Rule,
         RuntimeRule,
+        TargetRule,
     )
     from cnnlint.engine.walker import walk
     from cnnlint.errors import CnnlintError, ConfigError, ModelError, RuleError, RuntimeCheckError, __version__
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from cnnlint.frontends.onnx.operators.values import Constant
     from cnnlint.frontends.onnx.records import GraphRecord, NodeRecord, ValueRecord
     from cnnlint.frontends.onnx.schemas import history, newest, newest_ir_version, operator_schema
+    from cnnlint.frontends.onnx.targets import Obstacle, Target
     from cnnlint.frontends.onnx.wiring import Wiring, permutation_of, reshape_target
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.layer import Layer
@@ -205,6 +207,7 @@ __all__ = [
     "Multiply",
     "NearMiss",
     "NodeRecord",
+    "Obstacle",
     "Op",
     "Opaque",
     "Operator",
@@ -235,6 +238,8 @@ __all__ = [
     "Step",
     "Summary",
     "SummaryReport",
+    "Target",
+    "TargetRule",
     "Tensor",
     "Training",
     "Transpose",
@@ -330,7 +335,7 @@ HOMES = {
     "engine.registry": ("RuleSet", "load_rules"),
     "engine.rule": (
         "Bad", "Diagnostic", "FileRule", "Good", "KerasRule", "LayerRule", "ModelRule", "PatternRule", "Rule",
-        "RuntimeRule",
+        "RuntimeRule", "TargetRule",
     ),
     "engine.walker": ("walk",),
     "errors": ("CnnlintError", "ConfigError", "ModelError", "RuleError", "RuntimeCheckError", "__version__"),
@@ -341,6 +346,7 @@ HOMES = {
     "frontends.onnx.operators.values": ("Constant",),
     "frontends.onnx.records": ("GraphRecord", "NodeRecord", "ValueRecord"),
     "frontends.onnx.schemas": ("history", "newest", "newest_ir_version", "operator_schema"),
+    "frontends.onnx.targets": ("Obstacle", "Target"),
     "frontends.onnx.wiring": ("Wiring", "permutation_of", "reshape_target"),
     "graph.graph": ("Graph",),
     "graph.layer": ("Layer",),

@@ -89,6 +89,7 @@ def lint(
     fail_on: FailOn | None = None,
     min_severity: MinSeverity | None = None,
     budget: Budget | None = None,
+    for_: Iterable[str] = (),
     inputs: Mapping[str, Dims] | None = None,
     run_timeout: float | None = None,
     run_memory: str | int | None = None,
@@ -117,6 +118,7 @@ def lint(
         fail_on: The severity from which `LintReport.exit_code` is 1.
         min_severity: The severity from which a finding is printed; the report holds all of them.
         budget: What the models may cost, besides the budgets of the configuration.
+        for_: Releases of runtimes that ONNX files must run on: ["onnxruntime==1.17"].
         inputs: Shapes by input name, where a model leaves dims open.
         run_timeout: Seconds for one load or run under onnxruntime; 0 for any number.
         run_memory: Bytes that running a model may take, or "8GB".
@@ -154,6 +156,7 @@ def lint(
         baseline=None if baseline is None else os.fspath(baseline),
         inputs={name: "x".join(map(str, dims)) for name, dims in (inputs or {}).items()},
         model_ignores=model_ignores,
+        for_=_words(for_),
         budgets=() if budget is None else (BudgetTable(**structs.asdict(budget)),),
         rule_files=tuple(map(str, _paths(rule_files))),
         allow_config_code=_paths(allow_config_code),

@@ -412,6 +412,20 @@ class LayerSummary(Struct, frozen=True, kw_only=True):
     merged_into: str | None = None
 
 
+class SupportedBy(Struct, frozen=True):
+    """From which release on a runtime supports an ONNX file, by the runtime's documentation.
+
+    Attributes:
+        runtime: As `--for` has it: "onnxruntime".
+        release: The oldest release that supports the file's IR version, opsets and types; None if none does.
+        besides: Domains of operators that the documentation gives no versions of.
+    """
+
+    runtime: str
+    release: str | None
+    besides: tuple[str, ...] = ()
+
+
 class ModelSummary(Struct, frozen=True, kw_only=True):
     """The summary of one model.
 
@@ -419,6 +433,7 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
         pattern: In the notation of the field: "INPUT -> [CONV -> RELU -> POOL]*3 -> GAP -> FC".
         head: What the dense layers of the head are as convolutions, as a sentence; None if there are none on a map.
         trainable_parameters: None where the format does not say.
+        supported_by: What runtimes support an ONNX file, and from which release on.
         notes: Why something is unknown that the file should have said, a clause each.
         per: What MACs and activations are counted for: one sample, or a run as the model declares it.
     """
@@ -433,6 +448,7 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
     weight_bytes: int | None = None
     peak_activation_bytes: int | None = None
     file_bytes: int | None = None
+    supported_by: tuple[SupportedBy, ...] = ()
     layers: tuple[LayerSummary, ...] = ()
     error: str | None = None
     notes: tuple[str, ...] = ()

@@ -125,6 +125,7 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "run_timeout": (7.0, 7.0),
     "run_memory": ("8GB", "8GB"),
     "model_ignores": (False, False),
+    "for_": (["onnxruntime==1.17"], ("onnxruntime==1.17",)),
     "inputs": ({"x": (1, 2)}, {"x": "1x2"}),
     "rule_files": (["a.py"], ("a.py",)),
     "rules": ({"FC001": {"min-share": 0.5}}, {"FC001": {"min-share": 0.5}}),

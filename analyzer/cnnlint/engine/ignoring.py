@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from cnnlint.engine.budget import BudgetRule
 from cnnlint.engine.housekeeping import ExpiredIgnore, MalformedIgnore, UnusedIgnore
 from cnnlint.engine.registry import RuleSet
-from cnnlint.engine.rule import Diagnostic, Rule
+from cnnlint.engine.rule import Diagnostic, Rule, TargetRule
 from cnnlint.engine.telling import Hit, as_finding
 from cnnlint.engine.walker import Walk
 from cnnlint.graph.graph import Graph
@@ -201,8 +201,8 @@ def apply_ignores(
         Flaw(ignore.selector, ignore.origin, known.retired(ignore.selector) or "names no rule") for ignore in unknown
     )
     ignores = (*configured, *(ignore for ignore in of_model if ignore not in unknown))
-    budgets = {rule.code for rule in known if issubclass(rule, BudgetRule)}
-    result = suppress(walked.hits, ignores, today=today, protected=budgets)
+    gates = {rule.code for rule in known if issubclass(rule, (BudgetRule, TargetRule))}
+    result = suppress(walked.hits, ignores, today=today, protected=gates)
     remarks = [
         *_malformed(flaws),
         *_outdated(expired(ignores, today)),

@@ -9,12 +9,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, dataclass_transform, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    TypeVar,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
-from cnnlint.errors import RuleError
+from cnnlint.errors import ConfigError, RuleError
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.patterns import Chain, Match, Op
 from cnnlint.graph.training import UNTOLD, Training
@@ -25,6 +36,7 @@ if TYPE_CHECKING:
     from cnnlint.frontends.keras.file import KerasFile
     from cnnlint.frontends.onnx.file import FileContext
     from cnnlint.frontends.onnx.records import NodeRecord
+    from cnnlint.frontends.onnx.targets import Target
     from cnnlint.rewrite.editor import Editor
     from cnnlint.runtime.probe import Probe
 
@@ -390,6 +402,41 @@ class KerasRule(FileRule):
     def flaw(cls) -> str:
         """Return whether the check is missing."""
         return "has no check" if cls.check is KerasRule.check else ""
+
+
+class TargetRule(FileRule):
+    """A rule about the runtimes that an ONNX file is meant for; the engine adds those of the configuration."""
+
+    always_selected = True
+
+    targets: Annotated[
+        tuple[str, ...],
+        Meta(description='Releases of runtimes, besides those of the setting `for`: "onnxruntime==1.17".'),
+    ] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a target that nothing is known of."""
+        try:
+            self.releases()
+        except ConfigError as error:
+            raise ValueError(f"{error.cause}{f'; {error.remedy}' if error.remedy else ''}") from error
+
+    def releases(self) -> tuple[Target, ...]:
+        """Return what is documented of the targets, each once, as they are written."""
+        if not self.targets:
+            return ()
+        from cnnlint.frontends.onnx.targets import parse_target  # it reads tables that few runs need
+
+        return tuple({target.title: target for target in map(parse_target, self.targets)}.values())
+
+    def run(self, context: Context, probe: Probe | None, /) -> Iterator[tuple[Where, Diagnostic | NearMiss]]:
+        """Check the file once if there is a target; other formats are not what a target runs."""
+        if not self.targets:
+            yield (), self.skip(reason="no runtime is named")
+            return
+        if context.graph.source.format != "onnx":
+            yield (), self.skip(reason=f"{', '.join(self.targets)} runs ONNX files, and this is none")
+        yield from super().run(context, probe)
 
 
 class RuntimeRule(Rule):

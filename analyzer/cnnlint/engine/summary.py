@@ -9,12 +9,14 @@ from cnnlint.analysis.cost import layer_macs, sample_mac_formula, tensor_bytes
 from cnnlint.analysis.heads import as_convolutions, dense_head, hidden_dense
 from cnnlint.analysis.pattern import pattern
 from cnnlint.analysis.samples import Batch
+from cnnlint.frontends.onnx.file import onnx_file
+from cnnlint.frontends.onnx.targets import runtime, runtimes
 from cnnlint.graph.formula import Formula
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer, Part
 from cnnlint.graph.layers import Dense
 from cnnlint.graph.tensor import Tensor, weight_elements
-from cnnlint.results import LayerSummary, ModelSummary
+from cnnlint.results import LayerSummary, ModelSummary, SupportedBy
 
 KERAS_FORMATS = frozenset({"keras", "h5"})
 """Formats whose layers have names that the user gave, so that one merged into another deserves a row."""
@@ -34,10 +36,20 @@ def summarize(graph: Graph) -> ModelSummary:
         weight_bytes=context.weight_bytes,
         peak_activation_bytes=context.peak_activation_bytes,
         file_bytes=graph.source.file_bytes,
+        supported_by=tuple(_supported_by(graph)),
         layers=tuple(_rows(context)),
         notes=tuple(_notes(context)),
         per=context.per,
     )
+
+
+def _supported_by(graph: Graph) -> Iterator[SupportedBy]:
+    file = onnx_file(graph)
+    if file is None:
+        return
+    for known in map(runtime, runtimes()):
+        release = known.smallest_release(file.record)
+        yield SupportedBy(known.name, None if release is None else release.release, known.undocumented(file.record))
 
 
 def _notes(context: Context) -> Iterator[str]:

@@ -14,7 +14,7 @@ from rich.text import Text
 from cnnlint.graph.quantity import UNKNOWN, brief, count, extent, ratio, share, size
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.view import View, extents, shortened
-from cnnlint.results import LayerSummary, ModelSummary, SummaryReport
+from cnnlint.results import LayerSummary, ModelSummary, SummaryReport, SupportedBy
 
 BAR = 6
 """Columns of a share bar."""
@@ -174,7 +174,15 @@ def _total_rows(model: ModelSummary) -> Iterator[tuple[str, str]]:
     yield "pattern", model.pattern or UNKNOWN
     if model.head is not None:
         yield "head", model.head
+    yield from (("supported by", _support(each)) for each in model.supported_by)
     yield from (("note", note) for note in model.notes)
+
+
+def _support(by: SupportedBy) -> str:
+    if by.release is None:
+        return f"no documented release of {by.runtime}"
+    besides = f"; operators of {', '.join(by.besides)} aside" if by.besides else ""
+    return f"{by.runtime} {by.release} and newer, by its documentation{besides}"
 
 
 def _exact(number: int | None, human: str, unit: str = "") -> str:

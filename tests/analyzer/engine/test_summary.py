@@ -159,3 +159,10 @@ def test_totals_of_applications_are_those_of_keras(name: str) -> None:
     summary = summarize(load(str(zoo.keras_path(name))))
     assert summary.parameters == truth["parameters"]
     assert summary.trainable_parameters == truth["trainable_parameters"]
+
+
+def test_the_oldest_release_of_a_runtime_that_supports_the_file_is_that_of_its_opset_and_of_onnx_alone() -> None:
+    # opset 15 and IR version 8 are those of ONNX 1.10, which onnxruntime has had since 1.9
+    (found,) = summarize(load(str(FIXTURES / "vgg_style.onnx"))).supported_by
+    assert (found.runtime, found.release, found.besides) == ("onnxruntime", "1.9", ())
+    assert summarize(load(str(FIXTURES / "seed_cnn.keras"))).supported_by == ()

@@ -27,6 +27,7 @@ RULES = {rule.code: rule for rule in load_rules()}
 WITHOUT = {
     "AR001": "describes the network and finds no fault",
     "BG": "compares with what the user set",
+    "DP": "compares with what the user named",
     "CF": "is about what cnnlint was told",
     "KR": "is about files that Keras refuses, which no draft is",
     "ON": "is about files that are not valid, which tests/rules/validity damages",

@@ -19,7 +19,7 @@ from cnnlint.engine.budget import Budget, BudgetRule
 from cnnlint.engine.config.load import Document, parse_validation_error
 from cnnlint.engine.config.settings import Settings
 from cnnlint.engine.registry import RuleSet
-from cnnlint.engine.rule import Rule
+from cnnlint.engine.rule import Rule, TargetRule
 from cnnlint.errors import ConfigError, did_you_mean
 
 
@@ -37,7 +37,7 @@ def bind(rules: Iterable[type[Rule]], settings: Settings, known: RuleSet, model:
     }
     budgets = settings.budgets_for(model)
     made = (bound.get(rule.code) or rule() for rule in rules)
-    return tuple(_with_budgets(rule, budgets) if isinstance(rule, BudgetRule) else rule for rule in made)
+    return tuple(_with_settings(rule, settings, budgets) for rule in made)
 
 
 def make_rule(rule: type[Rule], options: Mapping[str, Any], *, place: str, document: Document | None = None) -> Rule:
@@ -64,8 +64,13 @@ def _named(name: str, settings: Settings, known: RuleSet) -> type[Rule]:
     return rule
 
 
-def _with_budgets(rule: BudgetRule, budgets: tuple[Budget, ...]) -> BudgetRule:
-    return msgspec.structs.replace(rule, budgets=(*rule.budgets, *budgets))
+def _with_settings(rule: Rule, settings: Settings, budgets: tuple[Budget, ...]) -> Rule:
+    """Return `rule` with what settings say that are meant for rules of its scope."""
+    if isinstance(rule, BudgetRule):
+        return replace(rule, budgets=(*rule.budgets, *budgets))
+    if isinstance(rule, TargetRule):
+        return replace(rule, targets=(*rule.targets, *settings.targets))
+    return rule
 
 
 def _error(cause: str, place: str, key: str, document: Document | None, remedy: str | None) -> ConfigError:

@@ -189,6 +189,13 @@ class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
         ),
         Option(in_python=False),
     ] = field(default_factory=dict[str, tuple[str, ...]])
+    for_: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Releases of runtimes that ONNX files must run on, by their documentation: "onnxruntime==1.17".'
+        ),
+        Option(flag="--for", metavar="RUNTIME==RELEASE", section="Rules"),
+    ] = ()
     budgets: Annotated[tuple[BudgetTable, ...], Meta(description="What models may cost."), Option(in_python=False)] = ()
     rule_files: Annotated[
         tuple[str, ...], Meta(description="Python files with rules of your own, relative to this file."), Option()
@@ -243,7 +250,7 @@ class Declaration(Struct, frozen=True):
     @property
     def key(self) -> str:
         """What it is called in a file."""
-        return self.name.replace("_", "-")
+        return self.name.rstrip("_").replace("_", "-")  # `for` is a word of Python
 
 
 def _declaration(name: str, annotation: Any) -> Declaration:

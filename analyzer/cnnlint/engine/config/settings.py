@@ -68,6 +68,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     inputs: dict[str, Dims]
     per_model_inputs: tuple[tuple[str, dict[str, Dims]], ...]
     per_model_ignores: tuple[tuple[str, Ignore], ...]
+    targets: tuple[str, ...]
     budgets: tuple[BudgetTable, ...]
     rule_files: tuple[Path, ...]
     rules: dict[str, dict[str, Any]]
@@ -169,6 +170,7 @@ def resolve(document: Document | None, flags: Flags, *, folder: Path | None = No
             for glob, inputs in file.per_model_inputs.items()
         ),
         per_model_ignores=tuple(_ignores(document)) if document is not None else (),
+        targets=_targets(document, flags),
         budgets=(*file.budgets, *flags.budgets),
         rule_files=(*(root / name for name in file.rule_files), *map(Path, flags.rule_files)),
         rules=rules,
@@ -202,6 +204,22 @@ def _limits(document: Document | None, file: Configuration, flags: Flags) -> Run
             raise document.error(error.cause, "run-memory", remedy=error.remedy) from error
         raise ConfigError(f"--run-memory {written}: {error.cause}", remedy=error.remedy) from error
     return RunLimits(timeout=timeout, memory=memory)
+
+
+def _targets(document: Document | None, flags: Flags) -> tuple[str, ...]:
+    """Return the releases that models are meant for, those of the command line in place of the file's."""
+    targets = flags.for_ or (() if document is None else document.configuration.for_)
+    if targets:
+        from cnnlint.frontends.onnx.targets import parse_target  # it reads tables that few runs need
+
+        for target in targets:
+            try:
+                parse_target(target)
+            except ConfigError as error:
+                if flags.for_ or document is None:
+                    raise ConfigError(f"--for: {error.cause}", remedy=error.remedy) from error
+                raise document.error(error.cause, "for", remedy=error.remedy) from error
+    return targets
 
 
 def _where(document: Document | None) -> str | None:

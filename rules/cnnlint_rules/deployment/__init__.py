@@ -1,0 +1,1 @@
+"""Rules about where a model is meant to run (DP)."""
