@@ -12,7 +12,7 @@ from cnnlint.cli.commands import commands
 from cnnlint.report.json import json_schema
 from cnnlint.report.summary_text import render
 from cnnlint.report.view import View
-from cnnlint.results import LayerSummary, ModelSummary, SummaryReport
+from cnnlint.results import LayerSummary, ModelSummary, SummaryReport, SupportedBy
 
 SEED = MODELS / "seed_cnn.onnx"
 FORMULAS = {
@@ -163,3 +163,13 @@ def test_totals_of_a_run_are_called_that_wherever_they_stand(batches, per, macs,
     assert f"kept  MACs per {per}" in held
     over = cnnlint("net.onnx", "--static", "--max-macs", macs - 1, cwd=tmp_path).stdout
     assert f"The network has {macs:,} MACs per {per}, 1 over the budget" in over
+
+
+def test_the_oldest_release_that_supports_a_file_is_told_with_what_is_not_documented():
+    model = ModelSummary(
+        path="a.onnx", format="onnx", supported_by=(SupportedBy("onnxruntime", "1.9", ("com.example",)),)
+    )
+    text = render(SummaryReport(models=(model,)), View(width=100))
+    assert "onnxruntime 1.9 and newer, by its documentation; operators of com.example aside" in text
+    none = ModelSummary(path="a.onnx", format="onnx", supported_by=(SupportedBy("onnxruntime", None),))
+    assert "no documented release of onnxruntime" in render(SummaryReport(models=(none,)), View(width=100))
