@@ -105,6 +105,8 @@ def _merge(add: NodeProto, editor: Editor) -> None:
     largest = way.conv
     if largest is None:
         raise RewriteError("there is no convolution among its branches")
+    if any(each.conv is not None and len(editor.consumers(each.conv.input[1])) > 1 for each in ways):
+        raise RewriteError("its kernel is shared with other layers")
     kernel, bias = _scaled(largest, way.after, largest, editor)
     more, term = _kernel_of(other, largest, editor)
     editor.set_input(largest, 1, editor.insert(largest, "Add", [kernel, more]))
@@ -165,13 +167,11 @@ def _shape(conv: NodeProto, editor: Editor) -> tuple[int, ...]:
     """Return the shape of the kernel of a convolution.
 
     Raises:
-        RewriteError: It is computed at run time, or others have it too.
+        RewriteError: It is computed at run time.
     """
     shape = editor.constant_shape(conv.input[1])
     if shape is None:
         raise RewriteError(f"the kernel of {conv.name} is computed at run time")
-    if len(editor.consumers(conv.input[1])) > 1:
-        raise RewriteError("its kernel is shared with other layers")
     return shape
 
 
