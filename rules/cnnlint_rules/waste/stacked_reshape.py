@@ -141,13 +141,11 @@ class StackedReshape(FileRule, code="WA020", severity=Severity.INFO, confidence=
 
 def _joins(first: NodeRecord, second: NodeRecord, wiring: Wiring) -> bool:
     """Return whether one node could make what the two make, and something else than the first is given."""
-    if first.domain or second.domain or not first.inputs or wiring.sole_reader(first.outputs[0]) is not second:
+    if first.domain or second.domain or not {first.op_type, second.op_type} <= IN_ORDER | {"Transpose"}:
         return False
-    if (
-        wiring.is_fixed(first.inputs[0])
-        or second.inputs[0] != first.outputs[0]
-        or first.outputs[0] in second.inputs[1:]
-    ):
+    if not first.inputs or wiring.is_fixed(first.inputs[0]) or first.outputs[0] in second.inputs[1:]:
+        return False
+    if wiring.sole_reader(first.outputs[0]) is not second:
         return False
     if first.op_type in IN_ORDER and second.op_type in IN_ORDER:
         undone = wiring.has_shape_of(first.inputs[0], second.outputs[0])
