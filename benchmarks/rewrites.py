@@ -24,14 +24,18 @@ BEGIN, END = "<!-- measured -->", "<!-- end -->"
 PEERS = (Peer("onnxsim"), Peer("onnxslim"), Peer("onnxoptimizer"), Peer("onnxscript"))
 GIVEN, OURS = "original", "cnnlint"
 
-LIGHT = ("bvlc_alexnet", "densenet121", "inception_v1", "inception_v2", "resnet50", "shufflenet", "squeezenet")
-KERAS = ("MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0", "DenseNet121", "NASNetMobile",
-         "Xception", "ConvNeXtTiny")  # fmt: skip
+LIGHT = ("inception_v2", "shufflenet", "squeezenet")
+KERAS = ("MobileNetV2", "EfficientNetB0")
 CONVERTED = ("small_convnext", "small_efficientnet_v2", "small_mobilenet_v3", "small_nasnet")
+TORCH = ("attention", "convnext", "detector", "mobile", "text_lines", "u_net")
 WAYS = ("script_unfolded", "dynamo", "dynamo_unoptimized")
-EXPORTS = ("efficientvit_b0.script", "fastvit_t8.dynamo", "ghostnet_100.script", "mobileone_s0.script",
-           "mobilevit_xxs.script", "regnety_004.dynamo", "repvgg_a0.dynamo", "resnet18.script")  # fmt: skip
-
+EXPORTS = (
+    "efficientvit_b0.script",
+    "ghostnet_100.script",
+    "mobileone_s0.script",
+    "repvgg_a0.dynamo",
+    "resnet18.script",
+)
 
 RATIOS = {
     "nodes": "nodes",
@@ -130,7 +134,7 @@ def _corpus(exports: str | None, absent: dict[str, str]) -> Iterator[tuple[str, 
         except RuntimeError as error:
             absent[f"keras/{name}"] = str(error).splitlines()[0]
     if torch_cases.INSTALLED:
-        for name in torch_cases.NAMES:
+        for name in TORCH:
             for way in WAYS:
                 path = torch_cases.folder() / f"{name}.{way}.onnx"
                 yield f"torch/{name}.{way}", path
