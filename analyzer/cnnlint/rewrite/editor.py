@@ -427,7 +427,7 @@ class Editor:
         inputs[index] = tensor
         while inputs and not inputs[-1]:
             inputs.pop()
-        self._set_inputs(node, inputs)
+        self.set_inputs(node, inputs)
 
     def set_attribute(self, node: NodeProto, name: str, value: Any) -> None:
         """Give `node` this attribute; None takes it away."""
@@ -527,7 +527,7 @@ class Editor:
             if _reads_within(reader, tensor):
                 self._rename_within(reader, tensor, other)
             else:
-                self._set_inputs(reader, [other if name == tensor else name for name in reader.input])
+                self.set_inputs(reader, [other if name == tensor else name for name in reader.input])
 
     def _rename_within(self, node: NodeProto, tensor: str, other: str) -> None:
         before = type(node).FromString(node.SerializeToString())
@@ -537,7 +537,8 @@ class Editor:
         self._undo.append(lambda: node.CopyFrom(before))
         self._attach(node, place)
 
-    def _set_inputs(self, node: NodeProto, inputs: Sequence[str]) -> None:
+    def set_inputs(self, node: NodeProto, inputs: Sequence[str]) -> None:
+        """Have `node` read `inputs`."""
         before, place = list(node.input), self._places[id(node)]
 
         def put(names: Sequence[str]) -> None:

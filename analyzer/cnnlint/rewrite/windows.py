@@ -80,16 +80,17 @@ def merge_branches(sums: Sequence[NodeProto], editor: Editor) -> None:
     """
     left, merged = list(sums), 0
     cause = "its branches are no two convolutions of one tensor"
-    while True:
+    while left:
         for node in left:
             try:
                 with editor.whole():
-                    _merge(node, editor)
+                    is_done = _merge(node, editor)
             except RewriteError as error:
                 cause = error.cause
                 continue
-            left.remove(node)
             merged += 1
+            if is_done:
+                left.remove(node)
             break
         else:
             break
@@ -97,15 +98,25 @@ def merge_branches(sums: Sequence[NodeProto], editor: Editor) -> None:
         raise RewriteError(cause)
 
 
-def _merge(add: NodeProto, editor: Editor) -> None:
+def _merge(add: NodeProto, editor: Editor) -> bool:
+    """Merge two of the branches that `add` sums; return whether nothing is left to sum."""
     ways = [_branch(name, editor) for name in add.input]
-    if len(ways) != 2 or ways[0].source != ways[1].source:
+    pair = next(
+        (
+            (one, other)
+            for place, one in enumerate(ways)
+            for other in ways[place + 1 :]
+            if one.source == other.source and not one.conv is other.conv is None
+        ),
+        None,
+    )
+    if pair is None:
         raise RewriteError("its branches are no two convolutions of one tensor")
-    way, other = sorted(ways, key=lambda each: 0 if each.conv is None else -prod(_shape(each.conv, editor)[2:]))
+    way, other = sorted(pair, key=lambda each: 0 if each.conv is None else -prod(_shape(each.conv, editor)[2:]))
     largest = way.conv
     if largest is None:
         raise RewriteError("there is no convolution among its branches")
-    if any(each.conv is not None and len(editor.consumers(each.conv.input[1])) > 1 for each in ways):
+    if any(each.conv is not None and len(editor.consumers(each.conv.input[1])) > 1 for each in pair):
         raise RewriteError("its kernel is shared with other layers")
     kernel, bias = _scaled(largest, way.after, largest, editor)
     more, term = _kernel_of(other, largest, editor)
@@ -113,8 +124,15 @@ def _merge(add: NodeProto, editor: Editor) -> None:
     if bias and term:
         bias = editor.insert(largest, "Add", [bias, term])
     editor.set_input(largest, 2, bias or term)
-    editor.remove([add, *way.after, *other.after, *([other.conv] if other.conv is not None else [])])
-    editor.set_output(largest, largest.output[0], add.output[0])
+    gone = [*way.after, *other.after, *([other.conv] if other.conv is not None else [])]
+    if len(ways) == 2:
+        editor.remove([add, *gone])
+        editor.set_output(largest, largest.output[0], add.output[0])
+        return True
+    rest = [name for name, each in zip(add.input, ways, strict=True) if each not in pair]
+    editor.set_inputs(add, [largest.output[0], *rest])
+    editor.remove(gone)
+    return False
 
 
 def _branch(tensor: str, editor: Editor) -> _Branch:

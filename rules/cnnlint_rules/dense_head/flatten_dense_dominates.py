@@ -15,6 +15,7 @@ from cnnlint import (
     BatchNorm,
     Confidence,
     Context,
+    Conv,
     Dense,
     Diagnostic,
     Dropout,
@@ -32,7 +33,7 @@ from cnnlint import (
 
 
 class FlattenDenseDominates(
-    LayerRule[Dense],
+    LayerRule[Dense | Conv],
     code="FC001",
     severity=Severity.WARNING,
     confidence=Confidence.HEURISTIC,
@@ -45,6 +46,7 @@ class FlattenDenseDominates(
     A dense layer of U units on a C × H × W map holds U × C × H × W weights: a weight of its own for every position,
     where a convolution shares one among all. In VGG16 the first dense layer on the 512 × 7 × 7 map holds
     4096 × 512 × 7 × 7 = 102,760,448 of 138,357,544 parameters, 74%, for 0.7% of the multiply-accumulates.
+    A convolution whose window is the whole map, without padding, is such a layer under another name, and is told too.
     It also ties the network to a single image size, and it is where such networks overfit: AlexNet and VGG need
     dropout of 0.5 there.
 
@@ -71,17 +73,24 @@ class FlattenDenseDominates(
         float, Meta(description="The least share of the network's parameters, 0 to 1, that is reported.", ge=0, le=1)
     ] = 0.2
 
-    def check(self, layer: Dense, context: Context) -> Iterator[Diagnostic | NearMiss]:
+    def check(self, layer: Dense | Conv, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the parameters now and on the channels' means."""
-        dense, flatten = layer, preceding(context.graph, layer, _keeps_positions)
-        if not isinstance(flatten, Flatten):
-            return
-        sizes = flatten.input.sample_shape or ()
+        dense = layer
+        if isinstance(layer, Conv):
+            if not _covers(layer):
+                return
+            taken, ahead = layer.input, layer.name
+        else:
+            flatten = preceding(context.graph, layer, _keeps_positions)
+            if not isinstance(flatten, Flatten):
+                return
+            taken, ahead = flatten.input, flatten.name
+        sizes = taken.sample_shape or ()
         extents = [size for size in sizes if isinstance(size, int)]
         if len(extents) < 2 or len(extents) != len(sizes):
             yield self.skip(dense, reason="what is flattened is not a feature map of known size")
             return
-        if not is_feature_map(context.graph, flatten.input):
+        if not is_feature_map(context.graph, taken):
             yield self.skip(dense, reason="what is flattened is a sequence or an image, no map that convolutions made")
             return
         channels, positions, rank = extents[0], prod(extents[1:]), len(extents) - 1
@@ -106,9 +115,10 @@ class FlattenDenseDominates(
             return
         regresses = any(head.loss and is_regression(head.loss) for head in context.heads)
         saved = size - size // positions
+        units = layer.units if isinstance(layer, Dense) else layer.filters
         yield self.finding(
             dense,
-            message=f"A dense layer on a flattened {_by(extents)} map holds {held:,} of"
+            message=f"A {_term(layer)} {_by(extents)} map holds {held:,} of"
             f" {context.parameters:,} parameters ({share:.0%}); on the {channels:,} channel means it would hold"
             f" {held - saved:,}.",
             evidence={
@@ -119,10 +129,11 @@ class FlattenDenseDominates(
                 "positions": positions,
             },
             advice=Advice(
-                text=f"Average each channel over the map in place of {flatten.name}, then retrain",
-                keras=f"x = keras.layers.GlobalAveragePooling{rank}D()(x)\nx = keras.layers.Dense({dense.units})(x)",
-                pytorch=f"nn.Sequential(nn.AdaptiveAvgPool{rank}d(1), nn.Flatten(),"
-                f" nn.Linear({channels}, {dense.units}))",
+                text=f"Average each channel over the map in place of {ahead}, then retrain"
+                if isinstance(layer, Dense)
+                else f"Average each channel over the map ahead of {ahead}, make its kernel 1 × 1, then retrain",
+                keras=f"x = keras.layers.GlobalAveragePooling{rank}D()(x)\nx = keras.layers.Dense({units})(x)",
+                pytorch=f"nn.Sequential(nn.AdaptiveAvgPool{rank}d(1), nn.Flatten(), nn.Linear({channels}, {units}))",
             ),
             savings=Savings(
                 parameters=saved,
@@ -138,6 +149,11 @@ class FlattenDenseDominates(
             " -> FLATTEN -> FC 128 -> RELU -> FC 10 -> SOFTMAX",
             at=("fc1",),
         ),
+        Bad(
+            "INPUT 3x32x32 -> CONV 32 3x3 same -> RELU -> POOL 2 -> CONV 64 3x3 same -> RELU -> POOL 2"
+            " -> CONV 128 8x8 valid -> RELU -> CONV 10 1x1 -> FLATTEN",
+            at=("conv3",),
+        ),
         Good(
             "INPUT 3x32x32 -> CONV 32 3x3 same -> RELU -> POOL 2 -> CONV 64 3x3 same -> RELU -> POOL 2"
             " -> GAP -> FC 128 -> RELU -> FC 10 -> SOFTMAX"
@@ -147,6 +163,23 @@ class FlattenDenseDominates(
             min_share=1.0,
         ),
     )
+
+
+def _covers(conv: Conv) -> bool:
+    """Return whether the window of a convolution is the whole map, of which it sees all channels at once."""
+    shape = conv.input.sample_shape
+    return (
+        shape is not None
+        and conv.groups == 1
+        and tuple(shape[1:]) == conv.kernel_size
+        and conv.pads is not None
+        and not any(map(any, conv.pads))
+        and {*conv.dilation} == {1}
+    )
+
+
+def _term(layer: Dense | Conv) -> str:
+    return "dense layer on a flattened" if isinstance(layer, Dense) else "convolution over the whole"
 
 
 def _keeps_positions(layer: Layer) -> bool:

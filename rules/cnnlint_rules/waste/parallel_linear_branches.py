@@ -143,7 +143,7 @@ class ParallelLinearBranches(
 
     def rewrite(self, layers: tuple[Layer, ...], editor: Editor) -> None:
         """Make one convolution of each two branches that a sum joins, until it is the whole."""
-        sums = [editor.only(layer, "Add") for layer in layers if isinstance(layer, Add)]
+        sums = [editor.only(layer, "Add", "Sum") for layer in layers if isinstance(layer, Add)]
         merge_branches(sums[::-1], editor)
 
     examples = (
