@@ -24,7 +24,7 @@ SEEDS = (0, 1)
 SIDE = 64
 """Extent of image axes that the file leaves open."""
 
-PATIENCE = 0.7
+PATIENCE = 0.4
 """Seconds of running, for each latency."""
 
 BEYOND, LEAST = 100.0, 1e-5

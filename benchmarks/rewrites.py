@@ -24,18 +24,12 @@ BEGIN, END = "<!-- measured -->", "<!-- end -->"
 PEERS = (Peer("onnxsim"), Peer("onnxslim"), Peer("onnxoptimizer"), Peer("onnxscript"))
 GIVEN, OURS = "original", "cnnlint"
 
-LIGHT = ("inception_v2", "shufflenet", "squeezenet")
-KERAS = ("MobileNetV2", "EfficientNetB0")
-CONVERTED = ("small_convnext", "small_efficientnet_v2", "small_mobilenet_v3", "small_nasnet")
-TORCH = ("attention", "convnext", "detector", "mobile", "text_lines", "u_net")
-WAYS = ("script_unfolded", "dynamo", "dynamo_unoptimized")
-EXPORTS = (
-    "efficientvit_b0.script",
-    "ghostnet_100.script",
-    "mobileone_s0.script",
-    "repvgg_a0.dynamo",
-    "resnet18.script",
-)
+LIGHT = ("shufflenet", "squeezenet")
+KERAS = ("MobileNetV2",)
+CONVERTED = ("small_convnext", "small_efficientnet_v2", "small_nasnet")
+TORCH = ("attention.script_unfolded", "convnext.dynamo", "detector.dynamo_unoptimized", "mobile.script_unfolded",
+         "text_lines.script_unfolded", "u_net.dynamo_unoptimized")  # fmt: skip
+EXPORTS = ("efficientvit_b0.script", "ghostnet_100.script", "mobileone_s0.script", "repvgg_a0.dynamo")
 
 RATIOS = {
     "nodes": "nodes",
@@ -134,10 +128,7 @@ def _corpus(exports: str | None, absent: dict[str, str]) -> Iterator[tuple[str, 
         except RuntimeError as error:
             absent[f"keras/{name}"] = str(error).splitlines()[0]
     if torch_cases.INSTALLED:
-        for name in TORCH:
-            for way in WAYS:
-                path = torch_cases.folder() / f"{name}.{way}.onnx"
-                yield f"torch/{name}.{way}", path
+        yield from ((f"torch/{name}", torch_cases.folder() / f"{name}.onnx") for name in TORCH)
     else:
         absent["torch"] = "torch or onnxscript is not installed"
     for name in EXPORTS:
