@@ -19,27 +19,29 @@ Pads = tuple[tuple[int, int], ...]
 """What is added ahead of each axis and after it."""
 
 
-def absorb_pad(pad: NodeProto, window: NodeProto, amounts: Pads, editor: Editor) -> None:
-    """Have `window`, a Conv or a pooling, pad by `amounts` itself, as `pad` ahead of it does for it alone.
+def absorb_pad(pad: NodeProto, windows: Sequence[NodeProto], amounts: Pads, editor: Editor) -> None:
+    """Have `windows`, convolutions and poolings, pad by `amounts` themselves, as `pad` ahead of them does for them.
 
     Args:
         pad: The node that pads.
-        window: The node that reads what it makes.
+        windows: All nodes that read what it makes.
         amounts: Of the map's axes.
         editor: The model.
 
     Raises:
-        RewriteError: Something else reads the padded map, or the window's padding depends on the size of the map.
+        RewriteError: Something else reads the padded map, or a window's padding depends on the size of the map.
     """
-    if window.input[0] != pad.output[0] or not editor.is_sole(pad.output[0]):
+    readers = {id(node) for node in editor.consumers(pad.output[0])}
+    if editor.is_output(pad.output[0]) or readers != {id(window) for window in windows}:
         raise RewriteError("the padded map is read elsewhere too")
-    held = own_pads(window, len(amounts))
-    pads = [(mine[0] + more[0], mine[1] + more[1]) for mine, more in zip(held, amounts, strict=True)]
-    editor.set_attribute(window, "pads", [side for sides in zip(*pads, strict=True) for side in sides])
-    editor.set_attribute(window, "auto_pad", None)
-    if window.op_type == "AveragePool":
-        editor.set_attribute(window, "count_include_pad", 1)
-    editor.set_input(window, 0, pad.input[0])
+    for window in windows:
+        held = own_pads(window, len(amounts))
+        pads = [(mine[0] + more[0], mine[1] + more[1]) for mine, more in zip(held, amounts, strict=True)]
+        editor.set_attribute(window, "pads", [side for sides in zip(*pads, strict=True) for side in sides])
+        editor.set_attribute(window, "auto_pad", None)
+        if window.op_type == "AveragePool":
+            editor.set_attribute(window, "count_include_pad", 1)
+        editor.set_input(window, 0, pad.input[0])
     editor.remove([pad])
 
 

@@ -40,8 +40,9 @@ class ExplicitPad(FileRule, code="WA021", severity=Severity.INFO, confidence=Con
     Give the convolution the padding: `padding=` in PyTorch, the attribute `pads` in ONNX.
 
     ## When not
-    Where something else reads the padded map, where it is padded with other values than zeros (reflection), and ahead
-    of a max-pooling of values that may be negative, to which zeros are values and its own padding is none.
+    Where something without padding reads the padded map too, where it is padded with other values than zeros
+    (reflection), and ahead of a max-pooling of values that may be negative, to which zeros are values and its own
+    padding is none.
 
     ## References
     - ONNX, "Operator Schemas": Conv, MaxPool and AveragePool, `pads` and `count_include_pad`.
@@ -54,22 +55,23 @@ class ExplicitPad(FileRule, code="WA021", severity=Severity.INFO, confidence=Con
         wiring = file.wiring
         for node in wiring.nodes:
             amounts = _amounts(node, wiring)
-            reader = wiring.sole_reader(node.outputs[0]) if amounts else None
-            if not amounts or reader is None:
+            readers = wiring.readers(node.outputs[0]) if amounts else ()
+            if not readers or node.outputs[0] in wiring.outputs:
                 continue
-            layers = self.at(context, [node, reader])
-            if why := _misfit(node, reader, amounts, wiring):
+            layers = self.at(context, [node, *readers])
+            if why := next(filter(None, (_misfit(node, reader, amounts, wiring) for reader in readers)), ""):
                 yield self.skip(*layers, reason=why)
                 continue
             shown = ", ".join(f"{before}+{after}" for before, after in amounts)
+            listed = " and ".join(f"{reader.label} ({reader.op_type})" for reader in readers)
             yield self.finding(
                 *layers,
-                message=f"{file.named([node])} pads the axes of the map by {shown} for {reader.label}"
-                f" ({reader.op_type}), which could do so itself.",
+                message=f"{file.named([node])} pads the axes of the map by {shown} for {listed}, which could do so"
+                f" {'itself' if len(readers) == 1 else 'themselves'}.",
                 evidence={"pads": 1},
-                advice=Advice(text=f"Give the padding to {reader.label}", pytorch="nn.Conv2d(16, 32, 3, padding=1)"),
+                advice=Advice(text=f"Give the padding to {listed}", pytorch="nn.Conv2d(16, 32, 3, padding=1)"),
                 subject="" if layers else node.label,
-                nodes=[node, reader],
+                nodes=[node, *readers],
             )
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
@@ -83,7 +85,8 @@ class ExplicitPad(FileRule, code="WA021", severity=Severity.INFO, confidence=Con
     def rewrite(self, nodes: tuple[NodeRecord, ...], editor: Editor) -> None:
         """Add the amounts to those of the convolution or pooling."""
         amounts = _amounts(nodes[0], editor.known_file.wiring)
-        absorb_pad(editor.node(nodes[0]), editor.node(nodes[1]), tuple(amounts), editor)
+        pad, *windows = (editor.node(record) for record in nodes)
+        absorb_pad(pad, windows, tuple(amounts), editor)
 
     examples = (
         Bad(
