@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import numpy as np
 import onnx
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 import cnnlint
 import torch_cases
 import zoo
 from acceptance.command import MODELS
+from cnnlint.conversion import convert_keras
+from cnnlint.conversion.toolchain import quiet, toolchain
 from cnnlint.fixing.fix import FixRequest, fix
 from cnnlint.fixing.report import FixReport
 from cnnlint.frontends.notation import to_onnx
 from cnnlint.results import Severity
+from random_networks import NETWORK, build
 from rules.planting.clean import network
 
 FIXTURES = sorted(MODELS.glob("*.onnx"))
@@ -124,6 +130,29 @@ def test_a_head_that_is_told_as_dense_is_told_as_a_convolution(tmp_path: Path) -
     assert report.is_verified
     assert "FC001" in warnings_of(tmp_path / "net.onnx")
     assert "FC001" in warnings_of(tmp_path / "fixed.onnx")
+
+
+@pytest.mark.tf
+@pytest.mark.slow
+@given(drawn=NETWORK)
+@settings(
+    max_examples=10,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
+)
+def test_networks_of_keras_keep_what_they_compute(drawn: dict[str, Any], tmp_path: Path) -> None:
+    tools = toolchain()
+    with quiet():
+        from zoo.build import perturb
+
+        tools.keras.utils.clear_session()
+        tools.keras.utils.set_random_seed(0)
+        model = build(drawn)
+        perturb(model, np.random.default_rng(0))
+        onnx.save(convert_keras(model).model, tmp_path / "net.onnx")
+    (tmp_path / "fixed.onnx").unlink(missing_ok=True)
+    rewritten(tmp_path / "net.onnx", tmp_path)
 
 
 @pytest.mark.slow
