@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 
 from msgspec import Struct
 
@@ -12,6 +13,7 @@ from cnnlint import (
     Confidence,
     Context,
     Diagnostic,
+    Editor,
     FileContext,
     FileRule,
     Finding,
@@ -60,8 +62,8 @@ class LeftoverTransposes(FileRule, code="EX003", severity=Severity.WARNING, conf
     frameworks that put a pair around each layer, and from `permute` calls in PyTorch around blocks for tokens.
 
     ## Instead
-    Convert with an optimizer on: tf2onnx and onnx2tf remove such pairs, onnxruntime's offline optimization and onnxsim
-    do in an existing file. In PyTorch, leave out the `permute` calls around the activation.
+    Convert with an optimizer on: tf2onnx and onnx2tf remove such pairs, and `cnnlint fix` does in an existing file. In
+    PyTorch, leave out the `permute` calls around the activation.
 
     ## When not
     Transposes ahead of what needs another order of axes (a dense layer or a layer normalization on a channels-last map,
@@ -103,6 +105,24 @@ class LeftoverTransposes(FileRule, code="EX003", severity=Severity.WARNING, conf
             advice=_ADVICE,
         )
 
+    def rewrite(self, nodes: tuple[NodeRecord, ...], editor: Editor) -> None:
+        """Remove the transposes, and bring constants into the order that the map has without them."""
+        order = permutation_of(nodes[0], editor.known_file.wiring) or ()
+        back = [order.index(axis) for axis in range(len(order))]
+        turned = [editor.node(record) for record in nodes if record.op_type == "Transpose"]
+        between = [editor.node(record) for record in nodes if record.op_type != "Transpose"]
+        for node in between:
+            for place, name in enumerate(node.input):
+                shape = editor.constant_shape(name) if name else ()
+                if shape is None or prod(shape) == 1:
+                    continue  # it is part of the map, or the same for all of it
+                wide = editor.integers("wide", (*(1,) * (len(order) - len(shape)), *shape))
+                held = editor.insert(node, "Reshape", [name, wide])
+                editor.set_input(node, place, editor.insert(node, "Transpose", [held], perm=back))
+        for node in turned:
+            editor.bypass(node)
+        editor.undeclare(name for node in between for name in node.output)
+
     examples = (
         Bad(
             """
@@ -115,6 +135,30 @@ class LeftoverTransposes(FileRule, code="EX003", severity=Severity.WARNING, conf
             }
             """,
             at=("b",),
+            fixed="""
+            <ir_version: 8, opset_import: ["" : 15]>
+            without (float[N, 3, 8, 8] x) => (float[N, 3, 4, 4] y) {
+                b = Relu (x)
+                y = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (b)
+            }
+            """,
+        ),
+        Bad(
+            """
+            <ir_version: 8, opset_import: ["" : 15]>
+            around (float[N, 3, 8, 8] x, float[N, 3, 8, 8] z) => (float[N, 3, 4, 4] y)
+            <float[3] scale = {1, 2, 3}, float[8, 1, 1] rows = {1, 2, 3, 4, 5, 6, 7, 8}, float half = {0.5}> {
+                a = Transpose <perm = [0, 2, 3, 1]> (x)
+                b = Mul (a, scale)
+                c = Transpose <perm = [0, 2, 3, 1]> (z)
+                d = Add (b, c)
+                e = Mul (d, half)
+                f = Sub (rows, e)
+                g = Transpose <perm = [0, 3, 1, 2]> (f)
+                y = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (g)
+            }
+            """,
+            at=("b", "d", "e", "f"),
         ),
         Good(
             """
@@ -130,7 +174,7 @@ class LeftoverTransposes(FileRule, code="EX003", severity=Severity.WARNING, conf
     )
 
 
-_ADVICE = Advice(text="Remove these transposes (onnxsim, onnxruntime's offline optimization), and export without them")
+_ADVICE = Advice(text="Remove these transposes with `cnnlint fix`, and export without them")
 
 
 def _region(first: NodeRecord, wiring: Wiring) -> Region | None:
