@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from cnnlint.analysis.identity import structure
 from cnnlint.engine.budget import BudgetRule
 from cnnlint.engine.housekeeping import HousekeepingRule
+from cnnlint.engine.rule import TargetRule
 from cnnlint.engine.telling import Hit
 from cnnlint.errors import ConfigError
 from cnnlint.graph.graph import Graph
@@ -201,7 +202,7 @@ class Baseline:
 
 def _may_be_known(hit: Hit) -> bool:
     """Return whether a baseline may hold it: no budget, and nothing that cnnlint says of its own work."""
-    return not isinstance(hit.rule, (BudgetRule, HousekeepingRule))
+    return not isinstance(hit.rule, (BudgetRule, TargetRule, HousekeepingRule))
 
 
 def _entry(model: str, hit: Hit) -> Entry:

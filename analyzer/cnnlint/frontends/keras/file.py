@@ -128,7 +128,8 @@ def expected_shapes(layer: LayerRecord) -> list[tuple[int, ...]] | None:
     if layer.is_custom or config.get("lora_rank") or config.get("quantization_config") or config.get("renorm"):
         return None
     if layer.class_name == "Embedding":
-        return [(int(config["input_dim"]), int(config["output_dim"]))]
+        rows, width = (_count(config, name) for name in ("input_dim", "output_dim"))
+        return None if rows is None or width is None else [(rows, width)]
     if shape is None or len(shape) < 2:
         return None
     axis = 1 if config.get("data_format") == "channels_first" else -1
@@ -142,27 +143,37 @@ def expected_shapes(layer: LayerRecord) -> list[tuple[int, ...]] | None:
     if channels is None:
         return None
     if layer.class_name == "Dense":
-        units = int(config["units"])
-        return [(shape[-1] or 0, units), *([(units,)] if bias else [])]
+        units = _count(config, "units")
+        return None if units is None else [(shape[-1] or 0, units), *([(units,)] if bias else [])]
     kernel = config.get("kernel_size")
     taps = tuple(cast("list[int]", kernel)) if isinstance(kernel, list | tuple) else None
     if taps is None or not all(isinstance(tap, int) for tap in cast("tuple[object, ...]", taps)):
         return None
+    filters, groups, multiplier = (_count(config, *each) for each in COUNTS)
+    if filters is None or groups is None or multiplier is None:
+        return None
     kind = layer.class_name.rstrip("123D") if not layer.class_name.endswith("Transpose") else "Transpose"
     if kind == "DepthwiseConv":
-        multiplier = int(config.get("depth_multiplier", 1))
         return [(*taps, channels, multiplier), *([(channels * multiplier,)] if bias else [])]
-    filters = int(config.get("filters", 0))
     biases = [(filters,)] if bias else []
     if kind == "Conv":
-        return [(*taps, channels // max(int(config.get("groups", 1)), 1), filters), *biases]
+        return [(*taps, channels // max(groups, 1), filters), *biases]
     if layer.class_name.startswith("Conv") and kind == "Transpose":
         return [(*taps, filters, channels), *biases]
     if kind == "SeparableConv":
-        multiplier = int(config.get("depth_multiplier", 1))
         ones = (1,) * len(taps)
         return [(*taps, channels, multiplier), (*ones, channels * multiplier, filters), *biases]
     return None
+
+
+COUNTS = (("filters", 0), ("groups", 1), ("depth_multiplier", 1))
+"""Numbers of a window's layer, and what they are where its configuration does not say."""
+
+
+def _count(config: Config, name: str, default: int | None = None) -> int | None:
+    """Return a setting that is a number of something; None if the file has anything else there."""
+    value = config.get(name, default)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 VECTOR = "vector_u"

@@ -130,7 +130,7 @@ def pairs(value: object, count: int) -> tuple[tuple[int, int], ...]:
 def shape_of(value: object) -> tuple[int | None, ...] | None:
     """Return a shape with None for open extents; None if the value is not a shape."""
     found = items(value)
-    if found is None or not all(item is None or isinstance(item, int) for item in found):
+    if found is None or not all(item is None or type(item) is int for item in found):  # JSON's false is no extent
         return None
     return tuple(found)
 
