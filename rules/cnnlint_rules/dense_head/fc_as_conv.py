@@ -187,5 +187,5 @@ def _gain(found: HeadAsConvolutions) -> str:
     cost = ""
     if found.macs is not None:
         once, crops = map(brief, found.macs)
-        cost = f" in one pass of {once} MACs, where {places:,} crops take {crops}"
-    return f"; on a {image} {INPUTS[len(found.image)][:-1]} {it} a {scores} map of scores{where}{cost}"
+        cost = f" for {once} MACs, {places:,} crops for {crops}"
+    return f"; on a {image} {INPUTS[len(found.image)][:-1]} {it} {scores} scores{where}{cost}"
