@@ -117,8 +117,10 @@ class NoopLayer(ModelRule, code="WA002", severity=Severity.INFO, confidence=Conf
         """Remove the node."""
         for record in nodes:
             node = editor.node(record)
-            varies = [name for name in node.input if name and editor.constant_shape(name) is None]
-            editor.bypass(node, varies[0] if varies else "")
+            kept = node.input[0]
+            if node.op_type in ("Add", "Mul"):  # whose first operand may be the neutral one
+                kept = next((name for name in node.input if editor.constant_shape(name) is None), kept)
+            editor.bypass(node, kept)
 
     examples = (
         Bad(
@@ -142,6 +144,24 @@ class NoopLayer(ModelRule, code="WA002", severity=Severity.INFO, confidence=Conf
             }
             """,
             at=("b",),
+        ),
+        Bad(
+            """
+            <ir_version: 8, opset_import: ["" : 15]>
+            net (float[N, 3, 8, 8] x) => (float[N, 3, 8, 8] y) <float[3, 1, 1] term = {1, 2, 3}> {
+                a = Relu (x)
+                b = CastLike (term, a)
+                y = Add (a, b)
+            }
+            """,
+            at=(),
+            fixed="""
+            <ir_version: 8, opset_import: ["" : 15]>
+            net (float[N, 3, 8, 8] x) => (float[N, 3, 8, 8] y) <float[3, 1, 1] term = {1, 2, 3}> {
+                a = Relu (x)
+                y = Add (a, term)
+            }
+            """,
         ),
         Good("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> GAP -> FC 10 -> SOFTMAX"),
     )

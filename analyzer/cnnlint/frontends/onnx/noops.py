@@ -103,6 +103,7 @@ JUDGES: dict[str, Callable[[NodeRecord, Wiring], str]] = {
     **dict.fromkeys(JOINING, lambda node, _: "it joins a single tensor" if len(node.inputs) == 1 else ""),
     **dict.fromkeys(("AveragePool", "MaxPool"), _pool),
     "Cast": _cast,
+    "CastLike": _cast,
     "Clip": _clip,
     "Dropout": _dropout,
     "Identity": lambda _, __: "it is the identity",
