@@ -32,6 +32,10 @@ WITHOUT = {
     "KR": "is about files that Keras refuses, which no draft is",
     "ON": "is about files that are not valid, which tests/rules/validity damages",
     "RT": "is about runs",
+    **dict.fromkeys(
+        ("EX020", "EX021", "EX022", "WA020", "WA021", "WA022", "WA023"),
+        "tells what only `cnnlint fix` minds; its rewrites are held to random networks",
+    ),
 }
 """Rules and families that no fault is planted for, and why."""
 
