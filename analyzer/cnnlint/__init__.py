@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from cnnlint.analysis.inputs import closing_options, larger_extents, spatial_on
     from cnnlint.analysis.losses import head_mismatch, is_binary, is_categorical, is_regression
     from cnnlint.analysis.pattern import Step, decompose
-    from cnnlint.analysis.receptive_field import layers_beyond
     from cnnlint.analysis.stages import Block, blocks, convolutions_and_pools, shrinks
     from cnnlint.analysis.weight_values import WeightStatistics, WeightValues, shown_channels
     from cnnlint.api import Report, Summary, lint, load, summarize
@@ -281,7 +280,6 @@ __all__ = [
     "is_regression",
     "known_class",
     "larger_extents",
-    "layers_beyond",
     "lint",
     "load",
     "load_rules",
@@ -327,7 +325,6 @@ HOMES = {
     "analysis.inputs": ("closing_options", "larger_extents", "spatial_on"),
     "analysis.losses": ("head_mismatch", "is_binary", "is_categorical", "is_regression"),
     "analysis.pattern": ("Step", "decompose"),
-    "analysis.receptive_field": ("layers_beyond",),
     "analysis.stages": ("Block", "blocks", "convolutions_and_pools", "shrinks"),
     "analysis.weight_values": ("WeightStatistics", "WeightValues", "shown_channels"),
     "api": ("Report", "Summary", "lint", "load", "summarize"),

@@ -6,6 +6,7 @@ import gc
 import json
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,16 @@ def residual(blocks: int) -> Network:
         weights += kernels
         tensor = f"sum{index}"
     return nodes, weights, [tensor]
+
+
+def activations(blocks: int) -> Network:
+    node, weights = conv("conv", "image")
+    tensors = ["conv", *(f"act{index}" for index in range(3 * blocks))]
+    kinds = ("Relu", "Sigmoid", "Tanh")
+    nodes = [
+        helper.make_node(kinds[index % 3], [tensor], [made]) for index, (tensor, made) in enumerate(pairwise(tensors))
+    ]
+    return [node, *nodes], weights, tensors[-1:]
 
 
 def outputs(blocks: int) -> Network:
@@ -173,7 +184,7 @@ def growth(counts: list[int]) -> float:
     return (many - some) / 2 / (some - few)
 
 
-NETWORKS = (chain, branches, residual, outputs, normalized, spelled_out, transposed, one_name)
+NETWORKS = (chain, activations, branches, residual, outputs, normalized, spelled_out, transposed, one_name)
 
 
 @pytest.mark.slow

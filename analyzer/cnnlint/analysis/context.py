@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Literal
 from cnnlint.analysis.cost import layer_macs, peak_activation_bytes, total_macs, weight_bytes
 from cnnlint.analysis.heads import Head, heads
 from cnnlint.analysis.inputs import closing_options
-from cnnlint.analysis.receptive_field import kernel_depths, receptive_fields
+from cnnlint.analysis.receptive_field import BOARD, Border, border_of, kernel_depths, receptive_fields
 from cnnlint.analysis.samples import Batch, batch_of
+from cnnlint.analysis.stages import shrinks
 from cnnlint.errors import RuleError
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
+from cnnlint.graph.layers import Conv
 from cnnlint.graph.tensor import known, why_forbidden
 from cnnlint.results import Per
 
@@ -120,6 +122,20 @@ class Context:
         """The same along the path on which a layer sees least: past residual branches where there are any."""
         return receptive_fields(self.graph, shortest=True)
 
+    @cached_property
+    def border(self) -> Border | str:
+        """Where receptive fields grow past the image; or why that is no question here, "" without any convolution."""
+        if next(self.graph.of_kind(Conv), None) is None:
+            return ""
+        image = self.image
+        if image is None:
+            return "the size of the image is open, or there are several"
+        if not all(head.is_vector for head in self.heads):
+            return "it gives maps, which need context at every position"
+        if max(image) < BOARD and not any(shrinks(layer) for layer in self.graph.layers):
+            return "a small map that keeps its size, as networks for the boards of games have"
+        return border_of(self.graph, self.shortest_fields, image)
+
     @property
     def image(self) -> tuple[int, ...] | None:
         """The declared extents of the network's one input that has positions; None if open, or several inputs do."""
@@ -159,6 +175,18 @@ class Context:
         key, cause = next(iter(unread.items()))
         more = f", and {len(unread) - 1:,} more weights" if len(unread) > 1 else ""
         return f"the values of {key} were not looked at: {cause}{more}"
+
+    @cached_property
+    def _heads_by_activation(self) -> dict[str, Head]:
+        found = dict[str, Head]()
+        for head in self.heads:
+            for layer in head.activations:
+                found.setdefault(layer.name, head)
+        return found
+
+    def head_of(self, layer: Layer) -> Head | None:
+        """Return the head whose last functions `layer` is one of; None if it is none."""
+        return self._heads_by_activation.get(layer.name)
 
     def layer_macs(self, layer: Layer) -> int | None:
         """Return the multiply-accumulates of `layer` per sample; None if unknown."""

@@ -166,10 +166,26 @@ def _without_gates(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return maps or tensors
 
 
-def layers_beyond(
-    graph: Graph, fields: dict[str, tuple[int, ...] | None], image: tuple[int, ...]
-) -> tuple[tuple[Conv, ...], tuple[Conv, ...]]:
-    """Return the convolutions whose windows find nothing new in the image, and those that first see beyond it.
+BOARD = 20
+"""Extents of an image from which on it is no board: go is played on 19 × 19."""
+
+
+class Border(Struct, frozen=True):
+    """Where receptive fields grow past the image.
+
+    Attributes:
+        image: Its extents.
+        unproductive: The convolutions whose windows find nothing new in it.
+        critical: Those that first see beyond it.
+    """
+
+    image: tuple[int, ...]
+    unproductive: tuple[Conv, ...]
+    critical: tuple[Conv, ...]
+
+
+def border_of(graph: Graph, fields: dict[str, tuple[int, ...] | None], image: tuple[int, ...]) -> Border:
+    """Return where the fields of convolutions grow past the image.
 
     A convolution of more than one tap finds nothing new if each element of the map that it reads sees the whole of the
     image already, on every axis along which the kernel reaches (Richter et al. call it unproductive). Where its own
@@ -193,7 +209,7 @@ def layers_beyond(
             unproductive.append(layer)
         elif axes and all(sees[axis] > image[axis] for axis in axes):
             critical.append(layer)
-    return tuple(unproductive), tuple(critical)
+    return Border(image, tuple(unproductive), tuple(critical))
 
 
 def kernel_depths(graph: Graph) -> dict[str, int | None]:

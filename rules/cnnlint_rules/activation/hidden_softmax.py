@@ -57,7 +57,7 @@ class HiddenSoftmax(
 
     def check(self, layer: Activation, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield a softmax that a learned kernel reads along the axis that it sums over."""
-        if not layer.is_softmax or any(layer.name == last.name for head in context.heads for last in head.activations):
+        if not layer.is_softmax or context.head_of(layer) is not None:
             return
         target = following(context.graph, layer, _pools_or_views)
         if not isinstance(target, Conv | Dense):

@@ -86,7 +86,7 @@ class RedundantActivation(
         first = preceding(graph, layer, lambda before: _pools(before) or before.is_view)
         if not isinstance(first, Activation) or not is_nonlinear(first):
             return
-        head = next((head for head in context.heads if layer in head.activations), None)
+        head = context.head_of(layer)
         if head is not None and (layer.is_softmax or layer.bounds == SHARES):
             yield from self._at_output(layer, first, head, pooled=_pooled(graph, layer, first))
         elif (spare := spare_activation(graph, layer, first)) is not None:

@@ -9,18 +9,12 @@ from cnnlint import (
     Bad,
     Confidence,
     Context,
-    Conv,
     Diagnostic,
     Good,
     ModelRule,
     NearMiss,
     Severity,
-    layers_beyond,
-    shrinks,
 )
-
-BOARD = 20
-"""Extents of an image from which on it is no board: go is played on 19 × 19."""
 
 
 class CriticalLayer(ModelRule, code="RF002", severity=Severity.INFO, confidence=Confidence.OPINION, since="0.1.0"):
@@ -45,19 +39,11 @@ class CriticalLayer(ModelRule, code="RF002", severity=Severity.INFO, confidence=
 
     def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the convolutions at the border."""
-        graph, image = context.graph, context.image
-        if next(graph.of_kind(Conv), None) is None:
+        if isinstance(border := context.border, str):
+            if border:
+                yield self.skip(reason=border)
             return
-        if image is None:
-            yield self.skip(reason="the size of the image is open, or there are several")
-            return
-        if not all(head.is_vector for head in context.heads):
-            yield self.skip(reason="it gives maps, which need context at every position")
-            return
-        if max(image) < BOARD and not any(shrinks(layer) for layer in graph.layers):
-            yield self.skip(reason="a small map that keeps its size, as networks for the boards of games have")
-            return
-        _, layers = layers_beyond(graph, context.shortest_fields, image)
+        image, layers = border.image, border.critical
         if not layers:
             return
         field = context.shortest_fields[layers[0].name] or ()

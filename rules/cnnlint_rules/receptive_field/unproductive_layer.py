@@ -12,7 +12,6 @@ from cnnlint import (
     Bad,
     Confidence,
     Context,
-    Conv,
     Diagnostic,
     Good,
     ModelRule,
@@ -20,12 +19,7 @@ from cnnlint import (
     Savings,
     Severity,
     brief,
-    layers_beyond,
-    shrinks,
 )
-
-BOARD = 20
-"""Extents of an image from which on it is no board: go is played on 19 × 19."""
 
 
 class UnproductiveLayer(
@@ -68,19 +62,11 @@ class UnproductiveLayer(
 
     def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the convolutions beyond the border, and what they cost."""
-        graph, image = context.graph, context.image
-        if next(graph.of_kind(Conv), None) is None:
+        if isinstance(border := context.border, str):
+            if border:
+                yield self.skip(reason=border)
             return
-        if image is None:
-            yield self.skip(reason="the size of the image is open, or there are several")
-            return
-        if not all(head.is_vector for head in context.heads):
-            yield self.skip(reason="it gives maps, which need context at every position")
-            return
-        if max(image) < BOARD and not any(shrinks(layer) for layer in graph.layers):
-            yield self.skip(reason="a small map that keeps its size, as networks for the boards of games have")
-            return
-        layers, _ = layers_beyond(graph, context.shortest_fields, image)
+        graph, image, layers = context.graph, border.image, border.unproductive
         if not layers:
             yield self.skip(reason="no convolution reads a map whose positions see all of the image")
             return
