@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnnlint.errors import CnnlintError
 
@@ -62,9 +62,10 @@ class Editor:
         self._inserted = 0
         self._added = 0
         self._changed = set[str]()
-        self._computed = set[str]()
+        self._own = set[int]()
         for index, node in enumerate(graph.node):
             self._attach(node, (index, inf))
+        self._changed.clear()
         self._names = {*self._readers, *self._makers, *self._constants, *self._inputs, *self._outputs}
         self._undo.clear()
 
@@ -92,7 +93,7 @@ class Editor:
     @property
     def computed(self) -> frozenset[str]:
         """Outputs of the nodes to be worked out before the model is written, if all that they read is constant."""
-        return frozenset(self._computed)
+        return frozenset(name for key in self._own & self._nodes.keys() for name in self._nodes[key].output if name)
 
     def __len__(self) -> int:
         """Return the number of nodes."""
@@ -102,13 +103,11 @@ class Editor:
     def whole(self) -> Generator[None]:
         """Undo what is edited until the block ends if it raises an exception."""
         mark = len(self._undo)
-        changed = set(self._changed)
         try:
             yield
         except BaseException:
             while len(self._undo) > mark:
                 self._undo.pop()()
-            self._changed = changed
             raise
 
     # looking
@@ -361,8 +360,8 @@ class Editor:
 
     def _put(self, node: NodeProto, place: float) -> None:
         self._inserted += 1
+        self._own.add(id(node))
         self._attach(node, (place, self._inserted))
-        self._computed.update(node.output)
 
     def exchange(self, first: NodeProto, second: NodeProto) -> None:
         """Have `second`, which reads what `first` makes and nothing else does, come ahead of it.
@@ -374,21 +373,10 @@ class Editor:
         alone = all(len([name for name in node.output if name]) == 1 for node in (first, second))
         if not alone or second.input[0] != between or not self.is_sole(between):
             raise RewriteError("what lies between the two is read elsewhere too")
-        places = [self._places[id(node)] for node in (first, second)]
         inner = self.fresh(between)
-        wanted = ((second, first.input[0], inner), (first, inner, made))
-        before = [(node, node.input[0], node.output[0]) for node in (first, second)]
-
-        def put(some: Sequence[tuple[NodeProto, str, str]]) -> None:
-            for node, given, output in some:
-                node.input[0], node.output[0] = given, output
-
-        self._detach(first)
-        self._detach(second)
-        put(wanted)
-        self._undo.append(lambda: put(before))
-        self._attach(second, places[0])
-        self._attach(first, places[1])
+        with self._altered(first), self._altered(second):
+            second.input[0], second.output[0] = first.input[0], inner
+            first.input[0], first.output[0] = inner, made
 
     def settle(self, tensor: str, values: Any, dtype: str, shape: Sequence[Any] | None) -> None:
         """Have `tensor`, which a node makes, be an initializer of these values.
@@ -405,9 +393,9 @@ class Editor:
 
     def work_out(self, nodes: Iterable[NodeProto]) -> None:
         """Have `nodes`, which no input has a part in, be worked out before the model is written."""
-        made = {name for node in nodes for name in node.output if name} - self._computed
-        self._computed |= made
-        self._undo.append(lambda: self._computed.difference_update(made))
+        more = {id(node) for node in nodes} - self._own
+        self._own |= more
+        self._undo.append(lambda: self._own.difference_update(more))
 
     def close_inputs(self, names: Iterable[str]) -> None:
         """Have initializers of these names no longer be inputs, which could give them other values."""
@@ -433,19 +421,12 @@ class Editor:
         """Give `node` this attribute; None takes it away."""
         from onnx import helper
 
-        before = list(node.attribute)
-        kept = [attribute for attribute in before if attribute.name != name]
-        if value is not None:
-            kept.append(helper.make_attribute(name, value))
-
-        def put(attributes: list[AttributeProto]) -> None:
+        kept = [_copied(each) for each in node.attribute if each.name != name]
+        with self._altered(node):
             del node.attribute[:]
-            node.attribute.extend(attributes)
-
-        before, kept = ([_copied(each) for each in some] for some in (before, kept))
-        put(kept)
-        self._changed.update(node.output)
-        self._undo.append(lambda: put(before))
+            node.attribute.extend(kept)
+            if value is not None:
+                node.attribute.append(helper.make_attribute(name, value))
 
     def bypass(self, node: NodeProto, source: str = "") -> None:
         """Remove `node`, and have what reads its output read `source`, which is equal, or its first input.
@@ -477,16 +458,8 @@ class Editor:
         """
         if output in self._outputs or name in self._makers:
             raise RewriteError(f"{output} cannot be called {name}")
-        place, before = self._places[id(node)], list(node.output)
-
-        def put(names: list[str]) -> None:
-            del node.output[:]
-            node.output.extend(names)
-
-        self._detach(node)
-        put([name if each == output else each for each in before])
-        self._undo.append(lambda: put(before))
-        self._attach(node, place)
+        with self._altered(node):
+            node.output[:] = [name if each == output else each for each in node.output]
         self._redirect(output, name)
 
     def drop_outputs(self, node: NodeProto, names: Iterable[str]) -> None:
@@ -498,19 +471,11 @@ class Editor:
         dropped = set(names)
         if read := [name for name in dropped if self.is_read(name)]:
             raise RewriteError(f"{read[0]} is read")
-        place, before = self._places[id(node)], list(node.output)
-        after = ["" if name in dropped else name for name in before]
+        after = ["" if name in dropped else name for name in node.output]
         while after and not after[-1]:
             after.pop()
-
-        def put(outputs: list[str]) -> None:
-            del node.output[:]
-            node.output.extend(outputs)
-
-        self._detach(node)
-        put(after)
-        self._undo.append(lambda: put(before))
-        self._attach(node, place)
+        with self._altered(node):
+            node.output[:] = after
 
     def read_instead(self, tensor: str, other: str) -> None:
         """Have all nodes that read `tensor` read `other`.
@@ -524,30 +489,21 @@ class Editor:
 
     def _redirect(self, tensor: str, other: str) -> None:
         for reader in self.consumers(tensor):
-            if _reads_within(reader, tensor):
-                self._rename_within(reader, tensor, other)
-            else:
-                self.set_inputs(reader, [other if name == tensor else name for name in reader.input])
-
-    def _rename_within(self, node: NodeProto, tensor: str, other: str) -> None:
-        before = type(node).FromString(node.SerializeToString())
-        place = self._places[id(node)]
-        self._detach(node)
-        rename(node, tensor, other)
-        self._undo.append(lambda: node.CopyFrom(before))
-        self._attach(node, place)
+            with self._altered(reader):
+                rename(reader, tensor, other)
 
     def set_inputs(self, node: NodeProto, inputs: Sequence[str]) -> None:
         """Have `node` read `inputs`."""
-        before, place = list(node.input), self._places[id(node)]
+        with self._altered(node):
+            node.input[:] = inputs
 
-        def put(names: Sequence[str]) -> None:
-            del node.input[:]
-            node.input.extend(names)
-
+    @contextmanager
+    def _altered(self, node: NodeProto) -> Generator[None]:
+        """Let a node be changed until the block ends."""
+        before, place = _copied(node), self._places[id(node)]
         self._detach(node)
-        put(inputs)
-        self._undo.append(lambda: put(before))
+        self._undo.append(lambda: node.CopyFrom(before))
+        yield
         self._attach(node, place)
 
     def _attach(self, node: NodeProto, place: Place) -> None:
@@ -646,14 +602,6 @@ def _subgraphs(node: NodeProto) -> Iterator[onnx.GraphProto]:
         yield from attribute.graphs
 
 
-def _reads_within(node: NodeProto, tensor: str) -> bool:
-    """Return whether a subgraph of `node` mentions `tensor`."""
-    return any(
-        any(value.name == tensor for value in graph.output) or any(tensor in used_names(inner) for inner in graph.node)
-        for graph in _subgraphs(node)
-    )
-
-
 def rename(node: NodeProto, tensor: str, other: str) -> None:
     """Have `node` and its subgraphs read `other` instead of `tensor`."""
     for index, name in enumerate(node.input):
@@ -667,7 +615,10 @@ def rename(node: NodeProto, tensor: str, other: str) -> None:
             rename(inner, tensor, other)
 
 
-def _copied(given: AttributeProto) -> AttributeProto:
+Message = TypeVar("Message", "NodeProto", "AttributeProto")
+
+
+def _copied(given: Message) -> Message:
     copy = type(given)()
     copy.CopyFrom(given)
     return copy

@@ -62,3 +62,28 @@ def test_constants_are_known_by_shape_and_value(model: onnx.ModelProto) -> None:
     assert editor.is_scalar(editor.scalar(2.0, "float32"))
     assert editor.constant_integers(editor.integers("axes", (2, -1))) == [2, -1]
     assert editor.constant_integers("h") is None
+
+
+def test_what_is_declared_of_tensors_that_stay_stays() -> None:
+    model = parser.parse_model("""<ir_version: 8, opset_import: ["": 17, "mine": 1]>
+        g (float[1,3] x) => (float[1,3] y) <float[1,3] a, float[1,3] b, float[1,3] c>
+        { a = mine.Own(x)  b = Identity(a)  c = Relu(b)  y = mine.Own(c) }""")
+    editor = Editor(model)
+    editor.bypass(editor.producer("b") or model.graph.node[1])
+    assert [value.name for value in editor.finish().graph.value_info] == ["a"]
+
+
+def test_an_edit_that_fails_halfway_leaves_the_model_as_it_was() -> None:
+    model = parser.parse_model("""<ir_version: 8, opset_import: ["": 17]>
+        g (float[3] x, bool c) => (float[3] y)
+        { a = Identity(x)  b = Relu(a)
+          y = If(c) <then_branch = t () => (float[3] u) { u = Neg(a) }, else_branch = e () => (float[3] b) { }>
+        }""")
+    before = model.SerializeToString()
+    editor = Editor(model)
+    with pytest.raises(RewriteError, match="a subgraph gives b"), editor.whole():
+        editor.bypass(editor.producer("a") or model.graph.node[0])
+        editor.insert(editor.nodes_in_order[0], "Neg", ["x"])
+        editor.read_instead("b", "x")
+    assert not editor.computed
+    assert editor.finish().SerializeToString() == before
