@@ -17,6 +17,7 @@ from cnnlint.graph.layers import (
     BatchNorm,
     Concat,
     Conv,
+    ConvTranspose,
     Dense,
     Dropout,
     Flatten,
@@ -24,6 +25,7 @@ from cnnlint.graph.layers import (
     MaxPool,
     Multiply,
     Pad,
+    Resize,
 )
 from cnnlint.graph.tensor import Tensor
 from cnnlint.report.training_code import keras_compile, keras_initializers, torch_training
@@ -136,6 +138,11 @@ def _keras(layer: Layer) -> str | None:
     match layer:
         case Conv():
             return _keras_conv(layer, rank)
+        case ConvTranspose():
+            return _keras_transposed(layer, rank)
+        case Resize() if (factor := _factor(layer)) is not None:
+            linear = ', interpolation="bilinear"' if layer.interpolation == "linear" else ""
+            return f"layers.UpSampling{rank}D({factor}{linear})"
         case Dense():
             return f"layers.Dense({layer.units}{_off('use_bias', layer.use_bias)})"
         case BatchNorm() if not layer.folded and layer.axis == 1:
@@ -187,6 +194,42 @@ def _keras_conv(conv: Conv, rank: int) -> str | None:
     )
 
 
+def _keras_transposed(conv: ConvTranspose, rank: int) -> str | None:
+    multiplied = _is_multiplied(conv)
+    if conv.groups != 1 or not (multiplied or _cuts_nothing(conv)):
+        return None
+    padding = ', padding="same"' if multiplied else ""
+    dilation = "" if set(conv.dilation) == {1} else f", dilation_rate={_square(conv.dilation)}"
+    return (
+        f"layers.Conv{rank}DTranspose({conv.filters}, {_square(conv.kernel_size)}, strides={_square(conv.strides)}"
+        f"{padding}{dilation}{_off('use_bias', conv.use_bias)})"
+    )
+
+
+def _is_multiplied(conv: ConvTranspose) -> bool:
+    """Return whether each extent is multiplied by the stride, as by "same"."""
+    before, after = conv.input.spatial, conv.output.spatial
+    if isinstance(conv.padding, str) or before is None or after is None:
+        return isinstance(conv.padding, str)
+    pairs = zip(before, after, conv.strides, strict=True)
+    return all(isinstance(small, int) and large == small * stride for small, large, stride in pairs)
+
+
+def _cuts_nothing(conv: ConvTranspose) -> bool:
+    return not isinstance(conv.padding, str) and not any(map(any, conv.padding)) and not any(conv.output_padding)
+
+
+def _factor(resize: Resize) -> int | None:
+    """Return the whole number by which all extents of a map are multiplied, if frameworks have a layer for that."""
+    before, after = resize.input.spatial or (), resize.output.spatial or ()
+    factors = {
+        large // small if isinstance(small, int) and isinstance(large, int) and small and large % small == 0 else None
+        for small, large in zip(before, after, strict=True)
+    }
+    written = resize.interpolation == "nearest" or (resize.interpolation == "linear" and len(before) == 2)
+    return factors.pop() if len(factors) == 1 and written else None
+
+
 def _keras_padding(pads: Pads | None) -> str | None:
     """Return the padding as an argument; "same" puts the odd zero after, as the notation does."""
     if pads is None:
@@ -201,6 +244,11 @@ def _torch(layer: Layer) -> str | None:
     match layer:
         case Conv():
             return _torch_conv(layer, rank)
+        case ConvTranspose() if layer.in_channels is not None:
+            return _torch_transposed(layer, layer.in_channels, rank)
+        case Resize() if (factor := _factor(layer)) is not None:
+            linear = ', mode="bilinear"' if layer.interpolation == "linear" else ""
+            return f"nn.Upsample(scale_factor={factor}{linear})"
         case Dense() if layer.in_features is not None:
             return f"nn.Linear({layer.in_features}, {layer.units}{_off('bias', layer.use_bias)})"
         case BatchNorm() if not layer.folded and layer.axis == 1:
@@ -244,6 +292,25 @@ def _torch_conv(conv: Conv, rank: int) -> str | None:
         arguments.append(f"groups={conv.groups}")
     call = f"nn.Conv{rank}d({', '.join(arguments)}{_off('bias', conv.use_bias)})"
     return call if even else f"{_torch_pad(conv.pads, rank)}\n{call}"
+
+
+def _torch_transposed(conv: ConvTranspose, channels: int, rank: int) -> str | None:
+    """Return the call; of an odd number of rows cut off the full output, PyTorch cuts the odd one off the front."""
+    reach = [dilation * (taps - 1) + 1 for taps, dilation in zip(conv.kernel_size, conv.dilation, strict=True)]
+    if _is_multiplied(conv):
+        cut = [taps - stride for taps, stride in zip(reach, conv.strides, strict=True)]
+    elif _cuts_nothing(conv):
+        cut = [0] * rank
+    else:
+        return None
+    padding = tuple(max(-(-rows // 2), 0) for rows in cut)
+    more = tuple(2 * ahead - rows for ahead, rows in zip(padding, cut, strict=True))
+    arguments = [str(channels), str(conv.filters), _square(conv.kernel_size), f"stride={_square(conv.strides)}"]
+    arguments += [f"padding={_square(padding)}"] if any(padding) else []
+    arguments += [f"output_padding={_square(more)}"] if any(more) else []
+    arguments += [f"groups={conv.groups}"] if conv.groups != 1 else []
+    arguments += [f"dilation={_square(conv.dilation)}"] if set(conv.dilation) != {1} else []
+    return f"nn.ConvTranspose{rank}d({', '.join(arguments)}{_off('bias', conv.use_bias)})"
 
 
 def _torch_pool(pool: MaxPool | AvgPool, pads: Pads, rank: int) -> str:
