@@ -11,7 +11,7 @@ from cnnlint.results import Confidence, Severity
 
 RULES = load_rules()
 OPINIONS = {rule.code for rule in RULES if rule.confidence is Confidence.OPINION}
-ALWAYS = {rule.code for rule in RULES if rule.code.startswith("CF")} | {"BG001", "RT006"}
+ALWAYS = {rule.code for rule in RULES if rule.code.startswith("CF")} | {"BG001", "DP001", "RT006"}
 DENSE = {rule.code for rule in RULES if rule.code.startswith("FC")}
 
 

@@ -34,7 +34,13 @@ def a_window_larger_than_its_map(net: Draft, chance: Random) -> Planted | None:
 @plants("PL003", kinds=("plain", "normalized", "branches"))
 def a_pooling_of_a_large_window(net: Draft, chance: Random) -> Planted | None:
     side = chance.choice((4, 5))
-    places = [place for place in net.main("POOL") if place.given[1] >= 2 * side]
+    pools = net.main("POOL")
+    places = [
+        place
+        for number, place in enumerate(pools)
+        # what is left of the map must be enough for the windows after it
+        if place.given[1] >= 2 * side and all(later.given[1] >= side for later in pools[number + 1 :])
+    ]
     if not places:
         return None
     place = chance.choice(places)
