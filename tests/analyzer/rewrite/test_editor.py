@@ -81,9 +81,14 @@ def test_an_edit_that_fails_halfway_leaves_the_model_as_it_was() -> None:
         }""")
     before = model.SerializeToString()
     editor = Editor(model)
-    with pytest.raises(RewriteError, match="a subgraph gives b"), editor.whole():
-        editor.bypass(editor.producer("a") or model.graph.node[0])
-        editor.insert(editor.nodes_in_order[0], "Neg", ["x"])
-        editor.read_instead("b", "x")
+
+    def edit() -> None:
+        with editor.whole():
+            editor.bypass(editor.producer("a") or model.graph.node[0])
+            editor.insert(editor.nodes_in_order[0], "Neg", ["x"])
+            editor.read_instead("b", "x")
+
+    with pytest.raises(RewriteError, match="a subgraph gives b"):
+        edit()
     assert not editor.computed
     assert editor.finish().SerializeToString() == before
