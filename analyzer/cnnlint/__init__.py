@@ -16,7 +16,7 @@ TYPE_CHECKING = False  # as in `typing`, which is dear to import
 if TYPE_CHECKING:
     from cnnlint.analysis.context import Context
     from cnnlint.analysis.feature_map import is_feature_map
-    from cnnlint.analysis.filters import Filters, filters
+    from cnnlint.analysis.filters import Filters, filters, shown_held
     from cnnlint.analysis.heads import (
         DenseHead,
         Head,
@@ -124,6 +124,7 @@ if TYPE_CHECKING:
         Severity,
         SummaryReport,
         Verification,
+        added_up,
     )
     from cnnlint.rewrite.dense_to_conv import dense_to_conv
     from cnnlint.rewrite.editor import Editor, RewriteError
@@ -251,6 +252,7 @@ __all__ = [
     "Wiring",
     "__version__",
     "absorb_pad",
+    "added_up",
     "as_convolutions",
     "attribute_kind",
     "blocks",
@@ -300,6 +302,7 @@ __all__ = [
     "sample_error",
     "scored_by",
     "shown_channels",
+    "shown_held",
     "shown_shape",
     "shrinks",
     "spare_activation",
@@ -317,7 +320,7 @@ __all__ = [
 HOMES = {
     "analysis.context": ("Context",),
     "analysis.feature_map": ("is_feature_map",),
-    "analysis.filters": ("Filters", "filters"),
+    "analysis.filters": ("Filters", "filters", "shown_held"),
     "analysis.heads": (
         "DenseHead", "Head", "HeadAsConvolutions", "as_convolutions", "dense_head", "hidden_dense", "reads_axis_of",
         "scored_by",
@@ -364,7 +367,7 @@ HOMES = {
     "graph.window": ("Pads", "Window"),
     "results": (
         "Advice", "BudgetResult", "Confidence", "Finding", "LintReport", "ModelReport", "ModelSummary",
-        "NearMiss", "Place", "Verification", "Savings", "Severity", "SummaryReport",
+        "NearMiss", "Place", "Verification", "Savings", "Severity", "SummaryReport", "added_up",
     ),
     "rewrite.dense_to_conv": ("dense_to_conv",),
     "rewrite.editor": ("Editor", "RewriteError"),

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from cnnlint.errors import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Self
 
 try:  # hashlib has the same function, and loads OpenSSL on the way to it: 4 ms of a static lint's 100
@@ -211,6 +211,12 @@ class Finding(Struct, frozen=True, kw_only=True):
     fingerprint: str = ""
     places: tuple[Place, ...] = ()
     fixable: bool = False
+
+
+def added_up(places: Sequence[Finding]) -> dict[str, int]:
+    """Return the sums of the numbers that all of several findings have."""
+    names = [name for name in places[0].evidence if all(name in place.evidence for place in places)]
+    return {name: int(sum(place.evidence[name] for place in places)) for name in names}
 
 
 class NearMiss(Struct, frozen=True):

@@ -16,15 +16,12 @@ from cnnlint.analysis.context import Context
 from cnnlint.frontends import load
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Conv, Dense
-from cnnlint.results import Finding
 from distinct_layers import distinct_layers, representatives
 from intermediates import mismatches
 from keras_cases.agreement import disagreements
 from parity import TOLERANCE
+from said_of_both import said_of_both
 from zoo.architectures import GIANTS, NETS, SETTLED, SMALL
-
-ONE_SIDED = ("BN", "EX001", "HD002", "HD003")
-"""Rules that see what only one side has: norms are folded on the way, and an ONNX file names no loss."""
 
 pytestmark = pytest.mark.tf
 
@@ -75,9 +72,8 @@ def test_the_conversion_has_the_findings_of_the_archive(net: zoo.Proved, graphs:
     assert [model.error for model in report.models] == [None, None]
     # What the converter made one layer of is one finding there.
     first = representatives(graphs[0])
-    keras, onnx = (set(_places(model.findings, first)) for model in report.models)
+    keras, onnx = (said_of_both(model.findings, first) for model in report.models)
     assert keras == onnx
-    assert len(keras) >= len(list(_places(report.models[1].findings, {})))
 
 
 def test_what_is_said_of_the_archive_was_judged(net: zoo.Proved) -> None:
@@ -98,11 +94,3 @@ def test_every_net_that_keras_has_is_listed() -> None:
     assert spec.origin is not None
     exports = (Path(spec.origin).parent / "applications" / "__init__.py").read_text()
     assert sorted(re.findall(r" as ([A-Z]\w+),?$", exports, re.MULTILINE)) == sorted(NETS)
-
-
-def _places(findings: tuple[Finding, ...], first: dict[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield each place of what rules say that see both sides, layers called by their representatives."""
-    for finding in findings:
-        if not finding.code.startswith(ONE_SIDED):
-            for place in finding.places:
-                yield finding.code, tuple(first.get(name, name) for name in place.layers)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -15,18 +13,11 @@ from cnnlint.analysis.context import Context
 from cnnlint.frontends import load
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layers import Activation, BatchNorm, Dropout
+from said_of_both import said_of_both, stem
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 NETS = sorted(path.stem for path in (FIXTURES / "models").glob("*.onnx"))
 TWINS = [*sorted((FIXTURES / "torch").glob("*.onnx")), FIXTURES / "models" / "torch_twin.onnx"]
-
-ONE_SIDED = ("BN", "EX", "HD002", "HD003", "KR", "ON", "WA002", "WA02")
-"""Rules that see what only one side has: norms are folded on the way, ONNX knows no loss, and others are of nodes."""
-
-
-def stems(layers: Iterable[str]) -> frozenset[str]:
-    """Return the names of layers without what tells a part, or another call of the same layer."""
-    return frozenset(re.sub(r"_\d+$", "", name.partition("/")[0]) for name in layers)
 
 
 def layers(graph: Graph) -> Counter[tuple[object, ...]]:
@@ -56,15 +47,8 @@ def test_a_keras_fixture_and_its_conversion_give_the_same_layers(name: str) -> N
 def test_a_keras_fixture_and_its_conversion_give_the_same_findings(name: str) -> None:
     models = [str(FIXTURES / "models" / f"{name}.{ending}") for ending in ("keras", "onnx")]
     keras, onnx = cnnlint.lint(models, isolated=True, static=True, pedantic=True).models
-    keys = [
-        Counter(
-            (finding.code, stems(finding.layers), len(finding.places))
-            for finding in report.findings
-            if not finding.code.startswith(ONE_SIDED)
-        )
-        for report in (keras, onnx)
-    ]
-    assert keys[0] == keys[1]
+    stems = {layer.name: stem(layer.name) for path in models for layer in load(path).layers}
+    assert said_of_both(keras.findings, stems) == said_of_both(onnx.findings, stems)
 
 
 @pytest.mark.parametrize("path", TWINS, ids=lambda path: path.stem)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from cnnlint.graph.layers import Activation, BatchNorm, Conv, ConvTranspose, Dense, GroupNorm, InstanceNorm, Opaque
+from cnnlint.graph.quantity import brief
 from cnnlint.graph.queries import KERNEL_LAYERS
 
 if TYPE_CHECKING:
@@ -97,9 +98,17 @@ class Filters(Struct, frozen=True, eq=False):
         largest = self.statistics.largest
         return largest if self.gain is None else largest * self.gain
 
-    def macs(self, context: Context) -> int:
-        """Return the multiply-accumulates of one of them per sample; 0 if they are unknown."""
-        return (context.layer_macs(self.layer) or 0) // self.count
+    def held(self, count: int, context: Context) -> dict[str, int]:
+        """Return the "parameters" of `count` of them and, where they are known, the "macs" per sample."""
+        macs = context.layer_macs(self.layer)
+        held = {"parameters": count * self.parameters}
+        return held if macs is None else held | {"macs": count * (macs // self.count)}
+
+
+def shown_held(held: Mapping[str, float]) -> str:
+    """Return in words what filters hold, and what they take if that is known."""
+    macs = held.get("macs")
+    return f"{held['parameters']:,.0f} parameters" + (f" and take {brief(macs)} MACs" if macs else "")
 
 
 def filters(context: Context) -> Iterator[Filters]:

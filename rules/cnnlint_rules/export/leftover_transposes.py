@@ -22,6 +22,7 @@ from cnnlint import (
     NodeRecord,
     Severity,
     Wiring,
+    added_up,
     permutation_of,
 )
 
@@ -97,7 +98,7 @@ class LeftoverTransposes(FileRule, code="EX003", severity=Severity.WARNING, conf
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
         """Add up the transposes."""
-        total = {name: int(sum(place.evidence[name] for place in places)) for name in places[0].evidence}
+        total = added_up(places)
         return self.finding(
             message=f"{total['transposes']:,} transposes are around {total['between']:,} elementwise nodes, at"
             f" {len(places):,} places, that compute the same without them.",

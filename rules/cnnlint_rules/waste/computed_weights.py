@@ -21,6 +21,7 @@ from cnnlint import (
     Savings,
     Severity,
     Wiring,
+    added_up,
     brief,
 )
 
@@ -90,7 +91,7 @@ class ComputedWeights(FileRule, code="WA007", severity=Severity.WARNING, confide
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
         """Add up the nodes and the elements that are stored beyond the kernels."""
-        total = {name: int(sum(place.evidence[name] for place in places)) for name in places[0].evidence}
+        total = added_up(places)
         extra = f", and {brief(total['extra'])} elements are stored beyond theirs" if total["extra"] else ""
         return self.finding(
             message=f"The kernels of {len(places):,} layers are computed by {total['nodes']:,} nodes from constants"

@@ -34,6 +34,7 @@ from cnnlint import (
     Savings,
     Severity,
     Weight,
+    added_up,
     brief,
     onnx_file,
 )
@@ -125,7 +126,7 @@ class DuplicateBranch(
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
         """Add up what the branches cost."""
-        total = {name: int(sum(place.evidence[name] for place in places)) for name in places[0].evidence}
+        total = added_up(places)
         first = places[0].message
         return self.finding(
             message=f"{len(places):,} branches of {total['layers']:,} layers compute what others compute, which takes"

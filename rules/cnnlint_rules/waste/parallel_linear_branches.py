@@ -27,6 +27,7 @@ from cnnlint import (
     Savings,
     Severity,
     Tensor,
+    added_up,
     brief,
     merge_branches,
 )
@@ -133,7 +134,7 @@ class ParallelLinearBranches(
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
         """Add up what merging saves."""
-        total = {name: int(sum(place.evidence[name] for place in places)) for name in places[0].evidence}
+        total = added_up(places)
         less = _less(total["parameters"], total["macs"], context.parameters, context.macs)
         return self.finding(
             message=f"{len(places)} sums of {total['branches']} linear branches are one convolution each, {less}.",

@@ -27,6 +27,7 @@ from cnnlint import (
     Savings,
     Severity,
     Weight,
+    added_up,
     brief,
     shown_channels,
 )
@@ -89,7 +90,7 @@ class ZeroedChannels(
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
         """Add up the channels and what they cost."""
-        total = {name: int(sum(place.evidence[name] for place in places)) for name in places[0].evidence}
+        total = added_up(places)
         return self.finding(
             message=f"{total['channels']:,} of {total['of']:,} channels of {len(places):,} layers are multiplied by 0;"
             f" their filters hold {brief(total['parameters'])} parameters and take {brief(total['macs'])}"

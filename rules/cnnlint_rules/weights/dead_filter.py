@@ -20,9 +20,10 @@ from cnnlint import (
     NearMiss,
     Savings,
     Severity,
-    brief,
+    added_up,
     filters,
     shown_channels,
+    shown_held,
 )
 
 
@@ -101,21 +102,20 @@ class DeadFilter(
         self, each: Filters, by_reason: Mapping[str, Sequence[int]], severity: Severity | None, context: Context
     ) -> Diagnostic:
         layer, count = each.layer, len(_all(by_reason))
-        parameters, macs = count * each.parameters, count * each.macs(context)
+        held = each.held(count, context)
         reasons = [(why, channels) for why, channels in by_reason.items() if channels]
         why = ", and ".join(f"{why} at {shown_channels(channels)}" for why, channels in reasons)
         return self.finding(
             layer,
             message=f"{count:,} of {each.count:,} filters of {layer.name} {'is' if count == 1 else 'are'} dead"
-            f" ({count / each.count:.1%}): {why}. {'It holds' if count == 1 else 'They hold'} {parameters:,}"
-            f" parameters{_taken(macs)}.",
+            f" ({count / each.count:.1%}): {why}. {'It holds' if count == 1 else 'They hold'}"
+            f" {shown_held(held)}.",
             evidence={
                 "dead": count,
                 "zero": len(each.zero),
                 "filters": each.count,
                 "share": count / each.count,
-                "parameters": parameters,
-                "macs": macs,
+                **held,
             },
             advice=Advice(
                 text=f"Remove these filters of {layer.name}, and what reads them in the next layer:"
@@ -125,21 +125,20 @@ class DeadFilter(
                 pytorch="alive = conv.weight.abs().amax(dim=(1, 2, 3)) > 0\n"
                 "conv.weight.data, conv.bias.data = conv.weight[alive], conv.bias[alive]",
             ),
-            savings=Savings(parameters=parameters, macs=macs),
+            savings=Savings(**held),
             severity=severity,
         )
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
         """Return how many filters are dead in all, and what they hold."""
-        dead, count, parameters, macs = (
-            int(sum(place.evidence[name] for place in places)) for name in ("dead", "filters", "parameters", "macs")
-        )
+        evidence = added_up(places)
+        dead, count = evidence["dead"], evidence["filters"]
         worst = max(places, key=lambda place: place.evidence["share"])
         return self.finding(
             message=f"{dead:,} of {count:,} filters in {len(places):,} layers are dead ({dead / count:.1%}), the"
             f" largest share in {worst.layers[0]} ({worst.evidence['dead']:,} of {worst.evidence['filters']:,}); they"
-            f" hold {parameters:,} parameters{_taken(macs)}.",
-            evidence={"dead": dead, "filters": count, "share": dead / count, "parameters": parameters, "macs": macs},
+            f" hold {shown_held(evidence)}.",
+            evidence=evidence | {"share": dead / count},
             advice=Advice(
                 text="Remove these filters, and what reads them in the next layers; the network computes the same."
                 " Places name the channels"
@@ -178,7 +177,3 @@ class DeadFilter(
 
 def _all(by_reason: Mapping[str, Sequence[int]]) -> set[int]:
     return {channel for channels in by_reason.values() for channel in channels}
-
-
-def _taken(macs: float) -> str:
-    return f" and take {brief(macs)} MACs" if macs else ""

@@ -18,9 +18,10 @@ from cnnlint import (
     NearMiss,
     Savings,
     Severity,
-    brief,
+    added_up,
     filters,
     shown_channels,
+    shown_held,
 )
 
 
@@ -79,38 +80,30 @@ class DuplicateFilter(
 
     def _diagnosed(self, each: Filters, groups: Sequence[Sequence[int]], context: Context) -> Diagnostic:
         layer, extra = each.layer, sum(len(group) - 1 for group in groups)
-        parameters, macs = extra * each.parameters, extra * each.macs(context)
+        held = each.held(extra, context)
         first = shown_channels(groups[0])
         more = f" and {len(groups) - 1:,} more groups" if len(groups) > 1 else ""
         return self.finding(
             layer,
             message=f"{extra:,} of {each.count:,} filters of {layer.name} repeat others weight by weight"
-            f" ({first}{more}); they hold {parameters:,} parameters{_taken(macs)}.",
-            evidence={
-                "repeated": extra,
-                "filters": each.count,
-                "groups": len(groups),
-                "parameters": parameters,
-                "macs": macs,
-            },
+            f" ({first}{more}); they hold {shown_held(held)}.",
+            evidence={"repeated": extra, "filters": each.count, "groups": len(groups), **held},
             advice=Advice(
                 text="Keep one filter of each group, and add up the slices of the next layer's kernel that read them;"
                 " or initialize the copies anew and train on",
                 keras="_, first = np.unique(kernel.reshape(-1, kernel.shape[-1]), axis=1, return_index=True)",
                 pytorch="kept, group = conv.weight.flatten(1).unique(dim=0, return_inverse=True)",
             ),
-            savings=Savings(parameters=parameters, macs=macs),
+            savings=Savings(**held),
         )
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
         """Return how many filters repeat others in all."""
-        extra, count, parameters, macs = (
-            int(sum(place.evidence[name] for place in places)) for name in ("repeated", "filters", "parameters", "macs")
-        )
+        evidence = added_up(places)
         return self.finding(
-            message=f"{extra:,} of {count:,} filters in {len(places):,} layers repeat others of their layer weight by"
-            f" weight; they hold {parameters:,} parameters{_taken(macs)}.",
-            evidence={"repeated": extra, "filters": count, "parameters": parameters, "macs": macs},
+            message=f"{evidence['repeated']:,} of {evidence['filters']:,} filters in {len(places):,} layers repeat"
+            f" others of their layer weight by weight; they hold {shown_held(evidence)}.",
+            evidence=evidence,
             advice=Advice(
                 text="Keep one filter of each group, and add up the slices of the next layer's kernel that read them;"
                 " or initialize the copies anew and train on"
@@ -151,7 +144,3 @@ class DuplicateFilter(
         ),
         Good("INPUT 3x32x32 -> CONV 16 3x3 -> BN -> RELU -> GAP -> FC 10 -> SOFTMAX"),
     )
-
-
-def _taken(macs: float) -> str:
-    return f" and take {brief(macs)} MACs" if macs else ""
