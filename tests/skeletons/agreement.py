@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import ml_dtypes
 import numpy as np
 import onnx
 from onnx import AttributeProto, TensorProto, numpy_helper
@@ -31,7 +32,7 @@ def assert_same_values(record: records.TensorRecord, proto: onnx.TensorProto, ba
     assert actual.dtype == expected.dtype
     assert actual.tobytes() == expected.tobytes()
     if record.values is not None:
-        plain = expected.astype(np.float32) if expected.dtype == numpy_helper.ml_dtypes.bfloat16 else expected
+        plain = expected.astype(np.float32) if expected.dtype == ml_dtypes.bfloat16 else expected
         np.testing.assert_array_equal(np.array(record.values), plain.reshape(-1).astype(np.array(record.values).dtype))
         assert len(record.values) == expected.size
 

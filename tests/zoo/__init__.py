@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -55,11 +55,18 @@ def folder() -> Path:
     """
     chosen = os.environ.get("CNNLINT_ZOO")
     packages = ("tensorflow", "keras", "tf2onnx", "onnx", "numpy")
-    versions = " ".join([f"recipe={RECIPE}", *(f"{name}={version(name)}" for name in packages)])
+    versions = " ".join([f"recipe={RECIPE}", *(f"{name}={_version(name)}" for name in packages)])
     stamp = hashlib.sha256(versions.encode()).hexdigest()[:12]
     path = Path(chosen) if chosen else Path(tempfile.gettempdir()) / f"cnnlint-zoo-{stamp}"
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # what takes no TensorFlow runs without it
+        return ""
 
 
 def keras_path(name: str) -> Path:

@@ -41,7 +41,7 @@ class Output(Struct, frozen=True):
 
     Attributes:
         form: One of the formats.
-        path: The file; an existing one is replaced.
+        path: The file; an existing one is replaced, but the summary of a step of GitHub Actions is added to.
     """
 
     form: str
@@ -55,15 +55,18 @@ class Output(Struct, frozen=True):
         """
         plain = replace(view, color=False, terminal=False, width=100)
         result = render_each(report, self.form, plain)
+        # further runs of the step, and other tools, write into the same summary
+        mode = "a" if str(self.path) == os.environ.get("GITHUB_STEP_SUMMARY") else "w"
         try:
-            self.path.write_text(result.text, encoding="utf-8", errors="backslashreplace", newline="\n")
+            with self.path.open(mode, encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+                file.write(result.text)
         except OSError as error:
             cause = error.strerror or str(error)
             raise ConfigError(f"the report cannot be written: {cause}", path=str(self.path)) from error
         return result
 
 
-class OutputType(click.ParamType[Output]):
+class OutputType(click.ParamType):  # pyright: ignore[reportMissingTypeArgument] - before click 8.4 it takes none
     """FORMAT=PATH on the command line."""
 
     name = "FORMAT=PATH"

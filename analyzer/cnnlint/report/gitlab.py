@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from cnnlint.engine.telling import relative
 from cnnlint.report.json import encode
-from cnnlint.report.parts import FindingHashes, findings, sentence, shortcomings
+from cnnlint.report.parts import FindingHashes, findings, in_repository, sentence, shortcomings
 from cnnlint.report.view import View
 from cnnlint.results import LintReport, Severity, digest
 
@@ -30,7 +29,7 @@ def render(report: LintReport, view: View) -> str:
             shortcoming,
             "blocker",
             model.path,
-            digest(f"{relative(model.path)}{number or ''}", size=64)[:32],
+            digest(f"{in_repository(model.path)}{number or ''}", size=64)[:32],
         )
         for model in report.models
         for number, shortcoming in enumerate(shortcomings(model))
@@ -44,5 +43,5 @@ def _issue(check: str, description: str, severity: str, path: str, fingerprint: 
         "description": description,
         "severity": severity,
         "fingerprint": fingerprint,
-        "location": {"path": relative(path), "lines": {"begin": 1}},
+        "location": {"path": in_repository(path), "lines": {"begin": 1}},
     }

@@ -98,4 +98,4 @@ def _cell(text: str) -> str:
     text = " ".join(text.split())
     for sign in "\\|<>*_`[]":
         text = text.replace(sign, {"<": "&lt;", ">": "&gt;"}.get(sign, f"\\{sign}"))
-    return text
+    return text.replace("@", "@<!-- -->")  # a name in a model is no mention of somebody

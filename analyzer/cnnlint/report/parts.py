@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
 from textwrap import wrap
 
 from cnnlint.engine.budget import QUANTITIES
@@ -170,6 +173,26 @@ def _shortened(rows: list[str], meant: str) -> list[str]:
     return [row for row in rows if row in kept]
 
 
+def in_repository(path: str) -> str:
+    """Return `path` as services name files: relative to the root of the repository that the working directory is in.
+
+    Outside a repository, and for what does not lie in it, it is as `relative` gives it.
+    """
+    below = relative(path)
+    if below.startswith("<") or "://" in below:
+        return below
+    here = Path.cwd()
+    root = _repository(here)
+    # by names alone, as git has it: a model may be a symbolic link out of the repository
+    whole = Path(os.path.normpath(here / below))
+    return whole.relative_to(root).as_posix() if root is not None and whole.is_relative_to(root) else below
+
+
+@cache
+def _repository(folder: Path) -> Path | None:
+    return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), None)
+
+
 class FindingHashes:
     """Gives every finding of a report a hash of its fingerprint.
 
@@ -182,7 +205,7 @@ class FindingHashes:
     def of(self, model: ModelReport, finding: Finding) -> str:
         """Return the hash of `finding`; the same twice for the same finding counts as a second one."""
         identity = finding.fingerprint or "\0".join([finding.code, *finding.layers])
-        key = f"{relative(model.path)}\0{finding.code}\0{identity}"
+        key = f"{in_repository(model.path)}\0{finding.code}\0{identity}"
         self._seen[key] += 1
         return digest(f"{key}\0{self._seen[key]}", size=16)
 

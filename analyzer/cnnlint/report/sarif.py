@@ -11,9 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 from cnnlint.engine.rule import CODE, Rule
-from cnnlint.engine.telling import relative
 from cnnlint.report.json import encode
-from cnnlint.report.parts import FindingHashes, findings, sentence, shortcomings
+from cnnlint.report.parts import FindingHashes, findings, in_repository, sentence, shortcomings
 from cnnlint.report.rule_page import page, summary
 from cnnlint.report.view import View
 from cnnlint.results import Confidence, Finding, LintReport, ModelReport, Severity
@@ -21,6 +20,8 @@ from cnnlint.results import Confidence, Finding, LintReport, ModelReport, Severi
 LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 PROBLEMS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "recommendation"}
 PRECISIONS = {Confidence.EXACT: "very-high", Confidence.HEURISTIC: "medium", Confidence.OPINION: "low"}
+HOME = "https://github.com/cnnlint/cnnlint"
+"""Where to read about cnnlint; pyproject.toml says the same."""
 RELATED = 100
 """Places of a result that GitHub shows."""
 LONGEST_DESCRIPTION = 1024
@@ -35,7 +36,14 @@ def render(report: LintReport, view: View) -> str:
     hashes = FindingHashes()
     lacking = [(model, text) for model in report.models for text in shortcomings(model)]
     run: dict[str, Any] = {
-        "tool": {"driver": {"name": "cnnlint", "semanticVersion": report.cnnlint, "rules": described}},
+        "tool": {
+            "driver": {
+                "name": "cnnlint",
+                "semanticVersion": report.cnnlint,
+                "informationUri": HOME,
+                "rules": described,
+            }
+        },
         "columnKind": "unicodeCodePoints",
         "invocations": [{
             "executionSuccessful": not lacking,
@@ -79,7 +87,7 @@ def _result(model: ModelReport, finding: Finding, hashes: FindingHashes, index: 
 
 
 def _location(model: ModelReport, layers: Sequence[str] = ()) -> dict[str, Any]:
-    uri = quote(relative(model.path).encode("utf-8", "surrogateescape"), safe="/:@!$&'()*+,;=~")
+    uri = quote(in_repository(model.path).encode("utf-8", "surrogateescape"), safe="/:@!$&'()*+,;=~")
     logical = [{"fullyQualifiedName": layer, "kind": "layer"} for layer in layers]
     return {
         "physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": 1}},

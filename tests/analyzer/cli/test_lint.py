@@ -96,6 +96,18 @@ def test_a_report_goes_to_files_too(tmp_path):
     assert not any("\x1b" in line for line in lines)
 
 
+def test_the_summary_of_a_step_is_added_to_and_never_overwritten(tmp_path, monkeypatch):
+    summary = tmp_path / "summary.md"
+    summary.write_text("# Tests\n", encoding="utf-8")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    for model in (SMELLY, SEED):
+        lint(model, "--output", f"markdown={summary}", "--output", "markdown=own.md")
+    text = summary.read_text(encoding="utf-8")
+    assert text.startswith("# Tests\n")
+    assert text.count("## cnnlint\n") == 2
+    assert (tmp_path / "own.md").read_text(encoding="utf-8").count("## cnnlint\n") == 1
+
+
 def test_an_output_that_cannot_be_written_is_an_error():
     done = lint(SEED, "--output", "json=no/such/folder/out.json")
     assert done.exit_code == 2

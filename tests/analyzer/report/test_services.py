@@ -1,5 +1,6 @@
 import json
 import re
+import tomllib
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -115,6 +116,46 @@ def test_an_absolute_path_below_the_working_directory_becomes_relative(tmp_path,
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "models/net.onnx"
 
 
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A working directory below the root of a repository."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "team" / "models").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "team")
+    return tmp_path
+
+
+def test_services_name_models_from_the_root_of_the_repository(checkout):
+    found = {"findings": (FLATTENED,)}
+    for path in ("models/a.onnx", str(checkout / "team" / "models" / "a.onnx"), "./models/../models/a.onnx"):
+        subject = report(model(path, **found))
+        (result,) = results(subject)
+        assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "team/models/a.onnx"
+        assert json.loads(shown("gitlab", subject))[0]["location"]["path"] == "team/models/a.onnx"
+        assert "file=team/models/a.onnx," in shown("github", subject)
+    (result,) = results(report(model("../other/b.onnx", **found)))
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "other/b.onnx"
+
+
+def test_what_lies_outside_the_repository_keeps_its_name(checkout):
+    outside = str(checkout.parent / "c.onnx")
+    for path in (outside, "https://example.org/d.onnx", "<onnx model>"):
+        assert json.loads(shown("gitlab", report(model(path, findings=(FLATTENED,)))))[0]["location"]["path"] == path
+
+
+def test_models_of_one_name_in_two_folders_of_a_repository_are_alerts_of_their_own(checkout, monkeypatch):
+    subject = report(model("net.onnx", findings=(FLATTENED,)))
+    here = hashes(subject)
+    monkeypatch.chdir(checkout)
+    assert hashes(subject) != here
+
+
+def test_sarif_says_where_to_read_about_cnnlint():
+    (run,) = json.loads(shown("sarif"))["runs"]
+    declared = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert run["tool"]["driver"]["informationUri"] == declared["project"]["urls"]["Repository"]
+
+
 def test_a_rule_that_is_not_installed_is_described_by_its_finding():
     (rule,) = json.loads(shown("sarif", report(model(findings=(finding("ZZ999", name="of-my-own"),)))))["runs"][0][
         "tool"
@@ -183,6 +224,13 @@ def test_markdown_cells_hold_no_markup_of_layers_or_messages():
     assert "<img" not in row
     assert "``a\\|b`c``" in row
     assert len(re.findall(r"(?<!\\)\|", row)) == 5
+
+
+def test_markdown_mentions_nobody_for_a_name_in_a_model():
+    text = shown("markdown", report(model(findings=(finding(layers=("@octocat",), message="@octocat/all is odd."),))))
+    outside_code = re.sub("`[^`]*`", "", text)
+    assert "octocat" in outside_code
+    assert not re.search(r"@\w", outside_code)
 
 
 HOSTILE = "conv\x1b[2J\x9b31m\n1 model: no findings\r\u202e"
