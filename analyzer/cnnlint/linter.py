@@ -65,10 +65,12 @@ class Baselines:
 
     Args:
         anew: The file to write in place of holding models to those that the configuration has.
+        only: The one to hold all models to, in place of those too.
     """
 
-    def __init__(self, anew: Path | None = None) -> None:
+    def __init__(self, anew: Path | None = None, *, only: Baseline | None = None) -> None:
         self._anew = anew
+        self._only = only
         self._read: dict[Path, Baseline] = {}
 
     def of(self, path: Path | None) -> Baseline | None:
@@ -77,6 +79,8 @@ class Baselines:
         Raises:
             ConfigError: It cannot be read.
         """
+        if self._only is not None:
+            return self._only
         path = self._anew or path
         if path is None:
             return None
@@ -211,7 +215,7 @@ class Linter:
         """Return where the result of a model is kept; None if it is not."""
         if (
             plan.settings.cache is None
-            or (baseline is not None and baseline.anew)
+            or (baseline is not None and (baseline.anew or not baseline.is_file))
             or not isinstance(model, (str, os.PathLike))
         ):
             return None

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
@@ -95,6 +96,11 @@ class Model:
         raise NotImplementedError
 
     @property
+    def file(self) -> str:
+        """The path at which others than cnnlint find it: the file, or the folder of a SavedModel."""
+        return self.path
+
+    @property
     def program(self) -> str:
         """The path of an ONNX file that computes what it does.
 
@@ -134,7 +140,7 @@ class OnnxFile(Model):
 
     @property
     def program(self) -> str:
-        return self.path
+        return self.file
 
 
 class OnnxInMemory(Model):
@@ -196,7 +202,7 @@ class KerasArchive(Model):
         tools = toolchain()
         graph = self.graph(inputs)
         self._check_limits(graph)
-        return KerasRunner(self.path, load_keras(self.path, tools), graph)
+        return KerasRunner(self.path, load_keras(self.file, tools), graph)
 
     def _check_limits(self, graph: Graph) -> None:
         """Hold what cnnlint does not unpack away from Keras, which unpacks whatever there is.
@@ -264,7 +270,7 @@ class SavedModel(Model):
 
     def graph(self, inputs: Inputs = None) -> Graph:
         graph = frontends.load(self._folder.file("model.onnx"), inputs=inputs)
-        folder = frontends.savedmodel_folder(self.path)
+        folder = frontends.savedmodel_folder(self.file)
         size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
         source = replace(graph.source, format="savedmodel", file_bytes=size)
         return _renamed(replace(graph, source=source), self.path, self._folder)
@@ -277,7 +283,66 @@ class SavedModel(Model):
         from cnnlint.conversion.runners import SavedModelRunner
         from cnnlint.runtime.program import Program
 
-        return SavedModelRunner(self.path, Program.from_file(self.program), self.graph(inputs))
+        return SavedModelRunner(self.file, Program.from_file(self.program), self.graph(inputs))
+
+
+class Revision(Model):
+    """A model as a git revision has it; it is checked out into a temporary folder where others than cnnlint read it."""
+
+    @cached_property
+    def _copy(self) -> Folder:
+        return Folder()
+
+    @cached_property
+    def _checked_out(self) -> str:
+        from cnnlint.frontends import git
+
+        return git.check_out(self.path, self._copy.path)
+
+    @property
+    def file(self) -> str:
+        return self._checked_out
+
+    def graph(self, inputs: Inputs = None) -> Graph:
+        with self._named():
+            return super().graph(inputs)
+
+    @property
+    def program(self) -> str:
+        with self._named():
+            return super().program
+
+    def runner(self, inputs: Inputs = None) -> Runner:
+        with self._named():
+            runner = super().runner(inputs)
+        vars(runner)["checked_out"] = self._copy  # which lives as long
+        return runner
+
+    @contextmanager
+    def _named(self) -> Generator[None]:
+        """Have errors call the model what the user calls it."""
+        try:
+            yield
+        except CnnlintError as error:
+            copy = vars(self).get("_checked_out")
+            if copy is not None:
+                error.path = self.path if error.path == copy else error.path
+                error.cause = error.cause.replace(copy, self.path)
+            raise
+
+
+class OnnxRevision(Revision, OnnxFile):
+    """An ONNX file of a git revision."""
+
+    is_rewritable = False
+
+
+class KerasRevision(Revision, KerasArchive):
+    """A Keras archive of a git revision."""
+
+
+class SavedModelRevision(Revision, SavedModel):
+    """The folder of a SavedModel of a git revision."""
 
 
 class RemoteModel(Model):
@@ -330,7 +395,7 @@ def open_model(given: Given, workers: Workers | None = None) -> Model:
     workers = workers or Workers()
     if isinstance(given, (str, os.PathLike)):
         path = os.fspath(given)
-        return _BY_FORMAT[frontends.format_of(path)](path, workers)
+        return (_revision if frontends.is_revision(path) else _BY_FORMAT[frontends.format_of(path)])(path, workers)
     if _is(given, "onnx", "ModelProto"):
         return OnnxInMemory(cast("onnx.ModelProto", given), workers)
     if _is(given, "keras", "Model"):
@@ -350,6 +415,13 @@ _BY_FORMAT: Mapping[frontends.Format, type[Model]] = {
 }
 
 
+def _revision(path: str, workers: Workers) -> Model:
+    from cnnlint.frontends import git
+
+    of = {"onnx": OnnxRevision, "keras": KerasRevision, "savedmodel": SavedModelRevision}
+    return of[git.kind_of(path)](path, workers)
+
+
 def path_of(given: Given) -> str:
     """Return the path of a model as reports print it: see `Model.path`.
 
@@ -367,7 +439,7 @@ def _converted(model: Model, format_: Literal["keras", "savedmodel"]) -> Folder:
     from cnnlint.conversion.jobs import Conversion, Converted
 
     folder = Folder()
-    request = Conversion(path=model.path, format=format_, output=folder.file("model.onnx"))
+    request = Conversion(path=model.file, format=format_, output=folder.file("model.onnx"))
     model.workers.call("tensorflow", "cnnlint.conversion.jobs:convert", request, Converted)
     return folder
 

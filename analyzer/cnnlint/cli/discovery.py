@@ -14,6 +14,7 @@ from msgspec import Struct
 from cnnlint.engine.config.schema import Flags
 from cnnlint.engine.config.settings import Settings, resolve
 from cnnlint.errors import ConfigError, ModelError
+from cnnlint.frontends import is_address, is_revision
 from cnnlint.report.view import several
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def discover(paths: Sequence[str], documents: Documents | None = None, flags: Fl
     for path in paths:
         try:
             for model, named in _stand_for(path):
-                key = model if "://" in model else os.path.realpath(model)
+                key = model if is_address(model) else os.path.realpath(model)
                 known = found.setdefault(key, (model, named))
                 found[key] = (known[0], known[1] or named)
         except ModelError as error:
@@ -75,7 +76,9 @@ def discover(paths: Sequence[str], documents: Documents | None = None, flags: Fl
 
 def _stand_for(path: str) -> Iterator[tuple[str, bool]]:
     """Yield the models that `path` stands for, and whether it names them."""
-    if "://" in path:
+    if is_revision(path):
+        yield from _in_revision(path)
+    elif is_address(path):
         yield path, True
     elif os.path.isdir(path):
         for model in _in_folder(path):
@@ -87,6 +90,29 @@ def _stand_for(path: str) -> Iterator[tuple[str, bool]]:
             yield model, False
     else:
         raise ModelError("there is no such file or folder", path=path)
+
+
+def _in_revision(written: str) -> Iterator[tuple[str, bool]]:
+    """Yield the models of a git revision, as `_stand_for` does."""
+    from cnnlint.frontends import git
+
+    address = git.parse(written)
+    if not git.is_folder(address):
+        yield str(address), True
+        return
+    paths = git.files(address)
+    saved = sorted({os.path.dirname(path) for path in paths if os.path.basename(path) in SAVED_MODEL})
+    found = [path for path in paths if path.lower().endswith(SUFFIXES) and _is_walked(path, address.path)]
+    inside = [path for path in found if any(path.startswith(f"{folder}/") for folder in saved)]
+    for model in sorted({*saved, *found} - {*inside}):
+        yield str(address.beside(model)), model == address.path
+    if not found and not saved:
+        raise ModelError("the revision has no model in this folder or below it", path=str(address))
+
+
+def _is_walked(path: str, top: str) -> bool:
+    folders = path.removeprefix(top).strip("/").split("/")[:-1]
+    return not any(folder.startswith(".") or folder in SKIPPED_FOLDERS for folder in folders)
 
 
 def _in_folder(folder: str) -> Iterator[str]:
@@ -141,7 +167,7 @@ def _reasons(found: Iterable[tuple[str, bool]], documents: Documents, flags: Fla
             continue
         if settings.excludes(model):
             reasons[model] = "exclude"
-        elif settings.respect_gitignore and "://" not in model:
+        elif settings.respect_gitignore and not is_address(model):
             asked.append(model)
     return reasons | dict.fromkeys(_ignored_by_git(asked), ".gitignore")
 

@@ -17,6 +17,7 @@ from cnnlint.engine.config.load import read_document
 from cnnlint.engine.config.schema import Flags
 from cnnlint.engine.config.settings import matches
 from cnnlint.errors import ConfigError
+from cnnlint.frontends import is_address
 from cnnlint.graph.quantity import Unit, count
 from cnnlint.linter import Baselines
 from cnnlint.report.printable import printable
@@ -53,7 +54,7 @@ def command(*, paths: tuple[str, ...], static: bool, verbose: bool) -> int:
         return 2
     root = Path.cwd()
     for model in found.models:
-        if "://" in model or os.path.relpath(model, root).startswith(".."):
+        if is_address(model) or os.path.relpath(model, root).startswith(".."):
             raise ConfigError("does not lie below the working directory, for whose models init writes", path=model)
     baselines = Baselines(BASELINE)
     flags = Flags(static=True if static else None)

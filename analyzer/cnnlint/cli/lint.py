@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from msgspec import Struct
@@ -21,19 +22,23 @@ from cnnlint.cli.options import (
     setting_options,
     verbose_option,
 )
-from cnnlint.cli.run import run
+from cnnlint.cli.run import progress, run
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
 from cnnlint.engine.config.load import Document, find_document, read_document
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Flags
 from cnnlint.engine.config.settings import listing
 from cnnlint.errors import ConfigError, ModelError, closest
-from cnnlint.linter import Baselines
+from cnnlint.frontends import is_address
+from cnnlint.linter import Baselines, Linter
 from cnnlint.models import path_of
 from cnnlint.report import FORMATS, Rendered, render_each, rendered
 from cnnlint.report.printable import printable
 from cnnlint.report.view import View, several
 from cnnlint.results import LintReport
+
+if TYPE_CHECKING:
+    from cnnlint.engine.baseline import Baseline
 
 
 class Output(Struct, frozen=True):
@@ -102,6 +107,11 @@ class OutputType(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
     metavar="[=check]",
     help="Remove from the baseline what is not found any more; with =check, fail the run instead.",
 )
+@click.option(
+    "--against",
+    metavar="git:REVISION",
+    help="Report only what the models of a git revision do not have, as in git:origin/main; budgets hold all the same.",
+)
 @click.option("--show-files", is_flag=True, help="List the models that would be linted, then exit.")
 @setting_options()
 @budget_options
@@ -122,6 +132,7 @@ def command(
     show_files: bool,
     write_baseline: Path | None,
     ratchet: Literal["shrink", "check"] | None,
+    against: str | None,
     skip_weights_only: bool,
     exit_zero: bool,
     color: ColorChoice,
@@ -137,6 +148,8 @@ def command(
     if write_baseline is not None and ratchet is not None:
         raise ConfigError("--write-baseline and --ratchet contradict each other", remedy="give one of them")
     flags = flags_of(said)
+    if against is not None and (write_baseline is not None or ratchet is not None or flags.baseline is not None):
+        raise ConfigError("--against takes the place of a baseline", remedy="give one of them")
     if show_settings:
         return _show(paths, flags, config=config, isolated=isolated)
     documents = Documents(config, isolated=isolated)
@@ -149,7 +162,8 @@ def command(
         write("".join(f"{printable(path_of(model))}\n" for model in found.models))
         return 2 if found.errors else 0
     view = view_of_stdout(color, verbose=verbose, quiet=quiet)
-    baselines = Baselines(write_baseline)
+    old = None if against is None else _found_in(against, paths, found.models, documents, flags)
+    baselines = Baselines(write_baseline, only=old)
     report = run(
         found.models,
         flags,
@@ -169,6 +183,40 @@ def command(
     if found.errors or report.exit_code == 2 or any(result.faults for result in results):
         return 2
     return 0 if exit_zero else 1 if outgrown else report.exit_code
+
+
+def _found_in(
+    revision: str, paths: Sequence[str], models: Sequence[str], documents: Documents, flags: Flags
+) -> Baseline:
+    """Return as a baseline what a lint finds in a git revision of `models`.
+
+    Where a model has no counterpart at its path, those that the revision had elsewhere below `paths` and that are gone
+    may be what it was moved from.
+
+    Raises:
+        ModelError: There is no such revision, or a model lies outside of the repository.
+    """
+    from cnnlint.engine.baseline import VERSION, Baseline, Content
+    from cnnlint.frontends import git
+
+    whole = git.parse(revision)
+    if not revision.startswith(git.PREFIX) or whole.path:
+        raise ConfigError(f"--against {revision} is no revision", remedy="write git:REVISION, as in git:origin/main")
+    git.check(whole)
+    places = {git.address_of(revision, model) for model in models if not is_address(model)}
+    there = [place for place in sorted(places) if git.exists(git.parse(place))]
+    if len(there) < len(places):
+        tops = [git.address_of(revision, path) for path in paths if os.path.isdir(path)]
+        before = discover([top for top in tops if git.exists(git.parse(top))], documents, flags).models
+        there += [model for model in before if not os.path.lexists(git.parse(model).place)]
+    found = Baseline(Path(whole.root) / "cnnlint-baseline.json", anew=True, content=Content(VERSION, {}, ()))
+    linter = Linter(flags, documents=documents, baselines=Baselines(only=found))
+    with closing(linter), progress(there) as next_turn:
+        for model in there:
+            next_turn(model)
+            if linter.lint(model).error is not None:
+                complain(f"{linter.errors[model]}; what is found in the model counts as new", "warning")
+    return Baseline(found.path, content=found.content())
 
 
 def _settle(baselines: Baselines, ratchet: Literal["shrink", "check"] | None, *, quiet: bool) -> bool:

@@ -197,7 +197,7 @@ class Sectioned(click.Command):
         "Limits": (),
         "Rules": (),
         "Exit code": ("exit_zero",),
-        "Baseline": ("write_baseline", "ratchet"),
+        "Baseline": ("write_baseline", "ratchet", "against"),
         "Budgets (5M, 20 MB, 50%; over budget is an error)": tuple(f"{BUDGET}{name}" for name in QUANTITIES),
         "Configuration": ("config", "isolated", "show_settings"),
     }

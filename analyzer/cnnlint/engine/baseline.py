@@ -23,6 +23,7 @@ from cnnlint.engine.housekeeping import HousekeepingRule
 from cnnlint.engine.rule import TargetRule
 from cnnlint.engine.telling import Hit
 from cnnlint.errors import ConfigError
+from cnnlint.frontends import is_address, place
 from cnnlint.graph.graph import Graph
 
 VERSION = 1
@@ -88,15 +89,20 @@ class Baseline:
     Args:
         path: The file.
         anew: Whether it is to be written, and holds all that is found.
+        content: What it holds, where that is no file: what an earlier lint has found.
+
+    Attributes:
+        is_file: Whether it is one.
 
     Raises:
         ConfigError: The file cannot be read, or is no baseline.
     """
 
-    def __init__(self, path: Path, *, anew: bool = False) -> None:
+    def __init__(self, path: Path, *, anew: bool = False, content: Content | None = None) -> None:
         self.path = path
         self.anew = anew
-        self._content = _read(path, required=not anew)
+        self.is_file = content is None
+        self._content = _read(path, required=not anew) if content is None else content
         self._left = Counter(self._content.findings)
         self._sightings = list[Sighting]()
         named = {entry.model for entry in self._content.findings}
@@ -149,13 +155,10 @@ class Baseline:
         """Return how many entries were used up by places that are called otherwise now."""
         return sum(old != now for sighting in self._sightings for old, now in sighting.seen)
 
-    def write(self) -> int:
-        """Write the file: anew, or without what is stale; return how many entries it has.
+    def content(self) -> Content:
+        """Return what it comes to: anew, or without what is stale.
 
         What was not looked at stays; written anew, what belongs to models that are gone does not.
-
-        Raises:
-            ConfigError: It cannot be written.
         """
         if self.anew:
             tried = {sighting.model: sighting.tried for sighting in self._sightings}
@@ -170,12 +173,22 @@ class Baseline:
             entries = [*rest, *(now for sighting in self._sightings for _, now in sighting.seen)]
         structures = self._content.models | {sighting.model: sighting.structure for sighting in self._sightings}
         named = sorted({entry.model for entry in entries})
-        models = {model: structures[model] for model in named if model in structures}
+        return Content(
+            VERSION, {model: structures[model] for model in named if model in structures}, tuple(sorted(entries))
+        )
+
+    def write(self) -> int:
+        """Write its `content` to the file, and return how many entries that has.
+
+        Raises:
+            ConfigError: It cannot be written.
+        """
+        content = self.content()
         try:
-            self.path.write_text(_text(models, sorted(entries)), encoding="utf-8", newline="\n")
+            self.path.write_text(_text(content.models, content.findings), encoding="utf-8", newline="\n")
         except OSError as error:
             raise ConfigError(f"the baseline cannot be written: {error.strerror}", path=str(self.path)) from error
-        return len(entries)
+        return len(content.findings)
 
     def _seen(self, mine: dict[Hit, Entry], model: str, own: str) -> dict[Hit, Entry]:
         """Return the entry that each hit uses up: of its own path first, then of vanished models alike."""
@@ -188,7 +201,8 @@ class Baseline:
         return seen
 
     def _model(self, path: str) -> str:
-        if path.startswith("<") or "://" in path:
+        path = place(path)
+        if is_address(path):
             return path
         try:
             return os.path.relpath(path, self.path.absolute().parent).replace(os.sep, "/")
@@ -196,8 +210,7 @@ class Baseline:
             return os.path.abspath(path).replace(os.sep, "/")
 
     def _is_there(self, model: str) -> bool:
-        in_memory = model.startswith("<") or "://" in model
-        return in_memory or os.path.lexists(self.path.absolute().parent / model)
+        return is_address(model) or os.path.lexists(self.path.absolute().parent / model)
 
 
 def _may_be_known(hit: Hit) -> bool:

@@ -13,6 +13,7 @@ from cnnlint.analysis.context import Context
 from cnnlint.engine.housekeeping import CrashedRule
 from cnnlint.engine.rule import Diagnostic, Rule, Where
 from cnnlint.errors import FAULTS, CnnlintError, worded
+from cnnlint.frontends import is_address
 from cnnlint.results import Finding, Place, Severity, digest, total
 
 
@@ -123,7 +124,7 @@ def _fingerprint(model: str, finding: Finding, rule: Rule) -> str:
 
 def relative(path: str) -> str:
     """Return `path` with forward slashes, relative to the working directory if it lies below it."""
-    if path.startswith("<") or "://" in path:
+    if is_address(path):
         return path
     below = os.path.relpath(path) if os.path.isabs(path) else os.path.normpath(path)
     return PurePath(path if below.startswith("..") else below).as_posix()

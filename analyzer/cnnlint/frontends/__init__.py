@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.tensor import Shape
 
-Format = Literal["onnx", "keras", "savedmodel", "remote"]
+Format = Literal["onnx", "keras", "savedmodel", "remote", "git"]
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 
@@ -21,6 +21,8 @@ def format_of(path: str) -> Format:
     """Return the format of the model at `path`, by its name and, for a folder, by its contents."""
     if is_remote(path):
         return "remote"
+    if is_revision(path):
+        return "git"
     # A folder with a config.json is an unpacked `.keras`.
     if path.lower().endswith(KERAS_SUFFIXES) or os.path.isfile(os.path.join(path, "config.json")):
         return "keras"
@@ -30,6 +32,25 @@ def format_of(path: str) -> Format:
 def is_remote(path: str) -> bool:
     """Return whether `path` is a URL and not a local path."""
     return "://" in path
+
+
+def is_revision(path: str) -> bool:
+    """Return whether `path` is the address of a git revision, or of a file in one."""
+    return path.startswith("git:")
+
+
+def is_address(path: str) -> bool:
+    """Return whether `path` is no path of this machine's file system: a URL, a git revision, a model in memory."""
+    return path.startswith("<") or is_remote(path) or is_revision(path)
+
+
+def place(path: str) -> str:
+    """Return the path that configurations know a model by: of one in a git revision, that in the working tree."""
+    if not is_revision(path):
+        return path
+    from cnnlint.frontends import git
+
+    return git.parse(path).place
 
 
 def shown(path: str) -> str:
@@ -50,7 +71,7 @@ def load(path: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
     """Read a model file or URL; a SavedModel must be converted first.
 
     Args:
-        path: An `.onnx`, `.keras` or `.h5` file or a URL of one.
+        path: An `.onnx`, `.keras` or `.h5` file, a URL of one, or `git:REVISION:PATH`.
         inputs: Shapes by input name that replace what the file declares, in the file's order of axes.
 
     Raises:
@@ -68,6 +89,10 @@ def _read(path: str, inputs: Mapping[str, Shape] | None) -> Graph:
             from cnnlint.frontends import remote
 
             return remote.load(path, inputs=inputs)
+        case "git":
+            from cnnlint.frontends import git
+
+            return git.load(path, inputs=inputs)
         case "keras":
             from cnnlint.frontends import keras
 

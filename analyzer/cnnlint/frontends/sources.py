@@ -57,6 +57,9 @@ class LocalFile:
         size: Its size in bytes.
         opened: The path to open, if it differs because symbolic links are resolved.
 
+    Attributes:
+        opened: The path that is opened.
+
     Raises:
         ModelError: On access, if the file cannot be opened or has become shorter.
     """
@@ -64,7 +67,7 @@ class LocalFile:
     def __init__(self, path: str, size: int, *, opened: str | None = None) -> None:
         self.path = path
         self.size = size
-        self._opened = opened or path
+        self.opened = opened or path
         self._descriptor = -1
         self._map: mmap.mmap | None = None
         self._block = b""
@@ -119,7 +122,7 @@ class LocalFile:
     def _open(self) -> int:
         if self._descriptor < 0:
             try:
-                self._descriptor = os.open(self._opened, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+                self._descriptor = os.open(self.opened, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             except OSError as error:
                 raise ModelError(f"cannot be opened: {error.strerror}", path=self.path) from error
         return self._descriptor

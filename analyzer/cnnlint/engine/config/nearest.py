@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cnnlint.engine.config.load import Document, find_document, read_document
+from cnnlint.frontends import is_address, place
 
 
 class Documents:
@@ -31,8 +32,8 @@ class Documents:
         """
         if not self.are_searched:
             return self._fixed
-        in_memory = model.startswith("<") or "://" in model
-        document = None if in_memory else self._from(Path(model).absolute().parent)
+        model = place(model)
+        document = None if is_address(model) else self._from(Path(model).absolute().parent)
         return document or self.here()
 
     def here(self) -> Document | None:

@@ -19,6 +19,7 @@ from cnnlint.engine.config.schema import SETTINGS, BudgetTable, Configuration, D
 from cnnlint.engine.ignoring import Ignore, parse_reason
 from cnnlint.engine.selection import Request
 from cnnlint.errors import ConfigError
+from cnnlint.frontends import is_address, place
 from cnnlint.graph.quantity import parse_amount
 from cnnlint.results import FailOn, MinSeverity, Severity
 from cnnlint.worker.limits import RunLimits
@@ -313,9 +314,10 @@ def matches(glob: str, model: str, root: Path) -> bool:
     `*` and `?` stop at a slash, `**` does not. A glob without a slash fits the file's name in any folder, and one that
     begins with "./" beside the configuration only. A path
     outside `root` can only be met by its name or by an absolute glob. Any other text ("<keras.Model cnn>", a
-    URL) is met as it stands.
+    URL) is met as it stands, and a model of a git revision by its path in the working tree.
     """
-    if model.startswith("<") or "://" in model:
+    model = place(model)
+    if is_address(model):
         return model == glob or pattern(glob).fullmatch(model) is not None
     if "/" not in glob:
         return pattern(glob).fullmatch(os.path.basename(os.path.normpath(model))) is not None
@@ -331,10 +333,10 @@ def matches(glob: str, model: str, root: Path) -> bool:
 
 def _covers(glob: str, model: str, root: Path) -> bool:
     """Return whether `glob` fits the path `model`, or a folder between it and `root`."""
-    glob = glob.rstrip("/")
+    glob, model = glob.rstrip("/"), place(model)
     if matches(glob, model, root):
         return True
-    if model.startswith("<") or "://" in model:
+    if is_address(model):
         return False
     folder, end = os.path.dirname(os.path.abspath(model)), str(root.absolute()).rstrip(os.sep) + os.sep
     while folder.startswith(end):
