@@ -19,6 +19,7 @@ from cnnlint.models import open_model, path_of
 from cnnlint.results import FailOn, LintReport, MinSeverity, ModelSummary, Severity, SummaryReport
 
 if TYPE_CHECKING:
+    from cnnlint.engine.drawing import Drawing
     from cnnlint.models import Given
 
 Dims = tuple[int, ...]
@@ -190,15 +191,30 @@ def summarize(model: Given | Iterable[Given], *, inputs: Mapping[str, Dims] | No
     return Summary(models=tuple(summary_of(each, inputs)[0] for each in _several(model)))
 
 
-def summary_of(model: Given, inputs: Mapping[str, Dims] | None) -> tuple[ModelSummary, CnnlintError | None]:
-    """Return the summary of one model, and what went wrong with it, which stands in its `error` too."""
-    from cnnlint.engine.summary import summarize as summarize_graph
+def summary_of(
+    model: Given, inputs: Mapping[str, Dims] | None, drawings: dict[str, Drawing] | None = None
+) -> tuple[ModelSummary, CnnlintError | None]:
+    """Return the summary of one model, and what went wrong with it, which stands in its `error` too.
 
+    With `drawings`, what reports draw of the model is put there, by its path.
+    """
     path = path_of(model)
-    outcome = guarded(path, lambda: summarize_graph(open_model(model).graph(inputs)))
+    outcome = guarded(path, lambda: _summary(open_model(model).graph(inputs), path, drawings))
     if isinstance(outcome, ModelSummary):
         return outcome, None
     return ModelSummary(path=path, format=None, error=str(outcome)), outcome
+
+
+def _summary(graph: Graph, path: str, drawings: dict[str, Drawing] | None) -> ModelSummary:
+    if drawings is not None:
+        from cnnlint.analysis.context import Context
+        from cnnlint.engine.drawing import draw
+
+        drawings[path] = draw(Context(graph))
+        return drawings[path].summary
+    from cnnlint.engine.summary import summarize as summarize_graph
+
+    return summarize_graph(graph)
 
 
 def _printed(report: Printed, write: Callable[[Printed], str]) -> str:

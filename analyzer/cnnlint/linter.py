@@ -38,6 +38,7 @@ from cnnlint.worker.workers import Pending, Workers
 if TYPE_CHECKING:
     from cnnlint.engine.baseline import Baseline
     from cnnlint.engine.cache import Slot
+    from cnnlint.engine.drawing import Drawing
     from cnnlint.frontends.onnx.file import FileContext
     from cnnlint.models import Given
 
@@ -107,6 +108,7 @@ class Linter:
         today: Decides which ignores have run out.
         baselines: What is known of models already; nothing if None.
         rewriting: Whether rules that rewrite unasked run too.
+        drawings: Where to put what reports draw of each model, by path; None if nothing is drawn.
 
     Attributes:
         errors: What was wrong with models that could not be linted, by path.
@@ -128,8 +130,10 @@ class Linter:
         today: date | None = None,
         baselines: Baselines | None = None,
         rewriting: bool = False,
+        drawings: dict[str, Drawing] | None = None,
     ) -> None:
         self.rewriting = rewriting
+        self.drawings = drawings
         self.flags = flags or Flags()
         self.near_misses = near_misses
         self.today = today or date.today()  # noqa: DTZ011 - an ignore runs out where its reader lives
@@ -216,6 +220,7 @@ class Linter:
         if (
             plan.settings.cache is None
             or (baseline is not None and (baseline.anew or not baseline.is_file))
+            or self.drawings is not None  # a result that is kept has no layers
             or not isinstance(model, (str, os.PathLike))
         ):
             return None
@@ -251,6 +256,8 @@ class Linter:
         run = _Run(model, path, rules, settings, near_misses=self.near_misses)
         graph = model.graph(settings.inputs_for(path))
         context = Context(graph)
+        if self.drawings is not None:
+            self._draw(path, context, self.drawings)
         kept = rules if model.is_here and not settings.static else tuple(r for r in rules if not r.reads_values)
         walked = walk(context, kept, near_misses=self.near_misses)
         unfinished, result = run.finish()
@@ -299,6 +306,13 @@ class Linter:
         if slot is not None and report.is_finished and not (sighting is not None and sighting.moved):
             slot.write(report, graph, sighting)
         return report
+
+    def _draw(self, path: str, context: Context, drawings: dict[str, Drawing]) -> None:
+        from cnnlint.engine.drawing import Drawing, draw
+
+        drawing = guarded(path, lambda: draw(context))
+        if isinstance(drawing, Drawing):  # else the report does without, and its findings hold
+            drawings[path] = drawing
 
     def _known(self, files: tuple[Path, ...]) -> RuleSet:
         if files not in self._rules:

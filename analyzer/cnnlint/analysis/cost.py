@@ -90,7 +90,13 @@ def _bytes(shape: Shape, dtype: str, symbol: str, sharers: int) -> int | None:
 
 
 def peak_activation_bytes(graph: Graph, batch: Batch | None = None) -> int | None:
-    """Return the most bytes of activations that are alive at once for one sample; None if a size is unknown.
+    """Return the most bytes of activations that are alive at once for one sample; None if a size is unknown."""
+    alive = live_activation_bytes(graph, batch)
+    return None if alive is None else limits.int64(max(alive))
+
+
+def live_activation_bytes(graph: Graph, batch: Batch | None = None) -> tuple[int, ...] | None:
+    """Return the bytes of activations alive before the first layer and while each runs; None if a size is unknown.
 
     Layers run in topological order; a tensor is alive from the layer that makes it to the last that reads it,
     inputs and outputs of the network throughout; nothing is computed in place. Where nobody knows what a layer keeps
@@ -110,7 +116,7 @@ def peak_activation_bytes(graph: Graph, batch: Batch | None = None) -> int | Non
         if (nbytes := tensor_bytes(tensor, batch)) is None:
             return None
         alive += nbytes
-    peak = alive
+    during = [alive]
     for index, layer in enumerate(graph.layers):
         for tensor in layer.outputs:
             if (nbytes := tensor_bytes(tensor, batch)) is None:
@@ -118,6 +124,6 @@ def peak_activation_bytes(graph: Graph, batch: Batch | None = None) -> int | Non
             alive += nbytes
             if tensor.name not in kept:
                 freed[last_use.get(tensor.name, index)] += nbytes
-        peak = max(peak, alive)
+        during.append(alive)
         alive -= freed[index]
-    return limits.int64(peak)
+    return tuple(during)

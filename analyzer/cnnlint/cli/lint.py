@@ -32,13 +32,14 @@ from cnnlint.errors import ConfigError, ModelError, closest
 from cnnlint.frontends import is_address
 from cnnlint.linter import Baselines, Linter
 from cnnlint.models import path_of
-from cnnlint.report import FORMATS, Rendered, render_each, rendered
+from cnnlint.report import DRAWN, FORMATS, Rendered, render_each, rendered
 from cnnlint.report.printable import printable
 from cnnlint.report.view import View, several
 from cnnlint.results import LintReport
 
 if TYPE_CHECKING:
     from cnnlint.engine.baseline import Baseline
+    from cnnlint.engine.drawing import Drawing
 
 
 class Output(Struct, frozen=True):
@@ -164,6 +165,7 @@ def command(
     view = view_of_stdout(color, verbose=verbose, quiet=quiet)
     old = None if against is None else _found_in(against, paths, found.models, documents, flags)
     baselines = Baselines(write_baseline, only=old)
+    drawings: dict[str, Drawing] | None = {} if DRAWN & {form, *(output.form for output in outputs)} else None
     report = run(
         found.models,
         flags,
@@ -172,7 +174,9 @@ def command(
         skip_weights_only=skip_weights_only,
         timed=verbose,
         traced=verbose,
+        drawings=drawings,
     )
+    view = replace(view, drawings=drawings or {})
     results = [output.write(report, view) for output in outputs]
     if report.models or form == "json":
         results.append(_statistics(report, view) if statistics else render_each(report, form, view))

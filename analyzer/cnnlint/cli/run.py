@@ -17,6 +17,7 @@ from cnnlint.report.view import several
 from cnnlint.results import LintReport, ModelReport
 
 if TYPE_CHECKING:
+    from cnnlint.engine.drawing import Drawing
     from cnnlint.linter import Baselines
 
 
@@ -32,8 +33,11 @@ def run(
     baselines: Baselines | None = None,
     timed: bool = False,
     traced: bool = False,
+    drawings: dict[str, Drawing] | None = None,
 ) -> LintReport:
     """Lint `models`, and report on standard error those that could not be read.
+
+    With `drawings`, what reports draw of each model is put there, by path.
 
     Raises:
         ConfigError: The configuration is wrong.
@@ -44,7 +48,14 @@ def run(
 
     started = perf_counter()
     documents = documents or Documents(config, isolated=isolated)
-    linter = Linter(flags, documents=documents, models=models, near_misses=near_misses, baselines=baselines)
+    linter = Linter(
+        flags,
+        documents=documents,
+        models=models,
+        near_misses=near_misses,
+        baselines=baselines,
+        drawings=drawings,
+    )
     reports = list[ModelReport]()
     with closing(linter), progress(models) as next_turn:
         for model in models:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
+from msgspec.structs import replace
 
 from cnnlint.cli.discovery import discover
 from cnnlint.cli.options import color_option, input_dims, setting_options, verbose_option
@@ -13,11 +14,14 @@ from cnnlint.report import rendered
 from cnnlint.report.view import View
 from cnnlint.results import SummaryReport
 
+if TYPE_CHECKING:
+    from cnnlint.engine.drawing import Drawing
+
 
 @click.command("summary")
 @click.argument("paths", nargs=-1, required=True, metavar="MODEL...", type=click.Path())
 @click.option("--explain", is_flag=True, help="Show the formulas of parameters, shapes and MACs.")
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(("text", "json", "html")), default="text", show_default=True)
 @setting_options("inputs")
 @color_option
 @verbose_option()
@@ -25,7 +29,7 @@ def command(
     *,
     paths: tuple[str, ...],
     explain: bool,
-    form: Literal["text", "json"],
+    form: Literal["text", "json", "html"],
     inputs: tuple[str, ...],
     color: ColorChoice,
     verbose: bool,
@@ -37,9 +41,10 @@ def command(
     for error in found.errors:
         complain(str(error))
     dims = input_dims(inputs)
-    outcomes = [summary_of(model, dims) for model in found.models]
+    drawings: dict[str, Drawing] | None = {} if form == "html" else None
+    outcomes = [summary_of(model, dims, drawings) for model in found.models]
     report = SummaryReport(models=tuple(summary for summary, _ in outcomes))
-    view = view_of_stdout(color)
+    view = replace(view_of_stdout(color), drawings=drawings or {})
     result = rendered(report, lambda part: _text(part, view, form, explain=explain))
     faults = [*(error for _, error in outcomes if error is not None), *result.faults]
     for fault in faults:
@@ -53,6 +58,10 @@ def _text(report: SummaryReport, view: View, form: str, *, explain: bool) -> str
         from cnnlint.report.json import render as render_json
 
         return render_json(report, view)
+    if form == "html":
+        from cnnlint.report.html import render_summary
+
+        return render_summary(report, view)
     if not any(model.error is None for model in report.models):
         return ""
     from cnnlint.report.summary_text import render as render_text

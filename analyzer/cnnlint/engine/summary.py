@@ -22,9 +22,14 @@ KERAS_FORMATS = frozenset({"keras", "h5"})
 """Formats whose layers have names that the user gave, so that one merged into another deserves a row."""
 
 
-def summarize(graph: Graph) -> ModelSummary:
-    """Return the rows in topological order, inputs first, and the totals; what is unknown is None."""
-    context = Context(graph)
+def summarize(graph: Graph, context: Context | None = None) -> ModelSummary:
+    """Return the rows in topological order, inputs first, and the totals; what is unknown is None.
+
+    Args:
+        graph: The network.
+        context: What is known about it already, so that it is not worked out again.
+    """
+    context = context or Context(graph)
     return ModelSummary(
         path=graph.source.path,
         format=graph.source.format,

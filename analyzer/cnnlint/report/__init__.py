@@ -35,6 +35,9 @@ FORMATS = {
 }
 """The module that renders each format."""
 
+DRAWN = frozenset({"html"})
+"""Formats that draw the networks, and so are given `View.drawings`."""
+
 
 class Rendered(Struct, Generic[Report], frozen=True):
     """A report as text.
@@ -58,7 +61,7 @@ def render(report: LintReport, form: str, view: View) -> str:
 def render_each(report: LintReport, form: str, view: View) -> Rendered[LintReport]:
     """Return `report` in the format `form`, one of FORMATS, and the models that could not be rendered."""
     module = import_module(FORMATS[form])
-    return rendered(report, lambda part: module.render(part.shown(), view))
+    return rendered(report, lambda part: module.render(part.shown(), replace(view, exit_code=part.exit_code)))
 
 
 def rendered(report: Report, write: Callable[[Report], str]) -> Rendered[Report]:

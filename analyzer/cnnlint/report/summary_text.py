@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cnnlint.graph.quantity import UNKNOWN, brief, count, extent, ratio, share, size
+from cnnlint.graph.quantity import UNKNOWN, brief, count, ratio, share, size
 from cnnlint.report.printable import printable_report, without_commands
-from cnnlint.report.view import View, extents, shortened
+from cnnlint.report.view import View, axes, extents, field, shortened
 from cnnlint.results import LayerSummary, ModelSummary, SummaryReport, SupportedBy
 
 BAR = 6
@@ -131,7 +131,7 @@ def _cells(layer: LayerSummary, model: ModelSummary, *, bars: bool) -> Iterator[
     if bars:
         yield _bar(layer.macs, model.macs)
     yield "?" if layer.activation_bytes is None else size(layer.activation_bytes)
-    yield _field(layer.receptive_field)
+    yield field(layer.receptive_field)
 
 
 def _bar(part: int | None, whole: int | None) -> str:
@@ -140,12 +140,6 @@ def _bar(part: int | None, whole: int | None) -> str:
     eighths = max(1, round(8 * BAR * min(1.0, ratio(part, whole))))
     full, rest = divmod(eighths, 8)
     return "█" * full + (EIGHTHS[rest] if rest else "")
-
-
-def _field(field: tuple[int, ...] | None) -> str:
-    if field is None:
-        return "-"
-    return extent(field[0]) if len(set(field)) == 1 else extents(field)
 
 
 def _totals(model: ModelSummary) -> RenderableType:
@@ -212,12 +206,6 @@ def _formula_lines(layer: LayerSummary) -> Iterator[tuple[str, str]]:
         yield "parameters", layer.formula + shared
         if layer.formula_words:
             yield "", layer.formula_words
-    yield from zip(_axes(len(layer.output_formulas)), layer.output_formulas, strict=True)
+    yield from zip(axes(len(layer.output_formulas)), layer.output_formulas, strict=True)
     if layer.mac_formula:
         yield "MACs", layer.mac_formula
-
-
-def _axes(rank: int) -> tuple[str, ...]:
-    return {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}.get(
-        rank, tuple(f"axis {axis}" for axis in range(rank))
-    )

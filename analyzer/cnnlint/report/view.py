@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import Literal
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from cnnlint.graph.quantity import count, extent
 from cnnlint.graph.tensor import Shape
+
+if TYPE_CHECKING:
+    from cnnlint.engine.drawing import Drawing
 
 Style = Literal["error", "warning", "info", "good", "accent", "strong", "faint"]
 
@@ -32,6 +35,8 @@ class View(Struct, frozen=True, kw_only=True):
         verbose: Show every finding, where many of one rule are otherwise summed up.
         quiet: Show findings and budgets that fail, and nothing else.
         terminal: Whether a person looks at it as it comes.
+        drawings: What is drawn of the models, by path, in formats that draw.
+        exit_code: What the run comes to, findings that are not shown included; None if that is all that is known.
     """
 
     color: bool = False
@@ -39,6 +44,8 @@ class View(Struct, frozen=True, kw_only=True):
     verbose: bool = False
     quiet: bool = False
     terminal: bool = False
+    drawings: Mapping[str, Drawing] = {}
+    exit_code: int | None = None
 
     def paint(self, text: str, style: Style) -> str:
         """Return `text` in a style, or as it is without color."""
@@ -50,6 +57,20 @@ def extents(shape: Shape | None) -> str:
     if shape is None:
         return "?"
     return "×".join("?" if dim is None else extent(dim) if isinstance(dim, int) else dim for dim in shape)
+
+
+def field(receptive_field: tuple[int, ...] | None) -> str:
+    """Return a receptive field as the table shows it: "11", or "11×7" where its axes differ."""
+    if receptive_field is None:
+        return "-"
+    return extent(receptive_field[0]) if len(set(receptive_field)) == 1 else extents(receptive_field)
+
+
+def axes(rank: int) -> tuple[str, ...]:
+    """Return the names of so many spatial axes."""
+    return {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}.get(
+        rank, tuple(f"axis {axis}" for axis in range(rank))
+    )
 
 
 def shortened(name: str, most: int) -> str:
