@@ -468,7 +468,9 @@
       if (!frame) return;
       this.outline.toggle(frame.key);
       this.render();
-      this.show(at);
+      this.current = this.items.findIndex((item) => at >= item.from && at < item.to);
+      this.mark();
+      this.nodes[this.current].focus();
     }
 
     move(step) {
