@@ -68,6 +68,13 @@ def residual(blocks: int) -> Network:
     return nodes, weights, [tensor]
 
 
+def doubled(blocks: int) -> Network:
+    """Return sums of a tensor and itself, one after the other: as many ways through them as 2 to their number."""
+    names = ["image", *(f"sum{index}" for index in range(blocks))]
+    nodes = [helper.make_node("Add", [before, before], [after], after) for before, after in pairwise(names)]
+    return nodes, [], names[-1:]
+
+
 def activations(blocks: int) -> Network:
     node, weights = conv("conv", "image")
     tensors = ["conv", *(f"act{index}" for index in range(3 * blocks))]
@@ -184,7 +191,7 @@ def growth(counts: list[int]) -> float:
     return (many - some) / 2 / (some - few)
 
 
-NETWORKS = (chain, activations, branches, residual, outputs, normalized, spelled_out, transposed, one_name)
+NETWORKS = (chain, activations, branches, doubled, residual, outputs, normalized, spelled_out, transposed, one_name)
 
 
 @pytest.mark.slow
@@ -193,7 +200,7 @@ def test_a_lint_and_its_report_grow_with_the_layers(network, tmp_path):
     paths = [save(network(blocks), tmp_path / f"{blocks}.onnx") for blocks in (FEW, 2 * FEW, 4 * FEW)]
 
     def work(path: str) -> str:
-        report = cnnlint.lint(path, static=True, isolated=True)
+        report = cnnlint.lint(path, static=True, pedantic=True, isolated=True)
         assert report.models[0].error is None
         return str(report)
 

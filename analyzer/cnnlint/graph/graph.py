@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -133,12 +134,23 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
         """Return whether `tensor` is an output of the network."""
         return tensor.name in self._output_names
 
+    def is_read_once(self, tensor: Tensor) -> bool:
+        """Return whether one layer reads `tensor`, as one of its inputs, and the network does not output it.
+
+        A walk back over such tensors alone meets none of them twice.
+        """
+        return self._readings[tensor.name] == 1 and not self.is_output(tensor)
+
     def sole_successor(self, layer: Layer) -> Layer | None:
         """Return the only layer that reads `layer`; None if there are several, or the network outputs it too."""
         if any(self.is_output(tensor) for tensor in layer.outputs):
             return None
         successors = self.successors(layer)
         return successors[0] if len(successors) == 1 else None
+
+    @cached_property
+    def _readings(self) -> Counter[str]:
+        return Counter(tensor.name for layer in self.layers for tensor in layer.inputs)
 
     @cached_property
     def weights(self) -> tuple[Weight, ...]:

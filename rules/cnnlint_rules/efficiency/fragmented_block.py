@@ -18,10 +18,10 @@ from cnnlint import (
     Finding,
     Good,
     Graph,
+    Layer,
     ModelRule,
     NearMiss,
     Severity,
-    Tensor,
 )
 
 
@@ -102,17 +102,18 @@ _ADVICE = Advice(
 
 def _starts(graph: Graph, join: Concat | Add, inner: set[str]) -> Iterator[str]:
     """Yield, for each branch into `join`, the tensor at which it begins; joins within it go into `inner`."""
-    waiting: list[tuple[Tensor, int]] = [(tensor, 0) for tensor in join.inputs]
+    waiting: list[tuple[Layer, int]] = [(join, 0)]
     while waiting:
-        tensor, length = waiting.pop()
-        layer = graph.producer(tensor)
-        if layer is None or (len(graph.consumers(tensor)) > 1) or graph.is_output(tensor):
-            if length:
+        reader, length = waiting.pop()
+        for tensor in reader.inputs:
+            layer = graph.producer(tensor)
+            if layer is None or not graph.is_read_once(tensor):
+                if length:
+                    yield tensor.name
+            elif isinstance(layer, Concat | Add):
+                inner.add(layer.name)
+                waiting.append((layer, length))
+            elif len(layer.inputs) == 1:
+                waiting.append((layer, length + 1))
+            elif length:
                 yield tensor.name
-        elif isinstance(layer, Concat | Add):
-            inner.add(layer.name)
-            waiting += [(each, length) for each in layer.inputs]
-        elif len(layer.inputs) == 1:
-            waiting.append((layer.input, length + 1))
-        elif length:
-            yield tensor.name

@@ -178,7 +178,7 @@ def _summed(graph: Graph, root: Layer) -> tuple[list[Layer], list[Tensor]]:
     while left:
         tensor = left.pop()
         maker = graph.producer(tensor)
-        if isinstance(maker, Add) and graph.sole_successor(maker) is not None:
+        if isinstance(maker, Add) and graph.is_read_once(tensor):
             adds.append(maker)
             left += maker.inputs
         else:
