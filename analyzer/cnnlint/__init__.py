@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cnnlint.analysis.pattern import Step, decompose
     from cnnlint.analysis.stages import Block, blocks, convolutions_and_pools, shrinks
     from cnnlint.analysis.weight_values import WeightStatistics, WeightValues, shown_channels
-    from cnnlint.api import Report, Summary, lint, load, summarize
+    from cnnlint.api import Report, Summary, check, lint, load, summarize
     from cnnlint.engine.budget import QUANTITIES, Budget, BudgetRule, measure, top_contributors
     from cnnlint.engine.registry import RuleSet, load_rules
     from cnnlint.engine.rule import (
@@ -49,7 +49,15 @@ if TYPE_CHECKING:
         TargetRule,
     )
     from cnnlint.engine.walker import walk
-    from cnnlint.errors import CnnlintError, ConfigError, ModelError, RuleError, RuntimeCheckError, __version__
+    from cnnlint.errors import (
+        CnnlintError,
+        ConfigError,
+        FindingsError,
+        ModelError,
+        RuleError,
+        RuntimeCheckError,
+        __version__,
+    )
     from cnnlint.frontends.keras.file import KerasFile, known_class
     from cnnlint.frontends.onnx.file import Call, FileContext, onnx_file
     from cnnlint.frontends.onnx.nodes import attribute_kind
@@ -110,6 +118,7 @@ if TYPE_CHECKING:
     from cnnlint.graph.tensor import Dim, Shape, Tensor, Weight, weight_elements
     from cnnlint.graph.training import Initializer, Loss, Metric, Optimizer, Training
     from cnnlint.graph.window import Pads, Window
+    from cnnlint.operations import Compared, Converted, Diff, Fixed, compare, convert, diff, fix
     from cnnlint.results import (
         Advice,
         BudgetResult,
@@ -153,6 +162,7 @@ __all__ = [
     "BudgetRule",
     "Call",
     "CnnlintError",
+    "Compared",
     "Concat",
     "Confidence",
     "ConfigError",
@@ -160,11 +170,13 @@ __all__ = [
     "Context",
     "Conv",
     "ConvTranspose",
+    "Converted",
     "Crop",
     "Dense",
     "DenseHead",
     "DepthToSpace",
     "Diagnostic",
+    "Diff",
     "Dim",
     "Dropout",
     "Editor",
@@ -176,6 +188,8 @@ __all__ = [
     "FileRule",
     "Filters",
     "Finding",
+    "FindingsError",
+    "Fixed",
     "Flatten",
     "GlobalPool",
     "Good",
@@ -258,15 +272,20 @@ __all__ = [
     "blocks",
     "brief",
     "cancel_bias",
+    "check",
     "class_axis",
     "closing_options",
+    "compare",
+    "convert",
     "convolutions_and_pools",
     "decompose",
     "dense_head",
     "dense_to_conv",
+    "diff",
     "distribution",
     "filters",
     "first_layer",
+    "fix",
     "fold_after",
     "fold_scale",
     "folds_forward",
@@ -330,7 +349,7 @@ HOMES = {
     "analysis.pattern": ("Step", "decompose"),
     "analysis.stages": ("Block", "blocks", "convolutions_and_pools", "shrinks"),
     "analysis.weight_values": ("WeightStatistics", "WeightValues", "shown_channels"),
-    "api": ("Report", "Summary", "lint", "load", "summarize"),
+    "api": ("Report", "Summary", "check", "lint", "load", "summarize"),
     "engine.budget": ("Budget", "BudgetRule", "QUANTITIES", "measure", "top_contributors"),
     "engine.registry": ("RuleSet", "load_rules"),
     "engine.rule": (
@@ -338,7 +357,9 @@ HOMES = {
         "RuntimeRule", "TargetRule",
     ),
     "engine.walker": ("walk",),
-    "errors": ("CnnlintError", "ConfigError", "ModelError", "RuleError", "RuntimeCheckError", "__version__"),
+    "errors": (
+        "CnnlintError", "ConfigError", "FindingsError", "ModelError", "RuleError", "RuntimeCheckError", "__version__",
+    ),
     "frontends.keras.file": ("KerasFile", "known_class"),
     "frontends.onnx.file": ("Call", "FileContext", "onnx_file"),
     "frontends.onnx.nodes": ("attribute_kind",),
@@ -365,6 +386,7 @@ HOMES = {
     "graph.tensor": ("Dim", "Shape", "Tensor", "Weight", "weight_elements"),
     "graph.training": ("Initializer", "Loss", "Metric", "Optimizer", "Training"),
     "graph.window": ("Pads", "Window"),
+    "operations": ("Compared", "Converted", "Diff", "Fixed", "compare", "convert", "diff", "fix"),
     "results": (
         "Advice", "BudgetResult", "Confidence", "Finding", "LintReport", "ModelReport", "ModelSummary",
         "NearMiss", "Place", "Verification", "Savings", "Severity", "SummaryReport", "added_up",

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 import msgspec
 from msgspec import structs
 
 from cnnlint.engine.budget import Budget
 from cnnlint.engine.config.schema import BudgetTable, Flags
-from cnnlint.errors import CnnlintError, ConfigError, boundary, guarded
+from cnnlint.errors import CnnlintError, ConfigError, FindingsError, MissingExtraError, boundary, guarded
 from cnnlint.graph.graph import Graph
 from cnnlint.linter import Baselines, Linter
 from cnnlint.models import open_model, path_of
-from cnnlint.results import FailOn, LintReport, MinSeverity, ModelSummary, Severity, SummaryReport
+from cnnlint.results import (
+    UNFINISHED,
+    FailOn,
+    Finding,
+    LintReport,
+    MinSeverity,
+    ModelReport,
+    ModelSummary,
+    Severity,
+    SummaryReport,
+)
 
 if TYPE_CHECKING:
     from cnnlint.engine.drawing import Drawing
@@ -24,11 +35,119 @@ if TYPE_CHECKING:
 
 Dims = tuple[int, ...]
 
+COLUMNS = (
+    "model", "code", "name", "severity", "confidence", "layers", "message", "suggestion", "saved_parameters",
+    "saved_macs", "saved_bytes", "fixable",
+)  # fmt: skip
+"""Columns of `Report.to_dataframe`."""
+
 Printed = TypeVar("Printed", LintReport, SummaryReport)
 
 
-class Report(LintReport, frozen=True, kw_only=True):
-    """A lint report that prints as `cnnlint MODEL` does, and shows itself in a notebook."""
+class Shown:
+    """What all reports do: show themselves in a notebook, and become JSON."""
+
+    __slots__ = ()
+
+    def to_json(self) -> str:
+        """Return the report as the JSON that `--format json` writes, on one line."""
+        from cnnlint.report.json import encode
+        from cnnlint.report.view import View
+
+        return encode(self, View()).rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        return _preformatted(str(self))
+
+
+class Arguments(Flags, frozen=True, kw_only=True):
+    """What a caller from Python says."""
+
+    @property
+    def said_in(self) -> str:
+        """What errors call the place of a wrong selector."""
+        return "arguments"
+
+
+class Report(LintReport, Shown, frozen=True, kw_only=True):
+    """A lint report, a sequence of `ModelReport`s, printed as `cnnlint MODEL` does and shown in notebooks."""
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    def __iter__(self) -> Iterator[ModelReport]:
+        return iter(self.models)
+
+    @overload
+    def __getitem__(self, index: int) -> ModelReport: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[ModelReport, ...]: ...
+    def __getitem__(self, index: int | slice) -> ModelReport | tuple[ModelReport, ...]:
+        return self.models[index]
+
+    def index(self, model: ModelReport, *bounds: int) -> int:
+        """Return the position of `model`; ValueError if it is not there."""
+        return self.models.index(model, *bounds)
+
+    def count(self, model: ModelReport) -> int:
+        """Return how often `model` is there."""
+        return self.models.count(model)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings of all models, in the order of the models."""
+        return tuple(finding for model in self.models for finding in model.findings)
+
+    def raise_for_findings(self) -> None:
+        """Raise an error unless `exit_code` is 0.
+
+        Raises:
+            FindingsError: Findings fail the run, or a model could not be linted in full; it names the first of them.
+        """
+        if not self.exit_code:
+            return
+        wrong = list(self._wrong())
+        more = f" (and {len(wrong) - 3:,} more)" if len(wrong) > 3 else ""
+        raise FindingsError(f"{'; '.join(wrong[:3])}{more}")
+
+    def _wrong(self) -> Iterator[str]:
+        for model in self.models:
+            if model.error is not None:
+                yield model.error
+            yield from (f"{model.path}: {sentence}" for sentence in model.incomplete)
+            for finding in model.findings:
+                if model.is_failing(finding) or finding.code == UNFINISHED:
+                    yield f"{model.path}: {finding.code} {finding.message}"
+
+    def to_dataframe(self) -> Any:
+        """Return a pandas table with a row for each finding: model, rule, layers, message, and what it saves.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            pandas = import_module("pandas")
+        except ImportError as error:
+            raise MissingExtraError(
+                "a table needs pandas, which is not installed", remedy="python -m pip install pandas"
+            ) from error
+        rows = [
+            (
+                model.path,
+                finding.code,
+                finding.name,
+                str(finding.severity),
+                str(finding.confidence),
+                ", ".join(finding.layers),
+                finding.message,
+                finding.suggestion,
+                *(getattr(finding.savings, name, 0) for name in ("parameters", "macs", "bytes")),
+                finding.fixable,
+            )
+            for model in self.models
+            for finding in model.findings
+        ]
+        return pandas.DataFrame(rows, columns=list(COLUMNS))
 
     def __str__(self) -> str:
         from cnnlint.report.text import render
@@ -40,11 +159,11 @@ class Report(LintReport, frozen=True, kw_only=True):
         findings = sum(len(model.findings) for model in self.models)
         return f"<cnnlint.Report: models {len(self.models)}, findings {findings}>"
 
-    def _repr_html_(self) -> str:
-        return _preformatted(str(self))
+
+cast("Any", Sequence).register(Report)
 
 
-class Summary(SummaryReport, frozen=True, kw_only=True):
+class Summary(SummaryReport, Shown, frozen=True, kw_only=True):
     """A summary that prints as `cnnlint summary MODEL` does, and shows itself in a notebook."""
 
     def __str__(self) -> str:
@@ -55,9 +174,6 @@ class Summary(SummaryReport, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<cnnlint.Summary: models {len(self.models)}>"
-
-    def _repr_html_(self) -> str:
-        return _preformatted(str(self))
 
 
 def load(model: Given, *, inputs: Mapping[str, Dims] | None = None) -> Graph:
@@ -141,10 +257,10 @@ def lint(
         RuleError: A plugin or a file of rules is.
     """
     models = _several(model)
-    flags = Flags(
-        select=None if select is None else _words(select),
-        extend_select=_words(extend_select),
-        ignore=_words(ignore),
+    flags = Arguments(
+        select=None if select is None else words(select),
+        extend_select=words(extend_select),
+        ignore=words(ignore),
         severity={selector: _severity(level) for selector, level in (severity or {}).items()},
         fail_on=fail_on,
         min_severity=min_severity,
@@ -157,13 +273,25 @@ def lint(
         baseline=None if baseline is None else os.fspath(baseline),
         inputs={name: "x".join(map(str, dims)) for name, dims in (inputs or {}).items()},
         model_ignores=model_ignores,
-        for_=_words(for_),
+        for_=words(for_),
         budgets=() if budget is None else (BudgetTable(**structs.asdict(budget)),),
-        rule_files=tuple(map(str, _paths(rule_files))),
-        allow_config_code=_paths(allow_config_code),
+        rule_files=tuple(map(str, paths(rule_files))),
+        allow_config_code=paths(allow_config_code),
         ignore_config_code=ignore_config_code,
         rules={name: dict(options) for name, options in (rules or {}).items()},
     )
+    with boundary(None):
+        return _linted(models, flags, config=config, isolated=isolated, near_misses=near_misses)
+
+
+def _linted(
+    models: tuple[Given, ...],
+    flags: Flags,
+    *,
+    config: str | os.PathLike[str] | None,
+    isolated: bool,
+    near_misses: bool,
+) -> Report:
     linter = Linter(
         flags,
         config=None if config is None else Path(config),
@@ -176,6 +304,10 @@ def lint(
         return Report(models=linter.settled([linter.lint(each) for each in models]))
     finally:
         linter.close()
+
+
+check = lint
+"""The same as `lint`, under the name that other linters have for it."""
 
 
 def summarize(model: Given | Iterable[Given], *, inputs: Mapping[str, Dims] | None = None) -> Summary:
@@ -239,11 +371,13 @@ def _several(model: Given | Iterable[Given]) -> tuple[Given, ...]:
     return (cast("Given", model),)
 
 
-def _paths(written: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
+def paths(written: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
+    """Return one path or several as paths."""
     return (Path(written),) if isinstance(written, (str, os.PathLike)) else tuple(Path(path) for path in written)
 
 
-def _words(selectors: Iterable[str]) -> tuple[str, ...]:
+def words(selectors: Iterable[str]) -> tuple[str, ...]:
+    """Return one selector or several as a tuple."""
     return (selectors,) if isinstance(selectors, str) else tuple(selectors)
 
 

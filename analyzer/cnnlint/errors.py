@@ -94,6 +94,10 @@ class ConversionError(CnnlintError):
     """A Keras model or SavedModel could not be converted to ONNX."""
 
 
+class FindingsError(CnnlintError):
+    """Models have findings that fail the run, or could not be linted: see `Report.raise_for_findings`."""
+
+
 class RuntimeCheckError(CnnlintError):
     """onnxruntime could not do what a check needs."""
 

@@ -112,6 +112,15 @@ class Model:
         """
         raise NotImplementedError
 
+    @property
+    def stored(self) -> str:
+        """The path under which another process can read it: its own, or of a temporary copy of one in memory.
+
+        Raises:
+            ModelError: It cannot be stored.
+        """
+        return self.path
+
     def runner(self, inputs: Inputs = None) -> Runner:
         """Return it ready to be run in this process by what its users run it by; onnxruntime, unless it says otherwise.
 
@@ -173,6 +182,10 @@ class OnnxInMemory(Model):
     def program(self) -> str:
         return self._folder.file("model.onnx")
 
+    @property
+    def stored(self) -> str:
+        return self.program
+
 
 class KerasArchive(Model):
     """A `.keras` or `.h5` file; TensorFlow converts it, in a process of its own, to be run."""
@@ -220,6 +233,7 @@ class LiveKeras(Model):
     runs_unasked = False
     why_not_run = KerasArchive.why_not_run
     needs_tensorflow = True
+    convertible = "keras"
 
     def __init__(self, model: Any, workers: Workers) -> None:
         super().__init__(f"<keras.Model {model.name}>", workers)
@@ -251,6 +265,10 @@ class LiveKeras(Model):
     @property
     def program(self) -> str:
         return self._converted
+
+    @property
+    def stored(self) -> str:
+        return self._saved.file("model.keras")
 
     def runner(self, inputs: Inputs = None) -> Runner:
         from cnnlint.conversion.runners import KerasRunner
@@ -357,6 +375,10 @@ class RemoteModel(Model):
 
     def graph(self, inputs: Inputs = None) -> Graph:
         return frontends.load(self.url, inputs=inputs)
+
+    @property
+    def stored(self) -> str:
+        return self.url
 
     @property
     def program(self) -> str:

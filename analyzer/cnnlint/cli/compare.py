@@ -6,9 +6,8 @@ from typing import Literal
 
 import click
 
-from cnnlint.cli.options import about, color_option, input_dims, run_limits, setting_options, verbose_option
+from cnnlint.cli.options import about, color_option, input_dims, setting_options, verbose_option
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write_report
-from cnnlint.worker.workers import Workers
 
 
 @click.command("compare")
@@ -48,23 +47,20 @@ def command(
     Each is a Keras model (run by Keras), an ONNX model (run by onnxruntime, graph optimizations off) or a SavedModel
     (run by TensorFlow). Exit codes: 0 equal up to rounding, 1 different, 2 cannot be compared.
     """
-    from cnnlint.comparison.compare import Comparison, render
-    from cnnlint.models import open_model
+    from cnnlint.comparison.compare import render
+    from cnnlint.operations import compare
     from cnnlint.runtime.probe import SEED
-    from cnnlint.verification.records import ComparisonReport
 
-    workers = Workers(run_limits(run_timeout, run_memory))
-    needy = any(open_model(path).needs_tensorflow for path in (before, after))
-    request = Comparison(
-        before=before,
-        after=after,
+    report = compare(
+        before,
+        after,
         inputs=input_dims(inputs),
         tolerance=tolerance,
         seed=SEED if seed is None else seed,
         layers=not no_layers,
+        run_timeout=run_timeout,
+        run_memory=run_memory,
     )
-    kind = "tensorflow" if needy else "onnxruntime"
-    report = workers.call(kind, "cnnlint.comparison.compare:compare_paths", request, ComparisonReport)
     view = view_of_stdout(color, quiet=quiet)
     write_report(report, form, view, lambda: render(report, view, every=every))
-    return 0 if report.equal else 1
+    return report.exit_code

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
-from msgspec.structs import replace
 
-from cnnlint.cli.options import about, color_option, config_options, run_limits, setting_options, verbose_option
-from cnnlint.cli.streams import ColorChoice, check_output, complain, view_of_stdout, write_report
-from cnnlint.errors import ConfigError
-from cnnlint.frontends import KERAS_SUFFIXES
-from cnnlint.worker.workers import Workers
-
-if TYPE_CHECKING:
-    from cnnlint.comparison.conversion import ConversionReport
-    from cnnlint.report.view import View
+from cnnlint.cli.options import about, color_option, config_options, setting_options, verbose_option
+from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write_report
 
 
 @click.command("convert")
@@ -54,47 +45,24 @@ def command(
     The result is written only if it is verified. Exit codes: 0 done, 1 they differ or the result has findings at or
     above `fail-on`, 2 the model could not be converted.
     """
-    _refuse(model, output)
-    from cnnlint.comparison.conversion import ConversionReport, ConvertRequest
-    from cnnlint.conversion.writing import replacing
-    from cnnlint.engine.config.schema import Flags
-    from cnnlint.linter import Linter
+    from cnnlint.operations import conversion_text, convert
 
-    flags = Flags(allow_config_code=allow_config_code, ignore_config_code=ignore_config_code)
-    # mistakes in the configuration are reported before the conversion starts
-    linter = Linter(flags, config=config, isolated=isolated, models=(output,))
-    workers = Workers(run_limits(run_timeout, run_memory))
-    with closing(linter), replacing(output) as place:
-        request = ConvertRequest(path=model, output=output, fresh=place.fresh, opset=opset)
-        report = workers.call("tensorflow", "cnnlint.comparison.conversion:convert", request, ConversionReport)
-        workers.close()
-        if report.parity.equal or force:
-            place.publish()
-            report = replace(report, written=True, lint=linter.lint(output))
-        else:
-            complain(f"{output} was not written: it does not compute the same as {model} (--force writes it anyway)")
+    report = convert(
+        model,
+        output,
+        opset=opset,
+        force=force,
+        config=config,
+        isolated=isolated,
+        run_timeout=run_timeout,
+        run_memory=run_memory,
+        allow_config_code=allow_config_code,
+        ignore_config_code=ignore_config_code,
+    )
+    if not report.written:
+        complain(f"{output} was not written: it does not compute the same as {model} (--force writes it anyway)")
     view = view_of_stdout(color, quiet=quiet)
-    write_report(report, form, view, lambda: _text(report, view))
-    if report.lint is not None and report.lint.error is not None:
-        complain(report.lint.error)
-        return 2
-    if report.lint is not None and report.lint.incomplete:
-        complain("; ".join(report.lint.incomplete))
-        return 2
-    return 0 if report.parity.equal and report.lint is not None and not report.lint.fails() else 1
-
-
-def _text(report: ConversionReport, view: View) -> str:
-    from cnnlint.comparison.conversion import render
-    from cnnlint.report.text import render as render_lint
-    from cnnlint.results import LintReport
-
-    text = "" if view.quiet and report.parity.equal else render(report, view)
-    return text if report.lint is None else text + render_lint(LintReport(models=(report.lint,)), view)
-
-
-def _refuse(model: str, output: str) -> None:
-    """Raise ConfigError for an output path that must be a mistake."""
-    if output.lower().endswith(KERAS_SUFFIXES):
-        raise ConfigError("this is not the name of an ONNX file", path=output, remedy="write -o model.onnx")
-    check_output(output, model)
+    write_report(report, form, view, lambda: conversion_text(report, view))
+    if report.lint is not None and (problem := report.lint.error or "; ".join(report.lint.incomplete)):
+        complain(problem)
+    return report.exit_code

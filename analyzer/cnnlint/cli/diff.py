@@ -67,4 +67,4 @@ def command(
     )
     view = view_of_stdout(color)
     write_report(report, form, view, lambda: render(report, view, every=every))
-    return 0 if all(result.passed for result in report.growth) else 1
+    return report.exit_code

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,14 +20,13 @@ from cnnlint.cli.options import (
     setting_options,
     verbose_option,
 )
-from cnnlint.cli.streams import ColorChoice, check_output, complain, complain_of, view_of_stdout, write_report
-from cnnlint.conversion.writing import replacing
+from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write_report
+from cnnlint.conversion.writing import check_output
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.errors import CnnlintError, ConfigError, boundary
 from cnnlint.worker.workers import Workers
 
 if TYPE_CHECKING:
-    from cnnlint.fixing.fix import FixRequest
     from cnnlint.fixing.report import FixReport
 
 
@@ -86,6 +84,7 @@ def command(
         complain_of(error, verbose=verbose)
     from cnnlint.fixing.fix import FixRequest
     from cnnlint.fixing.report import render
+    from cnnlint.operations import fixed
 
     workers = Workers(run_limits(run_timeout, run_memory))
     request = FixRequest(
@@ -104,15 +103,16 @@ def command(
     for path in found:
         try:
             with boundary(path):
-                report = _fixed(workers, replace(request, path=path), target.of(path))
+                report = fixed(workers, replace(request, path=path), target.of(path))
         except CnnlintError as error:
             complain_of(error, verbose=verbose)
             codes.append(2)
             continue
+        if report.is_changed and not report.is_verified:
+            called = report.output or path
+            complain(f"{called} was not written: the rewritten model does not compute the same as {path}")
         reports.append(report)
-        codes.append(
-            0 if report.written or not report.is_changed else 1 if report.is_verified and not target.given else 2
-        )
+        codes.append(report.exit_code)
     workers.close()
     if form == "json":
         for report in reports if len(found) < 2 else [reports]:
@@ -121,24 +121,6 @@ def command(
         text = "\n".join(render(report, view, difference=difference) for report in reports)
         write_report(None, form, view, lambda: text)
     return max(codes, default=0)
-
-
-def _fixed(workers: Workers, request: FixRequest, output: str) -> FixReport:
-    """Return what became of a model, which is written to `output` if it is verified and that is not ""."""
-    from cnnlint.fixing.report import FixReport
-
-    with replacing(output) if output else nullcontext() as place:
-        request = replace(request, fresh=place.fresh if place else "")
-        report = workers.call("onnxruntime", "cnnlint.fixing.fix:fix", request, FixReport)
-        report = replace(report, output=output)
-        if place is not None and report.is_verified:
-            place.publish()
-            report = replace(report, written=True)
-    if report.is_changed and not report.is_verified:
-        complain(
-            f"{output or request.path} was not written: the rewritten model does not compute the same as {request.path}"
-        )
-    return report
 
 
 class _Target(Struct, frozen=True):

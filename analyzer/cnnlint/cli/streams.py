@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
-from cnnlint.errors import CnnlintError, ConfigError, InternalError
+from cnnlint.errors import CnnlintError, InternalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,21 +110,6 @@ def write_report(report: object, form: str, view: View, text: Callable[[], str])
         write(encode(report, view))
     else:
         write(text())
-
-
-def check_output(output: str, model: str) -> None:
-    """Check that the file to be made from `model` can be written.
-
-    Raises:
-        ConfigError: The output is a folder or the model itself, or its folder does not exist.
-    """
-    path = Path(output)
-    if os.path.isdir(path):
-        raise ConfigError("the output is a folder", path=output, remedy="name the file: -o FOLDER/model.onnx")
-    if os.path.exists(path) and os.path.exists(model) and path.samefile(model):
-        raise ConfigError("the output is the model itself", path=output, remedy="write to another file, then move it")
-    if not os.path.isdir(path.absolute().parent):
-        raise ConfigError("the output's folder does not exist", path=output)
 
 
 def _columns() -> int:

@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from msgspec import Struct
 
-from cnnlint.models import open_model
+from cnnlint.models import Model, open_model
 from cnnlint.report.printable import printable, without_commands
 from cnnlint.report.view import View, columns, several
 from cnnlint.results import Verification
@@ -49,7 +49,12 @@ def compare_paths(request: Comparison) -> ComparisonReport:
         ConversionError: One holds code that is not run.
         RuntimeCheckError: One does not run, or inputs cannot be generated.
     """
-    before, after = (open_model(path).runner(request.inputs) for path in (request.before, request.after))
+    return compare_models(open_model(request.before), open_model(request.after), request)
+
+
+def compare_models(left: Model, right: Model, request: Comparison) -> ComparisonReport:
+    """Compare two models in this process: see `compare_paths`, whose errors it raises."""
+    before, after = (model.runner(request.inputs) for model in (left, right))
     size_up(before.graph, after.graph)
     return compare(before, after, tolerance=request.tolerance, seed=request.seed, layers=request.layers)
 

@@ -63,6 +63,13 @@ class ConversionReport(Struct, frozen=True, kw_only=True):
     parity: ComparisonReport
     lint: ModelReport | None = None
 
+    @property
+    def exit_code(self) -> int:
+        """2 if the result could not be linted in full, 1 if it differs or a finding fails it, else 0."""
+        if self.lint is not None and (self.lint.error is not None or self.lint.incomplete):
+            return 2
+        return 0 if self.parity.equal and self.lint is not None and not self.lint.fails() else 1
+
 
 class ConvertRequest(Struct, frozen=True, kw_only=True):
     """A conversion to do and to compare.

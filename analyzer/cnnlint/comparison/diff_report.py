@@ -119,6 +119,11 @@ class DiffReport(Struct, frozen=True, kw_only=True):
     kept: tuple[Finding, ...] = ()
     growth: tuple[GrowthResult, ...] = ()
 
+    @property
+    def exit_code(self) -> int:
+        """1 if the second model grew by more than is allowed, else 0."""
+        return 0 if all(result.passed for result in self.growth) else 1
+
 
 def render(report: DiffReport, view: View, *, every: bool = False) -> str:
     """Return costs, layers and findings before and after; every layer, including renamed ones, if `every`."""

@@ -7,11 +7,12 @@ import shutil
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cnnlint.errors import ConversionError
+from cnnlint.errors import ConfigError, ConversionError
 
 if TYPE_CHECKING:
     import onnx
@@ -43,6 +44,21 @@ class Replacement(Struct, frozen=True):
             os.replace(self.fresh, self.path)
         except OSError as error:
             raise ConversionError(f"cannot be written: {error.strerror}", path=self.path) from error
+
+
+def check_output(output: str, model: str) -> None:
+    """Check that the file to be made from `model` can be written.
+
+    Raises:
+        ConfigError: The output is a folder or the model itself, or its folder does not exist.
+    """
+    path = Path(output)
+    if os.path.isdir(path):
+        raise ConfigError("the output is a folder", path=output, remedy="name the file: -o FOLDER/model.onnx")
+    if os.path.exists(path) and os.path.exists(model) and path.samefile(model):
+        raise ConfigError("the output is the model itself", path=output, remedy="write to another file, then move it")
+    if not os.path.isdir(path.absolute().parent):
+        raise ConfigError("the output's folder does not exist", path=output)
 
 
 @contextmanager

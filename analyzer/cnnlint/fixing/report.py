@@ -145,6 +145,13 @@ class FixReport(Struct, frozen=True, kw_only=True):
         larger = self.any_size is None or self.any_size.is_verified
         return self.parity is not None and self.parity.equal and larger
 
+    @property
+    def exit_code(self) -> int:
+        """0 if it was written or there is nothing to rewrite, 1 if a preview has something to, 2 if it was not done."""
+        if self.written or not self.is_changed:
+            return 0
+        return 1 if self.is_verified and not self.output else 2
+
 
 def render(report: FixReport, view: View, *, difference: bool) -> str:
     """Return what was rewritten and how it was verified; with `difference`, also the diff of the graphs."""

@@ -87,6 +87,11 @@ class ComparisonReport(Struct, frozen=True, kw_only=True):
     origins: tuple[Origin, ...] = ()
     verification: Verification | None = None
 
+    @property
+    def exit_code(self) -> int:
+        """0 if the models are equal up to rounding, else 1."""
+        return 0 if self.equal else 1
+
 
 class CropDistance(Struct, frozen=True, kw_only=True):
     """How far a map of scores is from the network on crops of the image: information, which decides nothing.

@@ -231,6 +231,11 @@ class Flags(Configuration, frozen=True, kw_only=True, rename="kebab", forbid_unk
         Option(flag="--ignore-config-code", section="Configuration"),
     ] = False
 
+    @property
+    def said_in(self) -> str:
+        """What errors call the place of a wrong selector."""
+        return "command line"
+
 
 class Declaration(Struct, frozen=True):
     """All that is said of one setting.

@@ -144,7 +144,7 @@ def resolve(document: Document | None, flags: Flags, *, folder: Path | None = No
     root = (folder or Path.cwd()) if document is None else document.root
     requests = [
         Request(select=file.select, extend_select=file.extend_select, ignore=file.ignore, where=_where(document)),
-        Request(select=flags.select, extend_select=flags.extend_select, ignore=flags.ignore, where="command line"),
+        Request(select=flags.select, extend_select=flags.extend_select, ignore=flags.ignore, where=flags.said_in),
     ]
     given = _shapes(None, flags.inputs)
     rules = {name: {**file.rules.get(name, {}), **flags.rules.get(name, {})} for name in {**file.rules, **flags.rules}}
