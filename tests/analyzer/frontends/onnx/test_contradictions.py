@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
@@ -136,6 +137,12 @@ def doubling(op: str, rounds: int, **attributes: int) -> list[NodeProto]:
     return [*nodes, helper.make_node("Reshape", ["x", names[-1]], ["y"])]
 
 
+wraps = pytest.mark.skipif(
+    onnx.__version__.startswith("1.18."), reason="its own shape inference, which is asked, wraps around"
+)
+
+
+@wraps
 def test_shape_arithmetic_is_spelled_out_up_to_the_limit() -> None:
     def rank(rounds: int) -> int | None:
         return raised(model(doubling("Concat", rounds, axis=0), c=ints(1, 1))).layers[-1].output.rank
@@ -152,6 +159,7 @@ def test_onnx_is_told_not_to_follow_shapes_that_grow_beyond_the_limit() -> None:
     assert strip.elements_followed(large.graph.nodes, large.graph) > limits.MAX_FOLDED_IN_ALL
 
 
+@wraps
 def test_products_of_constants_beyond_64_bits_are_unknown() -> None:
     shape = raised(model(doubling("Mul", 30), c=ints(3, 7))).layers[-1].output.shape
     assert shape is not None
