@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from cnnlint.analysis.context import Context
 from cnnlint.analysis.surroundings import sites
 from cnnlint.engine.budget import BudgetRule, measure
-from cnnlint.engine.checking import CheckResult, submit
+from cnnlint.engine.checking import CheckResult, are_few, submit
 from cnnlint.engine.config.binding import bind, check_allowed, left_out, may_run_code, without_code
 from cnnlint.engine.config.load import Document
 from cnnlint.engine.config.nearest import Documents
@@ -259,9 +259,13 @@ class Linter:
         if self.drawings is not None:
             self._draw(path, context, self.drawings)
         kept = rules if model.is_here and not settings.static else tuple(r for r in rules if not r.reads_values)
-        walked = walk(context, kept, near_misses=self.near_misses)
+        beside = run.has_values and are_few(graph)
+        here = [rule for rule in kept if not rule.reads_values] if beside else kept
+        walked = walk(context, here, near_misses=self.near_misses)
         unfinished, result = run.finish()
-        notes = [*plan.selection.notes, *_blind_spots(context), *result.notes]
+        if beside and unfinished:
+            walked = walk(context, kept, near_misses=self.near_misses)
+        notes = [*plan.selection.notes, *_blind_spots(context, context.unread_values() or result.unread), *result.notes]
         left_out = ["run time checks"] if run.left_out else []
         left_out += ["rules on the values of weights"] if len(kept) < len(rules) and not settings.static else []
         if left_out:
@@ -345,10 +349,16 @@ class _Run:
     ) -> None:
         self._model, self._path = model, path
         self._rules = [rule for rule in rules if rule.needs_run or (rule.is_fixable() and rule.rewrites_on_request)]
+        self._values = [rule for rule in rules if rule.reads_values and not rule.needs_run]
         self._inputs, self._near_misses = settings.inputs_for(path), near_misses
         self._wanted = bool(self._rules) and not settings.static and (model.runs_unasked or settings.static is False)
         self.left_out = "" if self._wanted or settings.static or not self._rules else model.why_not_run
         self._pending = self._begin() if self._wanted and model.is_program else None
+
+    @property
+    def has_values(self) -> bool:
+        """Whether the rules on the values of weights are run with the model, if these are few."""
+        return self._pending is not None
 
     def finish(self) -> tuple[tuple[Hit, ...], CheckResult]:
         """Wait, and return what there is to say: that it did not end, and what it showed."""
@@ -369,6 +379,7 @@ class _Run:
             self._model.program,
             self._path,
             self._rules,
+            values=self._values if self._model.is_program else (),
             inputs=self._inputs,
             near_misses=self._near_misses,
         )
@@ -393,13 +404,13 @@ def _graded(findings: Iterable[Finding], severity: dict[str, Severity], graph: G
     )
 
 
-def _blind_spots(context: Context) -> Iterator[str]:
-    """Yield what rules cannot see in this network, a sentence each."""
+def _blind_spots(context: Context, unread: str) -> Iterator[str]:
+    """Yield what rules cannot see in this network, a sentence each; `unread` is about the values of weights."""
     graph = context.graph
     if context.unknown_weights:
         yield f"{context.unknown_weights}; budgets on them fail, and rules that count them stay silent"
     yield from context.notes_on_numbers()
-    if unread := context.unread_values():
+    if unread:
         yield unread
     is_onnx = graph.source.format == "onnx"
     unchecked: Mapping[str, int] = cast("FileContext", graph.file).unchecked if is_onnx else {}

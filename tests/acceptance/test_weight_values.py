@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,7 +14,8 @@ import pytest
 from onnx import numpy_helper
 from tests.acceptance.command import MODELS, SEED, cnnlint
 
-from cnnlint import lint
+from cnnlint import Finding, lint
+from cnnlint.errors import UnfinishedRunError
 
 
 @pytest.fixture
@@ -65,6 +67,38 @@ def test_a_run_without_rules_on_values_reads_none(damaged: Path, monkeypatch: py
         (report,) = lint(str(damaged), **options).models
         assert report.error is None
         assert "CF004" not in {finding.code for finding in report.findings}
+
+
+def on_values(path: Path, **options: Any) -> list[Finding]:
+    (report,) = lint(str(path), isolated=True, **options).models
+    assert report.error is None
+    return [finding for finding in report.findings if finding.code.startswith("WT")]
+
+
+def test_values_read_by_the_worker_give_the_same_findings_as_those_read_here(damaged: Path):
+    alone = on_values(damaged, select=["WT"])  # without a run there is no worker
+    assert [finding.code for finding in alone] == ["WT001"]
+    assert on_values(damaged) == alone
+
+
+def test_values_are_read_even_if_the_run_does_not_end(damaged: Path, monkeypatch: pytest.MonkeyPatch):
+    class Crashed:
+        def result(self, _: object) -> None:
+            raise UnfinishedRunError("the process crashed")
+
+    monkeypatch.setattr("cnnlint.linter.submit", lambda *_, **__: Crashed())
+    (report,) = lint(str(damaged), isolated=True).models
+    assert {"RT006", "WT001"} <= {finding.code for finding in report.findings}
+
+
+def test_values_beyond_the_limit_are_noted_in_the_same_words_whoever_reads_them(
+    damaged: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("cnnlint.limits.VALUES_SPARE", 0)
+    monkeypatch.setattr("cnnlint.limits.VALUES_A_BYTE", 0)
+    (run,), (alone,) = (lint(str(damaged), isolated=True, **more).models for more in ({}, {"select": ["WT"]}))
+    (unread,) = (note for note in alone.notes if "were not looked at" in note)
+    assert [note for note in run.notes if "were not looked at" in note] == [unread]
 
 
 def test_explaining_a_rule_on_a_model_reads_the_values_that_it_is_about(damaged: Path):

@@ -1,6 +1,8 @@
 """What running a model shows: run time rules, and rewrites tried on the user's own model; a worker does both.
 
 The job reads the file itself, so it is under way while whoever asked for it reads the graph and runs the other rules.
+The worker has numpy, whose import takes longer than reading a small model's weights: so it also runs the rules on the
+values of weights, if these are few. Many are read by whoever asked, beside the run.
 """
 
 from __future__ import annotations
@@ -32,9 +34,13 @@ if TYPE_CHECKING:
     import onnx
 
     from cnnlint.frontends.onnx.file import FileContext
+    from cnnlint.graph.graph import Graph
     from cnnlint.runtime.probe import Probe
 
 Dims = tuple[int, ...]
+
+FEW = 1 << 26
+"""Bytes of weights that are read and looked at in the time that it takes to import numpy once more."""
 
 
 class RuleReference(Struct, frozen=True, kw_only=True):
@@ -79,6 +85,7 @@ class CheckRequest(Struct, frozen=True, kw_only=True):
         path: What the user calls the model.
         inputs: Shapes by input name.
         rules: Those about run time, and those whose rewrites are to be tried.
+        values: Those on the values of weights.
         near_misses: Whether to keep why rules stayed silent.
     """
 
@@ -86,6 +93,7 @@ class CheckRequest(Struct, frozen=True, kw_only=True):
     path: str
     inputs: dict[str, Dims]
     rules: tuple[RuleReference, ...]
+    values: tuple[RuleReference, ...] = ()
     near_misses: bool = False
 
 
@@ -101,11 +109,12 @@ class CheckResult(Struct, frozen=True, kw_only=True):
     """What running a model showed.
 
     Attributes:
-        findings: Of the run time rules.
+        findings: Of the run time rules, and of those on values.
         near_misses: Why they stayed silent, by code.
         finished: Codes of the rules that looked at all they had to look at.
         verified: The verifications of rewrites that fit.
         notes: What was left out and why, a sentence each.
+        unread: Which values could not be read, and why, as a clause; "" if all could, or none were to be read.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -113,6 +122,7 @@ class CheckResult(Struct, frozen=True, kw_only=True):
     finished: frozenset[str] = frozenset()
     verified: tuple[Verified, ...] = ()
     notes: tuple[str, ...] = ()
+    unread: str = ""
 
     def join(self, walked: Walk, rules: Iterable[Rule]) -> Walk:
         """Return what the rules said of the same network without running it, and what this adds.
@@ -122,15 +132,17 @@ class CheckResult(Struct, frozen=True, kw_only=True):
             rules: Those that were run here.
         """
         verifications = {(each.code, each.layers): each.verification for each in self.verified}
+        by_code = {rule.code: rule for rule in rules}
         hits = [
             replace(
                 hit,
                 finding=replace(hit.finding, verification=verifications.get((hit.finding.code, hit.finding.layers))),
             )
-            for hit in walked.hits
+            for hit in (
+                *walked.hits,
+                *(Hit(by_code.get(finding.code, CrashedRule()), (), finding) for finding in self.findings),
+            )
         ]
-        by_code = {rule.code: rule for rule in rules}
-        hits += [Hit(by_code.get(finding.code, CrashedRule()), (), finding) for finding in self.findings]
         return Walk(tuple(hits), {**walked.near_misses, **self.near_misses}, walked.finished | self.finished)
 
 
@@ -140,6 +152,7 @@ def submit(
     path: str,
     rules: Iterable[Rule],
     *,
+    values: Iterable[Rule] = (),
     inputs: Mapping[str, Dims],
     near_misses: bool,
 ) -> Pending:
@@ -150,6 +163,7 @@ def submit(
         program: The path of its ONNX file.
         path: What the user calls the model.
         rules: Those about run time, and those whose rewrites are to be tried.
+        values: Those on the values of weights, which are run if these are few.
         inputs: Shapes by input name.
         near_misses: Whether to keep why rules stayed silent.
     """
@@ -158,6 +172,7 @@ def submit(
         path=path,
         inputs=dict(inputs),
         rules=tuple(RuleReference.to(rule) for rule in rules),
+        values=tuple(RuleReference.to(rule) for rule in values),
         near_misses=near_misses,
     )
     return workers.submit("onnxruntime", f"{__name__}:check", request)
@@ -187,11 +202,19 @@ def check(request: CheckRequest) -> CheckResult:
     macs = total_macs(graph)
     steps.sized(weight_bytes=graph.source.file_bytes or 0, macs=None if macs is None else macs * BATCH)
     probe = Probe(program, graph, inputs=request.inputs)
-    return look(probe, rules, near_misses=request.near_misses)
+    values = [reference.load() for reference in request.values] if are_few(graph) else []
+    return look(probe, rules, values, near_misses=request.near_misses)
 
 
-def look(probe: Probe, rules: Sequence[Rule], *, near_misses: bool = False) -> CheckResult:
+def are_few(graph: Graph) -> bool:
+    """Return whether the values of the weights are so few that the worker looks at them too."""
+    return sum(weight.nbytes or 0 for weight in graph.weights) <= FEW
+
+
+def look(probe: Probe, rules: Sequence[Rule], values: Sequence[Rule] = (), *, near_misses: bool = False) -> CheckResult:
     """Return what the run time rules among `rules` say of the runs of `probe`, and how the rewrites of the others fare.
+
+    Rules on the `values` of weights speak besides.
 
     Raises:
         UnfinishedRunError: There is not enough memory.
@@ -203,7 +226,7 @@ def look(probe: Probe, rules: Sequence[Rule], *, near_misses: bool = False) -> C
         rule.begin(probe)
     checks.sort(key=lambda rule: rule in beginning)
     tried = attempt(probe, walk(context, [rule for rule in rules if rule.is_fixable()]).hits)
-    walked = walk(context, checks, probe=probe, near_misses=near_misses)
+    walked = walk(context, [*values, *checks], probe=probe, near_misses=near_misses)
     verified, notes = settle(probe, tried)
     if probe.untried:
         notes = (*notes, f"run time checks were left out: {probe.untried}")
@@ -213,6 +236,7 @@ def look(probe: Probe, rules: Sequence[Rule], *, near_misses: bool = False) -> C
         finished=walked.finished,
         verified=verified,
         notes=notes,
+        unread=context.unread_values(),
     )
 
 

@@ -23,6 +23,11 @@ LEAN = "sys.modules['typing_extensions'] = None; import msgspec; del sys.modules
 those of `typing` in every Python that cnnlint runs in; importing it takes as long as all of msgspec."""
 
 
+SINGLE = "OPENBLAS_NUM_THREADS"
+"""numpy starts threads for products of matrices when it is imported, a fifth of what that takes; a worker has none to
+multiply, and onnxruntime has threads of its own."""
+
+
 class Started:
     """A process that was started.
 
@@ -57,7 +62,11 @@ def start(kind: Kind, limit: int | None) -> Started:
     program = f"{import_path()}{LEAN}\nfrom cnnlint.worker.child import main; main({kind!r}, {limit!r})"
     said = scratch()
     process = subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
-        [sys.executable, "-P", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
+        [sys.executable, "-P", "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=said,
+        env={SINGLE: "1", **os.environ},
     )
     return Started(process, said, limit)
 
