@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from os.path import basename
+from os import listdir
+from os.path import basename, join, split
 from typing import TypeVar
 
 __version__ = "0.1.0"
@@ -117,6 +118,9 @@ ABOUT_THE_RUN = (ConfigError, RuleError)
 FAULTS = (Exception, SystemExit)
 """What code may raise that was not meant to: a plugin that calls `sys.exit` must not end the run with its code."""
 
+MANY = 5000
+"""Files in a folder among which nothing similar is looked for: it would take a second."""
+
 LONGEST = 300
 """Characters of an exception's message that are shown; it may quote the model."""
 
@@ -203,6 +207,17 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     by_folded = {candidate.casefold(): candidate for candidate in known}
     found = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
     return by_folded[found[0]] if found else None
+
+
+def meant_path(path: str) -> str | None:
+    """Return "did you mean PATH?" for a file that is not there, of what lies beside it; None if nothing comes near."""
+    folder, name = split(path)
+    try:
+        beside = listdir(folder or ".")
+    except (OSError, ValueError):  # ValueError: the path holds a NUL
+        return None
+    found = closest(name, sorted(beside)) if len(beside) < MANY else None
+    return None if found is None or found == name else f"did you mean {join(folder, found)}?"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

@@ -30,6 +30,7 @@ class Commands(click.Group):
         "fix": ("cnnlint.cli.fix", "Apply the rewrites of fixable rules to an ONNX model, and verify them."),
         "explain": ("cnnlint.cli.explain", "Show the page of a rule, or why it is silent on a model."),
         "rules": ("cnnlint.cli.rules", "List all rules."),
+        "new-rule": ("cnnlint.cli.new_rule", "Write a rule of your own to start from, and its test."),
         "completion": ("cnnlint.cli.completion", "Print the completion script of a shell."),
     }
     """The module of each command, which holds it as `command`, and its line in the help."""

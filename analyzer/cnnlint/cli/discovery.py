@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from cnnlint.engine.config.schema import Flags
 from cnnlint.engine.config.settings import Settings, resolve
-from cnnlint.errors import ConfigError, ModelError
+from cnnlint.errors import ConfigError, ModelError, meant_path
 from cnnlint.frontends import is_address, is_revision
 from cnnlint.report.view import several
 
@@ -89,7 +89,7 @@ def _stand_for(path: str) -> Iterator[tuple[str, bool]]:
         for model in _fitting(path):
             yield model, False
     else:
-        raise ModelError("there is no such file or folder", path=path)
+        raise ModelError("there is no such file or folder", path=path, remedy=meant_path(path))
 
 
 def _in_revision(written: str) -> Iterator[tuple[str, bool]]:

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from cnnlint.engine.drawing import Drawing
 
 
+OTHER_WORDS = {"check": "lint", "run": "lint", "list": "rules", "rule": "explain", "info": "summary"}
+"""Commands of other tools, and what they are called here."""
+
+
 class Output(Struct, frozen=True):
     """A report file to write.
 
@@ -259,7 +263,11 @@ def _meant_command(error: ModelError) -> str:
     from cnnlint.cli.commands import Commands
 
     word = error.path or ""
-    meant = closest(word, Commands.MODULES) if word.isalpha() else None
+    if error.remedy is not None or not word.replace("-", "").isalpha():
+        return ""
+    if word == "help":
+        return " (`cnnlint --help` lists the commands)"
+    meant = OTHER_WORDS.get(word) or closest(word, Commands.MODULES)
     return f" (did you mean the command {meant}?)" if meant else ""
 
 

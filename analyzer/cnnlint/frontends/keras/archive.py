@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any, cast
 
-from cnnlint.errors import ModelError, UnsupportedModelError, WeightsOnlyError
+from cnnlint.errors import ModelError, UnsupportedModelError, WeightsOnlyError, meant_path
 from cnnlint.frontends.keras import settings
 from cnnlint.frontends.keras.hdf5.headers import MAGIC
 from cnnlint.frontends.keras.hdf5.objects import Dataset, Node, opened
@@ -54,7 +54,7 @@ def read_archive(path: str) -> ArchiveRecord:
         if head.startswith(MAGIC):
             return _read_h5(path, local_file(path))
     except FileNotFoundError:
-        raise ModelError("no such file", path=path) from None
+        raise ModelError("no such file", path=path, remedy=meant_path(path)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"cannot be read: {reason}", path=path) from error
