@@ -27,6 +27,7 @@ class Commands(click.Group):
         "convert": ("cnnlint.cli.convert", "Convert a Keras model to ONNX, and verify that both compute the same."),
         "compare": ("cnnlint.cli.compare", "Run two models on the same inputs, and show where they first differ."),
         "diff": ("cnnlint.cli.diff", "Show which layers, costs and findings differ between two models."),
+        "textconv": ("cnnlint.cli.textconv", "Print a model as text for `git diff`, a line for each layer."),
         "fix": ("cnnlint.cli.fix", "Apply the rewrites of fixable rules to an ONNX model, and verify them."),
         "explain": ("cnnlint.cli.explain", "Show the page of a rule, or why it is silent on a model."),
         "rules": ("cnnlint.cli.rules", "List all rules."),

@@ -121,6 +121,12 @@ class OutputType(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
 @setting_options()
 @budget_options
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
+@click.option(
+    "--changed",
+    is_flag=True,
+    help="MODEL... are changed files of any kind: lint the models that they concern, and sum up a passing run in one "
+    "line, as the pre-commit hook does.",
+)
 @click.option("--skip-weights-only", is_flag=True, help="Skip files that hold weights but no network.")
 @color_option
 @click.option("-q", "--quiet", is_flag=True, help="Print only findings and exceeded budgets.")
@@ -138,6 +144,7 @@ def command(
     write_baseline: Path | None,
     ratchet: Literal["shrink", "check"] | None,
     against: str | None,
+    changed: bool,
     skip_weights_only: bool,
     exit_zero: bool,
     color: ColorChoice,
@@ -158,6 +165,13 @@ def command(
     if show_settings:
         return _show(paths, flags, config=config, isolated=isolated)
     documents = Documents(config, isolated=isolated)
+    if changed:
+        from cnnlint.cli.changed import concerned
+
+        paths = concerned(paths, documents, flags)
+        if not paths:
+            complain("no model is concerned", "note")
+            return 0
     found = discover(paths, documents, flags)
     for error in found.errors:
         complain(f"{error}{_meant_command(error)}")
@@ -183,7 +197,8 @@ def command(
     view = replace(view, drawings=drawings or {})
     results = [output.write(report, view) for output in outputs]
     if report.models or form == "json":
-        results.append(_statistics(report, view) if statistics else render_each(report, form, view))
+        brief = changed and form == "text" and report.exit_code == 0 and not found.errors
+        results.append(_text(report, view, form, statistics=statistics, brief=brief))
         write(results[-1].text)
     for fault in (fault for result in results for fault in result.faults):
         complain_of(fault, verbose=verbose)
@@ -252,10 +267,16 @@ def _settle(baselines: Baselines, ratchet: Literal["shrink", "check"] | None, *,
     return outgrown
 
 
-def _statistics(report: LintReport, view: View) -> Rendered[LintReport]:
-    from cnnlint.report.statistics import render
+def _text(report: LintReport, view: View, form: str, *, statistics: bool, brief: bool) -> Rendered[LintReport]:
+    if brief:
+        from cnnlint.report.parts import summary_line
 
-    return rendered(report, lambda part: render(part.shown(), view))
+        return rendered(report, lambda part: f"{summary_line(part.shown(), view)}\n")
+    if statistics:
+        from cnnlint.report.statistics import render
+
+        return rendered(report, lambda part: render(part.shown(), view))
+    return render_each(report, form, view)
 
 
 def _meant_command(error: ModelError) -> str:

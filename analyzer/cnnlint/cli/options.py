@@ -193,7 +193,7 @@ class Sectioned(click.Command):
 
     SECTIONS: ClassVar[dict[str, tuple[str, ...]]] = {
         "Reports": ("form", "outputs", "statistics", "color", "quiet", "verbose"),
-        "Models": ("skip_weights_only", "show_files"),
+        "Models": ("changed", "skip_weights_only", "show_files"),
         "Limits": (),
         "Rules": (),
         "Exit code": ("exit_zero",),

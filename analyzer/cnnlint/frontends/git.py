@@ -279,6 +279,14 @@ def is_folder(address: Address) -> bool:
     return _entry(address)[0] == "tree"
 
 
+def tracked(folder: str) -> tuple[str, ...] | None:
+    """Return the files that git tracks in `folder` and below it, relative to it; None if it is in no repository."""
+    if not _root(folder):
+        return None
+    found = _git(folder, "ls-files", "-z", about=folder).split(b"\0")
+    return tuple(os.fsdecode(path) for path in found if path)
+
+
 def exists(address: Address) -> bool:
     """Return whether the revision has a file or folder there."""
     return ENTRY.fullmatch(_cat_file(address, "--batch-check")) is not None
