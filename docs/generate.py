@@ -25,7 +25,7 @@ from pathlib import Path
 import cnnlint
 from cnnlint import limits
 from cnnlint.comparison.conversion import ConversionReport
-from cnnlint.comparison.diff_report import DiffReport
+from cnnlint.comparison.diff_report import DiffReport, FolderDiff
 from cnnlint.engine.budget import QUANTITIES
 from cnnlint.engine.config.schema import config_schema
 from cnnlint.engine.registry import load_rules
@@ -43,6 +43,7 @@ OTHERS = {
     "convert": ConversionReport,
     "compare": ComparisonReport,
     "diff": DiffReport,
+    "folder-diff": FolderDiff,
     "fix": FixReport,
     "rules": RulesReport,
 }

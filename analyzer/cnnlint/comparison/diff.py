@@ -12,10 +12,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint.analysis.context import Context
-from cnnlint.comparison.diff_report import DiffReport, GrowthResult, LayerDiff, Measure, Status
+from cnnlint.comparison.diff_report import DiffReport, FolderDiff, GrowthResult, LayerDiff, Measure, Status
 from cnnlint.engine.budget import QUANTITIES
 from cnnlint.engine.config.schema import Flags
-from cnnlint.errors import ConfigError, ModelError, closest
+from cnnlint.errors import CnnlintError, ConfigError, ModelError, closest, guarded
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.quantity import parse_amount, ratio
 from cnnlint.linter import Linter
@@ -60,38 +60,104 @@ def diff(
         ModelError: A model cannot be read.
         ConfigError: The configuration is wrong.
     """
-    linter = Linter(
-        Flags(
-            static=True,
-            inputs=dict(inputs or {}),
-            allow_config_code=tuple(allow_config_code),
-            ignore_config_code=ignore_config_code,
-        ),
-        config=config,
-        isolated=isolated,
+    linter = _linter(inputs, config, isolated, allow_config_code, ignore_config_code)
+    return _diff(linter, before, after, tuple(limits))
+
+
+def diff_folders(
+    before: str,
+    after: str,
+    pairs: Iterable[tuple[str, str]],
+    *,
+    limits: Iterable[GrowthLimit] = (),
+    inputs: Mapping[str, str] | None = None,
+    config: Path | None = None,
+    isolated: bool = False,
+    allow_config_code: Iterable[Path] = (),
+    ignore_config_code: bool = False,
+) -> FolderDiff:
+    """Compare the models of two folders; one that cannot be read has its `error` set, and the others are compared.
+
+    Args:
+        before: The first folder, as the user wrote it.
+        after: The second.
+        pairs: The paths of each model in both; "" where one has none. Growth budgets are about models in both.
+        limits: Growth budgets.
+        inputs: As for `diff`.
+        config: As for `diff`.
+        isolated: As for `diff`.
+        allow_config_code: As for `diff`.
+        ignore_config_code: As for `diff`.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+    """
+    linter = _linter(inputs, config, isolated, allow_config_code, ignore_config_code)
+    held = tuple(limits)
+    models = list[DiffReport]()
+    for old, new in pairs:
+        outcome = guarded(path_of(new or old), lambda old=old, new=new: _diff(linter, old or None, new or None, held))
+        if isinstance(outcome, CnnlintError):
+            outcome = DiffReport(before=old, after=new, error=str(outcome))
+        models.append(outcome)
+    return FolderDiff(before=before, after=after, models=tuple(models))
+
+
+def _linter(
+    inputs: Mapping[str, str] | None,
+    config: Path | None,
+    isolated: bool,
+    allow_config_code: Iterable[Path],
+    ignore_config_code: bool,
+) -> Linter:
+    flags = Flags(
+        static=True,
+        inputs=dict(inputs or {}),
+        allow_config_code=tuple(allow_config_code),
+        ignore_config_code=ignore_config_code,
     )
-    paths = path_of(before), path_of(after)
-    contexts = tuple(
-        Context(open_model(model).graph(linter.complete_plan(path).settings.inputs_for(path)))
-        for model, path in zip((before, after), paths, strict=True)
-    )
-    lints = _linted(linter, before), _linted(linter, after)
-    left, right = contexts
-    pairs = match_layers(left.graph, right.graph)
+    return Linter(flags, config=config, isolated=isolated)
+
+
+def _diff(linter: Linter, before: Given | None, after: Given | None, limits: tuple[GrowthLimit, ...]) -> DiffReport:
+    """Return the report of two models, or of the one that is not None."""
+    left, right = (None if model is None else _context(linter, model) for model in (before, after))
+    old, new = (None if model is None else _linted(linter, model) for model in (before, after))
     measures = tuple(_measure(name, left, right) for name in GROWING)
+    old_path, new_path = ("" if model is None else path_of(model) for model in (before, after))
+    shown = right or left
+    per = "sample" if shown is None else shown.per
+    if left is None or right is None or old is None or new is None:
+        return DiffReport(
+            before=old_path,
+            after=new_path,
+            measures=measures,
+            fixed=old.findings if old else (),
+            new=new.findings if new else (),
+            budgets=new.budgets if new else (),
+            per=per,
+        )
+    pairs = match_layers(left.graph, right.graph)
     layers = tuple(_layers(left, right, pairs))
-    fixed, new, kept = _findings(lints[0], lints[1], pairs)
+    fixed, added, kept = _findings(old, new, pairs)
     return DiffReport(
-        before=paths[0],
-        after=paths[1],
+        before=old_path,
+        after=new_path,
         measures=measures,
         layers=layers,
         unchanged=len(pairs) - sum(layer.status in ("changed", "renamed") for layer in layers),
         fixed=fixed,
-        new=new,
+        new=added,
         kept=kept,
         growth=tuple(hold(limits, measures)),
+        budgets=new.budgets,
+        per=per,
     )
+
+
+def _context(linter: Linter, model: Given) -> Context:
+    path = path_of(model)
+    return Context(open_model(model).graph(linter.complete_plan(path).settings.inputs_for(path)))
 
 
 def _linted(linter: Linter, model: Given) -> ModelReport:
@@ -101,10 +167,12 @@ def _linted(linter: Linter, model: Given) -> ModelReport:
     return report
 
 
-def _measure(quantity: str, before: Context, after: Context) -> Measure:
+def _measure(quantity: str, before: Context | None, after: Context | None) -> Measure:
     about = QUANTITIES[quantity]
-    amounts = about.measure(before), about.measure(after)
-    unknown = next((context for context, n in zip((before, after), amounts, strict=True) if n is None), None)
+    amounts = [None if context is None else about.measure(context) for context in (before, after)]
+    unknown = next(
+        (context for context, n in zip((before, after), amounts, strict=True) if n is None and context), None
+    )
     return Measure(
         quantity=quantity,
         name=about.label,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import Literal
 
@@ -12,7 +12,7 @@ from cnnlint.errors import __version__
 from cnnlint.graph.quantity import UNKNOWN, Unit, brief, count, format_amount, ratio, share
 from cnnlint.report.printable import printable, without_commands
 from cnnlint.report.view import Style, View, columns, several
-from cnnlint.results import SCHEMA, Finding
+from cnnlint.results import SCHEMA, BudgetResult, Finding, Per
 from cnnlint.verification.differences import Change
 
 Status = Literal["added", "removed", "changed", "renamed"]
@@ -93,11 +93,11 @@ class GrowthResult(Struct, frozen=True, kw_only=True):
 
 
 class DiffReport(Struct, frozen=True, kw_only=True):
-    """Two models compared by their graphs.
+    """Two models compared by their graphs; or the one of them that there is, where folders are compared.
 
     Attributes:
-        before: Path of the first model.
-        after: Path of the second.
+        before: Path of the first model; "" if it is added.
+        after: Path of the second; "" if it is removed.
         measures: Their costs.
         layers: Layers that differ, in the order of the second model, then those that were removed.
         unchanged: How many layers are the same, including names but not values of weights.
@@ -105,6 +105,9 @@ class DiffReport(Struct, frozen=True, kw_only=True):
         new: Findings that only the second model has.
         kept: Findings that both have.
         growth: Growth budgets.
+        budgets: The budgets of the second model, from the configuration.
+        per: What MACs and activations are counted for: one sample, or a run as the model declares it.
+        error: Why they could not be compared; None if they could.
     """
 
     schema: int = SCHEMA
@@ -118,11 +121,89 @@ class DiffReport(Struct, frozen=True, kw_only=True):
     new: tuple[Finding, ...] = ()
     kept: tuple[Finding, ...] = ()
     growth: tuple[GrowthResult, ...] = ()
+    budgets: tuple[BudgetResult, ...] = ()
+    per: Per = "sample"
+    error: str | None = None
+
+    @property
+    def is_same(self) -> bool:
+        """Whether there is nothing to tell: no layer, cost or finding differs."""
+        costs = all(measure.before == measure.after for measure in self.measures)
+        return costs and not (self.layers or self.new or self.fixed or self.error)
 
     @property
     def exit_code(self) -> int:
-        """1 if the second model grew by more than is allowed, else 0."""
-        return 0 if all(result.passed for result in self.growth) else 1
+        """2 if they could not be compared, else 1 if the second grew too much, else 0."""
+        return 2 if self.error is not None else int(not all(result.passed for result in self.growth))
+
+
+class FolderDiff(Struct, frozen=True, kw_only=True):
+    """The models of two folders, matched by their paths in them.
+
+    Attributes:
+        before: The first folder.
+        after: The second.
+        models: A report for each path, sorted.
+    """
+
+    schema: int = SCHEMA
+    cnnlint: str = __version__
+    before: str
+    after: str
+    models: tuple[DiffReport, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The worst of its models'."""
+        return max((model.exit_code for model in self.models), default=0)
+
+    @property
+    def new(self) -> tuple[Finding, ...]:
+        """Findings that only the second folder has."""
+        return tuple(finding for model in self.models for finding in model.new)
+
+
+def tally(models: Sequence[DiffReport]) -> str:
+    """Return "3 models: 1 changed, 1 added, 1 the same; findings: 2 new, 1 gone"."""
+    read = [model for model in models if model.error is None]
+    counts = {
+        "not compared": len(models) - len(read),
+        "changed": sum(bool(model.before and model.after) and not model.is_same for model in read),
+        "added": sum(not model.before for model in read),
+        "removed": sum(not model.after for model in read),
+        "the same": sum(model.is_same for model in read),
+    }
+    told = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
+    new, gone = (
+        (sum(len(found) for found in lists) for lists in zip(*((m.new, m.fixed) for m in read), strict=True))
+        if read
+        else (0, 0)
+    )
+    return f"{several(len(models), 'model')}: {told}; static findings: {count(new)} new, {count(gone)} gone"
+
+
+def render_folders(report: FolderDiff, view: View, *, every: bool = False) -> str:
+    """Return what `render` does for each model that differs, then those that were added and removed, and the count."""
+    parts = [
+        render(model, view, every=every)
+        for model in report.models
+        if model.before and model.after and not model.is_same and model.error is None
+    ]
+    lines = list[str]()
+    for model in report.models:
+        if model.error is None and not (model.before and model.after):
+            mark, path, style = ("-", model.before, "error") if model.before else ("+", model.after, "good")
+            costs = ", ".join(
+                f"{_amount(measure, measure.before if model.before else measure.after)} {measure.name}"
+                for measure in model.measures
+                if measure.quantity in {"params", "macs"}
+            )
+            lines.append(f"{view.paint(f'{mark} {printable(path)}', style)}  {costs}")  # pyright: ignore[reportArgumentType] - literals above
+            lines += _findings(model, view)
+    if lines:
+        parts.append("".join(f"{line}\n" for line in lines))
+    parts.append(f"{printable(report.before)} → {printable(report.after)}: {tally(report.models)}\n")
+    return without_commands("\n".join(parts))
 
 
 def render(report: DiffReport, view: View, *, every: bool = False) -> str:
@@ -145,7 +226,7 @@ def _lines(report: DiffReport, view: View, *, every: bool) -> Iterator[str]:
 
 
 def _measures(measures: tuple[Measure, ...], view: View) -> Iterator[str]:
-    rows = [(m.name, _amount(m, m.before), _amount(m, m.after), _change(m)) for m in measures]
+    rows = [(m.name, _amount(m, m.before), _amount(m, m.after), change_of(m)) for m in measures]
     yield from columns([("", "before", "after", "change"), *rows], right=(1, 2, 3), width=view.width, shrink=0)
 
 
@@ -153,7 +234,8 @@ def _amount(measure: Measure, amount: float | None) -> str:
     return UNKNOWN if amount is None else format_amount(amount, measure.unit)
 
 
-def _change(measure: Measure) -> str:
+def change_of(measure: Measure) -> str:
+    """Return by how much a cost has changed; "-" if it has not, "?" if that is unknown."""
     if measure.before is None or measure.after is None:
         return "?"
     growth = measure.after - measure.before
@@ -227,9 +309,13 @@ def _finding(finding: Finding, mark: str, style: Style, view: View) -> Iterator[
 
 
 def _growth(result: GrowthResult, view: View) -> str:
+    return view.paint(growth_line(result), "good" if result.passed else "error")
+
+
+def growth_line(result: GrowthResult) -> str:
+    """Return "over: params +38 (+23.46%), allowed 23%"."""
     name = result.quantity.replace("_", "-")
     if result.growth is None:
-        return view.paint(f"over: the growth of {name} is unknown: {printable(result.reason)}", "error")
+        return f"over: the growth of {name} is unknown: {printable(result.reason)}"
     relative = "" if result.share is None else _percent(result.share, 2)
-    text = f"{name} {_signed(result.growth)}{relative}, allowed {result.limit}"
-    return view.paint(f"kept: {text}", "good") if result.passed else view.paint(f"over: {text}", "error")
+    return f"{'kept' if result.passed else 'over'}: {name} {_signed(result.growth)}{relative}, allowed {result.limit}"

@@ -29,7 +29,7 @@ def render(report: LintReport, view: View) -> str:
     fails = failing(report) if len(report.models) > 1 else ()
     if fails:
         lines += ["### What fails the run", "", "| | Model | Rule | Layer | Finding |", "|---|---|---|---|---|"]
-        lines += [_finding(finding, model) for model, finding in fails[:MOST]]
+        lines += [finding_row(finding, model) for model, finding in fails[:MOST]]
         lines += ["", f"… and {count(len(fails) - MOST)} more.", ""] if len(fails) > MOST else [""]
     for model in report.models:
         lines += _model(model, told=bool(fails))
@@ -38,53 +38,53 @@ def render(report: LintReport, view: View) -> str:
 
 def _budget(model: ModelReport, budget: BudgetResult) -> str:
     sign = "✅" if budget.passed else SIGNS[Severity.ERROR]
-    measured, limit = _cell(amount(budget, budget.measured)), amount(budget, budget.limit)
+    measured, limit = cell(amount(budget, budget.measured)), amount(budget, budget.limit)
     margin = "" if budget.margin is None else amount(budget, budget.margin)
     name = budget_label(budget, model.per) + (f": {budget.message}" if budget.message else "")
-    return f"| {sign} | {_code(relative(model.path))} | {_cell(name)} | {measured} | {limit} | {margin} |"
+    return f"| {sign} | {code(relative(model.path))} | {cell(name)} | {measured} | {limit} | {margin} |"
 
 
 def _model(model: ModelReport, *, told: bool) -> Iterator[str]:
     """Yield a model's section; without the findings that fail the run if these are `told` already."""
-    yield from (f"### {_code(relative(model.path))}", "")
+    yield from (f"### {code(relative(model.path))}", "")
     if model.error is not None:
-        yield from (f"{SIGNS[Severity.ERROR]} {_cell(model.error)}", "")
+        yield from (f"{SIGNS[Severity.ERROR]} {cell(model.error)}", "")
         return
     yield ", ".join(facts(model))
     yield ""
     for sentence in model.incomplete:
-        yield from (f"{SIGNS[Severity.ERROR]} {_cell(sentence)}", "")
+        yield from (f"{SIGNS[Severity.ERROR]} {cell(sentence)}", "")
     findings = [finding for finding in model.findings if not (told and model.is_failing(finding))]
     if findings:
         yield from ("| | Rule | Layer | Finding |", "|---|---|---|---|")
-        yield from (_finding(finding) for finding in findings[:MOST])
+        yield from (finding_row(finding) for finding in findings[:MOST])
         yield ""
         if len(findings) > MOST:
             yield from (f"… and {count(len(findings) - MOST)} more.", "")
     for note in model.notes:
-        yield from (f"> {_cell(note)}", "")
+        yield from (f"> {cell(note)}", "")
 
 
-def _finding(finding: Finding, model: ModelReport | None = None) -> str:
+def finding_row(finding: Finding, model: ModelReport | None = None) -> str:
     """Return a row of a table, with the model's name if the table is of several models."""
-    layer = _code(finding.layers[0]) if finding.layers else ""
+    layer = code(finding.layers[0]) if finding.layers else ""
     more = len(finding.places) - 1
     layer += f" and {count(more)} more" if more > 0 else ""
-    text = _cell(finding.message)
+    text = cell(finding.message)
     if finding.suggestion:
-        sentence, *code = finding.suggestion.splitlines()
-        text += f"<br>**Help:** {_cell(sentence)}"
-        text += "".join(f"<br>{_code(line)}" for line in code if line.strip())
+        sentence, *lines = finding.suggestion.splitlines()
+        text += f"<br>**Help:** {cell(sentence)}"
+        text += "".join(f"<br>{code(line)}" for line in lines if line.strip())
     if savings := saved(finding.savings):
         text += f"<br>**Saves:** {savings}"
     if finding.verification is not None and finding.verification.equivalent:
         text += f"<br>**Verified:** largest relative error {finding.verification.max_rel_error:.2g}"
     mark = " [\\*]" if finding.fixable else ""
-    of = f" {_code(relative(model.path))} |" if model is not None else ""
+    of = f" {code(relative(model.path))} |" if model is not None else ""
     return f"| {SIGNS[finding.severity]} |{of} {finding.code} {finding.name}{mark} | {layer} | {text} |"
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """Return `text` as code; the backticks are more than any in it, and a table's bars are escaped."""
     text = " ".join(text.split()).replace("|", "\\|")
     fence = "`"
@@ -94,7 +94,8 @@ def _code(text: str) -> str:
     return f"{fence}{pad}{text}{pad}{fence}"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Return `text` as that of a table's cell, on one line, without markup."""
     text = " ".join(text.split())
     for sign in "\\|<>*_`[]":
         text = text.replace(sign, {"<": "&lt;", ">": "&gt;"}.get(sign, f"\\{sign}"))

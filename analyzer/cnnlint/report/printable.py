@@ -20,9 +20,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from cnnlint.results import LintReport, SummaryReport
-
-Report = TypeVar("Report", LintReport, SummaryReport)
+Report = TypeVar("Report", bound=msgspec.Struct)
 
 UNSAFE = re.compile(
     "["
