@@ -15,9 +15,25 @@ if TYPE_CHECKING:
 OTHER_KINDS = {"sequence_type": "sequence", "map_type": "map", "optional_type": "optional", "opaque_type": "opaque"}
 
 
+WIDENED = {
+    "STRING": "string",
+    "BFLOAT16": "bfloat16",
+    "FLOAT8E4M3FN": "float8_e4m3fn",
+    "FLOAT8E4M3FNUZ": "float8_e4m3fnuz",
+    "FLOAT8E5M2": "float8_e5m2",
+    "FLOAT8E5M2FNUZ": "float8_e5m2fnuz",
+    "FLOAT4E2M1": "float4_e2m1fn",
+    "UINT4": "uint4",
+    "INT4": "int4",
+}
+"""The names of ml_dtypes, which onnx takes from it since 1.19."""
+
+
 def dtype_name(code: int) -> str:
     if code == TensorProto.UNDEFINED:
         return ""
+    if onnx.__version__.startswith("1.18."):  # it calls types that numpy lacks by that of the values it makes of them
+        return WIDENED.get(TensorProto.DataType.Name(code)) or onnx.helper.tensor_dtype_to_np_dtype(code).name
     return "string" if code == TensorProto.STRING else onnx.helper.tensor_dtype_to_np_dtype(code).name
 
 
