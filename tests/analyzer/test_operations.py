@@ -135,6 +135,8 @@ def test_an_error_about_a_model_in_memory_names_no_temporary_file(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.tf
+@pytest.mark.filterwarnings("ignore")  # what TensorFlow and Keras warn of themselves
 def test_a_live_keras_model_is_converted_compared_and_verified(tmp_path):
     keras = pytest.importorskip("keras")
     image = keras.Input((8, 8, 3))
