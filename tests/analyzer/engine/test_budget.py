@@ -17,7 +17,7 @@ from cnnlint.engine.budget import QUANTITIES, Budget, measure, top_contributors
 from cnnlint.errors import ConfigError
 from cnnlint.frontends.notation import to_onnx
 from cnnlint.graph.graph import Graph, Source
-from cnnlint.graph.quantity import format_amount, parse_amount
+from cnnlint.graph.quantity import SHOWN_AS, format_amount, parse_amount
 
 VGG_HEAD = "INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> FLATTEN -> FC 20 -> RELU -> FC 10"
 
@@ -64,7 +64,8 @@ def test_shares_are_read_as_percentages_or_fractions(written, share):
 def test_what_is_no_amount_is_refused_with_an_example(written, unit):
     with pytest.raises(ConfigError) as raised:
         parse_amount(written, unit)
-    assert "write a" in str(raised.value)
+    assert "write" in str(raised.value)
+    assert SHOWN_AS[unit] in str(raised.value)
 
 
 @given(st.integers(0, 10**15), st.integers(0, 999), st.sampled_from([("k", 10**3), ("M", 10**6), ("G", 10**9)]))
