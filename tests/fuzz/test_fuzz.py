@@ -96,6 +96,8 @@ def test_a_report_that_is_not_valid_is_seen():
         oracles.VALID.get("text", oracles._plain)("fine\n  ::error file=x::y\n")
     with pytest.raises(ValueError, match="NaN"):
         oracles._jsonl(json.dumps({"a": float("nan")}) + "\n")
+    with pytest.raises(ValueError, match="an element"):
+        oracles._html("<body><p>net</p><script>alert(1)</script></body>")
 
 
 def test_a_minimized_model_keeps_what_matters_and_little_else():
