@@ -23,7 +23,7 @@ class Commands(click.Group):
         "lint": ("cnnlint.cli.lint", "Lint models (what `cnnlint MODEL` does)."),
         "init": ("cnnlint.cli.init", "Write a configuration to start with: budgets and a baseline of today."),
         "summary": ("cnnlint.cli.summary", "Show layers, shapes, parameters and MACs, and how each is computed."),
-        "open": ("cnnlint.cli.open", "Lint models, and open the report, with the networks drawn, in the browser."),
+        "open": ("cnnlint.cli.opening", "Lint models, and open the report, with the networks drawn, in the browser."),
         "convert": ("cnnlint.cli.convert", "Convert a Keras model to ONNX, and verify that both compute the same."),
         "compare": ("cnnlint.cli.compare", "Run two models on the same inputs, and show where they first differ."),
         "diff": ("cnnlint.cli.diff", "Show which layers, costs and findings differ between two models."),

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from onnx import numpy_helper
 
-from acceptance.command import MODELS, cnnlint
+from acceptance.command import MODELS, cnnlint_process
 from cnnlint.cli.commands import commands
 from cnnlint.comparison.conversion import ConversionReport
 from cnnlint.conversion import keras_model as conversion
@@ -144,7 +144,8 @@ def test_what_cannot_be_meant_is_refused(model: object, output: str, cause: str,
 
 
 def test_the_text_says_what_the_converter_left(net: Path, tmp_path: Path) -> None:
-    done = cnnlint("convert", net, "-o", tmp_path / "model.onnx", "--isolated")
+    # a process of its own: in one that used TensorFlow before, its native code may write what it wants
+    done = cnnlint_process("convert", net, "-o", tmp_path / "model.onnx", "--isolated")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "weightless conversion in" in done.stdout
