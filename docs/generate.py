@@ -1,9 +1,8 @@
 """Generate what follows from the code: `python docs/generate.py`; with `--check`, only say what is stale.
 
 Rule pages and JSON Schemas are written whole. In the pages that people write, blocks between `<!-- run: COMMAND -->`,
-`<!-- rules -->`, `<!-- budgets -->`, `<!-- limits -->` or `<!-- targets -->` and `<!-- end -->` are filled: with what
-the command prints, with the table of rules, with that of the quantities that can be budgeted, with that of the limits,
-and with those of what runtimes support.
+`<!-- budgets -->`, `<!-- limits -->` or `<!-- targets -->` and `<!-- end -->` are filled: with what the command prints,
+with the table of the quantities that can be budgeted, with that of the limits, and with those of what runtimes support.
 """
 
 from __future__ import annotations
@@ -50,8 +49,7 @@ OTHERS = {
 """The records behind the JSON of the other commands."""
 
 BLOCK = re.compile(
-    r"^<!-- (?:run: (?P<command>[^\n]+)|(?P<rules>rules)|(?P<budgets>budgets)|(?P<limits>limits)"
-    r"|(?P<targets>targets)) -->\n"
+    r"^<!-- (?:run: (?P<command>[^\n]+)|(?P<budgets>budgets)|(?P<limits>limits)|(?P<targets>targets)) -->\n"
     r"(?P<text>.*?)^<!-- end -->\n",
     re.DOTALL | re.MULTILINE,
 )
@@ -173,16 +171,11 @@ def filled(path: Path) -> str:
             new = transcript(block["command"])
         else:
             tables = {"budgets": budget_table, "limits": limit_table, "targets": target_tables}
-            new = next((table() for name, table in tables.items() if block[name]), "") or rule_table(path.parent)
+            new = next(table() for name, table in tables.items() if block[name])
         kept = text if ROUNDING.sub(" ", new) == ROUNDING.sub(" ", text) else new
         return block[0].replace(text, kept) if text else block[0].replace("<!-- end -->", f"{kept}<!-- end -->")
 
     return BLOCK.sub(fill, path.read_text(encoding="utf-8"))
-
-
-def rule_table(folder: Path) -> str:
-    """Return the table of rules with links that hold in `folder`."""
-    return index(built_in()).replace("](", f"]({Path(os.path.relpath(DOCS, folder), 'rules').as_posix()}/")
 
 
 def budget_table() -> str:

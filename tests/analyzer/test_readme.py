@@ -80,12 +80,8 @@ def test_the_readme_sets_up_with_the_two_commands_that_ci_runs():
     assert set(re.findall(r"\.\[(\w+)\]", text)) <= set(extras)
 
 
-def test_the_readme_lists_every_rule():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    missing = [
-        rule.code for rule in load_rules() if f"[{rule.code}](docs/rules/{rule.code}.md) | {rule.name}" not in text
-    ]
-    assert missing == []
+def test_the_readme_is_read_in_a_few_minutes():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) < 1_200
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.name)
