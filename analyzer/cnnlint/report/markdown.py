@@ -69,7 +69,7 @@ def finding_row(finding: Finding, model: ModelReport | None = None) -> str:
     """Return a row of a table, with the model's name if the table is of several models."""
     layer = code(finding.layers[0]) if finding.layers else ""
     more = len(finding.places) - 1
-    layer += f" and {count(more)} more" if more > 0 else ""
+    layer += f" and {count(more)} more" if layer and more > 0 else ""
     text = cell(finding.message)
     if finding.suggestion:
         sentence, *lines = finding.suggestion.splitlines()
