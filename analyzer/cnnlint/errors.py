@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from os import listdir
-from os.path import basename, join, split
+from os import listdir, sep
+from os.path import basename, join, lexists
 from typing import TypeVar
 
 __version__ = "0.1.0"
@@ -210,14 +210,20 @@ def closest(word: str, known: Iterable[str]) -> str | None:
 
 
 def meant_path(path: str) -> str | None:
-    """Return "did you mean PATH?" for a file that is not there, of what lies beside it; None if nothing comes near."""
-    folder, name = split(path)
-    try:
-        beside = listdir(folder or ".")
-    except (OSError, ValueError):  # ValueError: the path holds a NUL
-        return None
-    found = closest(name, sorted(beside)) if len(beside) < MANY else None
-    return None if found is None or found == name else f"did you mean {join(folder, found)}?"
+    """Return "did you mean PATH?" for a path that is not there, folder by folder; None if nothing comes near."""
+    meant = ""
+    for part in path.replace(sep, "/").split("/"):
+        if part and not lexists(join(meant, part)):
+            try:
+                beside = listdir(meant or ".")
+            except (OSError, ValueError):  # ValueError: the path holds a NUL
+                return None
+            found = closest(part, sorted(beside)) if len(beside) < MANY else None
+            if found is None:
+                return None
+            part = found  # noqa: PLW2901 - what was meant
+        meant = join(meant, part) if part or meant else "/"
+    return None if not path or meant == path else f"did you mean {meant}?"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

@@ -69,7 +69,7 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path, monkeypatch):
             "models/resent.onnx: there is no such file or folder (did you mean models/resnet.onnx?)",
         ),
         (("summary", "models/resent.onnx"), "(did you mean models/resnet.onnx?)"),
-        (("diff", "models/resnet.onnx", "model/resnet.onnx"), "model/resnet.onnx: no such file\n"),
+        (("diff", "models/resnet.onnx", "model/resnet.onnx"), "(did you mean models/resnet.onnx?)"),
         (("check",), "(did you mean the command lint?)"),
         (("help",), "(`cnnlint --help` lists the commands)"),
         (("new-rul", "x"), "(did you mean the command new-rule?)"),
