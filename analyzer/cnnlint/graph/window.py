@@ -188,10 +188,12 @@ def resolve_pads(
     strides: tuple[int, ...],
     dilation: tuple[int, ...],
 ) -> Pads | None:
-    """Return the amounts of `padding` over `spatial`; None if they depend on an unknown extent."""
+    """Return the amounts of `padding` over `spatial`; None if that has other axes, or an extent is missing."""
+    if spatial is not None and len(spatial) != len(kernel):
+        return None
     if not isinstance(padding, str):
         return padding
-    if spatial is None or len(spatial) != len(kernel):
+    if spatial is None:
         return None
     pads = list[tuple[int, int]]()
     for extent, taps, step, gap in zip(spatial, kernel, strides, dilation, strict=True):

@@ -111,7 +111,7 @@ def _loses(layer: Conv) -> bool:
     """Return whether the windows of a strided convolution leave out the end of its map."""
     if all(stride == 1 for stride in layer.strides) or (windows := layer.windows) is None:
         return False
-    extents = layer.input.spatial or ()
+    extents = layer.input.spatial or (None,) * len(windows)
     return any(
         isinstance(extent, int) and window.effective_kernel >= window.stride and window.unseen(extent)
         for window, extent in zip(windows, extents, strict=True)

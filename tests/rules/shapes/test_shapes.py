@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx.parser
 import onnxruntime
 import pytest
 
@@ -101,3 +102,13 @@ def test_a_dense_layer_on_a_map_that_is_flattened_later_is_information(lint, tmp
     text = "INPUT 3x32x32 -> CONV 8 3x3 -> RELU -> POOL 2 -> FC 32 -> RELU -> FLATTEN -> FC 10 -> SOFTMAX"
     (found,) = lint(MissingFlatten(), keras(text, tmp_path)).findings
     assert (found.layers, found.severity.value) == (("fc1",), "info")
+
+
+def test_a_strided_convolution_of_a_map_of_unknown_rank_loses_nothing_that_is_known():
+    model = onnx.parser.parse_model("""<ir_version: 8, opset_import: ["": 17]>
+        g (float[1,3,32,32] image, int64[axes] shape) => (float[n,c,h,w] y)
+        <float[1,3,2,2] kernel = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}>
+        { map = Reshape(image, shape)  y = Conv<strides=[2,2], kernel_shape=[2,2]>(map, kernel) }""")
+    (report,) = cnnlint.lint(model, static=True, isolated=True, pedantic=True).models
+    assert report.error is None
+    assert [finding.message for finding in report.findings if finding.code in ("CF004", "SH003")] == []
