@@ -78,8 +78,7 @@ class Workspace:
             place = _padded(file, self._size)
             contiguous(values).tofile(file)
         self._size = place + values.nbytes
-        for key, value in (("location", MADE), ("offset", str(place)), ("length", str(values.nbytes))):
-            tensor.external_data.add(key=key, value=value)
+        _point(tensor, MADE, place, values.nbytes)
         return tensor
 
     def _link(self) -> None:
@@ -132,13 +131,18 @@ def _write_apart(model: onnx.ModelProto, outside: list[TensorProto], folder: str
         for tensor in outside:
             source, offset, length = _place(tensor, folder)
             place = _padded(file, place)
-            del tensor.external_data[:]
-            for key, value in (("location", location), ("offset", str(place)), ("length", str(length))):
-                tensor.external_data.add(key=key, value=value)
+            _point(tensor, location, place, length)
             _copy(source, offset, length, file)
             place += length
     with open(path, "wb") as file:
         file.write(model.SerializeToString())
+
+
+def _point(tensor: TensorProto, location: str, offset: int, length: int) -> None:
+    """Say in which file the values of `tensor` are, and at which bytes."""
+    del tensor.external_data[:]
+    for key, value in (("location", location), ("offset", str(offset)), ("length", str(length))):
+        tensor.external_data.add(key=key, value=value)
 
 
 def _write_whole(model: onnx.ModelProto, outside: list[TensorProto], folder: str, path: str) -> None:

@@ -108,7 +108,7 @@ def _merge(add: NodeProto, editor: Editor) -> bool:
             (one, other)
             for place, one in enumerate(ways)
             for other in ways[place + 1 :]
-            if one.source == other.source and not one.conv is other.conv is None
+            if one.source == other.source and not (one.conv is None and other.conv is None)
         ),
         None,
     )
