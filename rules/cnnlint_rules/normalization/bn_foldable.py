@@ -23,6 +23,7 @@ from cnnlint import (
     PatternRule,
     Savings,
     Severity,
+    added_up,
     brief,
     fold_after,
 )
@@ -96,9 +97,8 @@ class BnFoldable(
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
         """Return what folding all of them saves."""
-        parameters, operations = (
-            int(sum(place.evidence[name] for place in places)) for name in ("parameters", "operations")
-        )
+        total = added_up(places)
+        parameters, operations = total["parameters"], total["operations"]
         cost = f"{brief(operations)} operations per sample and " if operations else ""
         return self.finding(
             message=f"{len(places):,} normalizations could be folded into the layers ahead of them, which saves"

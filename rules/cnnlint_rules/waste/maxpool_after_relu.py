@@ -20,6 +20,7 @@ from cnnlint import (
     Op,
     PatternRule,
     Severity,
+    added_up,
     brief,
 )
 
@@ -88,7 +89,8 @@ class MaxpoolAfterRelu(PatternRule, code="WA001", severity=Severity.INFO, confid
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
         """Add up the values."""
-        before, after = (int(sum(place.evidence[name] for place in places)) for name in ("before", "after"))
+        total = added_up(places)
+        before, after = total["before"], total["after"]
         return self.finding(
             message=f"{len(places)} activations are computed for {brief(before)} values, of which the max-poolings"
             f" after them keep {brief(after)}; after the poolings they give the same.",

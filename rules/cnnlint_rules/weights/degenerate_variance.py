@@ -17,6 +17,7 @@ from cnnlint import (
     LayerRule,
     NearMiss,
     Severity,
+    added_up,
     shown_channels,
 )
 
@@ -96,14 +97,12 @@ class DegenerateVariance(
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
         """Return how many variances are none in all."""
-        negative, broken, flat, channels = (
-            int(sum(place.evidence[name] for place in places)) for name in ("negative", "broken", "flat", "channels")
-        )
-        counts = ((broken, "not above −ε"), (negative, "negative"), (flat, "zero or denormal"))
-        told = ", ".join(f"{count:,} {words}" for count, words in counts if count)
+        total = added_up(places)
+        counts = (("broken", "not above −ε"), ("negative", "negative"), ("flat", "zero or denormal"))
+        told = ", ".join(f"{total[name]:,} {words}" for name, words in counts if total[name])
         return self.finding(
-            message=f"Of {channels:,} moving variances in {len(places):,} normalizations there are {told}.",
-            evidence={"negative": negative, "broken": broken, "flat": flat, "channels": channels},
+            message=f"Of {total['channels']:,} moving variances in {len(places):,} normalizations there are {told}.",
+            evidence={name: total[name] for name in ("negative", "broken", "flat", "channels")},
             advice=_ADVICE,
         )
 

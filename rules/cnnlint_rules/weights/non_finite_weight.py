@@ -18,6 +18,7 @@ from cnnlint import (
     Severity,
     Weight,
     WeightStatistics,
+    added_up,
 )
 
 
@@ -80,12 +81,12 @@ class NonFiniteWeight(
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
         """Return how many values are not finite in all."""
-        nan, infinite, size = (sum(place.evidence[name] for place in places) for name in ("nan", "infinite", "values"))
+        total = added_up(places)
         first = places[0].message.partition(" holds ")[0].removeprefix("The ")
         return self.finding(
-            message=f"{len(places):,} weights hold {nan:,} NaN and {infinite:,} infinite values among {size:,}; in the"
-            f" order of the network the {first} is the first.",
-            evidence={"nan": nan, "infinite": infinite, "values": size},
+            message=f"{len(places):,} weights hold {total['nan']:,} NaN and {total['infinite']:,} infinite values"
+            f" among {total['values']:,}; in the order of the network the {first} is the first.",
+            evidence={name: total[name] for name in ("nan", "infinite", "values")},
             advice=_ADVICE,
         )
 
