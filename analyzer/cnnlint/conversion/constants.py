@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
+
+from cnnlint.runtime.nodes import names_inside
 
 if TYPE_CHECKING:
     import onnx
@@ -35,7 +37,7 @@ class Constants:
         del graph.initializer[:]
         self.labels = dict(labels)
         self.values |= held
-        self.inner = {name for node in graph.node for name in _subgraph_names(node)}
+        self.inner = {name for node in graph.node for name in names_inside(node)}
         kept = [value for value in graph.input if value.name not in self.values]
         del graph.input[:]
         graph.input.extend(kept)
@@ -86,7 +88,7 @@ class Constants:
         """Yield every name that a node, a subgraph or the graph's outputs read, once per use."""
         for node in self.graph.node:
             yield from node.input
-            yield from _subgraph_names(node)
+            yield from names_inside(node)
         yield from (value.name for value in self.graph.output)
 
     def _evaluate(self, node: onnx.NodeProto) -> Array | None:
@@ -123,15 +125,6 @@ def replace_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> No
     copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
     graph.node.extend(copies)
-
-
-def _subgraph_names(node: onnx.NodeProto) -> Iterator[str]:
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            yield from (value.name for value in graph.output)
-            for inner in graph.node:
-                yield from cast("Iterable[str]", inner.input)
-                yield from _subgraph_names(inner)
 
 
 def _transpose(arrays: list[Array], attributes: Attributes) -> Array:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cnnlint.conversion.constants import rename_inputs, unique_name
+from cnnlint.runtime.nodes import subgraphs
 
 if TYPE_CHECKING:
     import onnx
@@ -148,6 +149,5 @@ def rename_tensors(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
         for index, name in enumerate(node.output):
             if name in names:
                 node.output[index] = names[name]
-        for attribute in node.attribute:
-            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                rename_tensors(inner, names)
+        for inner in subgraphs(node):
+            rename_tensors(inner, names)

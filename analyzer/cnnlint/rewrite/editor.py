@@ -7,6 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnnlint.errors import CnnlintError
+from cnnlint.runtime.nodes import subgraphs, used_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -585,29 +586,12 @@ def attribute(node: NodeProto, name: str, default: Any) -> Any:
     return next((helper.get_attribute_value(each) for each in node.attribute if each.name == name), default)
 
 
-def used_names(node: NodeProto) -> set[str]:
-    """Return the names that `node` reads: its inputs, and all that its subgraphs mention."""
-    used = {name for name in node.input if name}
-    for graph in _subgraphs(node):
-        used |= {value.name for value in graph.output}
-        for inner in graph.node:
-            used |= used_names(inner)
-    return used
-
-
-def _subgraphs(node: NodeProto) -> Iterator[onnx.GraphProto]:
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
-
-
 def rename(node: NodeProto, tensor: str, other: str) -> None:
     """Have `node` and its subgraphs read `other` instead of `tensor`."""
     for index, name in enumerate(node.input):
         if name == tensor:
             node.input[index] = other
-    for graph in _subgraphs(node):
+    for graph in subgraphs(node):
         for value in graph.output:
             if value.name == tensor:
                 raise RewriteError(f"a subgraph gives {tensor}")

@@ -9,7 +9,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
 from cnnlint.errors import ModelError
-from cnnlint.rewrite.editor import CONSTANT_BEFORE, RewriteError, rename, used_names
+from cnnlint.rewrite.editor import CONSTANT_BEFORE, RewriteError, rename
+from cnnlint.runtime.nodes import used_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence

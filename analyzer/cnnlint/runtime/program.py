@@ -12,6 +12,7 @@ from cnnlint.errors import ModelError, RuntimeCheckError
 from cnnlint.frontends.onnx import skeleton
 from cnnlint.frontends.onnx.strip import without_weights
 from cnnlint.frontends.onnx.wire import message
+from cnnlint.runtime.nodes import subgraphs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -128,7 +129,6 @@ def _read(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
     """Rename the inputs of `node`, and those inside its subgraphs, that are keys of `names`."""
     for index, name in enumerate(node.input):
         node.input[index] = names.get(name, name)
-    for attribute in node.attribute:
-        for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-            for inner in graph.node:
-                _read(inner, names)
+    for graph in subgraphs(node):
+        for inner in graph.node:
+            _read(inner, names)

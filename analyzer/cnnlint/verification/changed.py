@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cnnlint.errors import RuntimeCheckError
-from cnnlint.rewrite.editor import used_names
+from cnnlint.runtime.nodes import subgraphs, used_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -130,12 +130,10 @@ def _alike(original: onnx.ModelProto, rewritten: onnx.ModelProto) -> set[str]:
 def _inner_names(node: NodeProto) -> set[str]:
     """Return the tensors that are defined inside the subgraphs of `node`."""
     made = set[str]()
-    for attribute in node.attribute:
-        graphs = [attribute.g] if attribute.HasField("g") else []
-        for graph in (*graphs, *attribute.graphs):
-            made |= {value.name for value in graph.input} | {weight.name for weight in graph.initializer}
-            for inner in graph.node:
-                made |= set(inner.output) | _inner_names(inner)
+    for graph in subgraphs(node):
+        made |= {value.name for value in graph.input} | {weight.name for weight in graph.initializer}
+        for inner in graph.node:
+            made |= set(inner.output) | _inner_names(inner)
     return made
 
 

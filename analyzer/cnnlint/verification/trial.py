@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from cnnlint.errors import RuntimeCheckError
 from cnnlint.results import Verification
-from cnnlint.rewrite.editor import used_names
 from cnnlint.rewrite.weights import contiguous, rearranged_weights
+from cnnlint.runtime.nodes import used_names
 from cnnlint.runtime.program import Program
 from cnnlint.runtime.session import Session, processors
 from cnnlint.verification.changed import ChangedRegion, changed_region, part
