@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cnnlint.engine.telling import relative
 from cnnlint.graph.quantity import count
@@ -74,7 +74,7 @@ def finding_row(finding: Finding, model: ModelReport | None = None) -> str:
     if finding.suggestion:
         sentence, *lines = finding.suggestion.splitlines()
         text += f"<br>**Help:** {cell(sentence)}"
-        text += "".join(f"<br>{code(line)}" for line in lines if line.strip())
+        text += snippet(lines)
     if savings := saved(finding.savings):
         text += f"<br>**Saves:** {savings}"
     if finding.verification is not None and finding.verification.equivalent:
@@ -94,9 +94,18 @@ def code(text: str) -> str:
     return f"{fence}{pad}{text}{pad}{fence}"
 
 
+def snippet(lines: Sequence[str]) -> str:
+    """Return lines of code for a table's cell, which holds no fence: as they are to be pasted, indented as they are."""
+    return f"<pre>{'<br>'.join(map(escaped, lines))}</pre>" if lines else ""
+
+
 def cell(text: str) -> str:
     """Return `text` as that of a table's cell, on one line, without markup."""
-    text = " ".join(text.split())
+    return escaped(" ".join(text.split()))
+
+
+def escaped(text: str) -> str:
+    """Return `text` without markup, each blank where it is."""
     for sign in "\\|<>*_`[]":
         text = text.replace(sign, {"<": "&lt;", ">": "&gt;"}.get(sign, f"\\{sign}"))
     return text.replace("@", "@<!-- -->")  # a name in a model is no mention of somebody

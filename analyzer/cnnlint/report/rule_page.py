@@ -168,7 +168,7 @@ def _made(factory: Any) -> Any:
 def _sections(rule: type[Rule]) -> tuple[str, dict[str, str]]:
     first, *rest = f"\n{cleandoc(rule.__doc__ or '')}".split("\n## ")
     parts = (part.partition("\n") for part in rest)
-    return first.strip(), {title.strip(): text.strip() for title, _, text in parts}
+    return first.strip(), {title.strip(): text.strip("\n") for title, _, text in parts}
 
 
 def _identity(rule: type[Rule]) -> Iterator[str]:

@@ -1,11 +1,13 @@
 import json
 import re
 import tomllib
+from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
 
 import jsonschema
 import pytest
+from markdown_it import MarkdownIt
 
 from analyzer.report.reports import BUDGETS, FLATTENED, finding, model, report
 from cnnlint.report import FORMATS, render
@@ -224,6 +226,14 @@ def test_markdown_cells_hold_no_markup_of_layers_or_messages():
     assert "<img" not in row
     assert "``a\\|b`c``" in row
     assert len(re.findall(r"(?<!\\)\|", row)) == 5
+
+
+def test_markdown_gives_code_with_its_indentation_and_its_signs():
+    code = "for rate in (1, 2, 5):\n    x = keras.layers.Conv2D(8, (3, 3), **given[0])(x)  # a|b\n\n    y = x < 2"
+    text = shown("markdown", report(model(findings=(finding(suggestion=f"Use these rates:\n{code}"),))))
+    page = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
+    (drawn,) = re.findall("<pre>(.*?)</pre>", page, re.DOTALL)
+    assert unescape(drawn.replace("<br>", "\n")) == code
 
 
 def test_markdown_mentions_nobody_for_a_name_in_a_model():
