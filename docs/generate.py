@@ -1,8 +1,9 @@
 """Generate what follows from the code: `python docs/generate.py`; with `--check`, only say what is stale.
 
 Rule pages and JSON Schemas are written whole. In the pages that people write, blocks between `<!-- run: COMMAND -->`,
-`<!-- budgets -->`, `<!-- limits -->` or `<!-- targets -->` and `<!-- end -->` are filled: with what the command prints,
-with the table of the quantities that can be budgeted, with that of the limits, and with those of what runtimes support.
+`<!-- inputs: FILE -->`, `<!-- budgets -->`, `<!-- limits -->` or `<!-- targets -->` and `<!-- end -->` are filled: with
+what the command prints, with the table of the inputs of a pipeline, of the quantities that can be budgeted, of the
+limits, and of what runtimes support.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from collections.abc import Iterator
 from importlib import import_module
 from itertools import groupby, pairwise
 from pathlib import Path
+
+import yaml
 
 import cnnlint
 from cnnlint import limits
@@ -49,7 +52,8 @@ OTHERS = {
 """The records behind the JSON of the other commands."""
 
 BLOCK = re.compile(
-    r"^<!-- (?:run: (?P<command>[^\n]+)|(?P<budgets>budgets)|(?P<limits>limits)|(?P<targets>targets)) -->\n"
+    r"^<!-- (?:run: (?P<command>[^\n]+)|inputs: (?P<inputs>[^\n]+)"
+    r"|(?P<budgets>budgets)|(?P<limits>limits)|(?P<targets>targets)) -->\n"
     r"(?P<text>.*?)^<!-- end -->\n",
     re.DOTALL | re.MULTILINE,
 )
@@ -169,6 +173,8 @@ def filled(path: Path) -> str:
         text = block["text"]
         if block["command"]:
             new = transcript(block["command"])
+        elif block["inputs"]:
+            new = input_table(ROOT / block["inputs"])
         else:
             tables = {"budgets": budget_table, "limits": limit_table, "targets": target_tables}
             new = next(table() for name, table in tables.items() if block[name])
@@ -185,6 +191,15 @@ def budget_table() -> str:
         for name, quantity in QUANTITIES.items()
     ]
     return "\n".join(["| Key | Option | What is limited |", "|---|---|---|", *rows, ""])
+
+
+def input_table(pipeline: Path) -> str:
+    """Return the table of the inputs of the action or of the template, as it describes them itself."""
+    declared = next(yaml.safe_load_all(pipeline.read_text(encoding="utf-8")))
+    inputs = declared.get("spec", declared)["inputs"]
+    defaults = {name: f"`{each['default']}`" if each["default"] else "" for name, each in inputs.items()}
+    rows = [f"| `{name}` | {defaults[name]} | {each['description']} |" for name, each in inputs.items()]
+    return "\n".join(["| Input | Default | What it is |", "|---|---|---|", *rows, ""])
 
 
 def limit_table() -> str:
