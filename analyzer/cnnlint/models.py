@@ -8,20 +8,22 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from msgspec.structs import replace
 
 from cnnlint import frontends
-from cnnlint.errors import CnnlintError, ConfigError, ConversionError, ModelError
+from cnnlint.errors import CnnlintError, ConfigError, ConversionError, MissingExtraError, ModelError, worded
 from cnnlint.worker.workers import Workers
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Self, TypeAlias
 
     import keras  # pyright: ignore[reportMissingTypeStubs] - keras ships none
     import onnx
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from cnnlint.graph.tensor import Shape
     from cnnlint.runtime.runner import Runner
 
-    Given = str | os.PathLike[str] | onnx.ModelProto | keras.Model
+    Given: TypeAlias = "str | os.PathLike[str] | onnx.ModelProto | keras.Model | LiveTorch"
 
     Inputs = Mapping[str, Shape] | None
 
@@ -250,6 +252,9 @@ class LiveKeras(Model):
         return folder
 
     def graph(self, inputs: Inputs = None) -> Graph:
+        if not self.live.built:
+            remedy = "begin it with keras.Input(shape), or call model.build(input_shape)"
+            raise ModelError("is not built yet, so that its layers have no shapes", path=self.path, remedy=remedy)
         graph = frontends.load(self._saved.file("model.keras"), inputs=inputs)
         return _renamed(graph, self.path, self._saved)
 
@@ -274,6 +279,54 @@ class LiveKeras(Model):
         from cnnlint.conversion.runners import KerasRunner
 
         return KerasRunner(self.path, self.live, self.graph(inputs))
+
+
+class LiveTorch(OnnxFile):
+    """A PyTorch module of this process, exported by dynamo for the inputs that it was given.
+
+    Args:
+        module: In the mode in which it is; it is exported for inference, and left as it was.
+        examples: What it is called with.
+
+    Raises:
+        MissingExtraError: The exporter is not installed.
+        ModelError: PyTorch cannot export it.
+    """
+
+    is_rewritable = False
+
+    def __init__(self, module: Any, examples: tuple[Any, ...]) -> None:
+        super().__init__(f"<torch.nn.Module {type(module).__name__}>", Workers())
+        self._folder = Folder()
+        try:
+            import_module("onnxscript")
+        except ImportError as error:
+            remedy = "python -m pip install onnxscript"
+            raise MissingExtraError("PyTorch exports with onnxscript, which is not installed", remedy=remedy) from error
+        torch: Any = import_module("torch")
+        modes = [(inner, inner.training) for inner in module.modules()]
+        try:
+            module.eval()
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what the exporter does inside
+                program = torch.onnx.export(module, examples, dynamo=True, verbose=False)
+            program.save(self._folder.file("model.onnx"))
+        except Exception as error:
+            raise ModelError(f"PyTorch cannot export it: {worded(error)}", path=self.path) from error
+        finally:
+            for inner, mode in modes:
+                inner.training = mode
+
+    @property
+    def file(self) -> str:
+        return self._folder.file("model.onnx")
+
+    def graph(self, inputs: Inputs = None) -> Graph:
+        return _renamed(frontends.load(self.file, inputs=inputs), self.path, self._folder)
+
+    @property
+    def stored(self) -> str:
+        return self.file
 
 
 class SavedModel(Model):
@@ -415,6 +468,9 @@ def open_model(given: Given, workers: Workers | None = None) -> Model:
         ModelError: It is neither a path nor a model.
     """
     workers = workers or Workers()
+    if isinstance(given, LiveTorch):
+        given.workers = workers
+        return given
     if isinstance(given, (str, os.PathLike)):
         path = os.fspath(given)
         return (_revision if frontends.is_revision(path) else _BY_FORMAT[frontends.format_of(path)])(path, workers)
