@@ -60,6 +60,25 @@ class UnsupportedModelError(ModelError):
     """The file is a sound file of a kind that holds no graph to lint (weights only, a Git LFS pointer)."""
 
 
+class DefinitionError(ModelError):
+    """The user's code gives no model.
+
+    Args:
+        cause: As of any error.
+        path: What the definition is called.
+        remedy: As of any error.
+        trace: The traceback of the user's code, without frames of ours; "" if it raised nothing.
+        said: The end of what it printed.
+    """
+
+    def __init__(
+        self, cause: str, *, path: str | None = None, remedy: str | None = None, trace: str = "", said: str = ""
+    ) -> None:
+        super().__init__(cause, path=path, remedy=remedy)
+        self.trace = trace
+        self.said = said
+
+
 class WeightsOnlyError(UnsupportedModelError):
     """The file holds the weights of a model and not the model."""
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from cnnlint.analysis.context import Context
 from cnnlint.analysis.surroundings import sites
+from cnnlint.definitions.target import Definition, parse
 from cnnlint.engine.budget import BudgetRule, measure
 from cnnlint.engine.checking import CheckResult, are_few, submit
 from cnnlint.engine.config.binding import bind, check_allowed, left_out, may_run_code, without_code
@@ -28,14 +29,16 @@ from cnnlint.engine.selection import Selection, choose, severities
 from cnnlint.engine.telling import Hit, as_finding, first_causes, told
 from cnnlint.engine.walker import walk
 from cnnlint.errors import CnnlintError, ConfigError, ConversionError, UnfinishedRunError, guarded
+from cnnlint.frontends import is_address
 from cnnlint.graph.graph import Graph, gc_paused
 from cnnlint.graph.layers import Conv, ConvTranspose, Opaque
-from cnnlint.models import Download, Model, RemoteModel, open_model, path_of
+from cnnlint.models import DefinedModel, Download, Model, RemoteModel, open_model, path_of
 from cnnlint.results import Finding, ModelReport, Severity
 from cnnlint.worker.limits import RunLimits
 from cnnlint.worker.workers import Pending, Workers
 
 if TYPE_CHECKING:
+    from cnnlint.definitions.lines import Lines
     from cnnlint.engine.baseline import Baseline
     from cnnlint.engine.cache import Slot
     from cnnlint.engine.drawing import Drawing
@@ -109,9 +112,12 @@ class Linter:
         baselines: What is known of models already; nothing if None.
         rewriting: Whether rules that rewrite unasked run too.
         drawings: Where to put what reports draw of each model, by path; None if nothing is drawn.
+        definitions: The code behind models of the run, by path: of a network that is linted under its name in a
+            configuration, or of a stored model that the code made.
 
     Attributes:
         errors: What was wrong with models that could not be linted, by path.
+        said: What the code of definitions printed, by path.
 
     Raises:
         ConfigError: The configuration of a model is wrong, or a glob of it matches no model.
@@ -131,8 +137,11 @@ class Linter:
         baselines: Baselines | None = None,
         rewriting: bool = False,
         drawings: dict[str, Drawing] | None = None,
+        definitions: Mapping[str, Definition] | None = None,
     ) -> None:
         self.rewriting = rewriting
+        self.said = dict[str, str]()
+        self._definitions = definitions or {}
         self.drawings = drawings
         self.flags = flags or Flags()
         self.near_misses = near_misses
@@ -208,7 +217,7 @@ class Linter:
             if baseline is not None and kept.sighting is not None:
                 baseline.recall(kept.sighting)
             return kept.report
-        with gc_paused(), self._opened(model, plan.settings) as here:
+        with gc_paused(), self._opened(model, path, plan.settings) as here:
             return self._lint(here, path, plan, rules, slot=slot, baseline=baseline)
 
     def settled(self, reports: Sequence[ModelReport]) -> tuple[ModelReport, ...]:
@@ -235,12 +244,37 @@ class Linter:
         for workers in self._workers.values():
             workers.close()
 
-    def _opened(self, given: Given, settings: Settings) -> Model | Download:
+    def _opened(self, given: Given, path: str, settings: Settings) -> Model | Download:
         """Return a context whose value is the model; one behind a URL lies on this machine in it if it is to be run."""
+        definition = self._definition_of(given, path)
+        if definition is not None and definition.model is None:
+            given = definition
+        model = open_model(given, self._workers_within(settings))
+        return Download(model) if settings.static is False and isinstance(model, RemoteModel) else model
+
+    def _workers_within(self, settings: Settings) -> Workers:
         if settings.limits not in self._workers:
             self._workers[settings.limits] = Workers(settings.limits)
-        model = open_model(given, self._workers[settings.limits])
-        return Download(model) if settings.static is False and isinstance(model, RemoteModel) else model
+        return self._workers[settings.limits]
+
+    def _definition_of(self, given: Given, path: str) -> Definition | None:
+        """Return the code behind a model of the run, with the interpreter that was chosen; None if there is none."""
+        found = given if isinstance(given, Definition) else self._definitions.get(path)
+        if found is None and isinstance(given, (str, os.PathLike)) and not is_address(path):
+            found = parse(path)
+        return found if found is None or self.flags.python is None else replace(found, python=self.flags.python)
+
+    def _lines(self, model: Model, path: str, graph: Graph, settings: Settings) -> Lines:
+        """Return what is known of the code behind the network."""
+        from cnnlint.definitions.lines import Lines
+
+        coded, definition = model, self._definitions.get(path)
+        if definition is not None and definition.model is not None:
+            coded = DefinedModel(replace(definition, python=self.flags.python), self._workers_within(settings))
+            coded.built(settings.inputs_for(path))
+        if isinstance(coded, DefinedModel):
+            self.said[path] = coded.built().said
+        return Lines(graph, coded.sources)
 
     def _lint(
         self,
@@ -271,6 +305,8 @@ class Linter:
         if left_out:
             notes.append(f"{' and '.join(left_out)} were left out: {model.why_not_run}")
         walked = result.join(walked, rules)
+        if lines := self._lines(model, path, graph, settings):
+            walked = replace(walked, hits=tuple(_on_its_line(hit, lines) for hit in walked.hits))
         applied = apply_ignores(
             walked,
             graph,
@@ -383,6 +419,15 @@ class _Run:
             inputs=self._inputs,
             near_misses=self._near_misses,
         )
+
+
+def _on_its_line(hit: Hit, lines: Lines) -> Hit:
+    """Return `hit` with the user's code behind the layers of its places."""
+    places = tuple(
+        replace(place, source=frames[0].where, frames=frames) if (frames := lines.of(place.layers)) else place
+        for place in hit.finding.places
+    )
+    return replace(hit, finding=replace(hit.finding, places=places))
 
 
 def _graded(findings: Iterable[Finding], severity: dict[str, Severity], graph: Graph) -> tuple[Finding, ...]:

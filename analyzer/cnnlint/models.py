@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 from msgspec.structs import replace
 
 from cnnlint import frontends
+from cnnlint.definitions.target import Definition, parse
 from cnnlint.errors import CnnlintError, ConfigError, ConversionError, MissingExtraError, ModelError, worded
 from cnnlint.worker.workers import Workers
 
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
     import keras  # pyright: ignore[reportMissingTypeStubs] - keras ships none
     import onnx
 
+    from cnnlint.definitions.run import Built, Sources
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.tensor import Shape
     from cnnlint.runtime.runner import Runner
 
-    Given: TypeAlias = "str | os.PathLike[str] | onnx.ModelProto | keras.Model | LiveTorch"
+    Given: TypeAlias = "str | os.PathLike[str] | onnx.ModelProto | keras.Model | LiveTorch | Definition"
 
     Inputs = Mapping[str, Shape] | None
 
@@ -113,6 +115,11 @@ class Model:
             UnfinishedRunError: The conversion met a limit.
         """
         raise NotImplementedError
+
+    @property
+    def sources(self) -> Sources:
+        """Which lines of the user's code made which layer, where its code was seen to run; see `Built`."""
+        return {}
 
     @property
     def stored(self) -> str:
@@ -272,6 +279,12 @@ class LiveKeras(Model):
         return self._converted
 
     @property
+    def sources(self) -> Sources:
+        from cnnlint.definitions.live import sources
+
+        return sources(self.live, "keras")
+
+    @property
     def stored(self) -> str:
         return self._saved.file("model.keras")
 
@@ -298,6 +311,7 @@ class LiveTorch(OnnxFile):
     def __init__(self, module: Any, examples: tuple[Any, ...]) -> None:
         super().__init__(f"<torch.nn.Module {type(module).__name__}>", Workers())
         self._folder = Folder()
+        self._module = module
         try:
             import_module("onnxscript")
         except ImportError as error:
@@ -323,6 +337,12 @@ class LiveTorch(OnnxFile):
 
     def graph(self, inputs: Inputs = None) -> Graph:
         return _renamed(frontends.load(self.file, inputs=inputs), self.path, self._folder)
+
+    @property
+    def sources(self) -> Sources:
+        from cnnlint.definitions.live import sources
+
+        return sources(self._module, "torch")
 
     @property
     def stored(self) -> str:
@@ -416,6 +436,76 @@ class SavedModelRevision(Revision, SavedModel):
     """The folder of a SavedModel of a git revision."""
 
 
+class DefinedModel(Model):
+    """A network that Python code defines: the code runs, in a process of its own, when the network is first asked for.
+
+    Attributes:
+        definition: The code.
+    """
+
+    runs_unasked = is_here = False
+    why_not_run = "the network is not trained, and --run runs it all the same"
+
+    def __init__(self, definition: Definition, workers: Workers) -> None:
+        super().__init__(definition.name, workers)
+        self.definition = definition
+        self._folder = Folder()
+        self._made: tuple[Built, Model] | None = None
+
+    def built(self, inputs: Inputs = None) -> Built:
+        """Return what the code makes, with the given shapes of inputs if it has not run before.
+
+        Raises:
+            DefinitionError: It makes no model.
+        """
+        return self._build(inputs)[0]
+
+    def _build(self, inputs: Inputs = None) -> tuple[Built, Model]:
+        if self._made is None:
+            from cnnlint.definitions.run import run
+            from cnnlint.worker.memory import usual_limit
+
+            limits = self.workers.limits
+            dims = {name: tuple(dim for dim in shape if isinstance(dim, int)) for name, shape in (inputs or {}).items()}
+            memory = limits.memory or usual_limit()
+            built = run(self.definition, folder=self._folder.path, timeout=limits.timeout, memory=memory, inputs=dims)
+            self._made = built, open_model(built.file, self.workers)
+        return self._made
+
+    def graph(self, inputs: Inputs = None) -> Graph:
+        with self._named():
+            built, model = self._build(inputs)
+            shapes = {**self.definition.inputs, **(inputs or {})} if built.kind == "keras" else None
+            return _renamed(model.graph(shapes), self.path, self._folder)
+
+    @property
+    def sources(self) -> Sources:
+        return self._build()[0].sources
+
+    @property
+    def program(self) -> str:
+        with self._named():
+            return self._build()[1].program
+
+    @property
+    def stored(self) -> str:
+        return self._build()[0].file
+
+    def runner(self, inputs: Inputs = None) -> Runner:
+        with self._named():
+            return self._build(inputs)[1].runner(inputs)
+
+    @contextmanager
+    def _named(self) -> Generator[None]:
+        """Have errors call the model what the user calls it."""
+        try:
+            yield
+        except CnnlintError as error:
+            if error.path is not None and error.path.startswith(self._folder.path):
+                error.path = self.path
+            raise
+
+
 class RemoteModel(Model):
     """A model behind a URL, of which the parts that hold the graph are fetched."""
 
@@ -461,7 +551,8 @@ def open_model(given: Given, workers: Workers | None = None) -> Model:
     """Return a model, of which nothing is read yet but what tells formats apart.
 
     Args:
-        given: The path of a file or of a SavedModel's folder, a URL, an `onnx.ModelProto` or a built `keras.Model`.
+        given: The path of a file or of a SavedModel's folder, a URL, an `onnx.ModelProto`, a built `keras.Model`, or
+            the code of a network: `train.py:make_model`, where there is no such file.
         workers: What converts and runs it; workers of its own if None.
 
     Raises:
@@ -471,8 +562,12 @@ def open_model(given: Given, workers: Workers | None = None) -> Model:
     if isinstance(given, LiveTorch):
         given.workers = workers
         return given
+    if isinstance(given, Definition):
+        return DefinedModel(given, workers)
     if isinstance(given, (str, os.PathLike)):
         path = os.fspath(given)
+        if not frontends.is_address(path) and (definition := parse(path)) is not None:
+            return DefinedModel(definition, workers)
         return (_revision if frontends.is_revision(path) else _BY_FORMAT[frontends.format_of(path)])(path, workers)
     if _is(given, "onnx", "ModelProto"):
         return OnnxInMemory(cast("onnx.ModelProto", given), workers)

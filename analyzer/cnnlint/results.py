@@ -160,6 +160,31 @@ class Advice(Struct, frozen=True, kw_only=True):
         return f"{self.text}:\n{code}" if code else self.text
 
 
+class Frame(Struct, frozen=True, kw_only=True):
+    """A line of the user's code on the way to a layer.
+
+    Attributes:
+        file: Its path, relative to the working directory if it lies below it.
+        line: Counted from 1.
+        function: The qualified name of the function that the line stands in; "<module>" outside of any.
+        text: The line.
+        begin: The character at which the call begins in the line.
+        end: The character before which it ends there; 0 where nobody knows.
+    """
+
+    file: str
+    line: int
+    function: str
+    text: str
+    begin: int = 0
+    end: int = 0
+
+    @property
+    def where(self) -> str:
+        """The file and the line: "train.py:42"."""
+        return f"{self.file}:{self.line}"
+
+
 class Place(Struct, frozen=True, kw_only=True):
     """One place of a network at which a rule found something.
 
@@ -167,8 +192,9 @@ class Place(Struct, frozen=True, kw_only=True):
         layers: Names of the layers there, the one meant first; () for the whole model.
         message: What is wrong at this place alone, with its numbers.
         evidence: The numbers of this place by name.
-        source: Where the network's source code defines them; None where that is not known.
+        source: The line of the user's code that defines them, "train.py:42"; None where that is not known.
         identity: The same for the same place after numbers, and names that tools generate, have changed.
+        frames: That line, and the lines that called it, from the innermost to the definition; () if not known.
     """
 
     layers: tuple[str, ...]
@@ -176,6 +202,7 @@ class Place(Struct, frozen=True, kw_only=True):
     evidence: dict[str, int | float]
     source: str | None = None
     identity: str = ""
+    frames: tuple[Frame, ...] = ()
 
 
 class Finding(Struct, frozen=True, kw_only=True):

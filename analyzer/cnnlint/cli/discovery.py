@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from cnnlint.definitions.target import Definition, parse
 from cnnlint.engine.config.schema import Flags
-from cnnlint.engine.config.settings import Settings, resolve
+from cnnlint.engine.config.settings import Settings, definitions_of, resolve
+from cnnlint.engine.telling import relative
 from cnnlint.errors import ConfigError, ModelError, meant_path
 from cnnlint.frontends import is_address, is_revision
 from cnnlint.report.view import several
@@ -33,14 +36,22 @@ class Discovery(Struct, frozen=True):
         models: Each once, in order.
         errors: One for each path without a model, and one if every model that was looked for is skipped.
         skipped: "3 models skipped by exclude"; "" if none are, or if it is an error.
+        definitions: The code behind those that a configuration defines by code, by their path.
     """
 
     models: tuple[str, ...]
     errors: tuple[ModelError, ...]
     skipped: str = ""
+    definitions: dict[str, Definition] = {}
 
 
-def discover(paths: Sequence[str], documents: Documents | None = None, flags: Flags | None = None) -> Discovery:
+def discover(
+    paths: Sequence[str],
+    documents: Documents | None = None,
+    flags: Flags | None = None,
+    *,
+    definitions: bool = False,
+) -> Discovery:
     """Return the models that `paths` name.
 
     A folder names every model below it (hidden folders and virtual environments left out), a SavedModel folder
@@ -50,20 +61,36 @@ def discover(paths: Sequence[str], documents: Documents | None = None, flags: Fl
         paths: As the user wrote them.
         documents: The configurations, which may exclude models; None if nothing is excluded.
         flags: What outweighs them.
+        definitions: Whether those that the user's own configuration defines by code are meant too.
 
     Raises:
         ConfigError: A configuration is wrong, or git is to be asked and cannot be.
     """
     found = dict[str, tuple[str, bool]]()
     errors = list[ModelError]()
+    coded = dict[str, Definition]()
+
+    def add(model: str, key: str, *, named: bool, definition: Definition | None = None) -> None:
+        known = found.setdefault(key, (model, named))
+        found[key] = (known[0], known[1] or named)
+        if definition is not None:
+            coded[known[0]] = definition
+
     for path in paths:
         try:
-            for model, named in _stand_for(path):
-                key = model if is_address(model) else os.path.realpath(model)
-                known = found.setdefault(key, (model, named))
-                found[key] = (known[0], known[1] or named)
+            defined = _defined(path, documents)
+            for definition in defined:
+                add(definition.name, f"{definition.factory}\0{definition.name}", named=True, definition=definition)
+            for model, named in () if defined else _stand_for(path):
+                add(model, model if is_address(model) else os.path.realpath(model), named=named)
         except ModelError as error:
             errors.append(error)
+    for definition in definitions_of(documents.chosen()) if definitions and documents is not None else ():
+        if definition.model is None:
+            add(definition.name, f"{definition.factory}\0{definition.name}", named=False, definition=definition)
+        else:
+            stored = os.path.join(definition.root, definition.model)
+            add(relative(stored), os.path.realpath(stored), named=False, definition=definition)
     reasons = {} if documents is None else _reasons(found.values(), documents, flags or Flags())
     kept = tuple(model for model, _ in found.values() if model not in reasons)
     counts = Counter(reasons.values())
@@ -71,7 +98,18 @@ def discover(paths: Sequence[str], documents: Documents | None = None, flags: Fl
     if not kept and any(model in reasons and not named for model, named in found.values()):
         errors.append(ModelError(f"nothing is left to lint: {said}"))
         said = ""
-    return Discovery(kept, tuple(errors), said)
+    return Discovery(kept, tuple(errors), said, {path: coded[path] for path in kept if path in coded})
+
+
+def _defined(path: str, documents: Documents | None) -> list[Definition]:
+    """Return the definitions that a word of the command line names: by code, or as its own configuration calls it."""
+    if is_address(path) or has_magic(path) or os.path.lexists(path):
+        return []
+    named = parse(path)
+    known = definitions_of(documents.chosen()) if documents is not None else ()
+    if named is None:
+        return [replace(each, model=None) for each in known if each.name == path]
+    return [replace(each, model=None) for each in known if each.is_same(named)] or [named]
 
 
 def _stand_for(path: str) -> Iterator[tuple[str, bool]]:

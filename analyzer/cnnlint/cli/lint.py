@@ -92,7 +92,7 @@ class OutputType(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
 
 
 @click.command("lint", cls=Sectioned)
-@click.argument("paths", nargs=-1, required=True, metavar="MODEL...", type=click.Path())
+@click.argument("paths", nargs=-1, metavar="MODEL...", type=click.Path())
 @click.option("--format", "form", type=click.Choice(tuple(FORMATS)), default="text", show_default=True)
 @click.option(
     "--output", "outputs", multiple=True, type=OutputType(), help="Also write a report to a file; may be repeated."
@@ -127,6 +127,11 @@ class OutputType(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
     help="MODEL... are changed files of any kind: lint the models that they concern, and sum up a passing run in one "
     "line, as the pre-commit hook does.",
 )
+@click.option(
+    "--definitions",
+    is_flag=True,
+    help="Lint the [[definitions]] of the configuration that the working directory has, whose code is run, too.",
+)
 @click.option("--skip-weights-only", is_flag=True, help="Skip files that hold weights but no network.")
 @color_option
 @click.option("-q", "--quiet", is_flag=True, help="Print only findings and exceeded budgets.")
@@ -145,6 +150,7 @@ def command(
     ratchet: Literal["shrink", "check"] | None,
     against: str | None,
     changed: bool,
+    definitions: bool,
     skip_weights_only: bool,
     exit_zero: bool,
     color: ColorChoice,
@@ -152,7 +158,12 @@ def command(
     verbose: bool,
     **said: Any,
 ) -> int:
-    """Lint models: files, folders (searched for .onnx, .keras, .h5, .hdf5 and SavedModels) and patterns."""
+    """Lint models: files, folders (searched for .onnx, .keras, .h5, .hdf5 and SavedModels) and patterns.
+
+    train.py:make_model, or package.module:make_model, is the network that this code makes: the code is run.
+    """
+    if not paths and not definitions:
+        raise click.UsageError("Missing argument 'MODEL...'.", click.get_current_context())
     if config is not None and isolated:
         raise ConfigError("--config and --isolated contradict each other", remedy="give one of them")
     if statistics and form != "text":
@@ -163,7 +174,7 @@ def command(
     if against is not None and (write_baseline is not None or ratchet is not None or flags.baseline is not None):
         raise ConfigError("--against takes the place of a baseline", remedy="give one of them")
     if show_settings:
-        return _show(paths, flags, config=config, isolated=isolated)
+        return _show(paths or (".",), flags, config=config, isolated=isolated)
     documents = Documents(config, isolated=isolated)
     if changed:
         from cnnlint.cli.changed import concerned
@@ -172,7 +183,7 @@ def command(
         if not paths:
             complain("no model is concerned", "note")
             return 0
-    found = discover(paths, documents, flags)
+    found = discover(paths, documents, flags, definitions=definitions)
     for error in found.errors:
         complain(f"{error}{_meant_command(error)}")
     if found.skipped and not quiet:
@@ -193,6 +204,7 @@ def command(
         timed=verbose,
         traced=verbose,
         drawings=drawings,
+        definitions=found.definitions,
     )
     view = replace(view, drawings=drawings or {})
     results = [output.write(report, view) for output in outputs]

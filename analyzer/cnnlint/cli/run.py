@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from cnnlint.cli.streams import complain, complain_of
+from cnnlint.cli.streams import complain, complain_of, quote
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Flags
 from cnnlint.errors import CnnlintError, ModelError, WeightsOnlyError
@@ -17,6 +17,7 @@ from cnnlint.report.view import several
 from cnnlint.results import LintReport, ModelReport
 
 if TYPE_CHECKING:
+    from cnnlint.definitions.target import Definition
     from cnnlint.engine.drawing import Drawing
     from cnnlint.linter import Baselines
 
@@ -34,10 +35,11 @@ def run(
     timed: bool = False,
     traced: bool = False,
     drawings: dict[str, Drawing] | None = None,
+    definitions: Mapping[str, Definition] | None = None,
 ) -> LintReport:
     """Lint `models`, and report on standard error those that could not be read.
 
-    With `drawings`, what reports draw of each model is put there, by path.
+    With `drawings`, what reports draw of each model is put there, by path. `definitions` are as for `Linter`.
 
     Raises:
         ConfigError: The configuration is wrong.
@@ -55,6 +57,7 @@ def run(
         near_misses=near_misses,
         baselines=baselines,
         drawings=drawings,
+        definitions=definitions,
     )
     reports = list[ModelReport]()
     with closing(linter), progress(models) as next_turn:
@@ -68,6 +71,8 @@ def run(
             complain_of(linter.errors.get(report.path) or ModelError(report.error), verbose=traced)
     for sentence in dict.fromkeys(sentence for report in reports for sentence in report.incomplete):
         complain(sentence)
+    for path, said in linter.said.items() if traced else ():
+        quote(f"{path} printed:", said)
     if timed:
         complain(f"{several(len(models), 'model')} in {perf_counter() - started:.2f} s", "note")
     return LintReport(models=linter.settled(reports))

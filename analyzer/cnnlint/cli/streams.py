@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
-from cnnlint.errors import CnnlintError, InternalError
+from cnnlint.errors import CnnlintError, DefinitionError, InternalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,13 +35,25 @@ def complain(message: str, kind: Literal["error", "warning", "note"] = "error") 
 
 
 def complain_of(error: CnnlintError, *, verbose: bool) -> None:
-    """Write an error on one line of standard error; if `verbose`, also the traceback of an internal error."""
-    complain(str(error))
-    if verbose and isinstance(error, InternalError):
-        from cnnlint.report.printable import printable, without_commands
+    """Write an error on one line of standard error, and the traceback of the user's own code.
 
-        trace = "".join(f"  {printable(line)}\n" for line in error.trace.splitlines())
-        click.echo(without_commands(trace), err=True, nl=False)
+    If `verbose`, also what that code printed, and the traceback of an internal error.
+    """
+    complain(str(error))
+    if isinstance(error, DefinitionError) or (verbose and isinstance(error, InternalError)):
+        quote("", error.trace)
+    if verbose and isinstance(error, DefinitionError) and error.said.strip():
+        quote("it printed:", error.said)
+
+
+def quote(head: str, text: str) -> None:
+    """Write what others wrote to standard error, indented below a line that says whose words these are."""
+    from cnnlint.report.printable import printable, without_commands
+
+    if head and text.strip():
+        complain(head, "note")
+    lines = "".join(f"  {printable(line)}\n" for line in text.splitlines())
+    click.echo(without_commands(lines), err=True, nl=False)
 
 
 def in_color(choice: ColorChoice, stream: TextIO | None) -> bool:

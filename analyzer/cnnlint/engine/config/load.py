@@ -17,7 +17,8 @@ from typing import Any, cast, get_args
 import msgspec
 from msgspec import Struct
 
-from cnnlint.engine.config.schema import BudgetTable, Configuration
+from cnnlint.definitions.target import is_factory
+from cnnlint.engine.config.schema import BudgetTable, Configuration, DefinitionTable
 from cnnlint.errors import ConfigError, __version__, did_you_mean
 from cnnlint.limits import MAX_KEY_PARTS
 from cnnlint.results import FailOn, Severity
@@ -203,11 +204,11 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
 
 def _convert(table: dict[str, Any], document: Document) -> Configuration:
     _check_keys(table, Configuration, (), document)
-    budgets = table.get("budgets")
-    if isinstance(budgets, list):
-        for index, budget in enumerate(cast("list[object]", budgets)):
-            if isinstance(budget, dict):
-                _check_keys(cast("dict[str, Any]", budget), BudgetTable, ("budgets", index), document)
+    for name, kind in (("budgets", BudgetTable), ("definitions", DefinitionTable)):
+        entries = table.get(name)
+        for index, entry in enumerate(cast("list[object]", entries) if isinstance(entries, list) else ()):
+            if isinstance(entry, dict):
+                _check_keys(cast("dict[str, Any]", entry), kind, (name, index), document)
     try:
         configuration = msgspec.convert(table, Configuration)
     except msgspec.ValidationError as error:
@@ -221,7 +222,18 @@ def _convert(table: dict[str, Any], document: Document) -> Configuration:
             raise document.error(error.cause, "budgets", index, remedy=error.remedy) from error
         if not limits:
             raise document.error("a budget limits nothing", "budgets", index, remedy='add one such as params = "5 M"')
+    _check_definitions(configuration.definitions, document)
     return configuration
+
+
+def _check_definitions(definitions: tuple[DefinitionTable, ...], document: Document) -> None:
+    names = [definition.name for definition in definitions]
+    for index, definition in enumerate(definitions):
+        if not is_factory(definition.factory):
+            cause, remedy = f"{definition.factory!r} names no code", "write FILE.py:NAME or dotted.name:NAME"
+            raise document.error(cause, "definitions", index, "factory", remedy=remedy)
+        if definition.name in names[:index]:
+            raise document.error("another definition has this name", "definitions", index, "name")
 
 
 def _check_keys(table: Mapping[str, Any], kind: type[Struct], where: KeyPath, document: Document) -> None:

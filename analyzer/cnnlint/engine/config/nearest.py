@@ -36,6 +36,10 @@ class Documents:
         document = None if is_address(model) else self._from(Path(model).absolute().parent)
         return document or self.here()
 
+    def chosen(self) -> Document | None:
+        """Return the configuration that the user chose: the given one, or that which the working directory has."""
+        return self.here() if self.are_searched else self._fixed
+
     def here(self) -> Document | None:
         """Return the configuration that the working directory has."""
         return self._from(Path.cwd())

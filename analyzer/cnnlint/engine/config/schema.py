@@ -62,6 +62,32 @@ class BudgetTable(Budget, frozen=True, kw_only=True, rename="kebab", forbid_unkn
         return (self.models,) if isinstance(self.models, str) else self.models
 
 
+class DefinitionTable(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """A network by the Python code that defines it; the code runs only when `--definitions` or the like asks for it."""
+
+    name: Annotated[
+        str,
+        Meta(
+            description="What reports, budgets, ignores and `exclude` call it.",
+            pattern=r"^[\w.-]+$",
+        ),
+    ]
+    factory: Annotated[
+        str,
+        Meta(description='"FILE.py:NAME", relative to this file, or "dotted.name:NAME": a function, class or model.'),
+    ]
+    arguments: Annotated[dict[str, Any], Meta(description="What the function or class is called with.")] = field(
+        default_factory=dict[str, Any]
+    )
+    input: Annotated[
+        dict[str, str], Meta(description="Shapes of inputs by name; a PyTorch module is exported with them.")
+    ] = field(default_factory=dict[str, str])
+    model: Annotated[
+        str | None,
+        Meta(description="A stored model that the factory made, relative to this file: it is linted, on these lines."),
+    ] = None
+
+
 class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """The settings of cnnlint: `[tool.cnnlint]` in pyproject.toml, or the whole of cnnlint.toml."""
 
@@ -197,6 +223,11 @@ class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
         Option(flag="--for", metavar="RUNTIME==RELEASE", section="Rules"),
     ] = ()
     budgets: Annotated[tuple[BudgetTable, ...], Meta(description="What models may cost."), Option(in_python=False)] = ()
+    definitions: Annotated[
+        tuple[DefinitionTable, ...],
+        Meta(description="Networks by the Python code that defines them."),
+        Option(in_python=False),
+    ] = ()
     rule_files: Annotated[
         tuple[str, ...], Meta(description="Python files with rules of your own, relative to this file."), Option()
     ] = ()
@@ -212,6 +243,16 @@ class Flags(Configuration, frozen=True, kw_only=True, rename="kebab", forbid_unk
     merged key by key; budgets add up. Files are relative to the working directory.
     """
 
+    python: Annotated[
+        str | None,
+        Meta(description="Run definitions by this interpreter, or that of this environment."),
+        Option(
+            flag="--python",
+            metavar="PATH",
+            section="Definitions",
+            shown_default="the active environment, .venv, then cnnlint's own",
+        ),
+    ] = None
     cache_dir: Annotated[
         Path | None,
         Meta(description="Keep results in this folder, and do not open a model again that has not changed."),

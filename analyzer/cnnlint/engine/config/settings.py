@@ -13,6 +13,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import Struct
 
+from cnnlint.definitions.target import Definition
 from cnnlint.engine.budget import Budget
 from cnnlint.engine.config.load import Document
 from cnnlint.engine.config.schema import SETTINGS, BudgetTable, Configuration, Declaration, Flags
@@ -125,7 +126,9 @@ class Settings(Struct, frozen=True, kw_only=True):
                 raise self.document.error("the glob matches no model", "per-model-inputs", glob, remedy=remedy)
 
     def _are_met(self, globs: tuple[str, ...], models: tuple[str, ...]) -> bool:
-        met = any(matches(glob, model, self.root) for glob in globs for model in models)
+        defined = () if self.document is None else self.document.configuration.definitions
+        known = (*models, *(definition.name for definition in defined))
+        met = any(matches(glob, model, self.root) for glob in globs for model in known)
         return met or any(files(glob, self.root, most=1) for glob in globs)
 
 
@@ -178,6 +181,27 @@ def resolve(document: Document | None, flags: Flags, *, folder: Path | None = No
     )
 
 
+def definitions_of(document: Document | None) -> tuple[Definition, ...]:
+    """Return the networks that a configuration defines by code.
+
+    Raises:
+        ConfigError: The shape of an input is none.
+    """
+    tables = () if document is None else document.configuration.definitions
+    return tuple(
+        Definition(
+            name=table.name,
+            factory=table.factory,
+            arguments=table.arguments,
+            inputs=_shapes(document, table.input, "definitions", index, "input"),
+            model=table.model,
+            root=str(document.root),
+        )
+        for index, table in enumerate(tables)
+        if document is not None
+    )
+
+
 def _first(name: str, *said: Configuration) -> Any:
     """Return the setting `name` as the first of `said` has it that says something; its default if none does."""
     values = (getattr(each, name) for each in said)
@@ -227,12 +251,12 @@ def _where(document: Document | None) -> str | None:
     return None if document is None else str(document.path)
 
 
-def _shapes(document: Document | None, written: dict[str, str], *where: str) -> dict[str, Dims]:
+def _shapes(document: Document | None, written: dict[str, str], *where: str | int) -> dict[str, Dims]:
     """Return the shape of each input; `where` is the table of the file that they stand in."""
     return {name: _dims(name, dims, document, where) for name, dims in written.items()}
 
 
-def _dims(name: str, written: str, document: Document | None, where: tuple[str, ...]) -> Dims:
+def _dims(name: str, written: str, document: Document | None, where: tuple[str | int, ...]) -> Dims:
     extents = written.lower().replace("×", "x").replace(",", "x").split("x")
     if all(extent.strip().isdecimal() and int(extent) > 0 for extent in extents):
         return tuple(int(extent) for extent in extents)

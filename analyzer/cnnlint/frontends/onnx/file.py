@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from cnnlint.frontends.onnx.datatypes import NAMES
 from cnnlint.frontends.onnx.operators.values import Value
 from cnnlint.frontends.onnx.records import (
+    NO_TRACE,
     FunctionRecord,
     GraphRecord,
     ModelRecord,
@@ -27,6 +28,7 @@ from cnnlint.frontends.onnx.records import (
     subgraphs,
 )
 from cnnlint.frontends.onnx.schemas import MIXED, VARIADIC, Formal, Schema, newest, operator_schema
+from cnnlint.frontends.onnx.wire import WireError, entry
 from cnnlint.frontends.onnx.wiring import Wiring
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.tensor import Shape
@@ -114,6 +116,22 @@ class FileContext:
     def calls(self) -> tuple[Call, ...]:
         """The ways in which nodes call operators of sets whose versions the table of schemas knows."""
         return tuple(call for call in self._walk.calls if call.version)
+
+    @cached_property
+    def traces(self) -> Mapping[str, tuple[int, int]]:
+        """Where the lines of Python stand that nodes come from, by the nodes' outputs; most files have none."""
+        return {name: node.trace for node in self.record.graph.nodes if node.trace[1] for name in node.outputs if name}
+
+    def trace(self, output: str) -> str:
+        """Return the lines of Python that the node with this output comes from, as PyTorch writes them; "" if none."""
+        begin, end = self.traces.get(output, NO_TRACE)
+        source = self.record.source
+        if source is None or not end:
+            return ""
+        try:
+            return entry(source.read(begin, end - begin))[1]
+        except (WireError, IndexError):
+            return ""
 
     @property
     def unchecked(self) -> Mapping[str, int]:

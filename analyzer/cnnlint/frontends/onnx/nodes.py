@@ -6,7 +6,14 @@ import struct
 from collections import Counter
 from typing import TYPE_CHECKING, cast
 
-from cnnlint.frontends.onnx.records import FunctionRecord, GraphRecord, NodeRecord, TensorRecord, ValueRecord
+from cnnlint.frontends.onnx.records import (
+    NO_TRACE,
+    FunctionRecord,
+    GraphRecord,
+    NodeRecord,
+    TensorRecord,
+    ValueRecord,
+)
 from cnnlint.frontends.onnx.tensors import MAX_SUBGRAPHS, sparse_tensor, tensor, value_info, value_type
 from cnnlint.frontends.onnx.wire import (
     WireError,
@@ -217,6 +224,9 @@ _NOTE = 512
 _SCOPES = b"pkg.torch.onnx.name_scopes"
 """Key of the metadata with the modules of a node in PyTorch's exports: "['', 'layer1', 'layer1.0', 'conv2d']"."""
 
+_TRACE = b"pkg.torch.onnx.stack_trace"
+"""Key of the metadata with the lines of Python that a node comes from; it is long, and left in the file."""
+
 _NONE: dict[str, str] = {}
 
 NO_ATTRIBUTES: Attributes = ({}, _NONE, ())
@@ -235,18 +245,29 @@ def node(reading: Reading, start: int, end: int, depth: int = 0) -> NodeRecord:
         return _node(reading, source.read(start, end - start), start, depth, ())
     light: list[bytes] = []
     attributes: list[tuple[int, int]] = []
+    trace = NO_TRACE
     field = start
     for tag, begin, stop in fields(source, start, end):
         if tag == 0x2A:
             attributes.append((begin, stop))
-        elif tag != 0x32 and (tag != 0x4A or stop - begin <= _NOTE):  # may be a stack trace
+        elif tag == 0x4A and _TRACE in source.read(begin, len(_TRACE) + 2):
+            trace = begin, stop
+        elif tag != 0x32 and (tag != 0x4A or stop - begin <= _NOTE):
             light.append(source.read(field, stop - field))
         field = stop
-    return _node(reading, b"".join(light), start, depth, attributes)
+    return _node(reading, b"".join(light), start, depth, attributes, trace=trace)
 
 
-def _node(reading: Reading, data: bytes, base: int, depth: int, ranges: Iterable[tuple[int, int]]) -> NodeRecord:
-    """Decode a NodeProto at offset `base`, with attributes at `ranges` that are not in `data`."""
+def _node(
+    reading: Reading,
+    data: bytes,
+    base: int,
+    depth: int,
+    ranges: Iterable[tuple[int, int]],
+    *,
+    trace: tuple[int, int] = NO_TRACE,
+) -> NodeRecord:
+    """Decode a NodeProto at offset `base`, with attributes at `ranges`, and a trace, that are not in `data`."""
     inputs: list[str] = []
     outputs: list[str] = []
     raw: list[tuple[bytes, int]] = []
@@ -275,13 +296,15 @@ def _node(reading: Reading, data: bytes, base: int, depth: int, ranges: Iterable
             overload = text(data[start:pos])
         elif tag == 0x4A and _SCOPES in data[start:pos]:
             module = _innermost(entry(data[start:pos])[1])
+        elif tag == 0x4A and _TRACE in data[start:pos]:
+            trace = base + start, base + pos
     closed(pos, end)
     if not raw and not ranges:
         attributes, references, faults = NO_ATTRIBUTES
     else:
         attributes, references, faults = _attributes(reading, raw, base, depth, ranges)
     return NodeRecord(
-        op_type, domain, name, tuple(inputs), tuple(outputs), attributes, overload, references, module, faults
+        op_type, domain, name, tuple(inputs), tuple(outputs), attributes, overload, references, module, faults, trace
     )
 
 

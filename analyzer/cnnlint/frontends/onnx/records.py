@@ -17,6 +17,10 @@ SMALL = 64
 """Tensors of at most this many elements have their `values`: axes, shapes, pads, scales, zero points."""
 
 
+NO_TRACE = (0, 0)
+"""Of a node whose Python is not known."""
+
+
 class TensorRecord(Struct, frozen=True, gc=False):
     """A TensorProto, or a SparseTensorProto, whose values stay in the file.
 
@@ -64,6 +68,7 @@ class NodeRecord(Struct, frozen=True, gc=False):
         references: Inside a function: attribute name -> the function's attribute that it refers to.
         module: The PyTorch module that it comes from, "layer1.0.conv1", if the exporter stored it.
         faults: What is wrong with its attributes that `attributes` cannot show: name and clause of each.
+        trace: Where in the file the entry stands that says which lines of Python it comes from.
     """
 
     op_type: str
@@ -76,6 +81,7 @@ class NodeRecord(Struct, frozen=True, gc=False):
     references: dict[str, str] = field(default_factory=dict[str, str])
     module: str = ""
     faults: tuple[tuple[str, str], ...] = ()
+    trace: tuple[int, int] = NO_TRACE
 
     @property
     def label(self) -> str:

@@ -1,0 +1,227 @@
+"""Which lines of the user's code are behind a layer: as its definition was seen to run, or as the file says.
+
+PyTorch's exporter writes into an ONNX file which lines of Python each node comes from, under the paths that these had
+where the export ran. Such a path is looked for in the working tree by its end, and told only if that line there still
+holds the text that the exporter saw. Nothing outside of the working tree is opened, whatever a file says.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeGuard, cast
+
+from msgspec.structs import replace
+
+from cnnlint.definitions.recording import INSTALLED
+from cnnlint.definitions.run import shown_file, up_to_root
+from cnnlint.results import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from cnnlint.frontends.onnx.file import FileContext
+    from cnnlint.graph.graph import Graph
+    from cnnlint.graph.layer import Layer
+
+TRACED = re.compile(r'File "([^"\n]+)", line (\d{1,7}), in ([^\n]+)\n[ \t]*([^\n]*)')
+"""A frame of a stack trace."""
+
+SKIPPED = INSTALLED | {"node_modules", "__pycache__", "venv"}
+
+MOST_FOLDERS = 20_000
+"""Folders of a working tree that are looked through; in a larger one nothing is told."""
+
+LARGEST = 1 << 20
+"""Bytes of a Python file that is read."""
+
+
+class Lines:
+    """The user's code behind the layers of a graph.
+
+    Args:
+        graph: The network.
+        sources: What its definition was seen to run, by layer or PyTorch module, and by "" for the definition itself.
+    """
+
+    def __init__(self, graph: Graph, sources: Mapping[str, tuple[Frame, ...]] | None = None) -> None:
+        self._graph = graph
+        self._sources: Mapping[str, tuple[Frame, ...]] = sources or {}
+        self._file = cast("FileContext", graph.file) if graph.source.format == "onnx" and graph.file else None
+
+    def __bool__(self) -> bool:
+        """Return whether anything is known."""
+        return bool(self._sources) or (self._file is not None and bool(self._file.traces))
+
+    def of(self, names: Iterable[str]) -> tuple[Frame, ...]:
+        """Return the frames behind the first of several layers that are known, innermost first; () if none are.
+
+        Of no layers, those of the definition.
+        """
+        names = tuple(names)
+        if not names:
+            return self._sources.get("", ())
+        position = self._graph.position
+        layers = [self._graph.layers[position[name]] for name in names if name in position]
+        return next((found for layer in layers if (found := self._of(layer))), ())
+
+    def _of(self, layer: Layer) -> tuple[Frame, ...]:
+        for name in _names(layer):
+            if found := self._sources.get(name):
+                return found
+        if self._file is not None:
+            for part in reversed(layer.origin):
+                if trace := self._file.trace(part.output):
+                    return tuple(self._tree.frames(trace, part.scope.rpartition(".")[2]))
+        return ()
+
+    @cached_property
+    def _tree(self) -> WorkingTree:
+        return WorkingTree(up_to_root(Path(os.path.realpath(Path.cwd())))[-1])
+
+
+def _names(layer: Layer) -> Iterator[str]:
+    """Yield what the source may call a layer: "encoder/conv1/relu" is of "encoder/conv1"."""
+    yield layer.name
+    for part in layer.origin:
+        yield part.name
+        if part.scope:
+            yield part.scope
+    name = layer.name
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        yield name
+
+
+class WorkingTree:
+    """The Python files below a folder: symbolic links are not followed, environments and hidden folders left out."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = os.path.realpath(root)
+        self._read = dict[str, list[str]]()
+        self._parsed = dict[str, ast.Module | None]()
+        self._frames = dict[tuple[str, str], tuple[Frame, ...]]()
+
+    def frames(self, trace: str, called: str = "") -> tuple[Frame, ...]:
+        """Return the frames of a stack trace that are still in the tree, innermost first; `called` is the callee."""
+        if (trace, called) not in self._frames:
+            found = [self._frame(*frame) for frame in TRACED.findall(trace)]
+            kept = [frame for frame in reversed(found) if frame is not None]
+            if kept:
+                kept[0] = self._underlined(kept[0], called)
+            self._frames[trace, called] = tuple(map(self._told, kept))
+        return self._frames[trace, called]
+
+    def _frame(self, path: str, number: str, function: str, text: str) -> Frame | None:
+        parts = path.replace("\\", "/").split("/")
+        if INSTALLED.intersection(parts) or not text.strip():
+            return None
+        file = self._meant(parts)
+        lines = [] if file is None else self._lines(file)
+        line = int(number)
+        if file is None or not 0 < line <= len(lines) or lines[line - 1].strip() != text.strip():
+            return None
+        shown = lines[line - 1].rstrip("\r\n")
+        return Frame(file=file, line=line, function=self._qualified(file, line) or function, text=shown)
+
+    def _underlined(self, frame: Frame, called: str) -> Frame:
+        begin, end = self._call(frame, called)
+        shown = frame.text.expandtabs(4)
+        begin, end = (len(frame.text[:place].expandtabs(4)) for place in (begin, end))
+        return replace(frame, text=shown, begin=begin, end=end)
+
+    def _told(self, frame: Frame) -> Frame:
+        return replace(frame, file=shown_file(os.path.join(self.root, frame.file)), text=frame.text.expandtabs(4))
+
+    def _meant(self, parts: list[str]) -> str | None:
+        """Return the file whose path has the longest end in common with the path `parts`; None if two have it."""
+        common = [(_common_end(parts, file.split("/")), file) for file in self._files.get(parts[-1], ())]
+        if not common:
+            return None
+        longest = max(length for length, _ in common)
+        found = [file for length, file in common if length == longest]
+        return found[0] if len(found) == 1 else None
+
+    @cached_property
+    def _files(self) -> dict[str, list[str]]:
+        """The files by their names, each by its path from the root."""
+        found = dict[str, list[str]]()
+        for count, (where, folders, files) in enumerate(os.walk(self.root)):
+            if count >= MOST_FOLDERS:
+                return {}
+            folders[:] = [
+                name
+                for name in folders
+                if not name.startswith(".")
+                and name not in SKIPPED
+                and not os.path.exists(os.path.join(where, name, "pyvenv.cfg"))
+            ]
+            below = os.path.relpath(where, self.root).replace(os.sep, "/")
+            for name in files:
+                if name.endswith(".py") and not os.path.islink(os.path.join(where, name)):
+                    found.setdefault(name, []).append(name if below == "." else f"{below}/{name}")
+        return found
+
+    def _lines(self, file: str) -> list[str]:
+        if file not in self._read:
+            self._read[file] = _lines_of(os.path.join(self.root, file))
+        return self._read[file]
+
+    def _syntax(self, file: str) -> ast.Module | None:
+        if file not in self._parsed:
+            try:
+                self._parsed[file] = ast.parse("".join(self._lines(file)))
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                self._parsed[file] = None
+        return self._parsed[file]
+
+    def _qualified(self, file: str, line: int) -> str:
+        """Return the qualified name of the function that a line stands in."""
+        names, node = list[str](), cast("ast.AST | None", self._syntax(file))
+        while node is not None:
+            inner = [each for each in ast.walk(node) if each is not node and isinstance(each, SCOPES)]
+            within = [each for each in inner if each.lineno <= line <= (each.end_lineno or each.lineno)]
+            node = min(within, key=lambda each: each.lineno, default=None)
+            names += [node.name] if node is not None else []
+        return ".".join(names)
+
+    def _call(self, frame: Frame, called: str) -> tuple[int, int]:
+        """Return where the call stands in the line, in characters: that of `called`, or else the outermost one."""
+        tree, text = self._syntax(frame.file), frame.text
+        calls = [] if tree is None else [each for each in ast.walk(tree) if _is_call(each, frame.line)]
+        named = [each for each in calls if isinstance(each.func, ast.Attribute) and each.func.attr == called]
+        chosen = min(named or calls, key=lambda each: (each.col_offset, -(each.end_col_offset or 0)), default=None)
+        if chosen is None:
+            return len(text) - len(text.lstrip()), len(text)
+        encoded = text.encode()
+        ends_here = chosen.end_lineno == frame.line and chosen.end_col_offset is not None
+        begin = len(encoded[: chosen.col_offset].decode(errors="replace"))
+        return begin, len(encoded[: chosen.end_col_offset].decode(errors="replace")) if ends_here else len(text)
+
+
+SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def _is_call(node: ast.AST, line: int) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and node.lineno == line
+
+
+def _common_end(one: list[str], other: list[str]) -> int:
+    count = 0
+    for mine, yours in zip(reversed(one), reversed(other), strict=False):
+        if mine != yours:
+            break
+        count += 1
+    return count
+
+
+def _lines_of(path: str) -> list[str]:
+    try:
+        if os.path.getsize(path) > LARGEST:
+            return []
+        return Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError):
+        return []
