@@ -180,8 +180,8 @@ def load(model: Given, *, inputs: Mapping[str, Dims] | None = None) -> Graph:
     """Read a model as the graph that rules see.
 
     Args:
-        model: The path of an `.onnx`, `.keras` or `.h5` file or of a SavedModel folder; an `onnx.ModelProto`; or a
-            built `keras.Model`.
+        model: The path of an `.onnx`, `.keras` or `.h5` file or of a SavedModel folder; an `onnx.ModelProto`; a built
+            `keras.Model`; or "train.py:make_model", whose code is run.
         inputs: Shapes by input name, in the model's own order of axes, where it leaves dims open.
 
     Raises:
@@ -218,6 +218,7 @@ def lint(
     baseline: str | os.PathLike[str] | None = None,
     allow_config_code: Iterable[str | os.PathLike[str]] = (),
     ignore_config_code: bool = False,
+    python: str | os.PathLike[str] | None = None,
 ) -> Report:
     """Lint one or more models; what is None is left to the configuration.
 
@@ -248,6 +249,7 @@ def lint(
         allow_config_code: Configurations found next to a model and not from the working directory, or their folders,
             whose `rule-files` may be run.
         ignore_config_code: Do without the `rule-files` of others; else a report that lacks them is `incomplete`.
+        python: The interpreter, or the environment, that runs the code of a definition.
 
     Returns:
         A report per model; one that cannot be read has its `error` set, and the others are linted all the same.
@@ -278,6 +280,7 @@ def lint(
         rule_files=tuple(map(str, paths(rule_files))),
         allow_config_code=paths(allow_config_code),
         ignore_config_code=ignore_config_code,
+        python=None if python is None else os.fspath(python),
         rules={name: dict(options) for name, options in (rules or {}).items()},
     )
     with boundary(None):

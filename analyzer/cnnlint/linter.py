@@ -264,17 +264,21 @@ class Linter:
             found = parse(path)
         return found if found is None or self.flags.python is None else replace(found, python=self.flags.python)
 
-    def _lines(self, model: Model, path: str, graph: Graph, settings: Settings) -> Lines:
-        """Return what is known of the code behind the network."""
-        from cnnlint.definitions.lines import Lines
-
+    def _lines(self, model: Model, path: str, graph: Graph, settings: Settings) -> Lines | None:
+        """Return what is known of the code behind the network; None if nothing is."""
         coded, definition = model, self._definitions.get(path)
         if definition is not None and definition.model is not None:
             coded = DefinedModel(replace(definition, python=self.flags.python), self._workers_within(settings))
             coded.built(settings.inputs_for(path))
         if isinstance(coded, DefinedModel):
             self.said[path] = coded.built().said
-        return Lines(graph, coded.sources)
+        sources = coded.sources
+        file = cast("FileContext | None", graph.file) if graph.source.format == "onnx" else None
+        if not sources and not (file is not None and file.traces):
+            return None
+        from cnnlint.definitions.lines import Lines
+
+        return Lines(graph, file, sources)
 
     def _lint(
         self,

@@ -44,17 +44,14 @@ class Lines:
 
     Args:
         graph: The network.
+        file: Its ONNX file; None if it is none.
         sources: What its definition was seen to run, by layer or PyTorch module, and by "" for the definition itself.
     """
 
-    def __init__(self, graph: Graph, sources: Mapping[str, tuple[Frame, ...]] | None = None) -> None:
+    def __init__(self, graph: Graph, file: FileContext | None, sources: Mapping[str, tuple[Frame, ...]]) -> None:
         self._graph = graph
-        self._sources: Mapping[str, tuple[Frame, ...]] = sources or {}
-        self._file = cast("FileContext", graph.file) if graph.source.format == "onnx" and graph.file else None
-
-    def __bool__(self) -> bool:
-        """Return whether anything is known."""
-        return bool(self._sources) or (self._file is not None and bool(self._file.traces))
+        self._file = file
+        self._sources = sources
 
     def of(self, names: Iterable[str]) -> tuple[Frame, ...]:
         """Return the frames behind the first of several layers that are known, innermost first; () if none are.
