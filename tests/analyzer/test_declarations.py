@@ -133,6 +133,7 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "cache_dir": ("kept", Path("kept")),
     "allow_config_code": ("here", (Path("here"),)),
     "ignore_config_code": (True, True),
+    "python": ("venv/bin/python", "venv/bin/python"),
 }
 """For each setting what a caller from Python writes, and what it comes to."""
 
