@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
+from importlib.machinery import all_suffixes
 from pathlib import Path
-from pkgutil import walk_packages
 from types import ModuleType
 from zlib import crc32
 
@@ -180,8 +180,40 @@ def _plugin_rules(name: str, origin: str) -> Iterator[type[Rule]]:
     package = _import(name, origin)
     modules = [package]
     if hasattr(package, "__path__"):
-        modules += [_import(found.name, origin) for found in walk_packages(package.__path__, f"{name}.")]
+        modules += [_import(inner, origin) for inner in _inside(package)]
     yield from _rules_of(modules, f"plugin {origin}")
+
+
+def _inside(package: ModuleType) -> Iterator[str]:
+    """Yield the names of all modules and packages in `package`.
+
+    To list folders is a third of what `pkgutil` takes, which is asked about packages that are not in folders.
+    """
+    for folder in package.__path__:
+        if os.path.isdir(folder):
+            yield from _listed(folder, f"{package.__name__}.")
+        else:
+            from pkgutil import walk_packages
+
+            yield from (found.name for found in walk_packages([folder], f"{package.__name__}."))
+
+
+def _listed(folder: str, prefix: str) -> Iterator[str]:
+    modules = set[str]()
+    for entry in sorted(os.listdir(folder)):
+        stem, dot, _ = entry.partition(".")
+        inner = os.path.join(folder, entry)
+        if not dot:
+            if os.path.isfile(os.path.join(inner, "__init__.py")):
+                yield prefix + entry
+                yield from _listed(inner, f"{prefix}{entry}.")
+        elif stem.isidentifier() and stem != "__init__" and stem not in modules and entry.endswith(_SUFFIXES):
+            modules.add(stem)
+            yield prefix + stem
+
+
+_SUFFIXES = tuple(all_suffixes())
+"""What the files of modules end in."""
 
 
 def _import(name: str, origin: str) -> ModuleType:
