@@ -103,6 +103,13 @@ class Probe:
         return self.program.record.graph.outputs
 
     @cached_property
+    def is_left_to_rules(self) -> bool:
+        """Whether rules tell all that onnx's checker could reject in the file."""
+        from cnnlint.runtime.referee import is_left_to_rules
+
+        return is_left_to_rules(self.program.record)
+
+    @cached_property
     def referee(self) -> Referee:
         """The checker of onnx, which looks at the file from the first mention on, in a process of its own."""
         from cnnlint.runtime.referee import Referee

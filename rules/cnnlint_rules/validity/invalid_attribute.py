@@ -181,6 +181,13 @@ class InvalidAttribute(FileRule, code="ON003", severity=Severity.ERROR, confiden
             """,
             at=("y",),
         ),
+        Bad(
+            """
+            <ir_version: 8, opset_import: ["" : 15]>
+            nothing (float[1, 3, 8, 8] x) => (float[1, 3, 8, 8] y) { none = Constant () y = Add (x, none) }
+            """,
+            at=(),
+        ),
         Good(
             """
             <ir_version: 4, opset_import: ["" : 10]>
@@ -216,3 +223,8 @@ def _wrong(call: Call) -> Iterator[tuple[str, str]]:
     for name, (_, required) in schema.attributes.items():
         if required and name not in node.attributes and name not in node.references:
             yield name, f"{lack} the attribute {name!r}, which {schema.name} must have"
+    if schema.name == "Constant" and not any(required for _, required in schema.attributes.values()):
+        values = [name for name in schema.attributes if name in node.attributes or name in node.references]
+        if len(values) != 1:
+            held = " and ".join(map(repr, values)) or "no value"
+            yield "value", f"{have} {held}, and a Constant must have exactly one"

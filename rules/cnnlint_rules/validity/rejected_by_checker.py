@@ -27,7 +27,8 @@ class RejectedByChecker(RuntimeRule, code="ON012", severity=Severity.ERROR, conf
     whose shapes cnnlint computes itself. The shapes of others are known to onnx alone. So where a model is run, the
     checker (`onnx.checker.check_model(model, full_check=True)`) is asked too, in a process of its own and without the
     weights: whatever it rejects and no other rule tells is here in its words. Converters and optimizers call the
-    same checker before they begin, and refuse the file as it does.
+    same checker before they begin, and refuse the file as it does. It is not asked where every operator is one of
+    which the other rules tell all that it rejects, as in most plain networks.
 
     ## Instead
     Follow the node that the message names back to the exporter, and export again. Where the checker compares inferred
@@ -43,12 +44,16 @@ class RejectedByChecker(RuntimeRule, code="ON012", severity=Severity.ERROR, conf
 
     def begin(self, probe: Probe) -> None:
         """Have the checker look at the file while the model is run."""
-        _ = probe.referee
+        if not probe.is_left_to_rules:
+            _ = probe.referee
 
     def check(self, probe: Probe, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield what the checker says, if it rejects the file."""
-        verdict = probe.verdict
         record = probe.program.record
+        if probe.is_left_to_rules:
+            yield self.skip(reason="of its operators the other rules tell all that ONNX's checker rejects")
+            return
+        verdict = probe.verdict
         if verdict is None:
             yield self.skip(reason="ONNX's checker came to no end within its limits")
         elif any(version > verdict.opsets.get(domain, version) for domain, version in record.imports) or (
