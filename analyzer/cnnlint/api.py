@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 import msgspec
 from msgspec import structs
+from msgspec.structs import replace
 
 from cnnlint.engine.budget import Budget
 from cnnlint.engine.config.schema import BudgetTable, Flags
@@ -17,6 +20,7 @@ from cnnlint.errors import CnnlintError, ConfigError, FindingsError, MissingExtr
 from cnnlint.graph.graph import Graph
 from cnnlint.linter import Baselines, Linter
 from cnnlint.models import open_model, path_of
+from cnnlint.report import rendered
 from cnnlint.results import (
     UNFINISHED,
     FailOn,
@@ -32,6 +36,7 @@ from cnnlint.results import (
 if TYPE_CHECKING:
     from cnnlint.engine.drawing import Drawing
     from cnnlint.models import Given
+    from cnnlint.report.view import View
 
 Dims = tuple[int, ...]
 
@@ -41,11 +46,14 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of `Report.to_dataframe`."""
 
+NOTEBOOKS = ("IPython", "marimo")
+"""Packages that show what a cell of a notebook gives; one of them is loaded in every notebook."""
+
 Printed = TypeVar("Printed", LintReport, SummaryReport)
 
 
 class Shown:
-    """What all reports do: show themselves in a notebook, and become JSON."""
+    """What all reports do: show themselves in a notebook, as one line among other values, and become JSON."""
 
     __slots__ = ()
 
@@ -69,7 +77,7 @@ class Arguments(Flags, frozen=True, kw_only=True):
         return "arguments"
 
 
-class Report(LintReport, Shown, frozen=True, kw_only=True):
+class Report(LintReport, Shown, frozen=True, kw_only=True, dict=True):
     """A lint report, a sequence of `ModelReport`s, printed as `cnnlint MODEL` does and shown in notebooks."""
 
     def __len__(self) -> int:
@@ -159,11 +167,17 @@ class Report(LintReport, Shown, frozen=True, kw_only=True):
         findings = sum(len(model.findings) for model in self.models)
         return f"<cnnlint.Report: models {len(self.models)}, findings {findings}>"
 
+    def _repr_html_(self) -> str:
+        from cnnlint.report.html.notebook import render
+
+        view = _view(self)
+        return rendered(self, lambda part: render(part.shown(), replace(view, exit_code=part.exit_code))).text
+
 
 cast("Any", Sequence).register(Report)
 
 
-class Summary(SummaryReport, Shown, frozen=True, kw_only=True):
+class Summary(SummaryReport, Shown, frozen=True, kw_only=True, dict=True):
     """A summary that prints as `cnnlint summary MODEL` does, and shows itself in a notebook."""
 
     def __str__(self) -> str:
@@ -174,6 +188,12 @@ class Summary(SummaryReport, Shown, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<cnnlint.Summary: models {len(self.models)}>"
+
+    def _repr_html_(self) -> str:
+        from cnnlint.report.html.notebook import render_summary
+
+        view = _view(self)
+        return rendered(self, lambda part: render_summary(part, view)).text
 
 
 def load(model: Given, *, inputs: Mapping[str, Dims] | None = None) -> Graph:
@@ -295,8 +315,10 @@ def _linted(
     isolated: bool,
     near_misses: bool,
 ) -> Report:
+    drawings = _drawings()
     linter = Linter(
         flags,
+        drawings=drawings,
         config=None if config is None else Path(config),
         isolated=isolated,
         models=[path_of(each) for each in models],
@@ -304,9 +326,10 @@ def _linted(
         baselines=Baselines(),
     )
     try:
-        return Report(models=linter.settled([linter.lint(each) for each in models]))
+        report = Report(models=linter.settled([linter.lint(each) for each in models]))
     finally:
         linter.close()
+    return _with_drawings(report, drawings)
 
 
 check = lint
@@ -323,7 +346,9 @@ def summarize(model: Given | Iterable[Given], *, inputs: Mapping[str, Dims] | No
     Returns:
         A summary per model; one that cannot be read has its `error` set.
     """
-    return Summary(models=tuple(summary_of(each, inputs)[0] for each in _several(model)))
+    drawings = _drawings()
+    summary = Summary(models=tuple(summary_of(each, inputs, drawings)[0] for each in _several(model)))
+    return _with_drawings(summary, drawings)
 
 
 def summary_of(
@@ -352,9 +377,32 @@ def _summary(graph: Graph, path: str, drawings: dict[str, Drawing] | None) -> Mo
     return summarize_graph(graph)
 
 
+Drawn = TypeVar("Drawn", Report, Summary)
+
+
+def _drawings() -> dict[str, Drawing] | None:
+    """Return where to put drawings if a notebook may show them; a script is not made to wait for them."""
+    return {} if any(name in sys.modules for name in NOTEBOOKS) else None
+
+
+def _with_drawings(report: Drawn, drawings: dict[str, Drawing] | None) -> Drawn:
+    """Return `report`, which keeps its drawings beside its fields: they are no part of what it says.
+
+    Models in memory that nothing tells apart have none.
+    """
+    times = Counter(model.path for model in report.models)
+    vars(report)["drawings"] = {path: drawn for path, drawn in (drawings or {}).items() if times[path] == 1}
+    return report
+
+
+def _view(report: Report | Summary) -> View:
+    from cnnlint.report.view import View
+
+    return View(drawings=vars(report).get("drawings", {}))
+
+
 def _printed(report: Printed, write: Callable[[Printed], str]) -> str:
     """Return a report as text, what could not be read first."""
-    from cnnlint.report import rendered
     from cnnlint.report.printable import printable, without_commands
 
     result = rendered(report, write)

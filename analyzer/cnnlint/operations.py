@@ -47,12 +47,19 @@ class Compared(ComparisonReport, Shown, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return render_comparison(self, View()).rstrip("\n")
 
+    def __repr__(self) -> str:
+        return f"<cnnlint.Compared: {self.before} and {self.after}, equal {self.equal}>"
+
 
 class Diff(DiffReport, Shown, frozen=True, kw_only=True):
     """How two models differ as graphs; it prints as `cnnlint diff A B` does."""
 
     def __str__(self) -> str:
         return render_diff(self, View()).rstrip("\n")
+
+    def __repr__(self) -> str:
+        found = f"layers {len(self.layers)}, new findings {len(self.new)}"
+        return f"<cnnlint.Diff: {self.before} → {self.after}, {found}>"
 
 
 class Converted(ConversionReport, Shown, frozen=True, kw_only=True):
@@ -61,12 +68,18 @@ class Converted(ConversionReport, Shown, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return conversion_text(self, View()).rstrip("\n")
 
+    def __repr__(self) -> str:
+        return f"<cnnlint.Converted: {self.source} → {self.output}, written {self.written}>"
+
 
 class Fixed(FixReport, Shown, frozen=True, kw_only=True):
     """A model after the rewrites of rules; it prints as `cnnlint fix MODEL` does."""
 
     def __str__(self) -> str:
         return render_fix(self, View(), difference=False).rstrip("\n")
+
+    def __repr__(self) -> str:
+        return f"<cnnlint.Fixed: {self.path}, rewrites {len(self.applied)}, written {self.written}>"
 
 
 def compare(

@@ -366,6 +366,10 @@ class ModelReport(Struct, frozen=True, kw_only=True):
     incomplete: tuple[str, ...] = ()
     per: Per = "sample"
 
+    def __repr__(self) -> str:
+        said = f"findings {len(self.findings)}" if self.error is None else f"error {self.error!r}"
+        return f"<cnnlint.ModelReport: {self.path}, {said}>"
+
     def worst(self) -> Severity | None:
         """Return the highest severity of any finding; None without findings."""
         return max((finding.severity for finding in self.findings), key=lambda severity: severity.rank, default=None)
@@ -486,6 +490,10 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
     error: str | None = None
     notes: tuple[str, ...] = ()
     per: Per = "sample"
+
+    def __repr__(self) -> str:
+        said = f"layers {len(self.layers)}" if self.error is None else f"error {self.error!r}"
+        return f"<cnnlint.ModelSummary: {self.path}, {said}>"
 
 
 class SummaryReport(Struct, frozen=True, kw_only=True):

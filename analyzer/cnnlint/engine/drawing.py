@@ -22,6 +22,24 @@ LONGEST = 256
 """Layers of a stretch that is looked for; the search takes so many comparisons for each layer."""
 
 
+FAMILIES = {
+    "Input": "input",
+    **dict.fromkeys(("Conv", "ConvTranspose"), "conv"),
+    **dict.fromkeys(("Dense", "MatMul", "Einsum", "Recurrent", "Attention", "Embedding"), "dense"),
+    **dict.fromkeys(("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm", "LocalResponseNorm", "Rescale"), "norm"),
+    **dict.fromkeys(("Activation", "Dropout"), "act"),
+    **dict.fromkeys(("MaxPool", "AvgPool", "GlobalPool", "Reduce", "Resize", "DepthToSpace"), "pool"),
+    **dict.fromkeys(("Add", "Multiply", "Elementwise", "Concat", "Split"), "join"),
+    "Opaque": "opaque",
+}
+"""The families of kinds that are drawn in a color of their own."""
+
+
+def family(kind: str) -> str:
+    """Return the family of a kind, "other" if it has none."""
+    return FAMILIES.get(kind, "other")
+
+
 class Node(Struct, frozen=True, kw_only=True):
     """An input or a layer of the network, as it is drawn.
 

@@ -72,6 +72,10 @@ class Graph(Struct, frozen=True, dict=True, eq=False):
     unread: str = ""
     file: object | None = None
 
+    def __repr__(self) -> str:
+        said = f"layers {len(self.layers)}, parameters {self.parameters}"
+        return f"<cnnlint.Graph: {self.source.path or self.source.format}, {said}>"
+
     @cached_property
     def _producers(self) -> dict[str, Layer]:
         return {tensor.name: layer for layer in self.layers for tensor in layer.outputs}

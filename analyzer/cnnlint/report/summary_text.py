@@ -39,7 +39,7 @@ def render(report: SummaryReport, view: View, *, explain: bool = False) -> str:
     for model in report.models:
         if model.error is None:
             below = _below(model, explain=explain)
-            parts += [_printed(console, _title(model), view), *_table(model, view), _printed(console, below, view)]
+            parts += [_printed(console, _title(model), view), *layer_table(model, view), _printed(console, below, view)]
     return without_commands("".join(parts))
 
 
@@ -60,7 +60,7 @@ def _below(model: ModelSummary, *, explain: bool) -> RenderableType:
     return Group(*parts, Text())
 
 
-def _table(model: ModelSummary, view: View) -> Iterator[str]:
+def layer_table(model: ModelSummary, view: View) -> Iterator[str]:
     """Yield the lines of the table.
 
     On a narrow terminal bars are left out, then names cut, then the last columns left out. The lines are written here

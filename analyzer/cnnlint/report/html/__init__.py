@@ -35,7 +35,7 @@ def render(report: LintReport, view: View) -> str:
     color, verdict = VERDICTS[report.exit_code if view.exit_code is None else view.exit_code]
     body = [
         f'<header class="verdict {color}"><h1>{verdict}</h1><p>{escape(summary_line(report, View()))}</p></header>',
-        *_budgets(report),
+        *budget_table(report),
         *_failing(report),
         *_table(report.models),
     ]
@@ -50,7 +50,7 @@ def render_summary(report: SummaryReport, view: View) -> str:
     """Return the page of summaries: the table of models, then each model with its network, and no findings."""
     paths = [model.path for model in report.models]
     report = printable_report(report)
-    models = [_unlinted(model) for model in report.models]
+    models = [unlinted(model) for model in report.models]
     body = [f'<header class="verdict"><h1>{escape(_title("Summary", models))}</h1></header>', *_table(models)]
     for index, (path, model, summary) in enumerate(zip(paths, models, report.models, strict=True)):
         said = [summary.pattern or "", summary.head or ""]
@@ -58,7 +58,8 @@ def render_summary(report: SummaryReport, view: View) -> str:
     return document(_title("cnnlint summary", models), body, report.cnnlint)
 
 
-def _unlinted(model: ModelSummary) -> ModelReport:
+def unlinted(model: ModelSummary) -> ModelReport:
+    """Return a summary as a report without findings."""
     return ModelReport(
         path=model.path,
         format=model.format,
@@ -77,7 +78,7 @@ def _title(what: str, models: Sequence[ModelReport]) -> str:
     return f"{what}: {of}"
 
 
-def _budgets(report: LintReport) -> Iterator[str]:
+def budget_table(report: LintReport) -> Iterator[str]:
     """Yield the table of all budgets, broken ones first."""
     budgets = [(model, budget) for model in report.models for budget in model.budgets]
     if not budgets:
@@ -189,16 +190,18 @@ def _facts(model: ModelReport) -> Iterator[str]:
     yield "</dl>"
 
 
-def _badge(finding: Finding) -> str:
-    mark = " [*]" if finding.fixable else ""
-    return f'<span class="badge {finding.severity}">{finding.severity} {escape(finding.code)}{mark}</span>'
-
-
 def _finding(identifier: str, finding: Finding, model: ModelReport) -> Iterator[str]:
-    opened = " open" if model.is_failing(finding) else ""
+    link = f'<a href="#rule-{escape(finding.code)}">{escape(finding.name)}: why, and what else</a>'
+    yield from finding_parts(finding, model, identifier=identifier, below=f'<p class="links">{link}</p>')
+
+
+def finding_parts(finding: Finding, model: ModelReport, *, identifier: str = "", below: str = "") -> Iterator[str]:
+    """Yield the lines of an element that opens to what a finding says, `below` at its end."""
+    opened = f' id="{identifier}"' if identifier else ""
+    opened += " open" if model.is_failing(finding) else ""
     where = f" <code>{escape(finding.layers[0])}</code>" if finding.layers else ""
     where += f" and {count(len(finding.places) - 1)} more" if len(finding.places) > 1 else ""
-    yield f'<details class="finding" id="{identifier}"{opened}><summary>{_badge(finding)}'
+    yield f'<details class="finding"{opened}><summary>{_badge(finding)}'
     yield f"<span>{where}{':' if where else ''} {escape(finding.message)}</span></summary>"
     first = finding.places[0].layers if finding.places else finding.layers
     if drawn := list(excerpt(first, model.sites, View())):
@@ -218,5 +221,9 @@ def _finding(identifier: str, finding: Finding, model: ModelReport) -> Iterator[
         yield f"<p><strong>Saves:</strong> {escape(savings)}</p>"
     if finding.verification is not None and finding.verification.equivalent:
         yield f"<p>Verified with onnxruntime: {finding.verification.words}.</p>"
-    yield f'<p class="links"><a href="#rule-{escape(finding.code)}">{escape(finding.name)}: why, and what else</a></p>'
-    yield "</details>"
+    yield f"{below}</details>"
+
+
+def _badge(finding: Finding) -> str:
+    mark = " [*]" if finding.fixable else ""
+    return f'<span class="badge {finding.severity}">{finding.severity} {escape(finding.code)}{mark}</span>'

@@ -31,14 +31,14 @@ def document(title: str, body: Iterable[str], version: str) -> str:
     Its policy lets the browser run the scripts of this file, which it knows by their hashes, and load nothing: what a
     hostile name might slip into the page can neither run nor call home.
     """
-    scripts = [*map(_asset, LIBRARIES), _asset("view.js")]
+    scripts = [*map(asset, LIBRARIES), asset("view.js")]
     hashes = " ".join(f"'sha256-{_hash(script)}'" for script in scripts)
     text = without_commands("\n".join(body), in_markup)
-    return Template(_asset("page.html")).substitute(
+    return Template(asset("page.html")).substitute(
         title=without_commands(escape(title), in_markup),
         policy=f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:",
-        licenses=_asset("vendor/LICENSES.txt"),
-        style="\n".join(map(_asset, STYLES)),
+        licenses=asset("vendor/LICENSES.txt"),
+        style="\n".join(map(asset, STYLES)),
         body=text,
         scripts="\n".join(f"<script>{script}</script>" for script in scripts),
         version=escape(version),
@@ -53,7 +53,8 @@ def data(identifier: str, value: object) -> str:
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return the text of a file that stands beside this module."""
     return (HERE / name).read_text(encoding="utf-8")
 
 

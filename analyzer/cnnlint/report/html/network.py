@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cnnlint.engine.drawing import Drawing, Node
+from cnnlint.engine.drawing import Drawing, Node, family
 from cnnlint.graph.quantity import brief, count, size
 from cnnlint.report.html.document import data
 from cnnlint.report.printable import printable
@@ -44,6 +44,7 @@ def _layer(node: Node, marks: list[int]) -> dict[str, object]:
     told: dict[str, object] = {
         "name": printable(row.name),
         "kind": row.kind,
+        "family": family(row.kind),
         "label": printable(node.label),
         "op": printable(node.op),
         "after": node.after,

@@ -262,15 +262,6 @@
 
   // ---------------------------------------------------------------- the network drawn
 
-  const FAMILIES = [
-    ["input", /^Input/], ["conv", /Conv/], ["dense", /Dense|MatMul|Gemm|Attention|LSTM|GRU|RNN|Embedding/],
-    ["norm", /Norm/], ["pool", /Pool|Reduce|Resize|Upsample|DepthToSpace|SpaceToDepth/],
-    ["join", /^Add|Concat|Multiply|Elementwise|Binary|Split|Subtract|Maximum/],
-    ["act", /Activation|Softmax|relu|PRelu/i], ["opaque", /Opaque/],
-  ];
-
-  const familyOf = (kind) => FAMILIES.find(([, pattern]) => pattern.test(kind))?.[0] ?? "other";
-
   /** The picture of the network: it calls `select` with a layer, and `changed` when something was opened. */
   class Picture {
     constructor(data, select) {
@@ -353,7 +344,7 @@
       const layer = layers[0];
       const [x, y] = [item.x - item.width / 2, item.y - item.height / 2];
       const group = draw("g", {
-        class: item.times ? "node folded" : `node ${familyOf(layer.kind)}`, role: "button", tabindex: "-1",
+        class: item.times ? "node folded" : `node ${layer.family}`, role: "button", tabindex: "-1",
         transform: `translate(${x},${y})`,
         onclick: () => this.activate(index),
       });
@@ -393,7 +384,7 @@
 
     fold(group, item, layers) {
       const body = layers.slice(0, item.period);
-      const kernels = body.filter((layer) => layer.macs[0] || familyOf(layer.kind) === "join").map((layer) => layer.label);
+      const kernels = body.filter((layer) => layer.macs[0] || layer.family === "join").map((layer) => layer.label);
       const title = item.times > 1 ? `${item.times} × ${plural(item.period, "layer")}` : `Block of ${plural(item.period, "layer")}`;
       group.append(
         draw("text", { class: "label", x: 14, y: 20 }, `▸ ${title}`),
