@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 import keras  # pyright: ignore[reportMissingTypeStubs] - keras ships none
 
 from cnnlint.api import Report, lint
+from cnnlint.definitions.live import begin
 from cnnlint.engine.budget import Budget
 from cnnlint.errors import FindingsError
 from cnnlint.results import FailOn
+
+begin()
 
 if TYPE_CHECKING:
     from cnnlint.engine.budget import Amount

@@ -39,6 +39,7 @@ from cnnlint.worker.workers import Pending, Workers
 
 if TYPE_CHECKING:
     from cnnlint.definitions.lines import Lines
+    from cnnlint.definitions.run import Run
     from cnnlint.engine.baseline import Baseline
     from cnnlint.engine.cache import Slot
     from cnnlint.engine.drawing import Drawing
@@ -114,6 +115,7 @@ class Linter:
         drawings: Where to put what reports draw of each model, by path; None if nothing is drawn.
         definitions: The code behind models of the run, by path: of a network that is linted under its name in a
             configuration, or of a stored model that the code made.
+        run: What runs that code; a new process for each if None.
 
     Attributes:
         errors: What was wrong with models that could not be linted, by path.
@@ -138,10 +140,12 @@ class Linter:
         rewriting: bool = False,
         drawings: dict[str, Drawing] | None = None,
         definitions: Mapping[str, Definition] | None = None,
+        run: Run | None = None,
     ) -> None:
         self.rewriting = rewriting
         self.said = dict[str, str]()
         self._definitions = definitions or {}
+        self._run_code = run
         self.drawings = drawings
         self.flags = flags or Flags()
         self.near_misses = near_misses
@@ -249,7 +253,10 @@ class Linter:
         definition = self._definition_of(given, path)
         if definition is not None and definition.model is None:
             given = definition
-        model = open_model(given, self._workers_within(settings))
+        workers = self._workers_within(settings)
+        if isinstance(given, Definition):
+            return DefinedModel(given, workers, self._run_code)
+        model = open_model(given, workers)
         return Download(model) if settings.static is False and isinstance(model, RemoteModel) else model
 
     def _workers_within(self, settings: Settings) -> Workers:
@@ -268,7 +275,8 @@ class Linter:
         """Return what is known of the code behind the network; None if nothing is."""
         coded, definition = model, self._definitions.get(path)
         if definition is not None and definition.model is not None:
-            coded = DefinedModel(replace(definition, python=self.flags.python), self._workers_within(settings))
+            definition = replace(definition, python=self.flags.python)
+            coded = DefinedModel(definition, self._workers_within(settings), self._run_code)
             coded.built(settings.inputs_for(path))
         if isinstance(coded, DefinedModel):
             self.said[path] = coded.built().said
@@ -294,8 +302,9 @@ class Linter:
         run = _Run(model, path, rules, settings, near_misses=self.near_misses)
         graph = model.graph(settings.inputs_for(path))
         context = Context(graph)
+        lines = self._lines(model, path, graph, settings)
         if self.drawings is not None:
-            self._draw(path, context, self.drawings)
+            self._draw(path, context, lines, self.drawings)
         kept = rules if model.is_here and not settings.static else tuple(r for r in rules if not r.reads_values)
         beside = run.has_values and are_few(graph)
         here = [rule for rule in kept if not rule.reads_values] if beside else kept
@@ -309,7 +318,7 @@ class Linter:
         if left_out:
             notes.append(f"{' and '.join(left_out)} were left out: {model.why_not_run}")
         walked = result.join(walked, rules)
-        if lines := self._lines(model, path, graph, settings):
+        if lines:
             walked = replace(walked, hits=tuple(_on_its_line(hit, lines) for hit in walked.hits))
         applied = apply_ignores(
             walked,
@@ -351,10 +360,10 @@ class Linter:
             slot.write(report, graph, sighting)
         return report
 
-    def _draw(self, path: str, context: Context, drawings: dict[str, Drawing]) -> None:
+    def _draw(self, path: str, context: Context, lines: Lines | None, drawings: dict[str, Drawing]) -> None:
         from cnnlint.engine.drawing import Drawing, draw
 
-        drawing = guarded(path, lambda: draw(context))
+        drawing = guarded(path, lambda: draw(context, lines))
         if isinstance(drawing, Drawing):  # else the report does without, and its findings hold
             drawings[path] = drawing
 

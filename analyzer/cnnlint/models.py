@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import keras  # pyright: ignore[reportMissingTypeStubs] - keras ships none
     import onnx
 
-    from cnnlint.definitions.run import Built, Sources
+    from cnnlint.definitions.run import Built, Run, Sources
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.tensor import Shape
     from cnnlint.runtime.runner import Runner
@@ -446,9 +446,10 @@ class DefinedModel(Model):
     runs_unasked = is_here = False
     why_not_run = "the network is not trained, and --run runs it all the same"
 
-    def __init__(self, definition: Definition, workers: Workers) -> None:
+    def __init__(self, definition: Definition, workers: Workers, run: Run | None = None) -> None:
         super().__init__(definition.name, workers)
         self.definition = definition
+        self._run = run
         self._folder = Folder()
         self._made: tuple[Built, Model] | None = None
 
@@ -468,6 +469,7 @@ class DefinedModel(Model):
             limits = self.workers.limits
             dims = {name: tuple(dim for dim in shape if isinstance(dim, int)) for name, shape in (inputs or {}).items()}
             memory = limits.memory or usual_limit()
+            run = self._run or run
             built = run(self.definition, folder=self._folder.path, timeout=limits.timeout, memory=memory, inputs=dims)
             self._made = built, open_model(built.file, self.workers)
         return self._made

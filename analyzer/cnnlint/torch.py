@@ -1,12 +1,18 @@
-"""cnnlint for a PyTorch module of this process: `cnnlint.torch.check(module, example_inputs)`."""
+"""cnnlint for a PyTorch module of this process: `cnnlint.torch.check(module, example_inputs)`.
+
+Importing this module begins to record which line of the program makes which module, so that findings can name it.
+"""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
 from cnnlint.api import Report, lint
+from cnnlint.definitions.live import begin
 from cnnlint.errors import boundary
 from cnnlint.models import LiveTorch
+
+begin()
 
 
 def check(module: Any, example_inputs: Any, **arguments: Any) -> Report:

@@ -12,6 +12,24 @@ if TYPE_CHECKING:
     from cnnlint.api import Report
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of cnnlint."""
+    parser.getgroup("cnnlint").addoption(
+        "--cnnlint",
+        action="store_true",
+        help="lint the [[definitions]] of the configuration that the working directory has, each as a test: "
+        "their code is run",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect definitions, if that was asked for."""
+    if config.getoption("cnnlint"):
+        from cnnlint_pytest.definitions import Definitions
+
+        config.pluginmanager.register(Definitions(config))
+
+
 @pytest.fixture
 def cnnlint_check() -> Callable[..., Report]:
     """Return a function that lints a model, and fails the test with the report if it fails.
@@ -19,6 +37,9 @@ def cnnlint_check() -> Callable[..., Report]:
     The model is what `cnnlint.lint` takes, or a PyTorch module with `example_inputs=`. What it may cost is given by
     `max_params="5M"` and so on, as on the command line; all other arguments are those of `cnnlint.lint`.
     """
+    from cnnlint.definitions.live import begin
+
+    begin()  # which line makes which layer, from here on
 
     def check(model: Any, **arguments: Any) -> Report:
         __tracebackhide__ = True

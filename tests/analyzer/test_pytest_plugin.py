@@ -7,7 +7,10 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 import networks
+from analyzer.editing import project
 
 
 def run_pytest(folder: Path, *arguments: str, **files: str) -> subprocess.CompletedProcess[str]:
@@ -65,3 +68,71 @@ def test_a_mistyped_limit_is_told(tmp_path):
     assert ran.returncode == 1
     assert "max_parms" in ran.stdout
     assert "max_params" in ran.stdout
+
+
+PROJECT = {
+    "nets.py": """
+        def broken():
+            print("on the way")
+            return inner()
+
+        def inner():
+            raise ValueError("no network today")
+
+        def other():
+            return 7
+    """,
+    "cnnlint.toml": """
+        [[definitions]]
+        name = "first"
+        factory = "nets.py:broken"
+
+        [[definitions]]
+        name = "second"
+        factory = "nets.py:other"
+    """,
+}
+
+
+def last_line(ran: subprocess.CompletedProcess[str]) -> str:
+    return ran.stdout.strip().splitlines()[-1]
+
+
+def test_definitions_are_collected_beside_the_tests_and_fail_with_what_is_wrong(tmp_path):
+    project.write(tmp_path, PROJECT)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths = tests\n", encoding="utf-8")
+    (tmp_path / "tests" / "test_one.py").write_text("def test_one():\n    pass\n", encoding="utf-8")
+    assert "1 passed" in last_line(run_pytest(tmp_path))
+    assert "1 failed, 2 deselected" in last_line(run_pytest(tmp_path, "--cnnlint", "-k", "second"))
+    assert "1 failed" in last_line(run_pytest(tmp_path, "--cnnlint", "cnnlint.toml::first"))
+    ran = run_pytest(tmp_path, "--cnnlint")
+    assert "2 failed, 1 passed" in last_line(ran)
+    assert "first: broken raises ValueError: no network today" in ran.stdout
+    assert "line 6, in inner" in ran.stdout
+    assert "on the way" in ran.stdout
+    assert "cnnlint_pytest" not in ran.stdout
+    assert "second: " in ran.stdout
+
+
+def test_asking_for_definitions_where_there_are_none_is_an_error(tmp_path):
+    project.write(tmp_path, {"cnnlint.toml": ""})
+    ran = run_pytest(tmp_path, "--cnnlint")
+    assert ran.returncode == 4
+    assert "no [[definitions]]" in ran.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.tf
+def test_a_definition_is_a_test_that_fails_with_the_report(tmp_path):
+    folder = project.write(tmp_path / "project")
+    assert run_pytest(folder, "--cnnlint").returncode == 0
+    (folder / "cnnlint.toml").write_text(
+        (folder / "cnnlint.toml").read_text(encoding="utf-8") + "\n[[budgets]]\nmodels = ['net']\nparams = '1k'\n",
+        encoding="utf-8",
+    )
+    ran = run_pytest(folder, "--cnnlint", "-vv")
+    assert ran.returncode == 1
+    assert "cnnlint.toml::net FAILED" in ran.stdout
+    assert "error[BG001]" in ran.stdout
+    assert "net (keras)" in ran.stdout

@@ -8,14 +8,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cnnlint.cli.discovery import SAVED_MODEL, SUFFIXES, discover
+from cnnlint.engine.config.load import NAMES
 from cnnlint.engine.config.settings import resolve
 from cnnlint.errors import CnnlintError
 
 if TYPE_CHECKING:
     from cnnlint.engine.config.nearest import Documents
     from cnnlint.engine.config.schema import Flags
-
-CONFIGURATIONS = ("cnnlint.toml", "pyproject.toml")
 
 
 def concerned(changed: Sequence[str], documents: Documents, flags: Flags) -> tuple[str, ...]:
@@ -39,7 +38,7 @@ def concerned(changed: Sequence[str], documents: Documents, flags: Flags) -> tup
         name = os.path.basename(path)
         if name.lower().endswith(SUFFIXES) or name in SAVED_MODEL:
             models[path] = None
-        elif name in CONFIGURATIONS or name.endswith((".toml", ".json")):
+        elif name in NAMES or name.endswith((".toml", ".json")):
             held_by.append(os.path.realpath(path))
         elif folder := _saved_model(path):
             models[folder] = None

@@ -32,6 +32,7 @@ class Commands(click.Group):
         "explain": ("cnnlint.cli.explain", "Show the page of a rule, or why it is silent on a model."),
         "rules": ("cnnlint.cli.rules", "List all rules."),
         "new-rule": ("cnnlint.cli.new_rule", "Write a rule of your own to start from, and its test."),
+        "server": ("cnnlint.cli.server", "Serve an editor: diagnostics on the lines that define networks."),
         "completion": ("cnnlint.cli.completion", "Print the completion script of a shell."),
     }
     """The module of each command, which holds it as `command`, and its line in the help."""

@@ -38,6 +38,7 @@ from cnnlint.report.view import View, several
 from cnnlint.results import LintReport
 
 if TYPE_CHECKING:
+    from cnnlint.definitions.target import Definition
     from cnnlint.engine.baseline import Baseline
     from cnnlint.engine.drawing import Drawing
 
@@ -132,6 +133,11 @@ class OutputType(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
     is_flag=True,
     help="Lint the [[definitions]] of the configuration that the working directory has, whose code is run, too.",
 )
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Lint networks that code defines again at each save of their modules, and print what changed.",
+)
 @click.option("--skip-weights-only", is_flag=True, help="Skip files that hold weights but no network.")
 @color_option
 @click.option("-q", "--quiet", is_flag=True, help="Print only findings and exceeded budgets.")
@@ -151,6 +157,7 @@ def command(
     against: str | None,
     changed: bool,
     definitions: bool,
+    watch: bool,
     skip_weights_only: bool,
     exit_zero: bool,
     color: ColorChoice,
@@ -175,6 +182,17 @@ def command(
         raise ConfigError("--against takes the place of a baseline", remedy="give one of them")
     if show_settings:
         return _show(paths or (".",), flags, config=config, isolated=isolated)
+    if watch:
+        from cnnlint.cli.watch import watch as lint_again
+
+        def find() -> tuple[Documents, list[Definition]]:
+            documents = Documents(config, isolated=isolated)
+            found = discover(paths, documents, flags, definitions=definitions)
+            for error in found.errors:
+                raise error
+            return documents, [each for each in found.definitions.values() if each.model is None]
+
+        return lint_again(find, flags, view_of_stdout(color, verbose=verbose, quiet=quiet))
     documents = Documents(config, isolated=isolated)
     if changed:
         from cnnlint.cli.changed import concerned

@@ -65,8 +65,8 @@ def main() -> None:
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
     root = request["root"]
     recorder = recording.Recorder(root, refuse_training=True)
-    before = {*sys.modules}
     _forget(request.get("forget", ()))
+    before = {*sys.modules}
     if request.get("memory"):
         _limit_memory(request["memory"])
     answer: dict[str, Any]

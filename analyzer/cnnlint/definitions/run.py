@@ -24,7 +24,7 @@ from cnnlint.errors import ConfigError, DefinitionError
 from cnnlint.results import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from io import BufferedReader
     from typing import BinaryIO, Literal, Self
 
@@ -41,6 +41,9 @@ LONGEST = 200
 
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 """A network that is only looked at takes no memory of a device away from one that is being trained."""
+
+if TYPE_CHECKING:
+    Run = Callable[..., "Built"]
 
 Sources = dict[str, tuple[Frame, ...]]
 """The user's frames behind each layer, innermost first, by layer; of the definition itself by ""."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from itertools import groupby, islice
 from operator import eq
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -13,7 +14,10 @@ from cnnlint.analysis.cost import live_activation_bytes
 from cnnlint.engine.summary import summarize
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.tensor import Tensor
-from cnnlint.results import LayerSummary, ModelSummary
+from cnnlint.results import Frame, LayerSummary, ModelSummary
+
+if TYPE_CHECKING:
+    from cnnlint.definitions.lines import Lines
 
 SHORTEST = 3
 """Layers of a stretch whose repeats are worth folding."""
@@ -51,6 +55,7 @@ class Node(Struct, frozen=True, kw_only=True):
         input_shapes: Channels first, without the batch; None where unknown (the whole, or an extent).
         merged: Layers of the source that are part of it.
         alive: Bytes of all activations that are alive while it runs, per sample; None if unknown.
+        frames: The line of the user's code that made it, and those that called that, outward; () if not known.
     """
 
     row: LayerSummary
@@ -60,6 +65,7 @@ class Node(Struct, frozen=True, kw_only=True):
     input_shapes: tuple[tuple[int | None, ...] | None, ...] = ()
     merged: tuple[str, ...] = ()
     alive: int | None = None
+    frames: tuple[Frame, ...] = ()
 
 
 class Repeat(Struct, frozen=True):
@@ -92,8 +98,8 @@ class Drawing(Struct, frozen=True, kw_only=True):
     image: tuple[int, ...] | None
 
 
-def draw(context: Context) -> Drawing:
-    """Return the drawing of the network that `context` is about."""
+def draw(context: Context, lines: Lines | None = None) -> Drawing:
+    """Return the drawing of the network that `context` is about, and whose layers were made by `lines`."""
     graph = context.graph
     summary = summarize(graph, context)
     rows = {row.name: row for row in summary.layers if row.merged_into is None}
@@ -119,6 +125,7 @@ def draw(context: Context) -> Drawing:
                 input_shapes=tuple(map(_shape, layer.inputs)),
                 merged=tuple(merged.get(layer.name, ())),
                 alive=during,
+                frames=lines.of((layer.name,)) if lines else (),
             )
         )
     begins = [False] * len(graph.inputs) + [layer.starts_block for layer in graph.layers]

@@ -23,6 +23,9 @@ from cnnlint.errors import ConfigError, __version__, did_you_mean
 from cnnlint.limits import MAX_KEY_PARTS
 from cnnlint.results import FailOn, Severity
 
+NAMES = ("cnnlint.toml", "pyproject.toml")
+"""Names of configuration files, the one that outweighs the other first."""
+
 TABLE = ("tool", "cnnlint")
 
 _LONG_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{MAX_KEY_PARTS}}}""")
@@ -84,7 +87,7 @@ def find_document(folder: Path) -> Document | None:
 
 
 def _document_in(folder: Path) -> Document | None:
-    for name in ("cnnlint.toml", "pyproject.toml"):
+    for name in NAMES:
         path = folder / name
         if os.path.isfile(path) and (document := read_document(path, required=name == "cnnlint.toml")) is not None:
             return document
