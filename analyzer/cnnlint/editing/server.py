@@ -1,4 +1,4 @@
-"""The language server: diagnostics at each save, the layers of a line, and the ignore of a finding.
+"""The language server: diagnostics at each save, and the layers that a line makes.
 
 It speaks the Language Server Protocol over standard input and output. It runs the code of the workspace, so it does
 that only where the editor says that the workspace is trusted, or the user does when asked.
@@ -25,7 +25,7 @@ from cnnlint.report.printable import printable
 from cnnlint.results import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
     from cnnlint.definitions.target import Definition
     from cnnlint.results import Frame
@@ -42,9 +42,6 @@ ASKED = (
     "cnnlint lints the networks that this workspace defines by running their Python code. "
     "Run the [[definitions]] of {config} at each save?"
 )
-
-REASON = "TODO: say why"
-"""What stands in an ignore until somebody gives the reason."""
 
 
 class Server(LanguageServer):
@@ -205,38 +202,11 @@ def server() -> Server:
         )
         return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, found)) if found else None
 
-    @created.feature(
-        types.TEXT_DOCUMENT_CODE_ACTION,
-        types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix]),
-    )
-    def code_action(server: Server, params: types.CodeActionParams) -> list[types.CodeAction]:
-        return list(_ignores(server, params))
-
     @created.feature(types.SHUTDOWN)
     def shutdown(server: Server, _: None) -> None:
         server.end()
 
     return created
-
-
-def _ignores(server: Server, params: types.CodeActionParams) -> Iterator[types.CodeAction]:
-    """Yield for each finding in the range the edit that ignores it where it stands."""
-    uri = params.text_document.uri
-    lines = server.workspace.get_text_document(uri).lines
-    units = server.workspace.position_codec.client_num_units
-    for diagnostic in params.context.diagnostics:
-        number, code = diagnostic.range.start.line, diagnostic.code
-        if diagnostic.source != "cnnlint" or not isinstance(code, str) or number >= len(lines):
-            continue
-        text = lines[number].rstrip("\r\n")
-        changed = f"{text}  # cnnlint: ignore[{code}] {REASON}"
-        edit = types.TextEdit(_line_range(number, 0, units(text)), changed)
-        yield types.CodeAction(
-            title=f"Ignore {code} on this line",
-            kind=types.CodeActionKind.QuickFix,
-            diagnostics=[diagnostic],
-            edit=types.WorkspaceEdit(changes={uri: [edit]}),
-        )
 
 
 def _line_range(line: int, begin: int, end: int) -> types.Range:

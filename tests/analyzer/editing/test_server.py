@@ -42,7 +42,7 @@ def codes(diagnostics: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.tf
-def test_an_editor_shows_findings_layers_and_the_ignore_on_the_lines_of_the_definition(tmp_path):
+def test_an_editor_shows_findings_and_layers_on_the_lines_of_the_definition(tmp_path):
     folder = project.write(tmp_path / "project")
     blocks, line, text = project.SMELL
     with Editor(folder, trusted=True) as editor:
@@ -69,16 +69,6 @@ def test_an_editor_shows_findings_layers_and_the_ignore_on_the_lines_of_the_defi
         head = hover(editor, "train.py", 12)
         assert "(10 × 16) + 10 = 170" in head
         assert hover(editor, "train.py", 1) == ""
-
-        (action,) = editor.ask(
-            "textDocument/codeAction",
-            textDocument={"uri": editor.uri(blocks)},
-            range=smell["range"],
-            context={"diagnostics": [smell]},
-        )
-        (edit,) = action["edit"]["changes"][editor.uri(blocks)]
-        assert edit["range"]["start"] == {"line": line - 1, "character": 0}
-        assert edit["newText"].startswith(f"{source}  # cnnlint: ignore[BN002] ")
 
         mended = project.edit(folder, blocks, 'padding="same")', 'padding="same", use_bias=False)')
         editor.save(blocks, mended)
