@@ -29,7 +29,7 @@ from cnnlint import limits
 from cnnlint.comparison.conversion import ConversionReport
 from cnnlint.comparison.diff_report import DiffReport, FolderDiff
 from cnnlint.engine.budget import QUANTITIES
-from cnnlint.engine.config.schema import config_schema
+from cnnlint.engine.config.schema import SETTINGS, Schema, config_schema
 from cnnlint.engine.registry import load_rules
 from cnnlint.engine.rule import Rule
 from cnnlint.fixing.report import FixReport
@@ -59,6 +59,15 @@ BLOCK = re.compile(
 )
 """A block to fill; a command may end in `| head -n N`, and is shown with it."""
 
+TYPES = {
+    "boolean": "true or false",
+    "integer": "whole number",
+    "number": "number",
+    "object": "table",
+    "string": "text",
+}
+"""What the types of JSON Schema are called."""
+
 ROUNDING = re.compile(r"\d+(?:\.\d+)?e-\d+|\s+")
 """What another processor may print: rounding errors, and where a line with one breaks."""
 
@@ -78,6 +87,13 @@ from the code by `python docs/generate.py`.
 """
 
 
+SETTINGS_PAGE = """# All settings
+
+Every key of `cnnlint.toml`, and of `[tool.cnnlint]` in `pyproject.toml`; [Configuration](configuration.md) says how
+they work together. This page is generated from the [JSON Schema](schema/config.schema.json) by `python docs/generate.py`.
+"""
+
+
 def built_in() -> tuple[type[Rule], ...]:
     """Return the rules that come with cnnlint, whatever else is installed."""
     return tuple(rule for rule in load_rules() if rule.__module__.partition(".")[0] in {"cnnlint", "cnnlint_rules"})
@@ -93,7 +109,64 @@ def pages() -> Iterator[tuple[Path, str]]:
     for document, record in {**DOCUMENTS, **OTHERS}.items():
         schema = json.dumps(schema_of(document, record), indent=2, ensure_ascii=False)
         yield Path(f"schema/{document}.schema.json"), f"{schema}\n"
-    yield Path("schema/config.schema.json"), f"{json.dumps(config_schema(rules), indent=2, ensure_ascii=False)}\n"
+    schema = config_schema(rules)
+    yield Path("schema/config.schema.json"), f"{json.dumps(schema, indent=2, ensure_ascii=False)}\n"
+    yield Path("settings.md"), settings_page(schema)
+
+
+def settings_page(schema: Schema) -> str:
+    """Return the page of all settings: keys, then those of a budget, then the options of rules."""
+    defined = schema["$defs"]
+    keys = defined["Configuration"]["properties"]
+    options = {setting.key: setting.option for setting in SETTINGS.values()}
+    lines = [SETTINGS_PAGE, "## Keys", "", "| Key | Type | Default | Option | What it is |", "|---|---|---|---|---|"]
+    for key, said in keys.items():
+        default = default_in(said) or options[key].shown_default
+        flag = f"`{options[key].flag}`" if options[key].flag else ""
+        cells = (f"`{key}`", type_in(said, defined), default, flag, said["description"])
+        lines.append(f"| {' | '.join(map(in_cell, cells))} |")
+    lines += ["", "## A table of `budgets`", "", "| Key | Type | Default | What it is |", "|---|---|---|---|"]
+    lines += setting_rows(defined["BudgetTable"]["properties"], defined)
+    lines += ["", "## Options of rules", "", "Each in a table of its rule, by code or name: `[rules.FC001]`.", ""]
+    lines += ["| Rule | Key | Type | Default | What it is |", "|---|---|---|---|---|"]
+    for code, rule in keys["rules"]["properties"].items():
+        named = f"| [{code}](rules/{code}.md) {rule['title']} "
+        lines += [f"{named}{row}" for row in setting_rows(rule["properties"], defined)]
+    return "\n".join(lines) + "\n"
+
+
+def setting_rows(keys: Schema, defined: Schema) -> Iterator[str]:
+    """Yield a row of a table for each key."""
+    for key, said in keys.items():
+        cells = (f"`{key}`", type_in(said, defined), default_in(said), said["description"])
+        yield f"| {' | '.join(map(in_cell, cells))} |"
+
+
+def type_in(said: Schema, defined: Schema) -> str:
+    """Return the type that a schema states, in words."""
+    if "$ref" in said:
+        return type_in(defined[said["$ref"].rpartition("/")[2]], defined)
+    if "enum" in said:
+        return " or ".join(f"`{value}`" for value in said["enum"])
+    if "anyOf" in said:
+        return " or ".join(dict.fromkeys(type_in(each, defined) for each in said["anyOf"]))
+    match said["type"]:
+        case "array":
+            return f"list of {type_in(said['items'], defined)}".replace("table", "tables")
+        case "object" if len(values := said.get("additionalProperties") or {}) and values.get("type") != "object":
+            return f"table of {type_in(values, defined)}"
+        case kind:
+            return TYPES[kind]
+
+
+def default_in(said: Schema) -> str:
+    """Return the default that a schema states, as TOML has it."""
+    return f"`{json.dumps(said['default'], ensure_ascii=False)}`" if said.get("default", "") != "" else ""
+
+
+def in_cell(text: str) -> str:
+    """Return `text` for a cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def names_for_rules() -> str:
