@@ -13,6 +13,7 @@ import inspect
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -37,6 +38,14 @@ from cnnlint.frontends.onnx.targets import runtime, runtimes
 from cnnlint.report.json import DOCUMENTS, schema_of
 from cnnlint.report.rule_page import RulesReport, index, page
 from cnnlint.verification.records import ComparisonReport
+
+PICTURES = {
+    "finding": "cnnlint fixtures/models/vgg_style.onnx",
+    "summary": "cnnlint summary fixtures/models/seed_cnn.keras",
+    "budgets": "cnnlint --select BG --max-params 25k --max-macs 2M fixtures/models/vgg_style.onnx",
+    "diff": "cnnlint diff fixtures/models/resnet_style.keras fixtures/models/resnet_style.onnx",
+}
+"""Commands whose output is drawn, by the name of the picture."""
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -320,30 +329,45 @@ def constants(part: ast.stmt) -> Iterator[str]:
 def transcript(command: str) -> str:
     """Run `command`, a call of cnnlint, at the top of the repository and return what a terminal would show."""
     call, _, pipe = command.partition(" | head -n ")
-    arguments = shlex.split(call)[1:]
-    environment = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
-    done = subprocess.run(
-        [sys.executable, "-m", "cnnlint", *arguments],
-        cwd=ROOT,
-        env={**environment, "NO_COLOR": "1", "COLUMNS": "100", "PYTHONUTF8": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        check=False,
-    )
+    done = ran(call, {"NO_COLOR": "1", "COLUMNS": "100"})
     lines = [line.rstrip() for line in done.stdout.rstrip().splitlines()][: int(pipe) if pipe else None]
     if done.returncode:
         lines += ["$ echo $?", str(done.returncode)]
     return "\n".join(["```console", f"$ {command}", *lines, "```", ""])
 
 
+def ran(call: str, terminal: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a call of cnnlint at the top of the repository, in a `terminal` described by its variables."""
+    environment = {name: value for name, value in os.environ.items() if name not in {"FORCE_COLOR", "NO_COLOR"}}
+    return subprocess.run(
+        [sys.executable, "-m", "cnnlint", *shlex.split(call)[1:]],
+        cwd=ROOT,
+        env={**environment, **terminal, "PYTHONUTF8": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def pictures() -> Iterator[tuple[Path, str]]:
+    """Yield the path and the text of each picture of a terminal."""
+    terminal = runpy.run_path(str(DOCS / "terminal.py"))["terminal"]
+    for name, call in PICTURES.items():
+        printed = ran(call, {"FORCE_COLOR": "1", "COLUMNS": "88", "TERM": "xterm"}).stdout
+        yield DOCS / "pictures" / f"{name}.svg", terminal(call, printed)
+
+
 def stale_blocks() -> list[str]:
-    """Return the pages whose blocks are out of date."""
-    return [path.name for path in pages_with_blocks() if filled(path) != path.read_text(encoding="utf-8")]
+    """Return the pages whose blocks are out of date, and the pictures."""
+    drawn = [path.name for path, text in pictures() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    return drawn + [path.name for path in pages_with_blocks() if filled(path) != path.read_text(encoding="utf-8")]
 
 
 def write_blocks() -> None:
-    """Fill all blocks."""
+    """Fill all blocks, and draw the pictures."""
+    for path, text in pictures():
+        path.write_text(text, encoding="utf-8", newline="\n")
     for path in pages_with_blocks():
         path.write_text(filled(path), encoding="utf-8", newline="\n")
 

@@ -163,6 +163,22 @@ def with_options(rule: Rule | type[Rule], **options: object) -> Rule:
     return make_rule(rule, plain, place=rule.code)
 
 
+def rewritten(rule: Rule | type[Rule], model: str | onnx.ModelProto, **options: object) -> onnx.ModelProto:
+    """Return `model` as `rule` rewrites what it finds in it; whether that computes the same is not looked at.
+
+    Raises:
+        AssertionError: The rule raised an exception, or refuses a rewrite.
+        ConfigError: The rule has no such option or refuses its value.
+    """
+    made = with_options(rule, **options)
+    proto = to_model(model) if isinstance(model, str) else model
+    graph = to_graph(proto)
+    probe = _probe(proto, graph)
+    return _rewritten(
+        made, _walk(made, proto, graph, probe), probe.program, graph, f"{made.code} on {proto.graph.name}"
+    )
+
+
 def check_examples(rule: type[Rule]) -> None:
     """Check that each Bad finds exactly what it says and each Good nothing; rewrites are verified and linted again.
 
@@ -183,7 +199,7 @@ def check_example(rule: type[Rule], example: Example) -> None:
     """
     made = with_options(rule, **example.options)
     if issubclass(rule, KerasRule):
-        _check_told(rule, example, walk(_keras_graph(example.model), [made]))
+        _check_told(rule, example, walk(keras_graph(example.model), [made]))
         return
     proto = to_model(example.model)
     graph = to_graph(proto, training=example.training)
@@ -195,7 +211,7 @@ def check_example(rule: type[Rule], example: Example) -> None:
         _check_rewrites(made, walked, probe.program, graph, where, fixed=example.fixed)
 
 
-def _keras_graph(text: str) -> Graph:
+def keras_graph(text: str) -> Graph:
     """Return the network of a configuration of Keras, with the shapes of its arrays under "weights" if it says them."""
     config = json.loads(text)
     shapes = cast("dict[str, list[int]] | None", config.pop("weights", None))
@@ -274,25 +290,13 @@ def _walk(rule: Rule, proto: onnx.ModelProto, graph: Graph, probe: Probe) -> Wal
 
 
 def _check_rewrites(rule: Rule, walked: Walk, program: Program, graph: Graph, where: str, *, fixed: str) -> None:
-    from onnx import numpy_helper
     from onnx.checker import check_model  # pyright: ignore[reportUnknownVariableType]
 
-    from cnnlint.rewrite.editor import Editor
-    from cnnlint.rewrite.weights import settle_weights
     from cnnlint.runtime.program import Program
     from cnnlint.runtime.runner import OnnxRunner
     from cnnlint.verification.verify import compare
 
-    editor = Editor(program.proto(), program.folder, cast("FileContext | None", graph.file))
-    for hit in walked.hits:
-        try:
-            with editor.whole():
-                rule.rewrite(hit.where, editor)
-        except CnnlintError as error:
-            at = ", ".join(hit.finding.layers)
-            raise AssertionError(f"{where}: is not rewritten at {at}: {error.cause}") from error
-    made = editor.finish()
-    settle_weights(made, editor.computed, "", lambda name, values: numpy_helper.from_array(values, name))
+    made = _rewritten(rule, walked, program, graph, where)
     check_model(made, full_check=True)
     after = to_graph(made)
     runners = OnnxRunner("before", program, graph), OnnxRunner("after", Program.from_proto(made), after)
@@ -304,6 +308,25 @@ def _check_rewrites(rule: Rule, walked: Walk, program: Program, graph: Graph, wh
         _require(got == meant, f"{where}: the rewrite made {got} and not {meant}")
     left = _again(rule, made)
     _require(not left, f"{where}: the rewritten network still has {'; '.join(left)}")
+
+
+def _rewritten(rule: Rule, walked: Walk, program: Program, graph: Graph, where: str) -> onnx.ModelProto:
+    from onnx import numpy_helper
+
+    from cnnlint.rewrite.editor import Editor
+    from cnnlint.rewrite.weights import settle_weights
+
+    editor = Editor(program.proto(), program.folder, cast("FileContext | None", graph.file))
+    for hit in walked.hits:
+        try:
+            with editor.whole():
+                rule.rewrite(hit.where, editor)
+        except CnnlintError as error:
+            at = ", ".join(hit.finding.layers)
+            raise AssertionError(f"{where}: is not rewritten at {at}: {error.cause}") from error
+    made = editor.finish()
+    settle_weights(made, editor.computed, "", lambda name, values: numpy_helper.from_array(values, name))
+    return made
 
 
 def _again(rule: Rule, proto: onnx.ModelProto) -> list[str]:

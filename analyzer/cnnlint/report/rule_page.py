@@ -221,9 +221,14 @@ def _notation(example: Example) -> Iterator[str]:
     yield from cleandoc(example.model).splitlines()
     if example.at:
         yield f"# at {', '.join(example.at)}"
-    yield from (f"# {line}" for line in _compiled(example.training))
+    yield from (f"# {line}" for line in conditions(example))
+
+
+def conditions(example: Example) -> Iterator[str]:
+    """Yield what holds beside the network of an example: how it is trained, and options of the rule."""
+    yield from _compiled(example.training)
     for name, value in example.options.items():
-        yield f"# with {name.replace('_', '-')} = {_written(value)}"
+        yield f"with {name.replace('_', '-')} = {_written(value)}"
 
 
 def _compiled(training: Training) -> Iterator[str]:
