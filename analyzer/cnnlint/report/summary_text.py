@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from io import StringIO
 
+from msgspec import Struct
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -24,8 +25,8 @@ BARS_FROM = 90
 NARROWEST_NAME = 16
 GAP = 2
 """Columns between two columns of the table."""
-BAR_STYLES = {3: "36", 5: "35"}
-"""ANSI styles of the bars, by the column's place behind the name."""
+FEWEST = 4
+"""Columns that make way for no name: kind, output, parameters and MACs."""
 
 
 def render(report: SummaryReport, view: View, *, explain: bool = False) -> str:
@@ -63,33 +64,83 @@ def _below(model: ModelSummary, *, explain: bool) -> RenderableType:
 def layer_table(model: ModelSummary, view: View) -> Iterator[str]:
     """Yield the lines of the table.
 
-    On a narrow terminal bars are left out, then names cut, then the last columns left out. The lines are written here
-    and not by rich, which takes half a millisecond for a row: twenty seconds for 38,000 layers. What stands behind the
-    name is written once for all layers of which the same is to be said.
+    A name that is cut cannot be looked up, so on a narrow terminal columns make way for names: the bars, then the last
+    columns, until nine names in ten stand in full; a longer one has a line of its own above its numbers. The lines are
+    written here and not by rich, which takes half a millisecond for a row: twenty seconds for 38,000 layers. What
+    stands after the name is written once for all layers of which the same is to be said.
     """
-    bars = view.width >= BARS_FROM
     same = [(_said(layer), layer.merged_into is not None) for layer in model.layers]
     of_each = dict(zip(same, model.layers, strict=True))
-    cells = {key: list(_cells(layer, model, bars=bars)) for key, layer in of_each.items()}
-    titles = ["kind", "output", "parameters", "", "MACs", "", "memory", "field"]
-    if not bars:
-        titles = [title for title in titles if title]
-    widths = [max([len(title), *(len(row[index]) for row in cells.values())]) for index, title in enumerate(titles)]
-    while (room := view.width - sum(width + GAP for width in widths)) < NARROWEST_NAME and len(widths) > 3:
-        del widths[-1], titles[-1]
-    left = [title in {"kind", "output", ""} for title in titles]
-    styles = [BAR_STYLES.get(index, "") if bars else "" for index in range(1, len(titles) + 1)]
-    tails = {
-        key: _line(row, widths, left, ["2"] * len(widths) if key[1] else styles, view) for key, row in cells.items()
-    }
-    names = [shortened(f"  {layer.name}" if layer.merged_into else layer.name, max(8, room)) for layer in model.layers]
+    names = [f"  {layer.name}" if layer.merged_into else layer.name for layer in model.layers]
     lengths = [len(name) if name.isascii() else cell_len(name) for name in names]
-    widest = max([len("layer"), *lengths])
+    bars = view.width >= BARS_FROM
+    columns = _columns(of_each, model, bars=bars)
+    if bars and not _fits(columns, lengths, view.width):
+        columns = _columns(of_each, model, bars=False)
+    while len(columns) > FEWEST and not _fits(columns, lengths, view.width):
+        columns = columns[:-1]
+    while (room := view.width - sum(column.width + GAP for column in columns)) < NARROWEST_NAME and len(columns) > 3:
+        columns = columns[:-1]
+    room = max(len("layer"), room)
+    titles = [column.title for column in columns]
+    widths = [column.width for column in columns]
+    left = [not column.is_number for column in columns]
+    styles = [column.style for column in columns]
+    tails = {
+        key: _line(
+            [column.cells[key] for column in columns], widths, left, ["2"] * len(widths) if key[1] else styles, view
+        )
+        for key in of_each
+    }
+    widest = max([len("layer"), *(length for length in lengths if length <= room)])
     bold = ["1"] * len(titles)
     yield f"{_styled('layer', '1', view)}{' ' * (widest - 5)}{_line(titles, widths, left, bold, view)}"
     for name, length, key in zip(names, lengths, same, strict=True):
-        shown = _styled(name, "2", view) if key[1] else name
-        yield f"{shown}{' ' * (widest - length)}{tails[key]}"
+        if length > room:
+            cut = shortened(name, view.width) if length > view.width else name
+            yield f"{_styled(cut, '2', view) if key[1] else cut}\n{' ' * widest}{tails[key]}"
+        else:
+            shown = _styled(name, "2", view) if key[1] else name
+            yield f"{shown}{' ' * (widest - length)}{tails[key]}"
+
+
+class Column(Struct, frozen=True):
+    """A column after the name.
+
+    Attributes:
+        title: Its heading; "" for bars.
+        cells: What it says of each row.
+        width: Of its widest cell.
+        is_number: Whether it is set to the right.
+        style: ANSI style of its cells.
+    """
+
+    title: str
+    cells: dict[tuple[Hashable, bool], str]
+    width: int
+    is_number: bool
+    style: str = ""
+
+
+def _columns(rows: dict[tuple[Hashable, bool], LayerSummary], model: ModelSummary, *, bars: bool) -> list[Column]:
+    """Return the columns, those first that are left out last."""
+    titles = ["kind", "output", "parameters", "", "MACs", "", "memory", "field"]
+    styles = ["", "", "", "36", "", "35", "", ""]
+    if not bars:
+        titles, styles = [title for title in titles if title], [""] * 6
+    told = {key: list(_cells(layer, model, bars=bars)) for key, layer in rows.items()}
+    found = list[Column]()
+    for index, (title, style) in enumerate(zip(titles, styles, strict=True)):
+        cells = {key: row[index] for key, row in told.items()}
+        width = max([len(title), *map(len, cells.values())])
+        found.append(Column(title, cells, width, title not in {"kind", "output", ""}, style))
+    return found
+
+
+def _fits(columns: Sequence[Column], lengths: Sequence[int], width: int) -> bool:
+    """Return whether nine names in ten have room ahead of the columns."""
+    room = width - sum(column.width + GAP for column in columns)
+    return room >= NARROWEST_NAME and 10 * sum(length > room for length in lengths) <= len(lengths)
 
 
 def _said(layer: LayerSummary) -> Hashable:

@@ -173,3 +173,20 @@ def test_the_oldest_release_that_supports_a_file_is_told_with_what_is_not_docume
     assert "onnxruntime 1.9 and newer, by its documentation; operators of com.example aside" in text
     none = ModelSummary(path="a.onnx", format="onnx", supported_by=(SupportedBy("onnxruntime", None),))
     assert "no documented release of onnxruntime" in render(SummaryReport(models=(none,)), View(width=100))
+
+
+@pytest.mark.parametrize("columns", [60, 80, 140])
+def test_no_name_that_fits_the_terminal_is_cut(columns):
+    names = [f"features_{index}_depthwise_convolution_of_stage" for index in range(3)] + ["short"] * 9
+    shape = (16, 112, 112)
+    rows = [
+        LayerSummary(name=name, kind="Conv", output_shape=shape, parameters=1, macs=1, receptive_field=(3, 3))
+        for name in names
+    ]
+    text = render(
+        SummaryReport(models=(ModelSummary(path="a.onnx", format="onnx", layers=tuple(rows)),)), View(width=columns)
+    )
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert all(any(line.startswith(name) for line in lines) for name in names)
+    assert "…" not in text
