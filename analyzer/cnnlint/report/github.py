@@ -6,7 +6,8 @@ belongs beside them, in $GITHUB_STEP_SUMMARY.
 
 from __future__ import annotations
 
-from cnnlint.report.parts import findings, in_repository, sentence, shortcomings, summary_line
+from cnnlint.report.lines import file_of, on_lines
+from cnnlint.report.parts import in_repository, sentence, shortcomings, site_of, summary_line
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import LintReport, Severity
@@ -18,13 +19,14 @@ def render(report: LintReport, view: View) -> str:
     """Return a workflow command for each unreadable model and each finding, the gravest first."""
     report = printable_report(report)
     lines = [
-        f"::error file={_property(in_repository(model.path))},title=cnnlint::{_text(sentence)}"
+        f"::error file={_property(in_repository(file_of(model.path)))},title=cnnlint::{_text(sentence)}"
         for model in report.models
         for sentence in shortcomings(model)
     ]
-    ordered = sorted(findings(report), key=lambda found: -found[1].severity.rank)
+    ordered = sorted(on_lines(report), key=lambda found: -found[1].severity.rank)
     for model, finding in ordered:
-        place = f"file={_property(in_repository(model.path))},line=1"
+        file, line = site_of(model, finding)
+        place = f"file={_property(file)},line={line}"
         title = _property(f"{finding.code} {finding.name}")
         advice = f"\n{finding.suggestion}" if finding.suggestion else ""
         lines.append(f"::{COMMANDS[finding.severity]} {place},title={title}::{_text(sentence(finding) + advice)}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cnnlint.report.json import encode
-from cnnlint.report.parts import FindingHashes, findings, in_repository, sentence, shortcomings
+from cnnlint.report.lines import file_of, on_lines
+from cnnlint.report.parts import FindingHashes, in_repository, sentence, shortcomings, site_of
 from cnnlint.report.view import View
 from cnnlint.results import LintReport, Severity, digest
 
@@ -18,17 +19,17 @@ def render(report: LintReport, view: View) -> str:
             f"{finding.code} {finding.name}",
             sentence(finding),
             SEVERITIES[finding.severity],
-            model.path,
+            site_of(model, finding),
             hashes.of(model, finding),
         )
-        for model, finding in findings(report)
+        for model, finding in on_lines(report)
     ]
     issues += [
         _issue(
             "cnnlint",
             shortcoming,
             "blocker",
-            model.path,
+            (in_repository(file_of(model.path)), 1),
             digest(f"{in_repository(model.path)}{number or ''}", size=64)[:32],
         )
         for model in report.models
@@ -37,11 +38,11 @@ def render(report: LintReport, view: View) -> str:
     return encode(issues, view)
 
 
-def _issue(check: str, description: str, severity: str, path: str, fingerprint: str) -> dict[str, object]:
+def _issue(check: str, description: str, severity: str, site: tuple[str, int], fingerprint: str) -> dict[str, object]:
     return {
         "check_name": check,
         "description": description,
         "severity": severity,
         "fingerprint": fingerprint,
-        "location": {"path": in_repository(path), "lines": {"begin": 1}},
+        "location": {"path": site[0], "lines": {"begin": site[1]}},
     }

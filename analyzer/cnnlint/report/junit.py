@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cnnlint.engine.telling import relative
+from cnnlint.report.lines import line_of, merged_on_lines
 from cnnlint.report.parts import amount, budget_label, sentence
 from cnnlint.report.printable import in_markup, visible, without_commands
 from cnnlint.report.view import View
@@ -51,12 +52,14 @@ def _cases(model: ModelReport) -> Iterator[Element]:
     for budget in model.budgets:
         verdict = "" if budget.passed else "failure" if gates else "system-out"
         yield _case(model, f"budget: {budget_label(budget, model.per)}", verdict, _budget(budget), "")
-    for finding in model.findings:
+    for finding in merged_on_lines(model.findings):
         if finding.code == BUDGETS and model.budgets:
             continue
         name = f"{finding.code} {finding.name}" + (f": {finding.layers[0]}" if finding.layers else "")
         kind = "failure" if model.is_failing(finding) else "system-out"
-        yield _case(model, name, kind, sentence(finding), finding.suggestion)
+        frame = line_of(finding)
+        where = f"{frame.where}: " if frame is not None else ""
+        yield _case(model, name, kind, f"{where}{sentence(finding)}", finding.suggestion)
 
 
 def _case(model: ModelReport, name: str, kind: str = "", message: str = "", text: str = "") -> Element:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from cnnlint.engine.telling import relative
 from cnnlint.graph.quantity import count
+from cnnlint.report.lines import line_of, merged_on_lines
 from cnnlint.report.parts import amount, budget_label, facts, failing, saved, summary_line
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.view import View
@@ -54,7 +55,7 @@ def _model(model: ModelReport, *, told: bool) -> Iterator[str]:
     yield ""
     for sentence in model.incomplete:
         yield from (f"{SIGNS[Severity.ERROR]} {cell(sentence)}", "")
-    findings = [finding for finding in model.findings if not (told and model.is_failing(finding))]
+    findings = [finding for finding in merged_on_lines(model.findings) if not (told and model.is_failing(finding))]
     if findings:
         yield from ("| | Rule | Layer | Finding |", "|---|---|---|---|")
         yield from (finding_row(finding) for finding in findings[:MOST])
@@ -67,9 +68,11 @@ def _model(model: ModelReport, *, told: bool) -> Iterator[str]:
 
 def finding_row(finding: Finding, model: ModelReport | None = None) -> str:
     """Return a row of a table, with the model's name if the table is of several models."""
+    frame = line_of(finding)
     layer = code(finding.layers[0]) if finding.layers else ""
     more = len(finding.places) - 1
     layer += f" and {count(more)} more" if layer and more > 0 else ""
+    layer = f"{code(frame.where)}<br>{layer}".removesuffix("<br>") if frame is not None else layer
     text = cell(finding.message)
     if finding.suggestion:
         sentence, *lines = finding.suggestion.splitlines()

@@ -12,6 +12,7 @@ from textwrap import wrap
 from cnnlint.engine.budget import QUANTITIES
 from cnnlint.engine.telling import relative
 from cnnlint.graph.quantity import UNKNOWN, brief, count, ratio, share, size
+from cnnlint.report.lines import file_of, line_of
 from cnnlint.report.view import View, extents, several, shortened
 from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Per, Savings, Severity, Site, digest
 
@@ -193,8 +194,14 @@ def _repository(folder: Path) -> Path | None:
     return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), None)
 
 
+def site_of(model: ModelReport, finding: Finding) -> tuple[str, int]:
+    """Return the file and the line that services show a finding at: of the user's code, or the first of the model."""
+    frame = line_of(finding)
+    return (in_repository(file_of(model.path)), 1) if frame is None else (in_repository(frame.file), frame.line)
+
+
 class FindingHashes:
-    """Gives every finding of a report a hash of its fingerprint.
+    """Gives every finding of a report a hash of its fingerprint; on a line of the user's code, of file and function.
 
     Findings that agree in that are told apart by their order.
     """
@@ -204,8 +211,11 @@ class FindingHashes:
 
     def of(self, model: ModelReport, finding: Finding) -> str:
         """Return the hash of `finding`; the same twice for the same finding counts as a second one."""
-        identity = finding.fingerprint or "\0".join([finding.code, *finding.layers])
-        key = f"{in_repository(model.path)}\0{finding.code}\0{identity}"
+        if (frame := line_of(finding)) is not None:  # lines move, and functions are moved less often
+            key = f"{in_repository(frame.file)}\0{frame.function}\0{finding.code}"
+        else:
+            identity = finding.fingerprint or "\0".join([finding.code, *finding.layers])
+            key = f"{in_repository(model.path)}\0{finding.code}\0{identity}"
         self._seen[key] += 1
         return digest(f"{key}\0{self._seen[key]}", size=16)
 

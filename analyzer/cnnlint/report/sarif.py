@@ -1,7 +1,7 @@
 """SARIF 2.1.0, as GitHub's code scanning reads it.
 
-A binary file has no lines: every result stands at line 1, and without a `primaryLocationLineHash` of our own all
-findings of a rule in a file would become one alert.
+A binary file has no lines: where the code that defines the network is not known, every result stands at line 1, and
+without a `primaryLocationLineHash` of our own all findings of a rule in a file would become one alert.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from urllib.parse import quote
 
 from cnnlint.engine.rule import CODE, Rule
 from cnnlint.report.json import encode
-from cnnlint.report.parts import FindingHashes, findings, in_repository, sentence, shortcomings
+from cnnlint.report.lines import file_of, line_of, on_lines
+from cnnlint.report.parts import FindingHashes, in_repository, sentence, shortcomings
 from cnnlint.report.rule_page import page, summary
 from cnnlint.report.view import View
-from cnnlint.results import Confidence, Finding, LintReport, ModelReport, Severity
+from cnnlint.results import Confidence, Finding, Frame, LintReport, ModelReport, Severity
 
 LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 PROBLEMS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "recommendation"}
@@ -30,7 +31,7 @@ LONGEST_DESCRIPTION = 1024
 
 def render(report: LintReport, view: View) -> str:
     """Return the log; findings that are suppressed are not in the report, and so not in here either."""
-    found = list(findings(report))
+    found = list(on_lines(report))
     described = _descriptors(finding for _, finding in found)
     index = {descriptor["id"]: position for position, descriptor in enumerate(described)}
     hashes = FindingHashes()
@@ -66,7 +67,7 @@ def _result(model: ModelReport, finding: Finding, hashes: FindingHashes, index: 
     advice = f"\n{finding.suggestion}" if finding.suggestion else ""
     first = finding.places[0].layers if finding.places else finding.layers
     related = [
-        {"id": number, **_location(model, place.layers), "message": {"text": place.message}}
+        {"id": number, **_location(model, place.layers, place.frames), "message": {"text": place.message}}
         for number, place in enumerate(finding.places[1:RELATED], 1)
     ]
     return {
@@ -74,7 +75,8 @@ def _result(model: ModelReport, finding: Finding, hashes: FindingHashes, index: 
         "ruleIndex": index[finding.code],
         "level": LEVELS[finding.severity],
         "message": {"text": sentence(finding) + advice},
-        "locations": [_location(model, first)],
+        "locations": [_location(model, first, finding.places[0].frames if finding.places else ())],
+        **({"stacks": [_stack(model, finding.places[0].frames)]} if line_of(finding) else {}),
         **({"relatedLocations": related} if related else {}),
         "partialFingerprints": {"primaryLocationLineHash": f"{hashes.of(model, finding)}:1"},
         "properties": {
@@ -86,12 +88,28 @@ def _result(model: ModelReport, finding: Finding, hashes: FindingHashes, index: 
     }
 
 
-def _location(model: ModelReport, layers: Sequence[str] = ()) -> dict[str, Any]:
-    uri = quote(in_repository(model.path).encode("utf-8", "surrogateescape"), safe="/:@!$&'()*+,;=~")
+def _location(model: ModelReport, layers: Sequence[str] = (), frames: Sequence[Frame] = ()) -> dict[str, Any]:
+    """Return the line of the user's code, the innermost of `frames`, or the first of the model if there are none."""
+    path = in_repository(frames[0].file if frames else file_of(model.path))
+    uri = quote(path.encode("utf-8", "surrogateescape"), safe="/:@!$&'()*+,;=~")
+    region: dict[str, Any] = {"startLine": frames[0].line if frames else 1}
+    if frames and frames[0].end > frames[0].begin:
+        region |= {"startColumn": frames[0].begin + 1, "endColumn": frames[0].end + 1}
     logical = [{"fullyQualifiedName": layer, "kind": "layer"} for layer in layers]
     return {
-        "physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": 1}},
+        "physicalLocation": {"artifactLocation": {"uri": uri}, "region": region},
         **({"logicalLocations": logical} if logical else {}),
+    }
+
+
+def _stack(model: ModelReport, frames: Sequence[Frame]) -> dict[str, Any]:
+    """Return the calls on the way to a line, the innermost first."""
+    return {
+        "message": {"text": "how the line was reached"},
+        "frames": [
+            {"location": {**_location(model, (), frames[at : at + 1]), "message": {"text": frame.function}}}
+            for at, frame in enumerate(frames)
+        ],
     }
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
+from cnnlint.report.lines import callers, further_lines, line_of, merged_on_lines, source_lines
 from cnnlint.report.parts import budget_lines, clean, excerpt, facts, placed, saved, summary_line
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.view import Style, View, several
@@ -61,7 +62,8 @@ def _shared_notes(models: list[ModelReport]) -> dict[str, None]:
 
 
 def _model(model: ModelReport, view: View, shared: dict[str, None], *, one_of_many: bool) -> Iterator[str]:
-    findings = [each for each in model.findings if not view.quiet or each.severity == "error" or model.is_failing(each)]
+    told = model.findings if view.verbose else merged_on_lines(model.findings)
+    findings = [each for each in told if not view.quiet or each.severity == "error" or model.is_failing(each)]
     budgets = [budget for budget in model.budgets if not (view.quiet and budget.passed)]
     notes = [] if view.quiet else [note for note in model.notes if note not in shared]
     nothing = not findings and not model.incomplete and all(budget.passed for budget in budgets)
@@ -79,6 +81,8 @@ def _model(model: ModelReport, view: View, shared: dict[str, None], *, one_of_ma
             yield from _summed_up(hidden, view)
         elif _is_brief(finding, model, view):
             yield from _message(finding, view, style=None)
+            if (frame := line_of(finding)) is not None:
+                yield view.paint("  --> ", "accent") + frame.where
             continue
         else:
             yield from _finding(finding, model, view)
@@ -158,6 +162,9 @@ def _styled(text: str, style: Style | None, view: View) -> str:
 def _finding(finding: Finding, model: ModelReport, view: View) -> Iterator[str]:
     yield from _message(finding, view, style="strong")
     yield view.paint("  --> ", "accent") + _place(finding, model)
+    yield from source_lines(finding, view)
+    for call in callers(finding, all_of_them=view.verbose):
+        yield from _labeled("called at", call, view)
     first = finding.places[0].layers if finding.places else finding.layers
     around = list(excerpt(first, model.sites, view))
     if around:
@@ -179,20 +186,25 @@ def _finding(finding: Finding, model: ModelReport, view: View) -> Iterator[str]:
 
 def _places(finding: Finding, view: View) -> Iterator[str]:
     """Yield the places of a finding that has several: each with its message, or the first of them."""
+    if others := further_lines(finding):
+        yield from _labeled("lines", others, view)
     if view.verbose and len(finding.places) > 1:
         for place in finding.places:
-            yield from _labeled(f"at {', '.join(place.layers)}", place.message, view)
+            at = f"{place.source} › " if place.source else ""
+            yield from _labeled(f"at {at}{', '.join(place.layers)}", place.message, view)
     elif names := placed(finding):
         yield from _labeled("places", names, view)
 
 
 def _place(finding: Finding, model: ModelReport) -> str:
+    frame = line_of(finding)
+    file = model.path if frame is None else frame.where
     if not finding.layers:
-        return model.path
+        return file
     site = model.sites.get(finding.layers[0])
     origin = f" ({site.op or site.kind})" if site else ""
     more = f" and {len(finding.places) - 1} more" if len(finding.places) > 1 else ""
-    return f"{model.path} › {finding.layers[0]}{origin}{more}"
+    return f"{file} › {finding.layers[0]}{origin}{more}"
 
 
 def _summed_up(hidden: list[Finding], view: View) -> Iterator[str]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from msgspec.structs import replace
+
 from cnnlint.engine.telling import relative
 from cnnlint.graph.quantity import brief, count, size
 from cnnlint.report.html.document import document
 from cnnlint.report.html.network import network
 from cnnlint.report.html.rules import rule_pages
+from cnnlint.report.lines import callers, line_of, merged_on_lines, source_lines
 from cnnlint.report.parts import amount, budget_label, clean, excerpt, failing, saved, sentence, summary_line
 from cnnlint.report.printable import printable_report
 from cnnlint.report.view import View
@@ -153,6 +156,7 @@ def _model(
 ) -> Iterator[str]:
     """Yield a model's section; of several models only those that fail are opened."""
     name = escape(relative(model.path))
+    model = replace(model, findings=tuple(merged_on_lines(model.findings)))
     opened = " open" if alone or model.error is not None or model.fails() else ""
     yield f'<details class="model" id="model-{index}"{opened}><summary><h2>{name}</h2></summary>'
     if model.error is not None:
@@ -203,6 +207,9 @@ def finding_parts(finding: Finding, model: ModelReport, *, identifier: str = "",
     where += f" and {count(len(finding.places) - 1)} more" if len(finding.places) > 1 else ""
     yield f'<details class="finding"{opened}><summary>{_badge(finding)}'
     yield f"<span>{where}{':' if where else ''} {escape(finding.message)}</span></summary>"
+    if (frame := line_of(finding)) is not None:
+        lines = [f"{frame.where} in {frame.function}", *source_lines(finding, View()), *callers(finding)]
+        yield f'<pre tabindex="0">{escape(chr(10).join(lines))}</pre>'
     first = finding.places[0].layers if finding.places else finding.layers
     if drawn := list(excerpt(first, model.sites, View())):
         yield f'<pre tabindex="0">{escape(chr(10).join(line.removeprefix("   | ") for line in drawn))}</pre>'
