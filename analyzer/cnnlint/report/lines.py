@@ -30,13 +30,13 @@ def on_lines(report: LintReport) -> Iterator[Found]:
 
     What a helper builds in each block, or in each of several models, is so told on the helper's line once.
     """
-    groups = dict[object, list[Found]]()
+    groups = dict[object, list[tuple[ModelReport, Finding]]]()
     for model in report.models:
         for finding in model.findings:
             for part in _by_line(finding):
                 frame = line_of(part)
-                alone = id(part) if frame is None else 0
-                key = alone or (part.code, part.severity, frame and frame.where, model.is_failing(part))
+                place = len(groups) if frame is None else (part.code, part.severity, frame.where)
+                key = place, model.is_failing(part)
                 groups.setdefault(key, []).append((model, part))
     for group in groups.values():
         model, _ = group[0]
@@ -48,8 +48,10 @@ def merged_on_lines(findings: Iterable[Finding]) -> list[Finding]:
     groups = dict[object, list[Finding]]()
     for finding in findings:
         lines = {place.source for place in finding.places}
-        shared = lines if len(lines) == 1 and None not in lines else {id(finding)}
-        groups.setdefault((finding.code, finding.severity, *shared), []).append(finding)
+        shared = next(iter(lines)) if len(lines) == 1 else None
+        groups.setdefault(len(groups) if shared is None else (finding.code, finding.severity, shared), []).append(
+            finding
+        )
     return [merged(group) for group in groups.values()]
 
 

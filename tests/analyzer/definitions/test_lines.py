@@ -63,7 +63,7 @@ def test_frames_of_installed_packages_are_left_out_and_the_innermost_comes_first
     trace = "\n  ".join(
         (
             'File "/w/train.py", line 3, in <module>\n    model(x)',
-            'File "/env/lib/python3.11/site-packages/nets/small.py", line 6, in forward\n    return self.act(self.conv(x))',
+            traced("/env/lib/python3.11/site-packages/nets/small.py"),
             traced("/w/nets/small.py"),
         )
     )
@@ -77,7 +77,9 @@ def test_nothing_outside_of_the_tree_is_opened_and_no_link_is_followed(tree, tmp
     (tree / "linked").symlink_to(tmp_path, target_is_directory=True)
     opened = list[str]()
     real = Path.read_text
-    monkeypatch.setattr(Path, "read_text", lambda self, **how: opened.append(os.path.realpath(self)) or real(self, **how))
+    monkeypatch.setattr(
+        Path, "read_text", lambda self, **how: opened.append(os.path.realpath(self)) or real(self, **how)
+    )
     tree_of_files = WorkingTree(tree)
     for path in (str(outside), "../secret.py", f"{tree}/../secret.py", "/linked/secret.py", "secret.py"):
         assert tree_of_files.frames(traced(path)) == ()

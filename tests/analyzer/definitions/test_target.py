@@ -24,7 +24,17 @@ def test_a_file_or_a_module_with_a_name_is_a_definition(text, place, attribute):
 
 @pytest.mark.parametrize(
     "text",
-    ["model.onnx", "train.py", "train.py:", "train.py:2x", "a-b:c", "s3://bucket/train.py:net", "a.b:c.d", ":x", "a..b:c"],
+    [
+        "model.onnx",
+        "train.py",
+        "train.py:",
+        "train.py:2x",
+        "a-b:c",
+        "s3://bucket/train.py:net",
+        "a.b:c.d",
+        ":x",
+        "a..b:c",
+    ],
 )
 def test_nothing_else_is(text):
     assert parse(text) is None or text.startswith("s3:")
