@@ -45,6 +45,14 @@ class ModelError(CnnlintError):
     """The file cannot be read as a model."""
 
 
+class UnreachableError(ModelError):
+    """The server of a remote model did not answer, or not in full; the same request may succeed later."""
+
+
+class AbsentError(ModelError):
+    """There is no such file at a URL, or not any more."""
+
+
 class ContradictionError(ModelError):
     """A layer contradicts its own definition: a stride of 0, ranks that do not agree, an axis that is not there.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -116,6 +116,7 @@ class Linter:
         definitions: The code behind models of the run, by path: of a network that is linted under its name in a
             configuration, or of a stored model that the code made.
         run: What runs that code; a new process for each if None.
+        watch: What is shown each network, with what is known about it, before rules look at it.
 
     Attributes:
         errors: What was wrong with models that could not be linted, by path.
@@ -141,7 +142,9 @@ class Linter:
         drawings: dict[str, Drawing] | None = None,
         definitions: Mapping[str, Definition] | None = None,
         run: Run | None = None,
+        watch: Callable[[Context], None] | None = None,
     ) -> None:
+        self._watch = watch
         self.rewriting = rewriting
         self.said = dict[str, str]()
         self._definitions = definitions or {}
@@ -305,6 +308,8 @@ class Linter:
         lines = self._lines(model, path, graph, settings)
         if self.drawings is not None:
             self._draw(path, context, lines, self.drawings)
+        if self._watch is not None:
+            self._watch(context)
         kept = rules if model.is_here and not settings.static else tuple(r for r in rules if not r.reads_values)
         beside = run.has_values and are_few(graph)
         here = [rule for rule in kept if not rule.reads_values] if beside else kept

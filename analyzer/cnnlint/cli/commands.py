@@ -28,6 +28,7 @@ class Commands(click.Group):
         "compare": ("cnnlint.cli.compare", "Run two models on the same inputs, and show where they first differ."),
         "diff": ("cnnlint.cli.diff", "Show which layers, costs and findings differ between two models."),
         "textconv": ("cnnlint.cli.textconv", "Print a model as text for `git diff`, a line for each layer."),
+        "fleet": ("cnnlint.cli.fleet", "Lint the models of a store, or of many, on a cluster, into tables."),
         "fix": ("cnnlint.cli.fix", "Apply the rewrites of fixable rules to an ONNX model, and verify them."),
         "explain": ("cnnlint.cli.explain", "Show the page of a rule, or why it is silent on a model."),
         "rules": ("cnnlint.cli.rules", "List all rules."),

@@ -112,7 +112,7 @@ class Slot:
         Raises:
             ConfigError: The folder cannot be written to.
         """
-        files = {state(os.path.abspath(path)) for path in _external_files(graph)} - {self._model}
+        files = {state(os.path.abspath(path)) for path in external_files(graph)} - {self._model}
         held = sum(found[1] for found in {*files, self._model} if found is not None)
         if self._model is None or None in files or held != graph.source.file_bytes:
             return
@@ -196,7 +196,7 @@ def _version(origin: str) -> str:
     return next((entry for entry in found if entry.partition("-")[0].lower() == package.lower()), "")
 
 
-def _external_files(graph: Graph) -> set[str]:
+def external_files(graph: Graph) -> set[str]:
     """Return the files that weights lie in."""
     weights = (weight for layer in graph.layers for weight in layer.weights)
     return {path for weight in weights if (path := _path_of(weight.storage)) is not None}

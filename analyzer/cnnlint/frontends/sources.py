@@ -8,7 +8,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Protocol
 
-from cnnlint.errors import ModelError, meant_path
+from cnnlint.errors import AbsentError, ModelError, meant_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +161,7 @@ def local_file(path: str) -> LocalFile:
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        raise ModelError("no such file", path=path, remedy=meant_path(path)) from None
+        raise AbsentError("no such file", path=path, remedy=meant_path(path)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"cannot be opened: {reason}", path=path) from error

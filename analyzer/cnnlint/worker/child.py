@@ -65,6 +65,8 @@ def _prepare(kind: Kind) -> None:
             import_module("onnxruntime")
             for name in CHECKING:
                 import_module(name)
+        elif kind == "linter":
+            import_module("cnnlint.linter")
         else:
             steps.begin("importing TensorFlow", at_least=steps.CONVERSION)
             import_module("cnnlint.conversion.toolchain").toolchain()

@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 POLL = 0.1
 """Seconds between checks of a worker's memory, where the system does not enforce its limit."""
 
-NAMES = {"onnxruntime": "onnxruntime", "tensorflow": "TensorFlow"}
+NAMES = {"onnxruntime": "onnxruntime", "tensorflow": "TensorFlow", "linter": "the linter"}
 
 OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "MemoryError", "Failed to allocate memory", "Cannot allocate memory")
 """Messages on standard error with which libraries abort when out of memory."""

@@ -14,8 +14,8 @@ from cnnlint.errors import CnnlintError, InternalError, error_of
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-Kind = Literal["onnxruntime", "tensorflow"]
-"""What a worker has imported; one with TensorFlow can do jobs of both kinds."""
+Kind = Literal["onnxruntime", "tensorflow", "linter"]
+"""What a worker has imported; one with TensorFlow can do jobs of onnxruntime too."""
 
 LARGEST = 1 << 28
 """Most bytes of a message; the report of a network with a million layers is far smaller."""

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
+ABLE: dict[Kind, tuple[Kind, ...]] = {
+    "onnxruntime": ("onnxruntime", "tensorflow"),
+    "tensorflow": ("tensorflow",),
+    "linter": ("linter",),
+}
+"""The kinds of processes that do the jobs of a kind themselves."""
+
+
 class Pending(Protocol):
     """A job in progress."""
 
@@ -53,7 +61,7 @@ class Workers:
         from cnnlint.worker import child
         from cnnlint.worker.protocol import Job
 
-        if child.kind_of_this_process in (kind, "tensorflow"):
+        if child.kind_of_this_process in ABLE[kind]:
             return _Here(handler, request)
         worker = self.start(kind)
         worker.submit(Job(handler, msgspec.to_builtins(request)))

@@ -24,6 +24,13 @@ class Documents:
         self._fixed = read_document(config) if config is not None else None
         self._found = dict[Path, Document | None]()
 
+    @classmethod
+    def fixed(cls, document: Document | None) -> Documents:
+        """Return those of a run in which all models have one configuration, which has been read elsewhere."""
+        documents = cls(isolated=True)
+        documents._fixed = document
+        return documents
+
     def of(self, model: str) -> Document | None:
         """Return the configuration for the model at the path `model`; None if there is none.
 

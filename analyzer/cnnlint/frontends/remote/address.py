@@ -11,7 +11,14 @@ import re
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
-from cnnlint.errors import CnnlintError, MissingExtraError, ModelError, UnsupportedModelError
+from cnnlint.errors import (
+    AbsentError,
+    CnnlintError,
+    MissingExtraError,
+    ModelError,
+    UnreachableError,
+    UnsupportedModelError,
+)
 
 SECRET_KEY = re.compile(
     r"sig|token|secret|passw|auth|cred|session|expires|policy|api.?key|access.?key|^key|^x-(amz|goog|ms)-",
@@ -84,6 +91,9 @@ DOWNLOAD = "download it and lint the file"
 REFUSED = frozenset({401, 403, 407})
 ABSENT = frozenset({404, 410})
 
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Answers of a server that is busy or in trouble, which a later request may not get."""
+
 
 def failure(error: BaseException, url: str, seconds: float) -> CnnlintError:
     """Translate an error of a file system to one of cnnlint.
@@ -102,28 +112,29 @@ def failure(error: BaseException, url: str, seconds: float) -> CnnlintError:
     status = next(filter(None, map(_status, chain)), None)
     names = " ".join(type(each).__name__ for each in chain)
     if status in ABSENT:
-        return ModelError(f"there is no such file (HTTP {status})", path=where)
+        return AbsentError(f"there is no such file (HTTP {status})", path=where)
     if status in REFUSED or any(isinstance(each, PermissionError) for each in chain) or "Credentials" in names:
         code = f" (HTTP {status})" if status else ": no credentials were found" if "NoCredentials" in names else ""
         return ModelError(f"access is refused{code}", path=where, remedy=_credentials(url))
     if status is not None and status >= 400:
-        return ModelError(f"the server answers HTTP {status}", path=where, remedy="try again later")
+        kind = UnreachableError if status in PASSING else ModelError
+        return kind(f"the server answers HTTP {status}", path=where, remedy="try again later")
     if "Timeout" in names:
-        return ModelError(
+        return UnreachableError(
             f"no answer within {seconds:g} s", path=where, remedy="try again, or set CNNLINT_REMOTE_TIMEOUT=120"
         )
     if any(isinstance(each, ConnectionRefusedError) or _number(each) == errno.ECONNREFUSED for each in chain):
-        return ModelError("the server refuses the connection", path=where, remedy="check host and port")
+        return UnreachableError("the server refuses the connection", path=where, remedy="check host and port")
     if any(isinstance(each, ValueError) and "range requests" in str(each) for each in chain):
         return ModelError(NO_RANGES, path=where, remedy=DOWNLOAD)
     if "Payload" in names or "IncompleteRead" in names or "ServerDisconnected" in names or "ConnectionReset" in names:
-        return ModelError(
+        return UnreachableError(
             "the server closed the connection in the middle of its answer", path=where, remedy="try again"
         )
     if "Connector" in names or "EndpointConnection" in names or "gaierror" in names or "ConnectError" in names:
-        return ModelError("the server cannot be reached", path=where, remedy="check host, network and proxy")
+        return UnreachableError("the server cannot be reached", path=where, remedy="check host, network and proxy")
     if any(isinstance(each, (FileNotFoundError, IsADirectoryError)) for each in chain):
-        return ModelError("there is no such file", path=where)
+        return AbsentError("there is no such file", path=where)
     said = without_secrets(str(error)).strip() or type(error).__name__
     return ModelError(f"cannot be read: {said.splitlines()[0]}", path=where)
 

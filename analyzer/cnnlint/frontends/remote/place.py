@@ -7,13 +7,17 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, TypeVar
 
-from cnnlint.errors import ConfigError, ModelError
+from cnnlint.errors import ConfigError, ModelError, UnreachableError
 from cnnlint.frontends.remote.address import (
     DOWNLOAD,
     NO_RANGES,
@@ -49,6 +53,71 @@ def timeout() -> float:
     if not 0 < seconds < threading.TIMEOUT_MAX:
         raise ConfigError(f"{VARIABLE}={written} is not a number of seconds", remedy=f"write {VARIABLE}=60")
     return seconds
+
+
+RETRIES = "CNNLINT_REMOTE_RETRIES"
+"""The environment variable for how often a request is made again that a server did not answer."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
+"""Seconds before the first repetition, doubled for each further one, and their limit."""
+
+
+def retries() -> int:
+    """Return how often a request is made again, none unless the environment says so.
+
+    Raises:
+        ConfigError: The environment variable is not a number.
+    """
+    written = os.environ.get(RETRIES, "0")
+    if not (written.isascii() and written.isdecimal() and len(written) < 4):
+        raise ConfigError(f"{RETRIES}={written} is not a number of requests", remedy=f"write {RETRIES}=4")
+    return int(written)
+
+
+def patient(request: Callable[[], Answer], times: int) -> Answer:
+    """Make a request, and make it again up to so many `times`, at growing intervals, where no server answered it.
+
+    The intervals vary by chance: many clients that were turned away together shall not return together.
+
+    Raises:
+        ModelError: It fails for good.
+    """
+    for failed in range(times):
+        try:
+            return request()
+        except UnreachableError:
+            pause = min(FIRST_PAUSE * 2**failed, LONGEST_PAUSE)
+            time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - chance, and no secret
+    return request()
+
+
+class Meter:
+    """What a model took of its server.
+
+    Attributes:
+        requests: Number of requests.
+        received: Bytes of files, as asked for.
+        opened: The URLs that were opened, in order.
+    """
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.received = 0
+        self.opened = list[str]()
+
+
+_meter: ContextVar[Meter | None] = ContextVar("meter", default=None)
+
+
+@contextmanager
+def metered() -> Generator[Meter]:
+    """Yield a meter, which counts all requests that this thread makes until the block ends."""
+    meter = Meter()
+    token = _meter.set(meter)
+    try:
+        yield meter
+    finally:
+        _meter.reset(token)
 
 
 def within(seconds: float, call: Callable[[], Answer]) -> Answer:
@@ -193,9 +262,12 @@ class RemotePlace:
 
     Args:
         url: As the user wrote it.
+        repetitions: How often a request is made again; as the environment has it if None.
 
     Attributes:
         shown: The URL for display.
+        system: The file system, of fsspec.
+        name: What that calls the file.
         is_web: Whether its protocol is HTTP.
 
     Raises:
@@ -203,11 +275,14 @@ class RemotePlace:
         MissingExtraError: The protocol needs a package that is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, repetitions: int | None = None) -> None:
         self.url = url
         self.shown = shown(url)
         self._seconds = timeout()
-        self._system, self._name, protocol = self.guarded(lambda: _file_system(url, self._seconds))
+        self._retries = retries() if repetitions is None else repetitions
+        self._meter = _meter.get() or Meter()  # not looked up later: requests are made in other threads
+        self._meter.opened.append(url)
+        self.system, self.name, protocol = self.guarded(lambda: _file_system(url, self._seconds), requests=0)
         self.is_web = protocol in WEB
 
     def open(self, **options: Any) -> Any:
@@ -216,7 +291,7 @@ class RemotePlace:
         Raises:
             ModelError: The server does not answer, refuses, or has no such file.
         """
-        return self.guarded(lambda: self._system.open(self._name, "rb", **options))
+        return self.guarded(lambda: self.system.open(self.name, "rb", **options))
 
     def size(self) -> int | None:
         """Return the file's size; None if the server does not report it.
@@ -224,7 +299,7 @@ class RemotePlace:
         Raises:
             ModelError: The server does not answer, refuses, or has no such file.
         """
-        return self.guarded(lambda: self._system.info(self._name)).get("size")
+        return self.info().get("size")
 
     def parts(self, spans: list[tuple[int, int]]) -> list[bytes]:
         """Return the bytes at each (offset, length), fetched concurrently if the file system can.
@@ -234,9 +309,13 @@ class RemotePlace:
         """
         starts = [offset for offset, _ in spans]
         ends = [offset + length for offset, length in spans]
-        names = [self._name] * len(spans)
-        found = self.guarded(lambda: self._system.cat_ranges(names, starts, ends, on_error="raise"))
-        return [self.whole(part, length) for part, (_, length) in zip(found, spans, strict=True)]
+        names = [self.name] * len(spans)
+
+        def ask() -> list[bytes]:
+            found = self.system.cat_ranges(names, starts, ends, on_error="raise")
+            return [self.whole(part, length) for part, (_, length) in zip(found, spans, strict=True)]
+
+        return self.guarded(ask, requests=len(spans))
 
     def whole(self, data: bytes, length: int) -> bytes:
         """Check that `data` has `length` bytes, and return it.
@@ -244,8 +323,9 @@ class RemotePlace:
         Raises:
             ModelError: It is shorter or longer.
         """
+        self._meter.received += len(data)
         if len(data) != length:
-            raise ModelError(
+            raise UnreachableError(
                 f"the server sent {len(data):,} bytes where {length:,} were asked for",
                 path=self.shown,
                 remedy="try again; perhaps the file has changed",
@@ -257,22 +337,57 @@ class RemotePlace:
         if self.is_web:
             return False
         try:
-            return bool(self.guarded(lambda: self._system.exists(f"{self._name.rstrip('/')}/saved_model.pb")))
+            return bool(self.guarded(lambda: self.system.exists(f"{self.name.rstrip('/')}/saved_model.pb")))
         except ModelError:
             return False
 
-    def guarded(self, call: Callable[[], Answer]) -> Answer:
-        """Make a request, and return its result.
+    def info(self) -> dict[str, Any]:
+        """Return what the file system says of the file: its size, mostly its type, and when or as what it was stored.
+
+        Raises:
+            ModelError: The server does not answer, refuses, or has no such file.
+        """
+        return self.guarded(lambda: self.system.info(self.name))
+
+    def guarded(self, call: Callable[[], Answer], *, requests: int = 1) -> Answer:
+        """Make a request, or so many `requests` at once, and return the result.
 
         Raises:
             ModelError: It fails, or exceeds the time limit.
         """
+
+        def counted() -> Answer:
+            self._meter.requests += requests
+            return call()
+
+        return answered(self.url, counted, self._seconds, self._retries)
+
+
+def answered(
+    url: str, call: Callable[[], Answer], seconds: float | None = None, repetitions: int | None = None
+) -> Answer:
+    """Return the result of a request to the server of `url`, within the time limit and as often as it takes.
+
+    Args:
+        url: For messages.
+        call: Makes the request.
+        seconds: The limit for one request; as the environment has it if None.
+        repetitions: How often it is made again; as the environment has it if None.
+
+    Raises:
+        ModelError: It fails, or exceeds the time limit.
+    """
+    limit = timeout() if seconds is None else seconds
+
+    def once() -> Answer:
         try:
-            return within(self._seconds, call)
+            return within(limit, call)
         except Exception as error:
-            raised = failure(error, self.url, self._seconds)
-            raised.path = raised.path or self.shown
+            raised = failure(error, url, limit)
+            raised.path = raised.path or shown(url)
             raise raised from error
+
+    return patient(once, retries() if repetitions is None else repetitions)
 
 
 def _file_system(url: str, seconds: float) -> tuple[Any, str, str]:

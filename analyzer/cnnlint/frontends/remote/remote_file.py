@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
 
-from cnnlint.errors import ModelError
+from cnnlint.errors import ConfigError, ModelError, UnreachableError
 from cnnlint.frontends import KERAS_SUFFIXES
 from cnnlint.frontends.onnx.external import leaves
 from cnnlint.frontends.remote.address import DOWNLOAD, NO_RANGES, name_of, saved_model, shown, sibling
@@ -21,6 +21,21 @@ WHATEVER = 1 << 16
 
 AT_ONCE = 32
 """Most concurrent requests: browsers open six connections, and storage services accept hundreds."""
+
+CONNECTIONS = "CNNLINT_REMOTE_CONNECTIONS"
+"""The environment variable for another number of them."""
+
+
+def at_once() -> int:
+    """Return the most concurrent requests for one model.
+
+    Raises:
+        ConfigError: The environment variable is not a positive number.
+    """
+    written = os.environ.get(CONNECTIONS, str(AT_ONCE))
+    if not (written.isascii() and written.isdecimal() and 0 < int(written) < 10_000):
+        raise ConfigError(f"{CONNECTIONS}={written} is not a number of requests", remedy=f"write {CONNECTIONS}=8")
+    return int(written)
 
 
 class RemoteFile:
@@ -56,9 +71,9 @@ class RemoteFile:
 
         def ask() -> bytes:
             self._file.seek(offset)
-            return self._file.read(length)
+            return self._place.whole(self._file.read(length), length)
 
-        data = self._place.whole(self._place.guarded(ask), length)
+        data = self._place.guarded(ask)
         self._sends_parts = self._sends_parts or offset > 0
         return data
 
@@ -71,8 +86,9 @@ class RemoteFile:
         # The first request checks that the server sends parts; otherwise it would send the whole file for each.
         tried = 0 if self._sends_parts else min(len(spans), 1)
         blocks = [self.fetch(*span) for span in spans[:tried]]
-        for first in range(tried, len(spans), AT_ONCE):
-            blocks += self._place.parts(spans[first : first + AT_ONCE])
+        most = at_once()
+        for first in range(tried, len(spans), most):
+            blocks += self._place.parts(spans[first : first + most])
         return blocks
 
     def _opened(self) -> Any:
@@ -131,7 +147,8 @@ class RemoteFolder:
         try:
             remote = RemoteFile(sibling(self._url, location))
         except ModelError as error:
-            raise ModelError(
+            kind = UnreachableError if isinstance(error, UnreachableError) else ModelError
+            raise kind(
                 f"the external data file {location!r}, which holds tensor {tensor!r}, cannot be fetched: {error}",
                 path=shown(self._url),
             ) from error
