@@ -114,6 +114,10 @@ class InternalError(CnnlintError):
         self.trace = trace
 
 
+class MemoryShortageError(InternalError):
+    """There was not enough memory for a model."""
+
+
 class MissingExtraError(CnnlintError):
     """The job needs a package of an optional extra; the remedy is the command that installs it."""
 
@@ -193,12 +197,14 @@ def error_of(error: BaseException, path: str | None) -> CnnlintError:
     if isinstance(error, CnnlintError):
         error.path = error.path or path
         return error
+    kind = InternalError
     if isinstance(error, MemoryError):
+        kind = MemoryShortageError
         failed, remedy = f"there is not enough memory{' for this model' if path else ''}", "-v shows the traceback"
     else:
         failed = f"cnnlint failed{' on this model' if path else ''}"
         remedy = "please report this; -v shows the traceback"
-    return InternalError(f"{failed}: {worded(error)}{_place(error)}", path=path, remedy=remedy, trace=_trace(error))
+    return kind(f"{failed}: {worded(error)}{_place(error)}", path=path, remedy=remedy, trace=_trace(error))
 
 
 def worded(error: BaseException) -> str:

@@ -28,6 +28,7 @@ from cnnlint.errors import (
     AbsentError,
     CnnlintError,
     InternalError,
+    MemoryShortageError,
     ModelError,
     UnfinishedRunError,
     UnreachableError,
@@ -234,6 +235,8 @@ def lint(order: Order) -> Outcome:
         context = seen.pop() if seen else None
         if error is None and context is None:
             error = InternalError("the lint told nothing of the network", path=entry.model)
+        if isinstance(error, MemoryShortageError):
+            raise UnfinishedRunError("linting it took more memory than it may")
         if isinstance(error, WeightsOnlyError) and plan.skip_weights_only:
             values = {**_of_entry(entry, plan), "status": "skipped", **_of_meter(meter)}
             return Outcome("skipped", {"models": [_row("models", values)]})

@@ -106,13 +106,13 @@ def cluster(scheduler: str | None, workers: int | None, dashboard: str | None) -
         ConfigError: There is no scheduler at the address.
     """
     try:
-        import dask
+        from dask import config
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise missing(error) from error
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # of lost workers a run tells itself
     quiet = {"distributed.comm.timeouts.connect": "15s", "distributed.admin.log-format": "%(message)s"}
-    with dask.config.set(quiet):
+    with config.set(quiet):
         if scheduler is not None:
             try:
                 client = Client(scheduler, timeout="15s", set_as_default=False)
@@ -130,7 +130,7 @@ def cluster(scheduler: str | None, workers: int | None, dashboard: str | None) -
             n_workers=1,
             threads_per_worker=workers or os.cpu_count() or 1,
             processes=False,
-            dashboard_address=dashboard,
+            dashboard_address=dashboard,  # pyright: ignore[reportArgumentType] - None for no dashboard
             silence_logs=logging.CRITICAL,
         )
         with local, Client(local, set_as_default=False) as client:
@@ -323,8 +323,9 @@ class Coordinator:
         self._progress.errors += outcome.status == "failed"
         self._waiting += 1
         for table, rows in outcome.rows.items():
-            kept = self._rows.setdefault(table, [])
-            kept += [(row[0], self._run.run, *row[2:]) for row in rows] if table == "models" else rows
+            if table == "models":
+                rows = [(model, self._run.run, *values) for model, _, *values in rows]  # noqa: PLW2901 - linted now
+            self._rows.setdefault(table, []).extend(rows)
 
     def _flush(self) -> None:
         if self._waiting:

@@ -138,4 +138,11 @@ def arrow(table: str, rows: Sequence[Row]) -> Any:
 
     columns = zip(*rows, strict=True) if rows else ((),) * len(TABLES[table])
     fields = schema(table)
-    return pa.table([pa.array(list(column), field.type) for column, field in zip(columns, fields, strict=True)], fields)
+    arrays = [
+        pa.array(
+            [value and list(map(tuple, value)) for value in column] if pa.types.is_map(field.type) else list(column),
+            field.type,
+        )
+        for column, field in zip(columns, fields, strict=True)
+    ]
+    return pa.table(arrays, fields)

@@ -109,6 +109,6 @@ def failure(error: BaseException) -> Failed:
 def as_error(failed: Failed) -> CnnlintError:
     """Return the error that `failed` describes."""
     kind = getattr(errors, failed.error)
-    if kind is InternalError:
-        return InternalError(failed.cause, path=failed.path, remedy=failed.remedy, trace=failed.trace)
+    if issubclass(kind, InternalError):
+        return kind(failed.cause, path=failed.path, remedy=failed.remedy, trace=failed.trace)
     return kind(failed.cause, path=failed.path, remedy=failed.remedy)
