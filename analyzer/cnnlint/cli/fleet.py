@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,7 +25,7 @@ from cnnlint.cli.options import (
 from cnnlint.cli.streams import complain, write
 from cnnlint.engine.budget import QUANTITIES
 from cnnlint.engine.config.nearest import Documents
-from cnnlint.errors import ConfigError
+from cnnlint.errors import ConfigError, MissingExtraError
 from cnnlint.report.view import several
 from cnnlint.results import Severity
 from cnnlint.worker.limits import RunLimits
@@ -161,14 +162,13 @@ def _check_installed() -> None:
     Raises:
         MissingExtraError: One is not.
     """
-    try:
-        import distributed  # noqa: F401  # pyright: ignore[reportMissingImports, reportUnusedImport, reportMissingTypeStubs]
-        import fsspec  # noqa: F401  # pyright: ignore[reportMissingImports, reportUnusedImport, reportMissingTypeStubs]
-        import pyarrow  # noqa: F401  # pyright: ignore[reportMissingImports, reportUnusedImport, reportMissingTypeStubs]
-    except ImportError as error:
-        from cnnlint.fleet.run import missing
-
-        raise missing(error) from error
+    for package in ("distributed", "duckdb", "fsspec", "pyarrow"):
+        try:
+            import_module(package)
+        except ImportError as error:
+            raise MissingExtraError(
+                f"a fleet needs a package that is not installed ({error.name})", remedy="pip install 'cnnlint[fleet]'"
+            ) from error
 
 
 def _plan(
@@ -269,9 +269,21 @@ def _line(told: Progress) -> str:
 )
 @click.option("--run", "run", metavar="RUN", help="Of this run and not of the last one.")
 @verbose_option()
-def report(*, folder: str, output: Path | None, run: str | None, verbose: bool) -> int:
+def report(*, folder: str, output: Path | None, run: str | None, **_: object) -> int:
     """Make an HTML page of the results in FOLDER, which `cnnlint fleet` has written."""
-    raise NotImplementedError
+    _check_installed()
+    from cnnlint.fleet.query import Questions
+    from cnnlint.fleet.report import render
+
+    page = render(Questions(folder, run))
+    if output is None:
+        write(page)
+        return 0
+    try:
+        output.write_text(page, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise ConfigError(f"the page cannot be written: {error.strerror}", path=str(output)) from error
+    return 0
 
 
 @click.command("query")
@@ -279,6 +291,14 @@ def report(*, folder: str, output: Path | None, run: str | None, verbose: bool) 
 @click.option("--in", "folder", metavar="FOLDER", default="results", show_default=True, help="The results to ask.")
 @click.option("--format", "form", type=click.Choice(("text", "csv", "json")), default="text", show_default=True)
 @verbose_option()
-def query(*, sql: str, folder: str, form: str, verbose: bool) -> int:
-    """Answer a question in SQL, by DuckDB, from the results of `cnnlint fleet`."""
-    raise NotImplementedError
+def query(*, sql: str, folder: str, form: str, **_: object) -> int:
+    """Answer a question in SQL, by DuckDB, from the results of `cnnlint fleet`.
+
+    Tables are models, layers, findings and errors, of all runs that have finished; latest_models and so on are of the
+    last one.
+    """
+    _check_installed()
+    from cnnlint.fleet.query import FORMS, Questions
+
+    write(FORMS[form](Questions(folder).ask(sql)))
+    return 0

@@ -24,7 +24,7 @@ import msgspec
 from msgspec import Struct
 
 from cnnlint.engine.config.settings import Settings
-from cnnlint.errors import CnnlintError, ConfigError, MissingExtraError, UnfinishedRunError
+from cnnlint.errors import CnnlintError, ConfigError, UnfinishedRunError
 from cnnlint.fleet.linting import Batch, Outcome, Plan, failed, lint_batch
 from cnnlint.fleet.listing import Entry, Pattern
 from cnnlint.fleet.results import Known, Results, Run, key
@@ -41,8 +41,6 @@ PART, PART_SECONDS = 2_000, 20.0
 
 LOOK = 5.0
 """Seconds between looks at how many threads the cluster has."""
-
-EXTRA = "pip install 'cnnlint[fleet]'"
 
 
 class Progress:
@@ -102,14 +100,11 @@ def cluster(scheduler: str | None, workers: int | None, dashboard: str | None) -
     """Yield a client of the Dask cluster at `scheduler`, or of one of threads of this process, each with a process.
 
     Raises:
-        MissingExtraError: Dask is not installed.
         ConfigError: There is no scheduler at the address.
     """
-    try:
-        from dask import config
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise missing(error) from error
+    from dask import config
+    from distributed import Client, LocalCluster
+
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # of lost workers a run tells itself
     quiet = {"distributed.comm.timeouts.connect": "15s", "distributed.admin.log-format": "%(message)s"}
     with config.set(quiet):
@@ -135,11 +130,6 @@ def cluster(scheduler: str | None, workers: int | None, dashboard: str | None) -
         )
         with local, Client(local, set_as_default=False) as client:
             yield client
-
-
-def missing(error: ImportError) -> MissingExtraError:
-    """Return the error for a package of the extra that is not installed."""
-    return MissingExtraError(f"a fleet needs a package that is not installed ({error.name})", remedy=EXTRA)
 
 
 class Coordinator:
@@ -305,7 +295,7 @@ class Coordinator:
         elif job.losses == 0:
             self._submit(job.models, job.host, 1)
         else:
-            entry, _ = job.models[0]
+            ((entry, _),) = job.models
             lost = UnfinishedRunError("each worker of the cluster that had it was lost")
             self._keep(entry, failed(entry, self._plan, lost, attempts=2))
 

@@ -140,7 +140,9 @@ def arrow(table: str, rows: Sequence[Row]) -> Any:
     fields = schema(table)
     arrays = [
         pa.array(
-            [value and list(map(tuple, value)) for value in column] if pa.types.is_map(field.type) else list(column),
+            [value and [(name, held) for name, held in value] for value in column]
+            if pa.types.is_map(field.type)
+            else list(column),
             field.type,
         )
         for column, field in zip(columns, fields, strict=True)
