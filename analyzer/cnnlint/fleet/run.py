@@ -295,7 +295,7 @@ class Coordinator:
         elif job.losses == 0:
             self._submit(job.models, job.host, 1)
         else:
-            ((entry, _),) = job.models
+            entry, _ = job.models[0]
             lost = UnfinishedRunError("each worker of the cluster that had it was lost")
             self._keep(entry, failed(entry, self._plan, lost, attempts=2))
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -136,7 +136,7 @@ def arrow(table: str, rows: Sequence[Row]) -> Any:
     """Return rows as an Arrow table."""
     import pyarrow as pa
 
-    columns = zip(*rows, strict=True) if rows else ((),) * len(TABLES[table])
+    columns: Iterable[tuple[Any, ...]] = zip(*rows, strict=True) if rows else ((),) * len(TABLES[table])
     fields = schema(table)
     arrays = [
         pa.array(
