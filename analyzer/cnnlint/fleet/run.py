@@ -295,9 +295,9 @@ class Coordinator:
         elif job.losses == 0:
             self._submit(job.models, job.host, 1)
         else:
-            entry, _ = job.models[0]
             lost = UnfinishedRunError("each worker of the cluster that had it was lost")
-            self._keep(entry, failed(entry, self._plan, lost, attempts=2))
+            for entry, _ in job.models:
+                self._keep(entry, failed(entry, self._plan, lost, attempts=2))
 
     def _lost(self) -> InterruptedRunError:
         return InterruptedRunError("the cluster was lost", remedy="the same command goes on where this run ended")

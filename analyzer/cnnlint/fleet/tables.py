@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -136,15 +136,18 @@ def arrow(table: str, rows: Sequence[Row]) -> Any:
     """Return rows as an Arrow table."""
     import pyarrow as pa
 
-    columns: Iterable[tuple[Any, ...]] = zip(*rows, strict=True) if rows else ((),) * len(TABLES[table])
+    columns = zip(*rows, strict=True) if rows else ((),) * len(TABLES[table])
     fields = schema(table)
     arrays = [
         pa.array(
-            [value and [(name, held) for name, held in value] for value in column]
-            if pa.types.is_map(field.type)
-            else list(column),
+            [_pairs(value) for value in column] if pa.types.is_map(field.type) else list(column),
             field.type,
         )
         for column, field in zip(columns, fields, strict=True)
     ]
     return pa.table(arrays, fields)
+
+
+def _pairs(value: Any) -> list[tuple[Any, Any]] | None:
+    """Return the entries of a map as Arrow takes them."""
+    return None if value is None else [(name, held) for name, held in value]
