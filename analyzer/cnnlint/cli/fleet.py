@@ -55,9 +55,13 @@ class Fleet(Sectioned):
         "Configuration": ("config", "isolated"),
     }
 
+    def other(self, word: str) -> click.Command | None:
+        """Return the command that a reserved word stands for; None if it is none."""
+        return {"report": report, "query": query}.get(word)
+
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> click.Context:
         """Return the context of `report` or `query` if that is the first word, else that of a run."""
-        other = {"report": report, "query": query}.get(args[0]) if args else None
+        other = self.other(args[0]) if args else None
         if other is not None:
             return other.make_context(f"{info_name} {args[0]}", args[1:], parent=parent, **extra)
         return super().make_context(info_name, args, parent=parent, **extra)

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from cnnlint.errors import ConfigError, ModelError, UnsupportedModelError, meant_path
 from cnnlint.frontends import KERAS_SUFFIXES, is_remote
-from cnnlint.frontends.remote.address import protocols, shown
+from cnnlint.frontends.remote.address import name_of, protocols, shown
 from cnnlint.frontends.remote.place import S3, WEB, RemotePlace, answered
 
 Item = TypeVar("Item")
@@ -90,7 +90,7 @@ class Pattern:
         self.literal = self.whole if found is None else self.whole[: found.start()]
         self.is_glob = found is not None
         self.host = "" if self.is_local else _host(written)
-        self._fits = re.compile(f"{_translated(shown(self.whole))}(?:/.*)?", re.DOTALL)
+        self._fits = re.compile(f"{_translated(self.whole if self.is_local else shown(self.whole))}(?:/.*)?", re.DOTALL)
 
     def fits(self, model: str) -> bool:
         """Return whether the pattern names `model`, or a folder that it is in."""
@@ -98,7 +98,7 @@ class Pattern:
 
     def wants(self, model: str) -> bool:
         """Return whether a file that a listing shows is one of the models that are meant."""
-        below = model[len(shown(self.literal)) :]
+        below = model[len(self.literal if self.is_local else shown(self.literal)) :]
         hidden = any(part.startswith(".") for part in below.split("/"))
         return not hidden and model.lower().endswith(SUFFIXES) and self.fits(model)
 
@@ -217,7 +217,7 @@ def _in_bucket(pattern: Pattern) -> Iterator[Entry]:
 
 def _in_store(pattern: Pattern) -> Iterator[Entry]:
     """Yield the files of any file system of fsspec, folder by folder."""
-    if not pattern.is_glob and pattern.whole.partition("::")[0].lower().endswith(SUFFIXES):
+    if not pattern.is_glob and name_of(pattern.whole).lower().endswith(SUFFIXES):
         try:
             info = RemotePlace(pattern.written, repetitions=REPETITIONS).info()
         except UnsupportedModelError:
@@ -231,8 +231,8 @@ def _in_store(pattern: Pattern) -> Iterator[Entry]:
     walk = place.system.walk(place.name, detail=True, on_error="raise")
     for folder, _, files in _asked_one_by_one(pattern.written, walk):
         for name, info in files.items():
-            found = info.get("name") or f"{folder}/{name}"
-            url = str(place.system.unstrip_protocol(found))
+            below = f"{folder}/{name}".removeprefix(place.name.rstrip("/")).lstrip("/")
+            url = f"{top.rstrip('/')}/{below}"  # file systems write their own names in other ways than the user
             if pattern.wants(shown(url)):
                 yield Entry(shown(url), url, info.get("size"), stamp_of(info), pattern.host)
 
