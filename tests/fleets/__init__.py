@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
+from urllib.request import Request, urlopen
 
 import numpy as np
 import onnx
@@ -198,6 +199,9 @@ def bucket(folder: Path) -> Generator[tuple[Unreliable, dict[str, str]]]:
         )
     finally:
         application.woken.set()
+        # moto keeps what it holds for the life of the process, whatever server speaks for it
+        application.gone, application.every, application.stalls = set(), 0, 0
+        urlopen(Request(f"{endpoint}/moto-api/reset", method="POST"), timeout=10).close()
         server.shutdown()
         thread.join()
         server.server_close()
