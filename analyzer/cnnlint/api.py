@@ -46,8 +46,8 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of `Report.to_dataframe`."""
 
-NOTEBOOKS = ("IPython", "marimo")
-"""Packages that show what a cell of a notebook gives; one of them is loaded in every notebook."""
+NOTEBOOKS = (("IPython", "get_ipython"), ("marimo", "running_in_notebook"))
+"""Packages that show what a cell of a notebook gives, each with what tells that it does: others import them too."""
 
 Printed = TypeVar("Printed", LintReport, SummaryReport)
 
@@ -382,7 +382,8 @@ Drawn = TypeVar("Drawn", Report, Summary)
 
 def _drawings() -> dict[str, Drawing] | None:
     """Return where to put drawings if a notebook may show them; a script is not made to wait for them."""
-    return {} if any(name in sys.modules for name in NOTEBOOKS) else None
+    asked = (getattr(sys.modules.get(package), function, None) for package, function in NOTEBOOKS)
+    return {} if any(ask is not None and ask() for ask in asked) else None
 
 
 def _with_drawings(report: Drawn, drawings: dict[str, Drawing] | None) -> Drawn:

@@ -34,7 +34,13 @@ FILES = sorted(MODELS.glob("*.onnx")) + sorted(MODELS.glob("*.keras"))
 @pytest.fixture
 def notebook(monkeypatch):
     """Be in a notebook, as far as cnnlint can tell."""
-    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython", _shell(object()))
+
+
+def _shell(running: object) -> types.ModuleType:
+    module = types.ModuleType("IPython")
+    module.get_ipython = lambda: running
+    return module
 
 
 class Element(HTMLParser):
@@ -145,9 +151,12 @@ def test_findings_are_marked_on_their_step(notebook):
     assert len(places) >= len(report.findings)
 
 
-def test_a_script_does_not_wait_for_drawings(monkeypatch):
+@pytest.mark.parametrize("is_imported", [False, True])
+def test_a_script_does_not_wait_for_drawings(monkeypatch, is_imported):
     monkeypatch.delitem(sys.modules, "IPython", raising=False)
-    monkeypatch.setattr("cnnlint.engine.drawing.draw", lambda context: pytest.fail("drawn"))
+    if is_imported:  # as other libraries do
+        monkeypatch.setitem(sys.modules, "IPython", _shell(None))
+    monkeypatch.setattr("cnnlint.engine.drawing.draw", lambda *_: pytest.fail("drawn"))
     assert "<svg" not in cnnlint.lint(SEED, static=True, isolated=True)._repr_html_()
 
 
