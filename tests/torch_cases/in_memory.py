@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True)
-def _own_configuration(tmp_path, monkeypatch):
+def _own_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
@@ -31,7 +32,7 @@ def classifier() -> Any:
     )
 
 
-def test_a_module_is_linted_as_it_is_exported_and_left_as_it_was():
+def test_a_module_is_linted_as_it_is_exported_and_left_as_it_was() -> None:
     import torch
 
     from cnnlint.torch import check
@@ -49,7 +50,7 @@ def test_a_module_is_linted_as_it_is_exported_and_left_as_it_was():
     assert report.exit_code == 1
 
 
-def test_several_inputs_and_a_budget():
+def test_several_inputs_and_a_budget() -> None:
     import torch
 
     from cnnlint.torch import check
@@ -68,7 +69,7 @@ def test_several_inputs_and_a_budget():
     assert "BG001" in {finding.code for finding in report.findings}
 
 
-def test_what_cannot_be_exported_says_why():
+def test_what_cannot_be_exported_says_why() -> None:
     import torch
 
     from cnnlint.torch import check
