@@ -101,12 +101,17 @@ class WorkingTree:
         self._read = dict[str, list[str]]()
         self._parsed = dict[str, ast.Module | None]()
         self._frames = dict[tuple[str, str], tuple[Frame, ...]]()
+        self._found = dict[tuple[str, str, str, str], Frame | None]()
 
     def frames(self, trace: str, called: str = "") -> tuple[Frame, ...]:
         """Return the frames of a stack trace that are still in the tree, innermost first; `called` is the callee."""
         if (trace, called) not in self._frames:
-            found = [self._frame(*frame) for frame in TRACED.findall(trace)]
-            kept = [frame for frame in reversed(found) if frame is not None]
+            kept = list[Frame]()
+            for traced in reversed(TRACED.findall(trace)):
+                if traced not in self._found:  # traces of many layers share their callers
+                    self._found[traced] = self._frame(*traced)
+                if (frame := self._found[traced]) is not None:
+                    kept.append(frame)
             if kept:
                 kept[0] = self._underlined(kept[0], called)
             self._frames[trace, called] = tuple(map(self._told, kept))
