@@ -120,7 +120,7 @@ class RedundantActivation(
             told = f"of {values} values between -1 and 1 never gives more than {bound:.2g} to a class"
         elif last.is_softmax and first.bounds[0] == 0:
             severity = Severity.INFO if pooled else Severity.WARNING
-            told = f"of {values} scores of which none is negative: a class that is cut off at 0 gets no gradient"
+            told = f"is given {values} scores of which none is negative: a class that is cut off at 0 gets no gradient"
         elif not last.is_softmax and first.bounds == SHARES:
             bound = 1 / (1 + exp(-1))
             told = f"of a probability lies between 0.5 and {bound:.2f}, so it never says no"
