@@ -15,11 +15,12 @@ from msgspec import structs
 from msgspec.structs import replace
 
 from cnnlint.engine.budget import Budget
-from cnnlint.engine.config.schema import BudgetTable, Flags
+from cnnlint.engine.config.schema import Arguments, BudgetTable, Flags
 from cnnlint.errors import CnnlintError, ConfigError, FindingsError, MissingExtraError, boundary, guarded
 from cnnlint.graph.graph import Graph
 from cnnlint.linter import Baselines, Linter
 from cnnlint.models import open_model, path_of
+from cnnlint.parallel import lint_all
 from cnnlint.report import rendered
 from cnnlint.results import (
     UNFINISHED,
@@ -66,15 +67,6 @@ class Shown:
 
     def _repr_html_(self) -> str:
         return _preformatted(str(self))
-
-
-class Arguments(Flags, frozen=True, kw_only=True):
-    """What a caller from Python says."""
-
-    @property
-    def said_in(self) -> str:
-        """What errors call the place of a wrong selector."""
-        return "arguments"
 
 
 class Report(LintReport, Shown, frozen=True, kw_only=True, dict=True):
@@ -230,6 +222,7 @@ def lint(
     inputs: Mapping[str, Dims] | None = None,
     run_timeout: float | None = None,
     run_memory: str | int | None = None,
+    jobs: int | None = None,
     rules: Mapping[str, Mapping[str, Any]] | None = None,
     rule_files: Iterable[str | os.PathLike[str]] = (),
     model_ignores: bool | None = None,
@@ -260,6 +253,7 @@ def lint(
         inputs: Shapes by input name, where a model leaves dims open.
         run_timeout: Seconds for one load or run under onnxruntime; 0 for any number.
         run_memory: Bytes that running a model may take, or "8GB".
+        jobs: Processes that lint side by side; by default one for each processor, where there are many models.
         rules: Options by rule and name: {"FC001": {"min-share": 0.3}}.
         rule_files: Python files with rules of your own.
         model_ignores: Honor what an ONNX model's metadata says should be ignored.
@@ -291,6 +285,7 @@ def lint(
         static=static,
         run_timeout=run_timeout,
         run_memory=run_memory,
+        jobs=jobs,
         cache_dir=None if cache_dir is None else Path(cache_dir),
         baseline=None if baseline is None else os.fspath(baseline),
         inputs={name: "x".join(map(str, dims)) for name, dims in (inputs or {}).items()},
@@ -326,7 +321,7 @@ def _linted(
         baselines=Baselines(),
     )
     try:
-        report = Report(models=linter.settled([linter.lint(each) for each in models]))
+        report = Report(models=linter.settled(lint_all(linter, models, lambda _: None)))
     finally:
         linter.close()
     return _with_drawings(report, drawings)

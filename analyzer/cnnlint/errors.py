@@ -141,6 +141,14 @@ class UnfinishedRunError(CnnlintError):
     """
 
 
+class MemoryLimitError(UnfinishedRunError):
+    """A model needs more memory than its run may take."""
+
+
+class KilledError(UnfinishedRunError):
+    """The process that was at work on a model was ended from outside, most likely for lack of memory."""
+
+
 Value = TypeVar("Value")
 
 ABOUT_THE_RUN = (ConfigError, RuleError)

@@ -15,7 +15,7 @@ from cnnlint.analysis.context import Context
 from cnnlint.analysis.surroundings import sites
 from cnnlint.definitions.target import Definition, parse
 from cnnlint.engine.budget import BudgetRule, measure
-from cnnlint.engine.checking import CheckResult, are_few, submit
+from cnnlint.engine.checking import CheckResult, already_read, are_few, submit
 from cnnlint.engine.config.binding import bind, check_allowed, left_out, may_run_code, without_code
 from cnnlint.engine.config.load import Document
 from cnnlint.engine.config.nearest import Documents
@@ -40,7 +40,7 @@ from cnnlint.worker.workers import Pending, Workers
 if TYPE_CHECKING:
     from cnnlint.definitions.lines import Lines
     from cnnlint.definitions.run import Run
-    from cnnlint.engine.baseline import Baseline
+    from cnnlint.engine.baseline import Baseline, Sighting
     from cnnlint.engine.cache import Slot
     from cnnlint.engine.drawing import Drawing
     from cnnlint.frontends.onnx.file import FileContext
@@ -74,8 +74,8 @@ class Baselines:
     """
 
     def __init__(self, anew: Path | None = None, *, only: Baseline | None = None) -> None:
-        self._anew = anew
-        self._only = only
+        self.anew = anew
+        self.only = only
         self._read: dict[Path, Baseline] = {}
 
     def of(self, path: Path | None) -> Baseline | None:
@@ -84,15 +84,15 @@ class Baselines:
         Raises:
             ConfigError: It cannot be read.
         """
-        if self._only is not None:
-            return self._only
-        path = self._anew or path
+        if self.only is not None:
+            return self.only
+        path = self.anew or path
         if path is None:
             return None
         if path not in self._read:
             from cnnlint.engine.baseline import Baseline
 
-            self._read[path] = Baseline(path, anew=self._anew is not None)
+            self._read[path] = Baseline(path, anew=self.anew is not None)
         return self._read[path]
 
     def __iter__(self) -> Iterator[Baseline]:
@@ -121,6 +121,8 @@ class Linter:
     Attributes:
         errors: What was wrong with models that could not be linted, by path.
         said: What the code of definitions printed, by path.
+        unfinished: Why runs did not end, by path.
+        sightings: What models say of baselines, by path.
 
     Raises:
         ConfigError: The configuration of a model is wrong, or a glob of it matches no model.
@@ -154,10 +156,12 @@ class Linter:
         self.near_misses = near_misses
         self.today = today or date.today()  # noqa: DTZ011 - an ignore runs out where its reader lives
         self.errors = dict[str, CnnlintError]()
-        self._baselines = baselines
+        self.unfinished = dict[str, CnnlintError]()
+        self.sightings: dict[str, Sighting] = {}
+        self.baselines = baselines
         self._workers = dict[RunLimits, Workers]()
         check_allowed(self.flags.allow_config_code)
-        self._documents = documents or Documents(config, isolated=isolated)
+        self.documents = documents or Documents(config, isolated=isolated)
         self._plans = dict[Path | None, Plan]()
         self._rules = dict[tuple[Path, ...], RuleSet]()
         self._run = frozenset(Path(model).resolve() for model in models)
@@ -166,7 +170,7 @@ class Linter:
 
     def plan(self, path: str) -> Plan:
         """Return what is to be done with the model at `path`."""
-        document = self._documents.of(path)
+        document = self.documents.of(path)
         key = None if document is None else document.path
         if key not in self._plans:
             incomplete = ""
@@ -201,8 +205,12 @@ class Linter:
             raise ConfigError(plan.incomplete)
         return plan
 
-    def lint(self, model: Given) -> ModelReport:
+    def lint(self, model: Given, *, run: UnfinishedRunError | None = None) -> ModelReport:
         """Return the report of one model; what is wrong with the model itself stands in its `error`.
+
+        Args:
+            model: The model.
+            run: How a run of it ended, so that it is not run again.
 
         Raises:
             ConfigError: The configuration is wrong.
@@ -211,21 +219,60 @@ class Linter:
         path = path_of(model)
         plan = self.plan(path)
         rules = bind(plan.selection.rules, plan.settings, plan.known, path)
-        outcome = guarded(path, lambda: self._report(model, path, plan, rules))
+        outcome = guarded(path, lambda: self._report(model, path, plan, rules, run))
         if isinstance(outcome, ModelReport):
             return replace(outcome, incomplete=(plan.incomplete,)) if plan.incomplete else outcome
-        self.errors[path] = outcome
-        return ModelReport(path=path, format=None, error=str(outcome), fail_on=plan.settings.fail_on)
+        return self.failed(path, outcome)
 
-    def _report(self, model: Given, path: str, plan: Plan, rules: tuple[Rule, ...]) -> ModelReport:
-        baseline = None if self._baselines is None else self._baselines.of(plan.settings.baseline)
+    def failed(self, path: str, error: CnnlintError) -> ModelReport:
+        """Return the report of a model that could not be linted, and keep why."""
+        error.path = error.path or path
+        self.errors[path] = error
+        return ModelReport(path=path, format=None, error=str(error), fail_on=self.plan(path).settings.fail_on)
+
+    def is_file(self, model: Given) -> bool:
+        """Return whether a model is one that other processes can read as this one does: no code is behind it."""
+        if not isinstance(model, (str, os.PathLike)):
+            return False
+        path = os.fspath(model)
+        return path not in self._definitions and parse(path) is None
+
+    def kept(self, model: Given) -> ModelReport | None:
+        """Return the report of an earlier run, if nothing has changed since; None if there is none."""
+        path = path_of(model)
+        plan = self.plan(path)
+        if plan.settings.cache is None:
+            return None
+        baseline = self._baseline(plan)
+        report = self._read(self._slot(model, path, plan, baseline), baseline)
+        return replace(report, incomplete=(plan.incomplete,)) if report is not None and plan.incomplete else report
+
+    def recall(self, path: str, sighting: Sighting) -> None:
+        """Take up what another process has seen of the baseline that the model at `path` is held to."""
+        baseline = self._baseline(self.plan(path))
+        if baseline is not None:
+            baseline.recall(sighting)
+
+    def _report(
+        self, model: Given, path: str, plan: Plan, rules: tuple[Rule, ...], run: UnfinishedRunError | None
+    ) -> ModelReport:
+        baseline = self._baseline(plan)
         slot = self._slot(model, path, plan, baseline)
-        if slot is not None and (kept := slot.read()) is not None:
-            if baseline is not None and kept.sighting is not None:
-                baseline.recall(kept.sighting)
-            return kept.report
+        if run is None and (kept := self._read(slot, baseline)) is not None:
+            return kept
         with gc_paused(), self._opened(model, path, plan.settings) as here:
-            return self._lint(here, path, plan, rules, slot=slot, baseline=baseline)
+            return self._lint(here, path, plan, rules, slot=slot, baseline=baseline, ended=run)
+
+    def _baseline(self, plan: Plan) -> Baseline | None:
+        return None if self.baselines is None else self.baselines.of(plan.settings.baseline)
+
+    def _read(self, slot: Slot | None, baseline: Baseline | None) -> ModelReport | None:
+        kept = None if slot is None else slot.read()
+        if kept is None:
+            return None
+        if baseline is not None and kept.sighting is not None:
+            baseline.recall(kept.sighting)
+        return kept.report
 
     def settled(self, reports: Sequence[ModelReport]) -> tuple[ModelReport, ...]:
         """Return the `reports` of the whole run, with what only all of them together can say of ignores by glob."""
@@ -300,9 +347,10 @@ class Linter:
         *,
         slot: Slot | None = None,
         baseline: Baseline | None = None,
+        ended: UnfinishedRunError | None = None,
     ) -> ModelReport:
         settings = plan.settings
-        run = _Run(model, path, rules, settings, near_misses=self.near_misses)
+        run = _Run(model, path, rules, settings, near_misses=self.near_misses, ended=ended)
         graph = model.graph(settings.inputs_for(path))
         context = Context(graph)
         lines = self._lines(model, path, graph, settings)
@@ -314,7 +362,10 @@ class Linter:
         beside = run.has_values and are_few(graph)
         here = [rule for rule in kept if not rule.reads_values] if beside else kept
         walked = walk(context, here, near_misses=self.near_misses)
-        unfinished, result = run.finish()
+        with already_read(graph):
+            unfinished, result = run.finish()
+        if run.ended is not None:
+            self.unfinished[path] = run.ended
         if beside and unfinished:
             walked = walk(context, kept, near_misses=self.near_misses)
         notes = [*plan.selection.notes, *_blind_spots(context, context.unread_values() or result.unread), *result.notes]
@@ -338,6 +389,7 @@ class Linter:
         known, sighting = frozenset[Hit](), None
         if baseline is not None:
             known, sighting = baseline.look(path, graph, applied.hits, told=hits, tried=walked.finished)
+            self.sightings[path] = sighting
         new = tuple(hit for hit in hits if hit not in known)
         findings = told((*new, *unfinished), context, path, rewritable=graph.source.format == "onnx")
         findings = _graded(findings, plan.severity, graph)
@@ -378,9 +430,9 @@ class Linter:
         return self._rules[files]
 
     def _may_run_code(self, document: Document) -> bool:
-        if not self._documents.are_searched or not document.configuration.rule_files:
+        if not self.documents.are_searched or not document.configuration.rule_files:
             return True
-        return may_run_code(document, self._documents.here(), self.flags.allow_config_code)
+        return may_run_code(document, self.documents.here(), self.flags.allow_config_code)
 
     def _by_plan(self, models: Sequence[str]) -> Iterator[tuple[Plan, tuple[str, ...]]]:
         groups = dict[int, tuple[Plan, list[str]]]()
@@ -396,18 +448,27 @@ class _Run:
 
     Attributes:
         left_out: Why the model is not run, as a clause; "" if it is, or if nobody wants it.
+        ended: Why the run did not end; None if it did.
     """
 
     def __init__(
-        self, model: Model, path: str, rules: tuple[Rule, ...], settings: Settings, *, near_misses: bool
+        self,
+        model: Model,
+        path: str,
+        rules: tuple[Rule, ...],
+        settings: Settings,
+        *,
+        near_misses: bool,
+        ended: UnfinishedRunError | None = None,
     ) -> None:
+        self.ended: CnnlintError | None = ended
         self._model, self._path = model, path
         self._rules = [rule for rule in rules if rule.needs_run or (rule.is_fixable() and rule.rewrites_on_request)]
         self._values = [rule for rule in rules if rule.reads_values and not rule.needs_run]
         self._inputs, self._near_misses = settings.inputs_for(path), near_misses
         self._wanted = bool(self._rules) and not settings.static and (model.runs_unasked or settings.static is False)
         self.left_out = "" if self._wanted or settings.static or not self._rules else model.why_not_run
-        self._pending = self._begin() if self._wanted and model.is_program else None
+        self._pending = self._begin() if self._wanted and model.is_program and ended is None else None
 
     @property
     def has_values(self) -> bool:
@@ -419,9 +480,12 @@ class _Run:
         if not self._wanted:
             return (), CheckResult()
         try:
+            if self.ended is not None:
+                raise self.ended
             pending = self._pending or self._begin()
             return (), pending.result(CheckResult)
         except (UnfinishedRunError, ConversionError) as error:
+            self.ended = error
             then = f" {error.remedy[:1].upper()}{error.remedy[1:]}." if error.remedy else ""
             rule = RunNotFinished()
             message = f"The model did not run to completion: {error.cause}.{then}"

@@ -123,6 +123,7 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "preview": (True, True),
     "static": (False, False),
     "run_timeout": (7.0, 7.0),
+    "jobs": (3, 3),
     "run_memory": ("8GB", "8GB"),
     "model_ignores": (False, False),
     "for_": (["onnxruntime==1.17"], ("onnxruntime==1.17",)),

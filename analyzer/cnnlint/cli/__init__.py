@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 OTHERWISE = ("--static", "--show-settings", "--help", "-h", "--cache-dir", "--run-memory", "--config")
 """Options with which a lint may run no model, or not within the usual limits."""
 
+MANY = 32
+"""Models that are too many for one process; see `cnnlint.parallel`, which is slow to import."""
+
 SETTINGS = (b"static", b"cache", b"run-memory")
 """Words in a configuration that may have the same effect."""
 
@@ -67,6 +70,8 @@ def will_run(arguments: list[str]) -> bool:
     """
     models = [argument for argument in arguments if argument.endswith(".onnx") and os.path.isfile(argument)]
     if not models or (arguments[0] != "lint" and not arguments[0].startswith("-") and arguments[0] != models[0]):
+        return False
+    if len(models) >= MANY:  # most likely several processes lint them, each of which has its own onnxruntime
         return False
     if any(argument.partition("=")[0] in OTHERWISE for argument in arguments):
         return False

@@ -32,6 +32,7 @@ from cnnlint.errors import ConfigError, ModelError, closest
 from cnnlint.frontends import is_address
 from cnnlint.linter import Baselines, Linter
 from cnnlint.models import path_of
+from cnnlint.parallel import lint_all
 from cnnlint.report import DRAWN, FORMATS, Rendered, render_each, rendered
 from cnnlint.report.printable import printable
 from cnnlint.report.view import View, several
@@ -265,10 +266,9 @@ def _found_in(
     found = Baseline(Path(whole.root) / "cnnlint-baseline.json", anew=True, content=Content(VERSION, {}, ()))
     linter = Linter(flags, documents=documents, baselines=Baselines(only=found))
     with closing(linter), progress(there) as next_turn:
-        for model in there:
-            next_turn(model)
-            if linter.lint(model).error is not None:
-                complain(f"{linter.errors[model]}; what is found in the model counts as new", "warning")
+        for report in lint_all(linter, there, lambda model: next_turn(path_of(model))):
+            if report.error is not None:
+                complain(f"{linter.errors[report.path]}; what is found in the model counts as new", "warning")
     return Baseline(found.path, content=found.content())
 
 

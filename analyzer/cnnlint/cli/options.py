@@ -50,6 +50,8 @@ def _option(setting: Declaration) -> Callable[[Command], Command]:
         given["type"] = click.Choice(get_args(kind))
     elif kind is float:
         given["type"] = click.FloatRange(min=0)
+    elif kind is int:
+        given["type"] = click.IntRange(min=1)
     elif kind is Path:
         given["type"] = click.Path(path_type=Path, file_okay=False)
     elif kind == tuple[Path, ...]:
@@ -57,7 +59,8 @@ def _option(setting: Declaration) -> Callable[[Command], Command]:
     help_text = f"{setting.help.rstrip('.')}; may be repeated." if several else setting.help
     if option.shown_default:
         help_text += f"  [default: {option.shown_default}]"
-    return click.option(option.flag, setting.name, metavar=option.metavar or None, help=help_text, **given)
+    flags = (option.short, option.flag) if option.short else (option.flag,)
+    return click.option(*flags, setting.name, metavar=option.metavar or None, help=help_text, **given)
 
 
 def budget_options(command: Command) -> Command:

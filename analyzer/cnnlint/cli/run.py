@@ -47,6 +47,7 @@ def run(
     """
     from cnnlint.linter import Linter
     from cnnlint.models import path_of
+    from cnnlint.parallel import lint_all
 
     started = perf_counter()
     documents = documents or Documents(config, isolated=isolated)
@@ -59,11 +60,8 @@ def run(
         drawings=drawings,
         definitions=definitions,
     )
-    reports = list[ModelReport]()
     with closing(linter), progress(models) as next_turn:
-        for model in models:
-            next_turn(path_of(model))
-            reports.append(linter.lint(model))
+        reports = lint_all(linter, models, lambda model: next_turn(path_of(model)))
     if skip_weights_only:
         reports = [report for report in reports if not _is_skipped(report)]
     for report in reports:

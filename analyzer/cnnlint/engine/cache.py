@@ -34,7 +34,7 @@ TOOLS = ("h5py", "keras", "numpy", "onnx", "onnxruntime", "tensorflow", "tf2onnx
 
 ABOUT_ALL_MODELS = frozenset({
     "document", "budgets", "inputs", "per_model_inputs", "per_model_ignores", "cache", "exclude", "force_exclude",
-    "respect_gitignore",
+    "respect_gitignore", "jobs",
 })  # fmt: skip
 """Settings of which a result depends on the part for its model at most."""
 

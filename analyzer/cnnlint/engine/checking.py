@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -193,7 +195,7 @@ def check(request: CheckRequest) -> CheckResult:
     steps.begin("reading it")
     rules = [reference.load() for reference in request.rules]
     try:
-        graph = load(request.program, inputs=request.inputs)
+        graph = _graph_here(request.program) or load(request.program, inputs=request.inputs)
         program = Program.from_file(request.program)
     except CnnlintError as error:
         if error.path == request.program:
@@ -204,6 +206,24 @@ def check(request: CheckRequest) -> CheckResult:
     probe = Probe(program, graph, inputs=request.inputs)
     values = [reference.load() for reference in request.values] if are_few(graph) else []
     return look(probe, rules, values, near_misses=request.near_misses)
+
+
+_here: ContextVar[Graph | None] = ContextVar("here", default=None)
+
+
+@contextmanager
+def already_read(graph: Graph) -> Generator[None]:
+    """Have a run within the block that this process does itself take `graph`, if it is of the file that is run."""
+    token = _here.set(graph)
+    try:
+        yield
+    finally:
+        _here.reset(token)
+
+
+def _graph_here(program: str) -> Graph | None:
+    graph = _here.get()
+    return graph if graph is not None and os.path.abspath(graph.source.path) == program else None
 
 
 def are_few(graph: Graph) -> bool:

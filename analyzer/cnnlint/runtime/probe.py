@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint.analysis.cost import peak_activation_bytes, total_macs
-from cnnlint.errors import RuntimeCheckError, UnfinishedRunError
+from cnnlint.errors import MemoryLimitError, RuntimeCheckError
 from cnnlint.frontends.onnx.records import all_nodes
 from cnnlint.graph.quantity import size
 from cnnlint.graph.queries import mixing_layers
@@ -170,7 +170,7 @@ class Probe:
         Raises:
             SessionError: onnxruntime does not load the model, or runs it with none of the shapes tried.
             RuntimeCheckError: Inputs cannot be generated.
-            UnfinishedRunError: The run would exceed the memory limit.
+            MemoryLimitError: The run would exceed the memory limit.
         """
         if self._run is None:
             try:
@@ -290,7 +290,7 @@ class Probe:
         made = sum(weight.nbytes or 0 for weight in self.graph.weights if weight.storage is None)
         for needed, what in ((peak, "activations"), (made, "weights that are not in the file")):
             if needed > most:
-                raise UnfinishedRunError(f"a run needs {size(needed)} of {what}, more than the memory limit")
+                raise MemoryLimitError(f"a run needs {size(needed)} of {what}, more than the memory limit")
 
 
 def first_layer(probe: Probe, shows: Callable[[Values, str], bool]) -> Layer | None:

@@ -7,8 +7,9 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from cnnlint.errors import RuntimeCheckError, UnfinishedRunError
+from cnnlint.errors import MemoryLimitError, RuntimeCheckError
 from cnnlint.worker import steps
+from cnnlint.worker.limits import processors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,7 +61,7 @@ class Session:
 
     Raises:
         SessionError: onnxruntime does not load the model.
-        UnfinishedRunError: It needs more memory than it is allowed.
+        MemoryLimitError: It needs more memory than it is allowed.
     """
 
     def __init__(self, program: Program, outputs: Sequence[str] = (), *, optimize: bool = False) -> None:
@@ -102,14 +103,6 @@ class Session:
         return dict(zip(self.outputs, values, strict=True))
 
 
-def processors() -> int:
-    """Return how many processors this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows
-        return os.cpu_count() or 1
-
-
 def _onnxruntime() -> Any:
     """Import onnxruntime, which has no type stubs."""
     import onnxruntime  # pyright: ignore[reportMissingTypeStubs] - it ships none
@@ -117,11 +110,11 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def _refused(error: Exception) -> SessionError | UnfinishedRunError:
+def _refused(error: Exception) -> SessionError | MemoryLimitError:
     """Turn an exception of onnxruntime into an error of one line; running out of memory is not the model's fault."""
     name, text = type(error).__name__, str(error)
     if isinstance(error, MemoryError) or any(phrase in text for phrase in OUT_OF_MEMORY):
-        return UnfinishedRunError("onnxruntime needs more memory than it is allowed")
+        return MemoryLimitError("onnxruntime needs more memory than it is allowed")
     lacking = name == "NotImplemented" or any(phrase in text for phrase in _LACKING)
     return SessionError(
         one_line(text) or name, Refusal.UNSUPPORTED if lacking else Refusal.BROKEN, _onnxruntime().__version__

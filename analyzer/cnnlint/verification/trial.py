@@ -12,11 +12,12 @@ from cnnlint.results import Verification
 from cnnlint.rewrite.weights import contiguous, rearranged_weights
 from cnnlint.runtime.nodes import used_names
 from cnnlint.runtime.program import Program
-from cnnlint.runtime.session import Session, processors
+from cnnlint.runtime.session import Session
 from cnnlint.verification.changed import ChangedRegion, changed_region, part
 from cnnlint.verification.error import Error, error
 from cnnlint.verification.regions import bound
 from cnnlint.verification.rounding import RATIO, cap, perturbed
+from cnnlint.worker.limits import processors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

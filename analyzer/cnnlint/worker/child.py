@@ -13,8 +13,8 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from cnnlint.errors import FAULTS, CnnlintError, UnfinishedRunError
-from cnnlint.worker import memory, protocol, steps
+from cnnlint.errors import FAULTS, CnnlintError, MemoryLimitError
+from cnnlint.worker import limits, memory, protocol, steps
 from cnnlint.worker.protocol import Answer, Done, Job, Kind
 
 CHECKING = ("cnnlint.engine.checking", "cnnlint.runtime.probe", "cnnlint.frontends.onnx.raise_graph")
@@ -24,15 +24,17 @@ kind_of_this_process: Kind | None = None
 """The kind of this process, if it is a worker: it does jobs of its kind itself instead of starting another."""
 
 
-def main(kind: Kind, limit: int | None) -> None:
+def main(kind: Kind, limit: int | None, sharing: int = 1) -> None:
     """Do jobs until standard input ends.
 
     Args:
         kind: What to import before the first job comes.
         limit: Bytes of memory for data; None for no limit.
+        sharing: How many such processes share the machine.
     """
     global kind_of_this_process  # noqa: PLW0603 - set once for the life of the process
     kind_of_this_process = kind
+    limits.companions = sharing
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets the signal too, and ends this process
     # Output of libraries and rules must not get between the messages.
     answers = os.fdopen(os.dup(1), "wb")
@@ -76,7 +78,7 @@ def _do(job: Job) -> Answer:
     try:
         return Done(msgspec.to_builtins(_handle(job)))
     except MemoryError:
-        return protocol.failure(UnfinishedRunError("it needs more memory than there is"))
+        return protocol.failure(MemoryLimitError("it needs more memory than there is"))
     except FAULTS as error:
         return protocol.failure(error)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from cnnlint.errors import CnnlintError, UnfinishedRunError
+from cnnlint.errors import CnnlintError, KilledError, MemoryLimitError, UnfinishedRunError
 from cnnlint.worker import memory, protocol
 from cnnlint.worker.protocol import Done, Failed, Job, Kind, Step
 from cnnlint.worker.start import start
@@ -43,16 +43,19 @@ class Worker:
     Args:
         kind: What it imports before the first job.
         limits: Its limits on time and memory.
+        sharing: How many such processes share the machine.
 
     Attributes:
         has_result: Whether it has a job whose result was not taken.
+        step: What it was last known to do.
     """
 
-    def __init__(self, kind: Kind, limits: RunLimits) -> None:
+    def __init__(self, kind: Kind, limits: RunLimits, sharing: int = 1) -> None:
         self.kind = kind
         self.limits = limits
         self.has_result = False
-        started = start(kind, limits.memory)
+        self.step = Step(f"starting {NAMES[kind]}", SHORTEST)
+        started = start(kind, limits.memory, sharing)
         self._process, self._said, self._memory = started.process, started.said, started.limit
         self._answers = SimpleQueue[Any]()
         threading.Thread(target=_receive, args=(self._process.stdout, self._answers), daemon=True).start()
@@ -79,12 +82,12 @@ class Worker:
             CnnlintError: What the job raised.
         """
         self.has_result = False
-        step = Step(f"starting {NAMES[self.kind]}", SHORTEST)
+        self.step = Step(f"starting {NAMES[self.kind]}", SHORTEST)
         while True:
-            answer = self._next(step)
+            answer = self._next(self.step)
             match answer:
                 case Step():
-                    step = answer
+                    self.step = answer
                 case Done():
                     return msgspec.convert(answer.result, kind)
                 case Failed():
@@ -92,7 +95,8 @@ class Worker:
 
     def _next(self, step: Step) -> Step | Done | Failed:
         """Wait for one answer."""
-        seconds = self.limits.timeout if self.limits.timeout is not None else step.seconds
+        own = self.limits.timeout
+        seconds = step.seconds if own is None or not step.seconds else own
         until = monotonic() + seconds if seconds else None
         while True:
             waits = [POLL] if self._polled else []
@@ -121,9 +125,11 @@ class Worker:
         """Return the error for a process that ended."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
-        self._said.seek(0, os.SEEK_END)
-        self._said.seek(max(self._said.tell() - (1 << 14), 0))
-        last = self._said.read().decode(errors="replace")
+        last = ""
+        with suppress(ValueError):  # closed by whoever ended the process
+            self._said.seek(0, os.SEEK_END)
+            self._said.seek(max(self._said.tell() - (1 << 14), 0))
+            last = self._said.read().decode(errors="replace")
         code = self._process.returncode
         self.end()
         if any(phrase in last for phrase in OUT_OF_MEMORY):
@@ -131,22 +137,22 @@ class Worker:
         if code is not None and code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
             if name == "SIGKILL":
-                return UnfinishedRunError(
+                return KilledError(
                     f"the process was killed while {step.doing}, most likely by the system for lack of memory",
                     remedy="--run-memory BYTES sets a limit below that",
                 )
             return UnfinishedRunError(f"the process crashed ({name}) while {step.doing}")
         return UnfinishedRunError(f"the process ended with exit code {code} while {step.doing}")
 
-    def _too_large(self, doing: str) -> UnfinishedRunError:
+    def _too_large(self, doing: str) -> MemoryLimitError:
         amount = "it could get" if self._memory is None else _amount(self._memory)
-        return UnfinishedRunError(f"{doing} took more memory than {amount}", remedy="--run-memory BYTES allows more")
+        return MemoryLimitError(f"{doing} took more memory than {amount}", remedy="--run-memory BYTES allows more")
 
     def _worded(self, error: CnnlintError) -> CnnlintError:
         """Add the memory limit, which only the parent knows, to an error."""
-        if isinstance(error, UnfinishedRunError) and error.remedy is None and self._memory is not None:
+        if isinstance(error, MemoryLimitError) and error.remedy is None and self._memory is not None:
             cause = f"{error.cause} ({_amount(self._memory)})"
-            return UnfinishedRunError(cause, path=error.path, remedy="--run-memory BYTES allows more")
+            return MemoryLimitError(cause, path=error.path, remedy="--run-memory BYTES allows more")
         return error
 
 

@@ -41,7 +41,7 @@ class Step(Struct, frozen=True, tag="step"):
 
     Attributes:
         doing: The step, such as "loading it into onnxruntime".
-        seconds: Default time limit for it.
+        seconds: Default time limit for it; 0 for work that may take any time, which no setting limits.
     """
 
     doing: str

@@ -49,17 +49,19 @@ _waiting: list[Started] = []
 """The process that was started ahead of time, if nobody has taken it; it ends when this one does."""
 
 
-def start(kind: Kind, limit: int | None) -> Started:
+def start(kind: Kind, limit: int | None, sharing: int = 1) -> Started:
     """Return a worker's process.
 
     Args:
         kind: What it imports while nobody has given it a job yet.
-        limit: Bytes of memory that it may take; None for most of what is free now.
+        limit: Bytes of memory that it may take; None for its share of most of what is free now.
+        sharing: How many such processes share the machine.
     """
-    if kind == "onnxruntime" and limit is None and _waiting:
+    if kind == "onnxruntime" and limit is None and sharing == 1 and _waiting:
         return _waiting.pop()
-    limit = memory.usual_limit() if limit is None else limit
-    program = f"{import_path()}{LEAN}\nfrom cnnlint.worker.child import main; main({kind!r}, {limit!r})"
+    if limit is None and (free := memory.usual_limit()) is not None:
+        limit = free // sharing
+    program = f"{import_path()}{LEAN}\nfrom cnnlint.worker.child import main; main({kind!r}, {limit!r}, {sharing})"
     said = scratch()
     process = subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
         [sys.executable, "-P", "-c", program],

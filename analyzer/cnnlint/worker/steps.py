@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from cnnlint.worker.protocol import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 SHORTEST = 60.0
 """Least time limit of a step in seconds: a small model must not fail on a busy machine with a cold disk."""
@@ -26,6 +27,7 @@ CONVERSION = 600.0
 """Time limit in seconds of steps of TensorFlow and tf2onnx: NASNetMobile takes 25 s on an idle machine."""
 
 _said: ContextVar[Callable[[Step], None] | None] = ContextVar("said", default=None)
+_last: ContextVar[Step | None] = ContextVar("last", default=None)
 _size: ContextVar[float] = ContextVar("size", default=0.0)
 
 
@@ -42,6 +44,26 @@ def sized(*, weight_bytes: int, macs: int | None) -> None:
 
 def begin(doing: str, *, at_least: float = SHORTEST) -> None:
     """Announce a step that takes long or may hang, such as "loading it into onnxruntime"."""
-    hear = _said.get()
-    if hear is not None:
-        hear(Step(doing, at_least + _size.get()))
+    _say(Step(doing, at_least + _size.get()))
+
+
+def begin_unlimited(doing: str) -> None:
+    """Announce work that may take any time, such as reading a large file."""
+    _say(Step(doing, 0.0))
+
+
+@contextmanager
+def within() -> Generator[None]:
+    """Announce, after the block with steps of its own, that what was under way before goes on."""
+    before = _last.get()
+    try:
+        yield
+    finally:
+        if before is not None:
+            _say(before)
+
+
+def _say(step: Step) -> None:
+    _last.set(step)
+    if (hear := _said.get()) is not None:
+        hear(step)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
+from cnnlint.worker import limits
 from cnnlint.worker.limits import RunLimits
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ class Pending(Protocol):
 class Workers:
     """The workers of a run, one for each kind, started when first needed and replaced after a fault."""
 
-    def __init__(self, limits: RunLimits | None = None) -> None:
-        self.limits = limits or RunLimits()
+    def __init__(self, allowed: RunLimits | None = None) -> None:
+        self.limits = allowed or RunLimits()
         self._running: dict[Kind, Worker] = {}
 
     def start(self, kind: Kind) -> Worker:
@@ -47,7 +48,7 @@ class Workers:
         if worker is None or not worker.is_alive:
             from cnnlint.worker.process import Worker
 
-            worker = self._running[kind] = Worker(kind, self.limits)
+            worker = self._running[kind] = Worker(kind, self.limits, limits.companions)
         return worker
 
     def submit(self, kind: Kind, handler: str, request: Struct) -> Pending:
@@ -92,7 +93,17 @@ class _Here:
     def result(self, kind: type[Result]) -> Result:
         from importlib import import_module
 
+        from cnnlint.errors import FAULTS, MemoryLimitError, error_of
+        from cnnlint.worker import steps
+
         module, _, name = self._handler.partition(":")
-        made = getattr(import_module(module), name)(self._request)
+        handler = getattr(import_module(module), name)
+        try:
+            with steps.within():
+                made = handler(self._request)
+        except MemoryError as error:
+            raise MemoryLimitError("it needs more memory than there is") from error
+        except FAULTS as error:
+            raise error_of(error, None) from error
         assert isinstance(made, kind)  # noqa: S101 - what the handler's signature says
         return made

@@ -15,11 +15,15 @@ class Documents:
         config: The one configuration file to take.
         isolated: Whether to take none.
 
+    Attributes:
+        are_searched: Whether neither is said.
+
     Raises:
         ConfigError: The file at `config` is wrong.
     """
 
     def __init__(self, config: Path | None = None, *, isolated: bool = False) -> None:
+        self.config, self.isolated = config, isolated
         self.are_searched = config is None and not isolated
         self._fixed = read_document(config) if config is not None else None
         self._found = dict[Path, Document | None]()

@@ -32,6 +32,7 @@ class Option(Struct, frozen=True, kw_only=True):
     Attributes:
         flag: On the command line, "--static/--run" where there are two; "" if it has none.
         metavar: What stands for the value in the help; "" if the type shows.
+        short: Its other flag, of one letter; "" if it has none.
         section: Of the help.
         default: What holds if nobody says anything.
         adds_up: Whether the flag adds to what a file says, and does not replace it.
@@ -42,6 +43,7 @@ class Option(Struct, frozen=True, kw_only=True):
     flag: str = ""
     metavar: str = ""
     section: str = ""
+    short: str = ""
     default: object = None
     adds_up: bool = False
     shown_default: str = ""
@@ -176,6 +178,17 @@ class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
         Meta(description='Memory that running a model may take, such as "8GB".'),
         Option(flag="--run-memory", metavar="8GB", section="Limits", shown_default="80% of what is free"),
     ] = None
+    jobs: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Processes that lint side by side; 1 to lint in this one."),
+        Option(
+            flag="--jobs",
+            short="-j",
+            metavar="N",
+            section="Limits",
+            shown_default="one for each processor, where there are many models",
+        ),
+    ] = None
     cache: Annotated[
         bool | None,
         Meta(
@@ -276,6 +289,15 @@ class Flags(Configuration, frozen=True, kw_only=True, rename="kebab", forbid_unk
     def said_in(self) -> str:
         """What errors call the place of a wrong selector."""
         return "command line"
+
+
+class Arguments(Flags, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """What a caller from Python says."""
+
+    @property
+    def said_in(self) -> str:
+        """What errors call the place of a wrong selector."""
+        return "arguments"
 
 
 class Declaration(Struct, frozen=True):

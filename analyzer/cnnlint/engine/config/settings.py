@@ -64,6 +64,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     force_exclude: bool
     respect_gitignore: bool
     limits: RunLimits
+    jobs: int | None
     baseline: Path | None
     cache: Path | None
     model_ignores: bool
@@ -165,6 +166,7 @@ def resolve(document: Document | None, flags: Flags, *, folder: Path | None = No
         force_exclude=_first("force_exclude", flags, file),
         respect_gitignore=_first("respect_gitignore", flags, file),
         limits=_limits(document, file, flags),
+        jobs=_first("jobs", flags, file),
         baseline=_file("baseline", flags, file, root),
         cache=flags.cache_dir or (root / CACHE if _first("cache", flags, file) else None),
         model_ignores=_first("model_ignores", flags, file),
