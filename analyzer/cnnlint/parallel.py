@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from cnnlint.worker.crew import Reply
     from cnnlint.worker.protocol import Kind
 
-EACH = 16
-"""Models for each process that is started unasked: to start one takes as long as to lint a dozen small models."""
+EACH = 24
+"""Models for each process that is started unasked: to start one takes as long as to lint some twenty small models."""
 
 
 class Setup(Struct, frozen=True, kw_only=True):

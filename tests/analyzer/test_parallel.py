@@ -19,7 +19,7 @@ import cnnlint
 import networks
 from acceptance.command import MODELS
 from acceptance.command import cnnlint as command
-from cnnlint import parallel
+from cnnlint import cli, parallel
 from cnnlint.linter import Linter
 from cnnlint.worker.limits import processors
 
@@ -225,12 +225,16 @@ def test_a_wrong_configuration_is_told_as_by_one_process(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("models", "said", "wanted"), [(2, None, 1), (31, None, 1), (500, None, 4), (500, 1, 1), (2, 3, 3)]
+    ("models", "said", "wanted"), [(2, None, 1), (47, None, 1), (48, None, 2), (500, None, 4), (500, 1, 1), (2, 3, 3)]
 )
 def test_few_models_are_linted_here_unless_said_otherwise(models, said, wanted, monkeypatch, tmp_path):
     monkeypatch.setattr("cnnlint.parallel.processors", lambda: 4)
     linter = Linter(cnnlint.api.Arguments(jobs=said), isolated=True)
     assert parallel._wanted(linter, [str(tmp_path / "a.onnx")] * models) == wanted
+
+
+def test_no_process_is_started_ahead_where_several_will_lint():
+    assert cli.MANY == 2 * parallel.EACH
 
 
 def test_the_threads_of_onnxruntime_are_shared_by_the_workers(monkeypatch):

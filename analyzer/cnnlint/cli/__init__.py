@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 OTHERWISE = ("--static", "--show-settings", "--help", "-h", "--cache-dir", "--run-memory", "--config")
 """Options with which a lint may run no model, or not within the usual limits."""
 
-MANY = 32
+MANY = 48
 """Models that are too many for one process; see `cnnlint.parallel`, which is slow to import."""
 
 SETTINGS = (b"static", b"cache", b"run-memory")
