@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from msgspec import structs
 from msgspec.structs import replace
 
-from cnnlint.api import Arguments, Dims, Shown, paths, words
+from cnnlint.api import Dims, Shown, paths, words
 from cnnlint.comparison.compare import Comparison, compare_models
 from cnnlint.comparison.compare import render as render_comparison
 from cnnlint.comparison.conversion import ConversionReport, ConvertRequest
@@ -21,6 +21,7 @@ from cnnlint.comparison.diff import growth_limit
 from cnnlint.comparison.diff_report import DiffReport
 from cnnlint.comparison.diff_report import render as render_diff
 from cnnlint.conversion.writing import check_output, replacing
+from cnnlint.engine.config.schema import Arguments
 from cnnlint.engine.config.settings import resolve
 from cnnlint.errors import CnnlintError, ConfigError, boundary
 from cnnlint.fixing.report import FixReport

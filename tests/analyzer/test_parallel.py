@@ -20,6 +20,7 @@ import networks
 from acceptance.command import MODELS
 from acceptance.command import cnnlint as command
 from cnnlint import cli, parallel
+from cnnlint.engine.config.schema import Arguments
 from cnnlint.linter import Linter
 from cnnlint.worker.limits import processors
 
@@ -229,7 +230,7 @@ def test_a_wrong_configuration_is_told_as_by_one_process(tmp_path):
 )
 def test_few_models_are_linted_here_unless_said_otherwise(models, said, wanted, monkeypatch, tmp_path):
     monkeypatch.setattr("cnnlint.parallel.processors", lambda: 4)
-    linter = Linter(cnnlint.api.Arguments(jobs=said), isolated=True)
+    linter = Linter(Arguments(jobs=said), isolated=True)
     assert parallel._wanted(linter, [str(tmp_path / "a.onnx")] * models) == wanted
 
 
