@@ -22,6 +22,7 @@ NETS = ("VGG16", "ResNet50", "DenseNet121", "MobileNetV2")
 CHAINS = (100, 1_000, 10_000, 50_000)
 BRANCHES = (20, 500, 2_000)
 EXTERNAL_LAYERS, EXTERNAL_CHANNELS = 88, 1_024
+MANY = 500
 STAYS = 4_096
 """Bytes from which a stripped model loses the values of a tensor: small ones are shapes and axes."""
 
@@ -38,6 +39,7 @@ def build(folder: Path) -> dict[str, object]:
         "external": str(_built(folder / "external.onnx", _external)),
         "stripped": str(_built(folder / "stripped.onnx", _stripped)),
         "chains": {str(n): str(path) for n, path in chains.items()},
+        "many": str(_many(folder / f"many-{MANY}")),
         "concats": {str(n): str(path) for n, path in concats.items()},
     }
 
@@ -81,6 +83,14 @@ def _concat(branches: int, path: Path) -> None:
         nodes.append(helper.make_node("Relu", [f"branch{index}/maps"], [f"branch{index}/out"]))
     nodes.append(helper.make_node("Concat", [f"branch{index}/out" for index in range(branches)], ["all"], axis=1))
     _save(nodes, weights, "all", 2 * branches, path)
+
+
+def _many(folder: Path) -> Path:
+    """A folder of networks of 10 layers and more, no two alike."""
+    folder.mkdir(exist_ok=True)
+    for index in range(MANY):
+        _built(folder / f"net{index:03}.onnx", lambda path, layers=10 + 2 * (index % 10): _chain(layers, path))
+    return folder
 
 
 def _external(path: Path) -> None:

@@ -281,6 +281,25 @@ def concats(paths: Mapping[str, str]) -> Comparison:
     )
 
 
+def many(folder: str) -> Comparison:
+    """Compare a lint of many small models by one process with that by two."""
+    alone, two = "-j 1", "-j 2"
+    kinds = {STATIC: ("--static",), FULL: ()}
+    return Comparison(
+        "many",
+        f"{len(list(Path(folder).iterdir()))} small models",
+        "Networks of 10 to 28 layers in one folder, linted by one process and by two. The peak is that of the largest "
+        "process; each of two has its own.",
+        tuple(
+            cnnlint(f"{name} {jobs}", "--isolated", *options, *jobs.split(), folder)
+            for name, options in kinds.items()
+            for jobs in (alone, two)
+        ),
+        f"{STATIC} {alone}",
+        tuple(ratio(f"{name} {two}", f"{name} {alone}", 0.67) for name in kinds),
+    )
+
+
 def beside_peers(net: str, path: str, contenders: list[Contender]) -> Comparison:
     """Compare cnnlint with what other tools do with the same file."""
     own = (cnnlint(STATIC, "--static", path), cnnlint("cnnlint summary", "summary", path), cnnlint(FULL, path))
@@ -308,6 +327,7 @@ def all_of(models: Mapping[str, Any]) -> list[Comparison]:
         keras(models["keras"]["VGG16"]),
         chains(models["chains"]),
         concats(models["concats"]),
+        many(models["many"]),
     ]
 
 

@@ -41,7 +41,8 @@ class Setup(Struct, frozen=True, kw_only=True):
     Attributes:
         flags: As plain data.
         from_python: Whether a caller from Python says them.
-        baseline: Path and content of the one to hold all models to; None if there is none.
+        baseline: Path and content of the one to hold all models to, and whether it holds all that is found; None if
+            there is none.
         draws: Whether the networks are drawn.
     """
 
@@ -215,7 +216,7 @@ class _Shared:
             today=linter.today,
             has_baselines=baselines is not None,
             anew=None if baselines is None or baselines.anew is None else str(baselines.anew),
-            baseline=None if only is None else (str(only.path), msgspec.to_builtins(only.content())),
+            baseline=None if only is None else (str(only.path), msgspec.to_builtins(only.content()), only.anew),
             draws=linter.drawings is not None,
         )
 
@@ -253,8 +254,8 @@ def _baselines(setup: Setup) -> Baselines:
     if setup.baseline is not None:
         from cnnlint.engine.baseline import Baseline, Content
 
-        path, content = setup.baseline
-        only = Baseline(Path(path), content=msgspec.convert(content, Content))
+        path, content, anew = setup.baseline
+        only = Baseline(Path(path), anew=anew, content=msgspec.convert(content, Content))
     return Baselines(None if setup.anew is None else Path(setup.anew), only=only)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -180,6 +181,13 @@ def test_against_a_revision_only_what_is_new_is_reported(project: Path) -> None:
     code, models = against(project)
     assert code == 1
     assert {model["path"] for model in models if model["findings"]} == {"models/added.onnx"}
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "github", "html"])
+def test_what_a_revision_has_already_is_counted_as_that(project: Path, form: str) -> None:
+    done = run("models", "--static", "--pedantic", "--against", "git:HEAD", "--format", form, cwd=project)
+    assert re.search(r"\(\d+ already in git:HEAD\)", done.stdout)
+    assert "the baseline" not in done.stdout
 
 
 def test_against_a_revision_a_moved_model_is_known(project: Path) -> None:

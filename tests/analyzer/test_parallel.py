@@ -23,6 +23,7 @@ from cnnlint import cli, parallel
 from cnnlint.engine.config.schema import Arguments
 from cnnlint.linter import Linter
 from cnnlint.worker.limits import processors
+from repositories import commit_all
 
 pytestmark = pytest.mark.worker
 
@@ -207,6 +208,17 @@ def test_a_baseline_knows_the_same_from_several_processes(tmp_path):
     models = models_of(two)
     assert models["moved1"]["baselined"]
     assert not models["moved2"]["baselined"]
+
+
+def test_a_revision_knows_the_same_from_several_processes(tmp_path):
+    for name in "abc":
+        networks.write(tmp_path / f"{name}.onnx", networks.FLAT)
+    commit_all(tmp_path)
+    networks.write(tmp_path / "d.onnx", networks.FLAT)
+    given = ("lint", ".", "--static", "--isolated", "--pedantic", "--against", "git:HEAD", "--format", "json")
+    alone, two = (command(*given, "-j", jobs, cwd=tmp_path) for jobs in (1, 2))
+    assert (alone.stdout, alone.stderr) == (two.stdout, two.stderr)
+    assert [bool(model["baselined"]) for model in models_of(two).values()] == [True, True, True, False]
 
 
 def test_models_that_a_cache_knows_are_given_to_no_worker(tmp_path, monkeypatch):

@@ -211,7 +211,10 @@ def command(
         write("".join(f"{printable(path_of(model))}\n" for model in found.models))
         return 2 if found.errors else 0
     view = view_of_stdout(color, verbose=verbose, quiet=quiet)
-    old = None if against is None else _found_in(against, paths, found.models, documents, flags)
+    old = None
+    if against is not None:
+        old = _found_in(against, paths, found.models, documents, flags)
+        view = replace(view, known=f"already in {printable(against)}")
     baselines = Baselines(write_baseline, only=old)
     drawings: dict[str, Drawing] | None = {} if DRAWN & {form, *(output.form for output in outputs)} else None
     report = run(

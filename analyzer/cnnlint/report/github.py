@@ -30,7 +30,7 @@ def render(report: LintReport, view: View) -> str:
         title = _property(f"{finding.code} {finding.name}")
         advice = f"\n{finding.suggestion}" if finding.suggestion else ""
         lines.append(f"::{COMMANDS[finding.severity]} {place},title={title}::{_text(sentence(finding) + advice)}")
-    lines.append(summary_line(report, View()))
+    lines.append(summary_line(report, view.plain()))
     return without_commands("".join(f"{line}\n" for line in lines), own=True)
 
 

@@ -20,7 +20,7 @@ MOST = 100
 def render(report: LintReport, view: View) -> str:
     """Return the count, the budgets of all models, and a section for each model."""
     report = printable_report(report)
-    lines = ["## cnnlint", "", summary_line(report, View()), ""]
+    lines = ["## cnnlint", "", summary_line(report, view.plain()), ""]
     budgets = [(model, budget) for model in report.models for budget in model.budgets]
     if budgets:
         lines += ["### Budgets", "", "| | Model | Budget | Measured | Limit | Margin |", "|---|---|---|--:|--:|--:|"]

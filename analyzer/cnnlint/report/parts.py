@@ -44,7 +44,7 @@ def summary_line(report: LintReport, view: View) -> str:
         text += f"; {view.paint(held, 'error') if broken else held}"
     suppressed, known = sum(model.suppressed for model in read), sum(model.baselined for model in read)
     left_out = [f"{count(suppressed)} suppressed"] if suppressed else []
-    left_out += [f"{count(known)} in the baseline"] if known else []
+    left_out += [f"{count(known)} {view.known}"] if known else []
     if left_out:
         text += view.paint(f" ({', '.join(left_out)})", "faint")
     if fixable := sum(finding.fixable for model in read for finding in model.findings):

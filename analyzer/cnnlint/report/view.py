@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cnnlint.graph.quantity import count, extent
 from cnnlint.graph.tensor import Shape
@@ -37,6 +38,7 @@ class View(Struct, frozen=True, kw_only=True):
         terminal: Whether a person looks at it as it comes.
         drawings: What is drawn of the models, by path, in formats that draw.
         exit_code: What the run comes to, findings that are not shown included; None if that is all that is known.
+        known: Where findings that are left out as known are.
     """
 
     color: bool = False
@@ -46,6 +48,11 @@ class View(Struct, frozen=True, kw_only=True):
     terminal: bool = False
     drawings: Mapping[str, Drawing] = {}
     exit_code: int | None = None
+    known: str = "in the baseline"
+
+    def plain(self) -> View:
+        """Return the view without color."""
+        return replace(self, color=False)
 
     def paint(self, text: str, style: Style) -> str:
         """Return `text` in a style, or as it is without color."""

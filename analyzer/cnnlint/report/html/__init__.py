@@ -37,7 +37,7 @@ def render(report: LintReport, view: View) -> str:
     report = printable_report(report)
     color, verdict = VERDICTS[report.exit_code if view.exit_code is None else view.exit_code]
     body = [
-        f'<header class="verdict {color}"><h1>{verdict}</h1><p>{escape(summary_line(report, View()))}</p></header>',
+        f'<header class="verdict {color}"><h1>{verdict}</h1><p>{escape(summary_line(report, view.plain()))}</p></header>',
         *budget_table(report),
         *_failing(report),
         *_table(report.models),
