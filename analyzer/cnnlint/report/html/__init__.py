@@ -35,9 +35,10 @@ def render(report: LintReport, view: View) -> str:
     """Return the page: verdict and budgets, the table of models, then each model with its network and findings."""
     paths = [model.path for model in report.models]
     report = printable_report(report)
+    said = escape(summary_line(report, view.plain()))
     color, verdict = VERDICTS[report.exit_code if view.exit_code is None else view.exit_code]
     body = [
-        f'<header class="verdict {color}"><h1>{verdict}</h1><p>{escape(summary_line(report, view.plain()))}</p></header>',
+        f'<header class="verdict {color}"><h1>{verdict}</h1><p>{said}</p></header>',
         *budget_table(report),
         *_failing(report),
         *_table(report.models),
