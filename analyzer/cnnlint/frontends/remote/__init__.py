@@ -47,14 +47,15 @@ def _onnx(remote: RemoteFile, inputs: Mapping[str, Shape] | None) -> Graph:
     from cnnlint.frontends.remote.ranges import Ranges
     from cnnlint.frontends.remote.remote_file import RemoteFolder
 
-    source = Ranges(remote.fetch, remote.size)
+    source = Ranges(remote.fetch, remote.size, fetch_all=remote.fetch_all)
     return raise_model(read_source(source, RemoteFolder(remote.url), shown(remote.url)), inputs)
 
 
 def _keras(remote: RemoteFile, inputs: Mapping[str, Shape] | None) -> Graph:
     from cnnlint.frontends.keras import load_source
     from cnnlint.frontends.remote.address import shown
-    from cnnlint.frontends.remote.ranges import Pointers, Ranges
+    from cnnlint.frontends.remote.foresight import Pointers
+    from cnnlint.frontends.remote.ranges import Ranges
 
     source = Ranges(remote.fetch, remote.size, fetch_all=remote.fetch_all, pointers=Pointers())
     return load_source(source, shown(remote.url), inputs=inputs)

@@ -2,20 +2,16 @@
 
 A reader of a model reads headers between payloads of 100 bytes to many megabytes. So each request reads ahead by an
 adaptive amount, which doubles when the next read continues where the last one ended, and halves when it is far away.
-
-HDF5 scatters the headers of groups and datasets among the values, and a reader follows them one by one: 231 round trips
-for ResNet50, and 25 with `Pointers`, which recognizes nodes by their signatures and prefetches the addresses in them.
-This is only a heuristic: whatever it misses is fetched on demand, and a false match costs a few kilobytes. Layout:
-https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html, the disk format of levels 0 and 1, which is h5py's
-default.
+What lies beyond a payload is foreseen (`foresight`) and requested together with what is needed now: that saves no
+request, but round trips. Whatever is not foreseen is fetched on demand, and what is foreseen wrongly costs kilobytes.
 """
 
 from __future__ import annotations
 
-import re
-import struct
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+
+from cnnlint.frontends.remote.foresight import Strides
 
 HEAD = 1 << 16
 """Bytes of the first request: a whole small network, or the nodes of a larger one."""
@@ -46,14 +42,15 @@ class Ranges:
     Args:
         fetch: Makes one request.
         size: Size of the file.
-        fetch_all: Makes several requests concurrently, for (offset, length) each.
+        fetch_all: Makes several requests concurrently, for (offset, length) each. Without it, nothing is foreseen.
         pointers: Yields the offsets that the block at an offset refers to. They are prefetched concurrently, and then
-            those that these blocks refer to.
+            those that these blocks refer to. Without it, where the reader goes next is learned from where it has been.
 
     Attributes:
         path: None, since it is not a local file.
         size: The number of bytes.
         requests: Number of requests so far.
+        round_trips: How often the reader has waited for the server; requests made together take one.
         fetched: Number of bytes requested so far.
     """
 
@@ -69,10 +66,12 @@ class Ranges:
     ) -> None:
         self.size = size
         self.requests = 0
+        self.round_trips = 0
         self.fetched = 0
         self._fetch = fetch
         self._fetch_all = fetch_all
         self._pointers = pointers
+        self._strides = Strides() if pointers is None and fetch_all is not None else None
         self._starts = list[int]()
         self._blocks = list[bytes]()
         self._kept = 0
@@ -86,6 +85,8 @@ class Ranges:
         Raises:
             ModelError: The server fails.
         """
+        if self._strides is not None:
+            self._strides.note(offset, length)
         at = offset - self._base
         if at >= 0 and at + length <= len(self._block):
             return self._block[at : at + length]
@@ -136,43 +137,46 @@ class Ranges:
         if end > self.size:  # the directory at the end of an archive is read backward
             before = self._starts[index - 1] + len(self._blocks[index - 1]) if index else 0
             begin, end = max(before, min(offset, self.size - self._width)), self.size
-        if index < len(self._starts):
-            end = min(end, self._starts[index])
-        block = self._ask(begin, end)
-        self._keep(begin, block)
-        self._end = end
+        foreseen = self._strides.foreseen() if self._strides is not None and self.requests else ()
+        spans = self._missing([(begin, end), *foreseen])
+        self._end = sum(spans[0])
+        blocks = self._fetched(spans)
         if self._pointers is not None:
-            self._follow([(begin, block)], self._pointers)
+            self._follow(blocks, self._pointers)
 
     def _follow(self, blocks: list[tuple[int, bytes]], pointers: Callable[[int, bytes], Iterable[int]]) -> None:
         """Prefetch what `blocks` refer to, level by level."""
         while blocks and self._kept <= KEPT:
             offsets = {offset for begin, block in blocks for offset in pointers(begin, block)}
-            spans = self._missing(sorted(offsets))
-            if self._fetch_all is not None:
-                found = self._fetch_all(spans)
-            else:
-                found = [self._fetch(begin, length) for begin, length in spans]
-            self.requests += len(spans)
-            blocks = [(begin, block) for (begin, _), block in zip(spans, found, strict=True)]
-            for begin, block in blocks:
-                self.fetched += len(block)
-                self._keep(begin, block)
+            blocks = self._fetched(self._missing((offset, offset + NODE) for offset in sorted(offsets)))
 
-    def _missing(self, offsets: Iterable[int]) -> list[tuple[int, int]]:
-        """Return the (offset, length) of uncached blocks at `offsets`, which are sorted."""
-        spans = list[tuple[int, int]]()
-        for offset in offsets:
-            if offset >= self.size or self._find(offset) >= 0:
+    def _fetched(self, spans: list[tuple[int, int]]) -> list[tuple[int, bytes]]:
+        """Fetch each (offset, length) in one round trip, and return the blocks with their offsets."""
+        if len(spans) < 2 or self._fetch_all is None:
+            blocks = [self._ask(begin, begin + length) for begin, length in spans]
+        else:
+            blocks = self._fetch_all(spans)
+            self.requests += len(spans)
+            self.round_trips += 1
+            self.fetched += sum(length for _, length in spans)
+        for (begin, _), block in zip(spans, blocks, strict=True):
+            self._keep(begin, block)
+        return [(begin, block) for (begin, _), block in zip(spans, blocks, strict=True)]
+
+    def _missing(self, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the (offset, length) of the uncached of `spans`, (begin, end) in ascending order, near ones as one."""
+        found = list[tuple[int, int]]()
+        for begin, end in spans:
+            if begin >= self.size or self._find(begin) >= 0:
                 continue
-            index = bisect_left(self._starts, offset)
-            end = min([offset + NODE, self.size, *self._starts[index : index + 1]])
-            begin, length = spans[-1] if spans else (0, -1)
-            if length >= 0 and offset - begin - length < NEAR and bisect_left(self._starts, begin) == index:
-                spans[-1] = begin, max(end - begin, length)
+            index = bisect_left(self._starts, begin)
+            free = min([end, self.size, *self._starts[index : index + 1]])
+            first, length = found[-1] if found else (0, -1)
+            if length >= 0 and begin - first - length < NEAR and bisect_left(self._starts, first) == index:
+                found[-1] = first, max(free - first, length)
             else:
-                spans.append((offset, end - offset))
-        return spans
+                found.append((begin, free - begin))
+        return found
 
     def _keep(self, begin: int, block: bytes) -> None:
         index = bisect_left(self._starts, begin)
@@ -184,60 +188,6 @@ class Ranges:
         if end <= begin:
             return b""
         self.requests += 1
+        self.round_trips += 1
         self.fetched += end - begin
         return self._fetch(begin, end - begin)
-
-
-SIGNATURES = re.compile(rb"\x89HDF\r\n\x1a\n|TREE|SNOD|HEAP")
-
-ENTRY = struct.Struct("<8xQI4xQQ")
-"""A symbol table entry: the address of an object's header, the cache type, and for a group its tree and heap."""
-
-IS_GROUP = 1
-
-KEY_AND_CHILD = struct.Struct("<8xQ")
-
-UNDEFINED = (1 << 64) - 1
-
-
-class Pointers:
-    """Finds addresses in the blocks of a file that contains an HDF5 file at any offset.
-
-    The start of the HDF5 file is read before its nodes; with several shards, only the last one is followed.
-    """
-
-    def __init__(self) -> None:
-        self._start = 0
-
-    def __call__(self, begin: int, block: bytes) -> Iterator[int]:
-        """Yield the file offsets that the nodes in `block`, which is at `begin`, point to."""
-        for found in SIGNATURES.finditer(block):
-            at = found.start()
-            try:
-                if found[0] == b"TREE":
-                    addresses = _tree(block, at)
-                elif found[0] == b"SNOD":
-                    addresses = _symbols(block, at)
-                elif found[0] == b"HEAP":
-                    addresses = struct.unpack_from("<24xQ", block, at)
-                else:
-                    self._start = begin + at
-                    continue
-            except struct.error:  # cut off by the end of the block
-                continue
-            yield from (self._start + address for address in addresses if address != UNDEFINED)
-
-
-def _tree(block: bytes, at: int) -> tuple[int, ...]:
-    """Return the children of a node of a group's B-tree."""
-    kind, count = struct.unpack_from("<4xBxH", block, at)
-    return tuple(KEY_AND_CHILD.unpack_from(block, at + 24 + 16 * index)[0] for index in range(0 if kind else count))
-
-
-def _symbols(block: bytes, at: int) -> tuple[int, ...]:
-    """Return the headers of the objects in a symbol table node, and the trees and heaps of the groups among them."""
-    addresses = list[int]()
-    for index in range(struct.unpack_from("<6xH", block, at)[0]):
-        header, cached, tree, heap = ENTRY.unpack_from(block, at + 8 + 40 * index)
-        addresses += [header, tree, heap] if cached == IS_GROUP else [header]
-    return tuple(addresses)
