@@ -34,6 +34,7 @@ from cnnlint.graph.graph import Graph, gc_paused
 from cnnlint.graph.layers import Conv, ConvTranspose, Opaque
 from cnnlint.models import DefinedModel, Download, Model, RemoteModel, open_model, path_of
 from cnnlint.results import Finding, ModelReport, Severity
+from cnnlint.worker import steps
 from cnnlint.worker.limits import RunLimits
 from cnnlint.worker.workers import Pending, Workers
 
@@ -351,7 +352,9 @@ class Linter:
     ) -> ModelReport:
         settings = plan.settings
         run = _Run(model, path, rules, settings, near_misses=self.near_misses, ended=ended)
+        steps.tell("reading it")
         graph = model.graph(settings.inputs_for(path))
+        steps.tell("checking it")
         context = Context(graph)
         lines = self._lines(model, path, graph, settings)
         if self.drawings is not None:

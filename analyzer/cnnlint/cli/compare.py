@@ -7,6 +7,7 @@ from typing import Literal
 import click
 
 from cnnlint.cli.options import about, color_option, input_dims, setting_options, verbose_option
+from cnnlint.cli.progress import waiting
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write_report
 
 
@@ -51,16 +52,17 @@ def command(
     from cnnlint.operations import compare
     from cnnlint.runtime.probe import SEED
 
-    report = compare(
-        before,
-        after,
-        inputs=input_dims(inputs),
-        tolerance=tolerance,
-        seed=SEED if seed is None else seed,
-        layers=not no_layers,
-        run_timeout=run_timeout,
-        run_memory=run_memory,
-    )
+    with waiting(f"{before} and {after}"):
+        report = compare(
+            before,
+            after,
+            inputs=input_dims(inputs),
+            tolerance=tolerance,
+            seed=SEED if seed is None else seed,
+            layers=not no_layers,
+            run_timeout=run_timeout,
+            run_memory=run_memory,
+        )
     view = view_of_stdout(color, quiet=quiet)
     write_report(report, form, view, lambda: render(report, view, every=every))
     return report.exit_code

@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from cnnlint.cli.options import about, color_option, config_options, setting_options, verbose_option
+from cnnlint.cli.progress import waiting
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write_report
 
 
@@ -47,18 +48,19 @@ def command(
     """
     from cnnlint.operations import conversion_text, convert
 
-    report = convert(
-        model,
-        output,
-        opset=opset,
-        force=force,
-        config=config,
-        isolated=isolated,
-        run_timeout=run_timeout,
-        run_memory=run_memory,
-        allow_config_code=allow_config_code,
-        ignore_config_code=ignore_config_code,
-    )
+    with waiting(model):
+        report = convert(
+            model,
+            output,
+            opset=opset,
+            force=force,
+            config=config,
+            isolated=isolated,
+            run_timeout=run_timeout,
+            run_memory=run_memory,
+            allow_config_code=allow_config_code,
+            ignore_config_code=ignore_config_code,
+        )
     if not report.written:
         complain(f"{output} was not written: it does not compute the same as {model} (--force writes it anyway)")
     view = view_of_stdout(color, quiet=quiet)

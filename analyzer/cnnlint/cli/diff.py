@@ -12,6 +12,7 @@ import click
 from cnnlint import frontends
 from cnnlint.cli.discovery import SUFFIXES, discover
 from cnnlint.cli.options import about, color_option, config_options, input_shapes, setting_options, verbose_option
+from cnnlint.cli.progress import waiting
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write_report
 from cnnlint.engine.budget import QUANTITIES
 from cnnlint.engine.config.nearest import Documents
@@ -80,12 +81,14 @@ def command(
     found = _models_of(old, documents), _models_of(new, documents)
     match found:
         case None, None:
-            report = diff(old, new, **given)
+            with waiting(f"{path_of(old)} and {path_of(new)}"):
+                report = diff(old, new, **given)
         case dict() as left, dict() as right:
             pairs = [(left.get(path, ""), right.get(path, "")) for path in sorted({*left, *right})]
             if not pairs:
                 raise ModelError("there is no model in either folder", path=f"{path_of(old)} and {path_of(new)}")
-            report = diff_folders(path_of(old), path_of(new), pairs, **given)
+            with waiting(f"{path_of(old)} and {path_of(new)}"):
+                report = diff_folders(path_of(old), path_of(new), pairs, **given)
         case _:
             folder, model = (old, new) if found[1] is None else (new, old)
             raise ModelError(f"is a folder, and {path_of(model)} is none", path=path_of(folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +21,7 @@ from cnnlint.cli.options import (
     setting_options,
     verbose_option,
 )
+from cnnlint.cli.progress import progress
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write_report
 from cnnlint.conversion.writing import check_output
 from cnnlint.engine.config.nearest import Documents
@@ -99,21 +101,26 @@ def command(
         keep_rank=keep_rank,
     )
     view = view_of_stdout(color, verbose=verbose)
+    outcomes = list["FixReport | CnnlintError"]()
+    with closing(workers), progress(found) as next_turn:
+        for path in found:
+            next_turn(path)
+            try:
+                with boundary(path):
+                    outcomes.append(fixed(workers, replace(request, path=path), target.of(path)))
+            except CnnlintError as error:
+                outcomes.append(error)
     reports, codes = list["FixReport"](), [2] * bool(discovery.errors)
-    for path in found:
-        try:
-            with boundary(path):
-                report = fixed(workers, replace(request, path=path), target.of(path))
-        except CnnlintError as error:
-            complain_of(error, verbose=verbose)
+    for path, outcome in zip(found, outcomes, strict=True):
+        if isinstance(outcome, CnnlintError):
+            complain_of(outcome, verbose=verbose)
             codes.append(2)
             continue
-        if report.is_changed and not report.is_verified:
-            called = report.output or path
+        if outcome.is_changed and not outcome.is_verified:
+            called = outcome.output or path
             complain(f"{called} was not written: the rewritten model does not compute the same as {path}")
-        reports.append(report)
-        codes.append(report.exit_code)
-    workers.close()
+        reports.append(outcome)
+        codes.append(outcome.exit_code)
     if form == "json":
         for report in reports if len(found) < 2 else [reports]:
             write_report(report, form, view, str)

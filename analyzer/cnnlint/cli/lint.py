@@ -22,7 +22,8 @@ from cnnlint.cli.options import (
     setting_options,
     verbose_option,
 )
-from cnnlint.cli.run import progress, run
+from cnnlint.cli.progress import progress
+from cnnlint.cli.run import run
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
 from cnnlint.engine.config.load import Document, find_document, read_document
 from cnnlint.engine.config.nearest import Documents
@@ -269,9 +270,10 @@ def _found_in(
     found = Baseline(Path(whole.root) / "cnnlint-baseline.json", anew=True, content=Content(VERSION, {}, ()))
     linter = Linter(flags, documents=documents, baselines=Baselines(only=found))
     with closing(linter), progress(there) as next_turn:
-        for report in lint_all(linter, there, lambda model: next_turn(path_of(model))):
-            if report.error is not None:
-                complain(f"{linter.errors[report.path]}; what is found in the model counts as new", "warning")
+        reports = lint_all(linter, there, lambda model: next_turn(path_of(model)))
+    for report in reports:
+        if report.error is not None:
+            complain(f"{linter.errors[report.path]}; what is found in the model counts as new", "warning")
     return Baseline(found.path, content=found.content())
 
 

@@ -1,14 +1,14 @@
-"""Lint the models that a command line names, with progress, errors and timing on standard error."""
+"""Lint the models that a command line names, with errors and timing on standard error."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from cnnlint.cli.progress import progress
 from cnnlint.cli.streams import complain, complain_of, quote
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Flags
@@ -93,53 +93,3 @@ def _is_skipped(report: ModelReport) -> bool:
     except CnnlintError:
         return False
     return False
-
-
-PATIENCE = 1.0
-"""Seconds before the bar is shown: for short runs it would only flicker."""
-
-
-@contextmanager
-def progress(models: Sequence[str]) -> Generator[Callable[[str], None]]:
-    """Yield a function to call with each model before it is linted; it shows a progress bar.
-
-    A thread shows the bar after a second, even while the first model is still being linted. Without a terminal on
-    standard error nothing is shown.
-    """
-    if not sys.stderr.isatty() or not models:
-        yield lambda _: None
-        return
-    import threading
-
-    from cnnlint.report.printable import printable
-
-    turn = ["", 0]
-    done = threading.Event()
-
-    def show() -> None:
-        if done.wait(PATIENCE):
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
-
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-        )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-            task = shown.add_task("", total=len(models))
-            while not done.wait(0.1):
-                shown.update(task, description=str(turn[0]), completed=int(turn[1]) - 1)
-
-    def next_turn(model: str) -> None:
-        turn[:] = [printable(model), int(turn[1]) + 1]
-
-    thread = threading.Thread(target=show, daemon=True)
-    thread.start()
-    try:
-        yield next_turn
-    finally:
-        done.set()
-        thread.join()

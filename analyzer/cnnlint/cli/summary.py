@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from cnnlint.cli.discovery import discover
 from cnnlint.cli.options import color_option, input_dims, setting_options, verbose_option
+from cnnlint.cli.progress import progress
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
 from cnnlint.report import rendered
 from cnnlint.report.view import View
@@ -16,6 +17,8 @@ from cnnlint.results import SummaryReport
 
 if TYPE_CHECKING:
     from cnnlint.engine.drawing import Drawing
+    from cnnlint.errors import CnnlintError
+    from cnnlint.results import ModelSummary
 
 
 @click.command("summary")
@@ -42,7 +45,11 @@ def command(
         complain(str(error))
     dims = input_dims(inputs)
     drawings: dict[str, Drawing] | None = {} if form == "html" else None
-    outcomes = [summary_of(model, dims, drawings) for model in found.models]
+    outcomes = list["tuple[ModelSummary, CnnlintError | None]"]()
+    with progress(found.models) as next_turn:
+        for model in found.models:
+            next_turn(model)
+            outcomes.append(summary_of(model, dims, drawings))
     report = SummaryReport(models=tuple(summary for summary, _ in outcomes))
     view = replace(view_of_stdout(color), drawings=drawings or {})
     result = rendered(report, lambda part: _text(part, view, form, explain=explain))

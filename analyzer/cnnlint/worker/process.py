@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from cnnlint.errors import CnnlintError, KilledError, MemoryLimitError, UnfinishedRunError
-from cnnlint.worker import memory, protocol
+from cnnlint.worker import memory, protocol, steps
 from cnnlint.worker.protocol import Done, Failed, Job, Kind, Step
 from cnnlint.worker.start import start
-from cnnlint.worker.steps import SHORTEST
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -54,7 +53,7 @@ class Worker:
         self.kind = kind
         self.limits = limits
         self.has_result = False
-        self.step = Step(f"starting {NAMES[kind]}", SHORTEST)
+        self.step = Step(f"starting {NAMES[kind]}", steps.SHORTEST)
         started = start(kind, limits.memory, sharing)
         self._process, self._said, self._memory = started.process, started.said, started.limit
         self._answers = SimpleQueue[Any]()
@@ -82,9 +81,11 @@ class Worker:
             CnnlintError: What the job raised.
         """
         self.has_result = False
-        self.step = Step(f"starting {NAMES[self.kind]}", SHORTEST)
+        self.step = Step(f"starting {NAMES[self.kind]}", steps.SHORTEST)
         while True:
+            steps.tell(self.step.doing)
             answer = self._next(self.step)
+            steps.tell("")
             match answer:
                 case Step():
                     self.step = answer

@@ -1,4 +1,4 @@
-"""Announcements of what a worker is about to do, so the parent knows how long to wait."""
+"""Announcements of what is about to be done: the parent knows how long to wait for a worker, and people what for."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from cnnlint.worker.protocol import Step
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    from cnnlint.worker.protocol import Step
 
 SHORTEST = 60.0
 """Least time limit of a step in seconds: a small model must not fail on a busy machine with a cold disk."""
@@ -27,6 +27,7 @@ CONVERSION = 600.0
 """Time limit in seconds of steps of TensorFlow and tf2onnx: NASNetMobile takes 25 s on an idle machine."""
 
 _said: ContextVar[Callable[[Step], None] | None] = ContextVar("said", default=None)
+_watched: ContextVar[Callable[[str], None] | None] = ContextVar("watched", default=None)
 _last: ContextVar[Step | None] = ContextVar("last", default=None)
 _size: ContextVar[float] = ContextVar("size", default=0.0)
 
@@ -44,12 +45,12 @@ def sized(*, weight_bytes: int, macs: int | None) -> None:
 
 def begin(doing: str, *, at_least: float = SHORTEST) -> None:
     """Announce a step that takes long or may hang, such as "loading it into onnxruntime"."""
-    _say(Step(doing, at_least + _size.get()))
+    _say(doing, at_least + _size.get())
 
 
 def begin_unlimited(doing: str) -> None:
     """Announce work that may take any time, such as reading a large file."""
-    _say(Step(doing, 0.0))
+    _say(doing, 0.0)
 
 
 @contextmanager
@@ -60,10 +61,30 @@ def within() -> Generator[None]:
         yield
     finally:
         if before is not None:
-            _say(before)
+            _say(before.doing, before.seconds)
 
 
-def _say(step: Step) -> None:
+@contextmanager
+def watched(see: Callable[[str], None]) -> Generator[None]:
+    """Have `see` told what is done within the block, here or by a worker that this thread waits for."""
+    token = _watched.set(see)
+    try:
+        yield
+    finally:
+        _watched.reset(token)
+
+
+def tell(doing: str) -> None:
+    """Tell whoever watches what is done now, which no limit is about; "" if that is over."""
+    if (see := _watched.get()) is not None:
+        see(doing)
+
+
+def _say(doing: str, seconds: float) -> None:
+    from cnnlint.worker.protocol import Step
+
+    tell(doing)
+    step = Step(doing, seconds)
     _last.set(step)
     if (hear := _said.get()) is not None:
         hear(step)

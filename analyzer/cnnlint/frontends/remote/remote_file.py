@@ -14,7 +14,9 @@ from cnnlint.frontends.onnx.external import leaves
 from cnnlint.frontends.remote.address import DOWNLOAD, NO_RANGES, name_of, saved_model, shown, sibling
 from cnnlint.frontends.remote.place import RemotePlace
 from cnnlint.frontends.remote.ranges import Ranges
+from cnnlint.graph.quantity import size
 from cnnlint.limits import MAX_UNANNOUNCED
+from cnnlint.worker import steps
 
 WHATEVER = 1 << 16
 """Block size for fsspec, which requires one even without a cache."""
@@ -68,6 +70,7 @@ class RemoteFile:
         Raises:
             ModelError: The server fails, sends less, or sends the whole file instead.
         """
+        steps.tell("reading it over the network")
 
         def ask() -> bytes:
             self._file.seek(offset)
@@ -83,6 +86,7 @@ class RemoteFile:
         Raises:
             ModelError: As for `fetch`.
         """
+        steps.tell("reading it over the network")
         # The first request checks that the server sends parts; otherwise it would send the whole file for each.
         tried = 0 if self._sends_parts else min(len(spans), 1)
         blocks = [self.fetch(*span) for span in spans[:tried]]
@@ -190,6 +194,7 @@ def _copy(url: str, path: str) -> None:
         with open(path, "xb") as file:
             while chunk := place.guarded(lambda: remote.read(CHUNK)):
                 received += file.write(chunk)
+                steps.tell(f"downloading it, {size(received)}{f' of {size(expected)}' if expected else ''}")
                 if received > most:
                     raise ModelError(f"the server sends more than {limit}", path=place.shown)
     except OSError as error:

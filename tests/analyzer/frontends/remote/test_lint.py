@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from cnnlint.frontends.notation import to_onnx
 from cnnlint.frontends.remote import remote_file
 from cnnlint.frontends.remote.place import RemotePlace
 from cnnlint.results import Finding, ModelReport
+from cnnlint.worker import steps
 from remote_models.file_server import FileServer, serving
 from remote_models.networks import chain, save_external, save_keras
 
@@ -87,6 +89,15 @@ def test_a_model_that_is_to_be_run_is_downloaded_and_the_copy_removed(
     assert not any("were left out" in note for note in remote.notes)
     assert server.sent >= (folder / name).stat().st_size
     assert not os.listdir(tmp_path)
+
+
+def test_whoever_watches_sees_how_much_of_a_model_is_downloaded(server: FileServer) -> None:
+    seen = list[str]()
+    with steps.watched(seen.append):
+        lint(f"{server.url}/heavy.onnx", static=False)
+
+    assert "reading it over the network" in seen
+    assert any(re.fullmatch(r"downloading it, [\d.]+ MB of [\d.]+ MB", doing) for doing in seen)
 
 
 def test_a_download_takes_no_ranges(server: FileServer, folder: Path) -> None:
