@@ -20,13 +20,13 @@ from cnnlint.engine.config.binding import bind, check_allowed, left_out, may_run
 from cnnlint.engine.config.load import Document
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Flags
-from cnnlint.engine.config.settings import Settings, resolve
+from cnnlint.engine.config.settings import Settings, definitions_of, resolve
 from cnnlint.engine.housekeeping import RunNotFinished
-from cnnlint.engine.ignoring import apply_ignores, once_per_run
+from cnnlint.engine.ignoring import Ignore, apply_ignores, once_per_run
 from cnnlint.engine.registry import RuleSet, load_rules
 from cnnlint.engine.rule import Rule
 from cnnlint.engine.selection import Selection, choose, severities
-from cnnlint.engine.telling import Hit, as_finding, first_causes, told
+from cnnlint.engine.telling import Hit, as_finding, first_causes, relative, told
 from cnnlint.engine.walker import walk
 from cnnlint.errors import CnnlintError, ConfigError, ConversionError, UnfinishedRunError, guarded
 from cnnlint.frontends import is_address
@@ -124,6 +124,7 @@ class Linter:
         said: What the code of definitions printed, by path.
         unfinished: Why runs did not end, by path.
         sightings: What models say of baselines, by path.
+        in_code: The ignores in the code of the models linted so far that may turn out to hide nothing, by path.
 
     Raises:
         ConfigError: The configuration of a model is wrong, or a glob of it matches no model.
@@ -150,6 +151,7 @@ class Linter:
         self._watch = watch
         self.rewriting = rewriting
         self.said = dict[str, str]()
+        self.in_code = dict[str, tuple[Ignore, ...]]()
         self._definitions = definitions or {}
         self._run_code = run
         self.drawings = drawings
@@ -276,8 +278,17 @@ class Linter:
         return kept.report
 
     def settled(self, reports: Sequence[ModelReport]) -> tuple[ModelReport, ...]:
-        """Return the `reports` of the whole run, with what only all of them together can say of ignores by glob."""
-        return once_per_run(reports, lambda path: self.plan(path).settings.ignores_for(path))
+        """Return the `reports` of the whole run, with what only all of them together can say of their ignores."""
+
+        def ignores_for(path: str) -> tuple[Ignore, ...]:
+            return (*self.plan(path).settings.ignores_for(path), *self.in_code.get(path, ()))
+
+        defined = definitions_of(self.documents.chosen()) if any(self.in_code.values()) else ()
+        linted = {report.path for report in reports}
+        is_whole = not any(
+            linted.isdisjoint({each.name, relative(os.path.join(each.root, each.model or ""))}) for each in defined
+        )
+        return once_per_run(reports, ignores_for, is_whole=is_whole)
 
     def _slot(self, model: Given, path: str, plan: Plan, baseline: Baseline | None) -> Slot | None:
         """Return where the result of a model is kept; None if it is not."""
@@ -379,6 +390,7 @@ class Linter:
         walked = result.join(walked, rules)
         if lines:
             walked = replace(walked, hits=tuple(_on_its_line(hit, lines) for hit in walked.hits))
+        wishes = lines.wishes if lines and settings.model_ignores else ()
         applied = apply_ignores(
             walked,
             graph,
@@ -387,7 +399,9 @@ class Linter:
             honor_model=settings.model_ignores,
             enabled=plan.selection.rules,
             today=self.today,
+            wishes=wishes,
         )
+        self.in_code[path] = applied.in_code
         hits = first_causes(applied.hits, plan.severity)
         known, sighting = frozenset[Hit](), None
         if baseline is not None:
@@ -415,9 +429,11 @@ class Linter:
             min_severity=settings.min_severity,
             per=context.per,
         )
-        # what was known by the structure alone may be needed by another model in the next run
-        if slot is not None and report.is_finished and not (sighting is not None and sighting.moved):
-            slot.write(report, graph, sighting)
+        # what was known by the structure alone may be needed by another model in the next run, and what its code asks
+        # to have ignored is settled by all models of a run
+        moves = bool(wishes) or (sighting is not None and sighting.moved)
+        if slot is not None and report.is_finished and not moves:
+            slot.write(report, graph, sighting, lines.files if lines else ())
         return report
 
     def _draw(self, path: str, context: Context, lines: Lines | None, drawings: dict[str, Drawing]) -> None:

@@ -77,6 +77,7 @@ class Linted(Struct, frozen=True, kw_only=True):
         error: What was wrong with the model, as `protocol.Failed`; None if it could be linted.
         sighting: What it says of the baseline.
         drawing: The network as it is drawn.
+        in_code: The ignores in the code that made it.
         is_short: Whether it needed more memory than it could have.
     """
 
@@ -84,6 +85,7 @@ class Linted(Struct, frozen=True, kw_only=True):
     error: Any = None
     sighting: Any = None
     drawing: Any = None
+    in_code: Any = ()
     is_short: bool = False
 
 
@@ -201,6 +203,10 @@ class _Shared:
             from cnnlint.engine.drawing import Drawing
 
             self._linter.drawings[path] = msgspec.convert(linted.drawing, Drawing)
+        if linted.in_code:
+            from cnnlint.engine.ignoring import Ignore
+
+            self._linter.in_code[path] = msgspec.convert(linted.in_code, tuple[Ignore, ...])
         return linted.report
 
     def _setup(self) -> Setup:
@@ -280,5 +286,6 @@ def lint_one(task: Task) -> Linted:
         error=None if error is None else msgspec.to_builtins(failure(error)),
         sighting=None if sighting is None else msgspec.to_builtins(sighting),
         drawing=None if drawing is None else msgspec.to_builtins(drawing),
+        in_code=msgspec.to_builtins(linter.in_code.pop(path, ())),
         is_short=isinstance(linter.unfinished.pop(path, None), MemoryLimitError),
     )

@@ -250,7 +250,7 @@ def _definition_of(found: Any, recorder: Any) -> Any:
     if file is None or not recorder.is_users(file):
         return None
     skipped = next((at for at, line in enumerate(lines) if line.lstrip().startswith(("def ", "class ", "async "))), 0)
-    text = lines[skipped].rstrip("\r\n").expandtabs(4)
+    text = lines[skipped].rstrip("\r\n").expandtabs(recording.TAB)
     begin = len(text) - len(text.lstrip())
     return os.path.realpath(file), max(first, 1) + skipped, found.__qualname__, text, begin, len(text)
 

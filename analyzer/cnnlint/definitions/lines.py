@@ -2,7 +2,7 @@
 
 PyTorch's exporter writes into an ONNX file which lines of Python each node comes from, under the paths that these had
 where the export ran. Such a path is looked for in the working tree by its end, and told only if that line there still
-holds the text that the exporter saw. Nothing outside of the working tree is opened, whatever a file says.
+holds the code that the exporter saw. Nothing outside of the working tree is opened, whatever a file says.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ import os
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard, cast
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from cnnlint.definitions.recording import INSTALLED
+from cnnlint.definitions.comments import Code, wishes
+from cnnlint.definitions.recording import INSTALLED, TAB, shown_at
 from cnnlint.definitions.run import shown_file, up_to_root
 from cnnlint.results import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from cnnlint.definitions.comments import Wish
     from cnnlint.frontends.onnx.file import FileContext
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.layer import Layer
@@ -34,9 +36,6 @@ SKIPPED = INSTALLED | {"node_modules", "__pycache__", "venv"}
 
 MOST_FOLDERS = 20_000
 """Folders of a working tree that are looked through; in a larger one nothing is told."""
-
-LARGEST = 1 << 20
-"""Bytes of a Python file that is read."""
 
 
 class Lines:
@@ -76,6 +75,17 @@ class Lines:
         return ()
 
     @cached_property
+    def wishes(self) -> tuple[Wish, ...]:
+        """What the user's code asks to have ignored, in all files that made layers."""
+        frames = {frame for layer in self._graph.layers for frame in self._of(layer)}
+        return wishes(frames.union(self._sources.get("", ())))
+
+    @property
+    def files(self) -> frozenset[str]:
+        """The files that were looked at for the lines of traces."""
+        return self._tree.looked_at if "_tree" in self.__dict__ else frozenset()
+
+    @cached_property
     def _tree(self) -> WorkingTree:
         return WorkingTree(up_to_root(Path(os.path.realpath(Path.cwd())))[-1])
 
@@ -98,8 +108,7 @@ class WorkingTree:
 
     def __init__(self, root: Path) -> None:
         self.root = os.path.realpath(root)
-        self._read = dict[str, list[str]]()
-        self._parsed = dict[str, ast.Module | None]()
+        self._read = dict[str, Code]()
         self._frames = dict[tuple[str, str], tuple[Frame, ...]]()
         self._found = dict[tuple[str, str, str, str], Frame | None]()
 
@@ -117,26 +126,30 @@ class WorkingTree:
             self._frames[trace, called] = tuple(map(self._told, kept))
         return self._frames[trace, called]
 
+    @property
+    def looked_at(self) -> frozenset[str]:
+        """The files that were read."""
+        return frozenset(os.path.join(self.root, file) for file in self._read)
+
     def _frame(self, path: str, number: str, function: str, text: str) -> Frame | None:
         parts = path.replace("\\", "/").split("/")
         if INSTALLED.intersection(parts) or not text.strip():
             return None
         file = self._meant(parts)
-        lines = [] if file is None else self._lines(file)
-        line = int(number)
-        if file is None or not 0 < line <= len(lines) or lines[line - 1].strip() != text.strip():
+        if file is None:
             return None
-        shown = lines[line - 1].rstrip("\r\n")
-        return Frame(file=file, line=line, function=self._qualified(file, line) or function, text=shown)
+        code, line = self._code(file), int(number)
+        if not 0 < line <= len(code.lines) or not code.holds(line, text):
+            return None
+        shown = code.lines[line - 1].rstrip("\n")
+        return Frame(file=file, line=line, function=code.scope(line) or function, text=shown)
 
     def _underlined(self, frame: Frame, called: str) -> Frame:
-        begin, end = self._call(frame, called)
-        shown = frame.text.expandtabs(4)
-        begin, end = (len(frame.text[:place].expandtabs(4)) for place in (begin, end))
-        return replace(frame, text=shown, begin=begin, end=end)
+        begin, end = shown_at(frame.text, *self._call(frame, called))
+        return replace(frame, text=frame.text.expandtabs(TAB), begin=begin, end=end)
 
     def _told(self, frame: Frame) -> Frame:
-        return replace(frame, file=shown_file(os.path.join(self.root, frame.file)), text=frame.text.expandtabs(4))
+        return replace(frame, file=shown_file(os.path.join(self.root, frame.file)), text=frame.text.expandtabs(TAB))
 
     def _meant(self, parts: list[str]) -> str | None:
         """Return the file whose path has the longest end in common with the path `parts`; None if two have it."""
@@ -167,48 +180,21 @@ class WorkingTree:
                     found.setdefault(name, []).append(name if below == "." else f"{below}/{name}")
         return found
 
-    def _lines(self, file: str) -> list[str]:
+    def _code(self, file: str) -> Code:
         if file not in self._read:
-            self._read[file] = _lines_of(os.path.join(self.root, file))
+            self._read[file] = Code.read(os.path.join(self.root, file))
         return self._read[file]
 
-    def _syntax(self, file: str) -> ast.Module | None:
-        if file not in self._parsed:
-            try:
-                self._parsed[file] = ast.parse("".join(self._lines(file)))
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                self._parsed[file] = None
-        return self._parsed[file]
-
-    def _qualified(self, file: str, line: int) -> str:
-        """Return the qualified name of the function that a line stands in."""
-        names, node = list[str](), cast("ast.AST | None", self._syntax(file))
-        while node is not None:
-            inner = [each for each in ast.walk(node) if each is not node and isinstance(each, SCOPES)]
-            within = [each for each in inner if each.lineno <= line <= (each.end_lineno or each.lineno)]
-            node = min(within, key=lambda each: each.lineno, default=None)
-            names += [node.name] if node is not None else []
-        return ".".join(names)
-
     def _call(self, frame: Frame, called: str) -> tuple[int, int]:
-        """Return where the call stands in the line, in characters: that of `called`, or else the outermost one."""
-        tree, text = self._syntax(frame.file), frame.text
-        calls = [] if tree is None else [each for each in ast.walk(tree) if _is_call(each, frame.line)]
+        """Return where the call stands in the line, in bytes: that of `called`, or else the outermost one."""
+        calls, text = self._code(frame.file).calls.get(frame.line, []), frame.text
         named = [each for each in calls if isinstance(each.func, ast.Attribute) and each.func.attr == called]
         chosen = min(named or calls, key=lambda each: (each.col_offset, -(each.end_col_offset or 0)), default=None)
+        whole = len(text.encode())
         if chosen is None:
-            return len(text) - len(text.lstrip()), len(text)
-        encoded = text.encode()
+            return whole - len(text.lstrip().encode()), whole
         ends_here = chosen.end_lineno == frame.line and chosen.end_col_offset is not None
-        begin = len(encoded[: chosen.col_offset].decode(errors="replace"))
-        return begin, len(encoded[: chosen.end_col_offset].decode(errors="replace")) if ends_here else len(text)
-
-
-SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-
-
-def _is_call(node: ast.AST, line: int) -> TypeGuard[ast.Call]:
-    return isinstance(node, ast.Call) and node.lineno == line
+        return chosen.col_offset, chosen.end_col_offset or whole if ends_here else whole
 
 
 def _common_end(one: list[str], other: list[str]) -> int:
@@ -218,12 +204,3 @@ def _common_end(one: list[str], other: list[str]) -> int:
             break
         count += 1
     return count
-
-
-def _lines_of(path: str) -> list[str]:
-    try:
-        if os.path.getsize(path) > LARGEST:
-            return []
-        return Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
-    except (OSError, UnicodeDecodeError):
-        return []

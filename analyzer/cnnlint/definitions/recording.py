@@ -40,6 +40,9 @@ TRAINERS = {
 }
 """What trains a network, by the module that defines it."""
 
+TAB = 4
+"""Columns from one stop of a tab to the next, in lines that are shown."""
+
 INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 DEEPEST = 40
@@ -142,10 +145,8 @@ class Recorder:
         code = frame.f_code
         name = getattr(code, "co_qualname", code.co_name)  # Python 3.11
         text = linecache.getline(code.co_filename, frame.f_lineno).rstrip("\r\n")
-        begin, end = _columns(code, frame.f_lasti, frame.f_lineno, text)
-        shown = text.expandtabs(4)
-        begin, end = (len(text[:place].expandtabs(4)) for place in (begin, end))
-        return os.path.realpath(code.co_filename), frame.f_lineno, name, shown, begin, end
+        begin, end = shown_at(text, *_bytes(code, frame.f_lasti, frame.f_lineno, text))
+        return os.path.realpath(code.co_filename), frame.f_lineno, name, text.expandtabs(TAB), begin, end
 
     def _patch(self, module: ModuleType) -> None:
         kind = getattr(module, CLASSES.get(module.__name__, ""), None)
@@ -220,8 +221,8 @@ def _as(original: Any, wrapper: Any) -> Any:
     return wrapper
 
 
-def _columns(code: CodeType, instruction: int, line: int, text: str) -> tuple[int, int]:
-    """Return where the call that `instruction` makes stands in its line, in characters; 0 to 0 if nobody knows."""
+def _bytes(code: CodeType, instruction: int, line: int, text: str) -> tuple[int, int]:
+    """Return where the call that `instruction` makes stands in its line, in bytes; 0 to 0 if nobody knows."""
     positions: Callable[[], Any] | None = getattr(code, "co_positions", None)  # Python 3.11
     if positions is None or not text:
         return 0, 0
@@ -229,9 +230,13 @@ def _columns(code: CodeType, instruction: int, line: int, text: str) -> tuple[in
     first, last, begin, end = place
     if first != line or begin is None or end is None:
         return 0, 0
+    return begin, end if last == first else len(text.encode())
+
+
+def shown_at(text: str, *places: int) -> tuple[int, ...]:
+    """Return the characters at which places of a line stand, which Python counts in bytes, once its tabs are spaces."""
     encoded = text.encode()
-    start = len(encoded[:begin].decode(errors="replace"))
-    return start, len(encoded[:end].decode(errors="replace")) if last == first else len(text)
+    return tuple(len(encoded[:place].decode(errors="replace").expandtabs(TAB)) for place in places)
 
 
 def _walk(recorder: Recorder, model: Any, prefix: str, found: dict[str, tuple[Line, ...]], seen: set[int]) -> None:

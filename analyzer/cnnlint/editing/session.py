@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cnnlint.definitions.target import Definition
     from cnnlint.engine.config.schema import Flags
     from cnnlint.engine.drawing import Drawing
+    from cnnlint.engine.ignoring import Ignore
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -71,6 +72,8 @@ class Session:
         self._child: Child | None = None
         self._modules = dict[str, frozenset[str]]()
         self._defined = dict[str, tuple[Frame, ...]]()
+        self._reports = dict[str, ModelReport]()
+        self._in_code = dict[str, tuple[Ignore, ...]]()
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -107,7 +110,14 @@ class Session:
         drawings: dict[str, Drawing] = {}
         linter = Linter(self._flags, documents=self._documents, drawings=drawings, baselines=Baselines(), run=self._run)
         with closing(linter):
-            (report,) = linter.settled([linter.lint(definition)])
+            linted = linter.lint(definition)
+        # what an ignore in code hides is known once all that the code makes have been linted
+        names = {each.name for each in self.definitions} - {definition.name}
+        others = [report for name, report in self._reports.items() if name in names]
+        self._reports[definition.name] = linted
+        self._in_code[definition.name] = linter.in_code.get(linted.path, ())
+        linter.in_code |= {name: self._in_code[name] for name in names & {*self._in_code}}
+        report, *_ = linter.settled([linted, *others])
         return Look(
             definition=definition,
             report=report,

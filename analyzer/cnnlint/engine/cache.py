@@ -20,13 +20,14 @@ from cnnlint.errors import ConfigError, __version__
 from cnnlint.results import ModelReport
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from cnnlint.engine.config.settings import Settings
     from cnnlint.engine.registry import RuleSet
     from cnnlint.graph.graph import Graph
 
-LAYOUT = 2
+LAYOUT = 3
 """Raise this when what an entry holds changes."""
 
 TOOLS = ("h5py", "keras", "numpy", "onnx", "onnxruntime", "tensorflow", "tf2onnx")
@@ -47,7 +48,8 @@ class Entry(Struct, frozen=True):
 
     Attributes:
         key: A digest of all that the result depends on but the files beside the model and the day.
-        files: The external data.
+        files: The external data, and the code that lines of the model were looked for in.
+        here: The working directory that paths of code in the result start from; "" if there are none.
         day: When it was made, if an ignore may have run out since then; None if it holds on any day.
         report: The result.
         sighting: What it says of the baseline; None if there is none.
@@ -58,6 +60,7 @@ class Entry(Struct, frozen=True):
     day: date | None
     report: ModelReport
     sighting: Sighting | None = None
+    here: str = ""
 
 
 class Slot:
@@ -102,12 +105,22 @@ class Slot:
             return None  # one that cannot be read is one that is not there
         if entry.key != self._key or entry.day not in {None, self._today}:
             return None
+        if entry.here not in {"", os.getcwd()}:
+            return None
         if any(state(path) != (path, *rest) for path, *rest in entry.files):
             return None
         return entry
 
-    def write(self, report: ModelReport, graph: Graph, sighting: Sighting | None = None) -> None:
+    def write(
+        self, report: ModelReport, graph: Graph, sighting: Sighting | None = None, code: Collection[str] = ()
+    ) -> None:
         """Keep the result, in place of an earlier one, if all files that it depends on are known.
+
+        Args:
+            report: The result.
+            graph: The model.
+            sighting: What it says of the baseline.
+            code: The files that lines of the model were looked for in.
 
         Raises:
             ConfigError: The folder cannot be written to.
@@ -117,8 +130,11 @@ class Slot:
         if self._model is None or None in files or held != graph.source.file_bytes:
             return
         has_dates = self._has_dates or any("until" in reason for _, reason in graph.ignores)
+        files |= {state(path) for path in code}
         beside = tuple(sorted(found for found in files if found is not None))
-        entry = Entry(self._key, beside, self._today if has_dates else None, report, sighting)
+        entry = Entry(
+            self._key, beside, self._today if has_dates else None, report, sighting, os.getcwd() if code else ""
+        )
         try:
             self._prepare()
             # Readers of the same cache see the old entry or the new one, and never half of it.

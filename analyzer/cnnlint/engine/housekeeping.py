@@ -38,8 +38,9 @@ class UnusedIgnore(
     """An ignore hides nothing.
 
     ## Why
-    The rule that it names ran on this model and found nothing at the layers that it names. The model was
-    fixed, or the layers were renamed; left in place, the ignore would hide the next finding that is meant.
+    The rule that it names ran on this model and found nothing at the layers that it names, or that its line makes.
+    The model was fixed, or the layers were renamed; left in place, the ignore would hide the next finding that is
+    meant.
 
     ## Instead
     Delete the ignore, or correct its layers.
@@ -47,7 +48,8 @@ class UnusedIgnore(
     ## When not
     An ignore whose rule did not run, because it was not selected or needs run time checks, is not reported,
     and one that names models by a wildcard only when the run held every model that the wildcard fits, and it hides
-    nothing in any of them: it is reported once, at the first of these models.
+    nothing in any of them: it is reported once, at the first of these models. A comment in code is reported only
+    where its line made layers, or has no code, and the run held all `[[definitions]]` of the configuration.
 
     ## References
     - ruff, unused-noqa (RUF100).
@@ -60,12 +62,13 @@ class MalformedIgnore(
     """An ignore gives no reason, or names a rule that does not exist, and is not honored.
 
     ## Why
-    An ignore travels with the model to people who did not write it. Without a reason nobody can tell whether
-    it still holds.
+    An ignore travels with the model, or with the code that defines it, to people who did not write it. Without a
+    reason nobody can tell whether it still holds.
 
     ## Instead
     Write the value of the model's `cnnlint.ignore.CODE` as the layers, a colon, the reason and, if it is to
-    end, a date: `fc1, head/*: trained before the rule existed (until 2027-01)`.
+    end, a date: `fc1, head/*: trained before the rule existed (until 2027-01)`. In code, write
+    `# cnnlint: ignore[FC001, BN002] reason`, with a date or without.
 
     ## References
     - kube-linter, whose ignore annotations hold the reason.

@@ -1,4 +1,4 @@
-"""What becomes of findings under the ignores of the configuration and of the model, and of bad ignores."""
+"""What becomes of findings under the ignores of configuration, model and code, and of bad ignores."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,13 +14,21 @@ from msgspec.structs import replace
 from cnnlint.engine.budget import BudgetRule
 from cnnlint.engine.housekeeping import ExpiredIgnore, MalformedIgnore, UnusedIgnore
 from cnnlint.engine.registry import RuleSet
-from cnnlint.engine.rule import Diagnostic, Rule, TargetRule
+from cnnlint.engine.rule import Rule, TargetRule
 from cnnlint.engine.telling import Hit, as_finding
 from cnnlint.engine.walker import Walk
 from cnnlint.graph.graph import Graph
-from cnnlint.results import Finding, ModelReport
+from cnnlint.results import Finding, Frame, ModelReport
+
+if TYPE_CHECKING:
+    from cnnlint.definitions.comments import Wish
 
 UNTIL = r"\s*\(\s*[Uu]ntil\s+(?P<date>[^)]*?)\s*\)\s*$"
+IN_CODE = "# cnnlint: ignore[CODES] REASON"
+"""The form of an ignore in code."""
+
+ABOUT_IGNORES = frozenset({UnusedIgnore.code, MalformedIgnore.code, ExpiredIgnore.code})
+
 DATE = r"(?P<year>\d{4})-(?P<month>\d{2})(?:-(?P<day>\d{2}))?"
 
 
@@ -32,8 +41,10 @@ class Ignore(Struct, frozen=True, kw_only=True):
         reason: Why; "" if it does not say.
         until: The first day on which it no longer counts; None if it has no end.
         origin: Where it stands: "cnnlint.toml:12", or the model's metadata key.
-        by_model: Whether the model says so about itself; budgets do not listen then.
+        by_model: Whether the model, or the code that defines it, says so about itself; budgets do not listen then.
         reportable: Whether to say so when it hides nothing.
+        lines: The lines of code whose layers it is about: "train.py:42"; None if it is not tied to any.
+        frame: Where it stands in the code that defines the network; None if it stands elsewhere.
     """
 
     selector: str
@@ -43,12 +54,16 @@ class Ignore(Struct, frozen=True, kw_only=True):
     origin: str = ""
     by_model: bool = False
     reportable: bool = True
+    lines: tuple[str, ...] | None = None
+    frame: Frame | None = None
 
     def covers(self, finding: Finding) -> bool:
         """Return whether `finding` is one that it hides, dates aside."""
         named = self.selector.upper() in ("ALL", finding.code) or self.selector.lower() == finding.name
         if not named and not finding.code.startswith(self.selector.upper()):
             return False
+        if self.lines is not None:  # the line that made the layer, or one that called it
+            return any(frame.where in self.lines for place in finding.places for frame in place.frames)
         if not self.layers or "*" in self.layers:
             return True
         identities = {place.identity for place in finding.places}
@@ -74,17 +89,17 @@ class Suppression(Struct, frozen=True):
 
 
 class Flaw(Struct, frozen=True):
-    """An ignore of a model that is not honored.
+    """An ignore of a model, or in the code that defines it, that is not honored.
 
     Attributes:
-        code: The rule that it names.
-        origin: Its metadata key.
+        origin: Its metadata key, or where it stands in the code.
         cause: What is wrong with it, as a clause.
+        frame: Where it stands in the code; None if it stands in the model.
     """
 
-    code: str
     origin: str
     cause: str
+    frame: Frame | None = None
 
 
 def suppress(
@@ -147,13 +162,46 @@ def ignores_of_model(entries: Iterable[tuple[str, str]]) -> tuple[tuple[Ignore, 
         try:
             reason, until = parse_reason(rest)
         except ValueError as error:
-            flaws.append(Flaw(code, origin, str(error)))
+            flaws.append(Flaw(origin, str(error)))
             continue
         names = tuple(name.strip() for name in layers.split(",") if name.strip())
         if not colon or not reason or not names:
-            flaws.append(Flaw(code, origin, f"{value!r} is not of the form `LAYERS: REASON`"))
+            flaws.append(Flaw(origin, f"{value!r} is not of the form `LAYERS: REASON`"))
             continue
         ignores.append(Ignore(selector=code, layers=names, reason=reason, until=until, origin=origin, by_model=True))
+    return tuple(ignores), tuple(flaws)
+
+
+def ignores_in_code(wishes: Iterable[Wish]) -> tuple[tuple[Ignore, ...], tuple[Flaw, ...]]:
+    """Read what the code of a network asks to have ignored, a code of a comment each."""
+    ignores, flaws = list[Ignore](), list[Flaw]()
+    for wish in wishes:
+        origin, frame = wish.frame.where, wish.frame
+        try:
+            reason, until = parse_reason(wish.comment.reason)
+        except ValueError as error:
+            flaws.append(Flaw(origin, str(error), frame))
+            continue
+        if not wish.comment.selectors:
+            said = wish.frame.text[frame.begin : frame.end]
+            flaws.append(Flaw(origin, f"{said!r} is not of the form `{IN_CODE}`", frame))
+        elif not reason:
+            flaws.append(Flaw(origin, f"it gives no reason; write `{IN_CODE}`", frame))
+        else:
+            ignores += [
+                Ignore(
+                    selector=selector,
+                    reason=reason,
+                    until=until,
+                    origin=origin,
+                    by_model=True,
+                    # one that speaks for no layer of this network may do so for those of another
+                    reportable=bool(wish.lines) or wish.is_apart,
+                    lines=wish.lines,
+                    frame=frame,
+                )
+                for selector in wish.comment.selectors
+            ]
     return tuple(ignores), tuple(flaws)
 
 
@@ -168,10 +216,17 @@ def _month_after(year: int, month: int) -> date:
 
 
 class Applied(Struct, frozen=True):
-    """The hits that are left, those about ignores among them, and how many are hidden."""
+    """What is left after ignores, and what is said of these.
+
+    Attributes:
+        hits: Those not hidden, and those about ignores.
+        suppressed: How many are hidden.
+        in_code: Those ignores in the code of the network of which it matters whether they hide anything.
+    """
 
     hits: tuple[Hit, ...]
     suppressed: int
+    in_code: tuple[Ignore, ...] = ()
 
 
 def apply_ignores(
@@ -183,6 +238,7 @@ def apply_ignores(
     honor_model: bool,
     enabled: Iterable[type[Rule]],
     today: date,
+    wishes: Iterable[Wish] = (),
 ) -> Applied:
     """Hide what is to be ignored, and say which ignores are wrong, have run out or hide nothing.
 
@@ -194,59 +250,74 @@ def apply_ignores(
         honor_model: Whether what the model asks to have ignored is; findings on budgets never are.
         enabled: The rules that run; findings about ignores keep to it too.
         today: Decides which ignores have run out.
+        wishes: What the code of the network asks to have ignored, honored as what the model asks is.
     """
     of_model, flaws = ignores_of_model(graph.ignores) if honor_model else ((), ())
-    unknown = [ignore for ignore in of_model if not known.matching(ignore.selector)]
-    flaws += tuple(
-        Flaw(ignore.selector, ignore.origin, known.retired(ignore.selector) or "names no rule") for ignore in unknown
-    )
-    ignores = (*configured, *(ignore for ignore in of_model if ignore not in unknown))
+    in_code, further = ignores_in_code(wishes) if honor_model else ((), ())
+    named = [ignore for ignore in (*of_model, *in_code) if known.matching(ignore.selector)]
+    unknown = [ignore for ignore in (*of_model, *in_code) if ignore not in named]
+    flaws += (*further, *(Flaw(ignore.origin, _no_rule(ignore.selector, known), ignore.frame) for ignore in unknown))
+    ignores = (*configured, *named)
     gates = {rule.code for rule in known if issubclass(rule, (BudgetRule, TargetRule))}
     result = suppress(walked.hits, ignores, today=today, protected=gates)
-    remarks = [
+    said = [
         *_malformed(flaws),
         *_outdated(expired(ignores, today)),
         *_unused([ignore for ignore in result.unused if _was_tried(ignore, walked, known)]),
     ]
     codes = {rule.code for rule in enabled}
-    own = [Hit(rule, (), as_finding(remark)) for rule, remark in remarks if rule.code in codes]
+    own = [hit for hit in said if hit.rule.code in codes]
     about_ignores = suppress(own, configured, today=today)
-    return Applied((*result.hits, *about_ignores.hits), result.suppressed + about_ignores.suppressed)
+    return Applied(
+        (*result.hits, *about_ignores.hits),
+        result.suppressed + about_ignores.suppressed,
+        tuple(ignore for ignore in named if ignore.frame is not None and ignore.reportable),
+    )
+
+
+def _no_rule(selector: str, known: RuleSet) -> str:
+    error = known.unknown(selector)
+    return known.retired(selector) or f"{selector} names no rule ({error.remedy})"
 
 
 def once_per_run(
-    reports: Sequence[ModelReport], ignores_for: Callable[[str], tuple[Ignore, ...]]
+    reports: Sequence[ModelReport], ignores_for: Callable[[str], tuple[Ignore, ...]], *, is_whole: bool = True
 ) -> tuple[ModelReport, ...]:
-    """Return `reports` with an ignore of several models called unused once, and only if it hides nothing in any.
+    """Return `reports` with what there is to say of an ignore of several models said once, of the first of them.
 
-    Each report says by itself which ignores hide nothing in its model; what that means for an ignore by glob only all
-    reports together can say. The first report keeps the finding.
+    Each report says by itself which ignores hide nothing in its model; what that means for an ignore by glob, or in
+    code that makes several networks, only all reports together can say: it must hide nothing in any.
 
     Args:
         reports: Of all models of the run.
-        ignores_for: Gives the configuration's ignores for the model at a path.
+        ignores_for: Gives the ignores of configuration and code for the model at a path.
+        is_whole: Whether the run holds all networks that the configuration defines by code: an ignore in code may be of
+            use to one that it does not hold.
     """
-    sharers = dict[Ignore, list[int]]()
+    sharers = dict[Ignore | str, list[int]]()
+    gone = dict[int, set[str]]()
+    seen = set[str]()
     for index, report in enumerate(reports):
         for ignore in ignores_for(report.path):
-            sharers.setdefault(ignore, []).append(index)
-    gone = dict[int, set[str]]()
-    for ignore, places in sharers.items():
-        said = [index for index in places if _calls_unused(reports[index], ignore)]
-        for index in said[1:] if len(said) == len(places) else said:
-            gone.setdefault(index, set()).add(_unused_message(ignore))
+            sharers.setdefault(ignore if ignore.frame is None else _unused_message(ignore), []).append(index)
+        for finding in report.findings:
+            if finding.code in {MalformedIgnore.code, ExpiredIgnore.code} and finding.places[0].frames:
+                (gone.setdefault(index, set()) if finding.message in seen else seen).add(finding.message)
+    for shared, places in sharers.items():
+        is_in_code = isinstance(shared, str)
+        message = shared if is_in_code else _unused_message(shared)
+        said = [index for index in places if any(_is_gone(each, (message,)) for each in reports[index].findings)]
+        is_unused = len(said) == len(places) and (is_whole or not is_in_code)
+        for index in said[1:] if is_unused else said:
+            gone.setdefault(index, set()).add(message)
     return tuple(
         replace(report, findings=tuple(each for each in report.findings if not _is_gone(each, gone.get(index, ()))))
         for index, report in enumerate(reports)
     )
 
 
-def _calls_unused(report: ModelReport, ignore: Ignore) -> bool:
-    return any(_is_gone(finding, (_unused_message(ignore),)) for finding in report.findings)
-
-
-def _is_gone(finding: Finding, messages: Iterable[str]) -> bool:
-    return finding.code == UnusedIgnore.code and finding.message in messages
+def _is_gone(finding: Finding, messages: Collection[str]) -> bool:
+    return finding.code in ABOUT_IGNORES and finding.message in messages
 
 
 def _was_tried(ignore: Ignore, walked: Walk, known: RuleSet) -> bool:
@@ -256,34 +327,49 @@ def _was_tried(ignore: Ignore, walked: Walk, known: RuleSet) -> bool:
     return all(rule.code in walked.finished for rule in known.matching(ignore.selector))
 
 
-def _malformed(flaws: Iterable[Flaw]) -> Iterator[tuple[Rule, Diagnostic]]:
-    rule = MalformedIgnore()
+def _malformed(flaws: Iterable[Flaw]) -> Iterator[Hit]:
     for flaw in flaws:
-        message = f"The model's {flaw.origin} is not honored: {flaw.cause}."
-        yield rule, rule.finding(message=message, evidence={}, subject=flaw.origin)
+        which = f"The model's {flaw.origin}" if flaw.frame is None else f"The ignore in {flaw.origin}"
+        message = f"{which} is not honored: {flaw.cause}."
+        subject = flaw.origin if flaw.frame is None else f"{_beside(flaw.frame)} {flaw.cause}"
+        yield _about(MalformedIgnore(), message, subject, flaw.frame)
 
 
-def _outdated(ignores: Iterable[Ignore]) -> Iterator[tuple[Rule, Diagnostic]]:
-    rule = ExpiredIgnore()
+def _outdated(ignores: Iterable[Ignore]) -> Iterator[Hit]:
     for ignore in ignores:
         reason = f"; its reason was: {ignore.reason}" if ignore.reason else ""
         message = (
             f"The ignore of {ignore.selector} in {ignore.origin} has not been honored since {ignore.until}{reason}."
         )
-        yield rule, rule.finding(message=message, evidence={}, subject=_subject(ignore))
+        yield _about(ExpiredIgnore(), message, _subject(ignore), ignore.frame)
 
 
-def _unused(ignores: Iterable[Ignore]) -> Iterator[tuple[Rule, Diagnostic]]:
-    rule = UnusedIgnore()
+def _unused(ignores: Iterable[Ignore]) -> Iterator[Hit]:
     for ignore in ignores:
-        yield rule, rule.finding(message=_unused_message(ignore), evidence={}, subject=_subject(ignore))
+        yield _about(UnusedIgnore(), _unused_message(ignore), _subject(ignore), ignore.frame)
+
+
+def _about(rule: Rule, message: str, subject: str, frame: Frame | None) -> Hit:
+    """Return what is said of an ignore, on its line if it stands in code."""
+    finding = as_finding(rule.finding(message=message, evidence={}, subject=subject))
+    if frame is not None:
+        finding = replace(
+            finding, places=tuple(replace(each, source=frame.where, frames=(frame,)) for each in finding.places)
+        )
+    return Hit(rule, (), finding)
 
 
 def _unused_message(ignore: Ignore) -> str:
     at = f" at {', '.join(ignore.layers)}" if ignore.layers else ""
-    return f"The ignore of {ignore.selector}{at} in {ignore.origin} hides nothing."
+    why = ": no code stands on its line" if ignore.lines == () else ""
+    return f"The ignore of {ignore.selector}{at} in {ignore.origin} hides nothing{why}."
 
 
 def _subject(ignore: Ignore) -> str:
     """Return what the ignore is about, without its line, which moves."""
-    return f"{ignore.selector} {' '.join(ignore.layers)}"
+    return f"{ignore.selector} {' '.join(ignore.layers) if ignore.frame is None else _beside(ignore.frame)}"
+
+
+def _beside(frame: Frame) -> str:
+    """Return the code that a comment stands beside."""
+    return f"{frame.file} {frame.text[: frame.begin].strip()}"

@@ -58,6 +58,18 @@ def test_a_line_that_has_changed_since_is_not_told(tree):
     assert WorkingTree(tree).frames(traced("/x/nets/small.py", line=999)) == ()
 
 
+def test_a_comment_is_no_change_of_a_line(tree):
+    text = "return self.act(self.conv(x))"
+    for there in (text, f"{text}  # as it was"):
+        for here in (text, f"{text}  # as it is"):
+            (tree / "nets" / "small.py").write_text(NET.replace(text, here))
+            (frame,) = WorkingTree(tree).frames(traced("/x/nets/small.py", text=there), "conv")
+            assert frame.text.strip() == here
+    (tree / "nets" / "small.py").write_text(NET.replace(text, f"{text} + '# one'"))
+    assert WorkingTree(tree).frames(traced("/x/nets/small.py")) == ()
+    assert WorkingTree(tree).frames(traced("/x/nets/small.py", text=f"{text} + '# two'")) == ()
+
+
 def test_frames_of_installed_packages_are_left_out_and_the_innermost_comes_first(tree):
     (tree / "train.py").write_text("import nets.small\nmodel = nets.small.Net()\nmodel(x)\n")
     trace = "\n  ".join(
@@ -76,17 +88,17 @@ def test_nothing_outside_of_the_tree_is_opened_and_no_link_is_followed(tree, tmp
     (tree / "secret.py").symlink_to(outside)
     (tree / "linked").symlink_to(tmp_path, target_is_directory=True)
     opened = list[str]()
-    real = Path.read_text
-    monkeypatch.setattr(
-        Path, "read_text", lambda self, **how: opened.append(os.path.realpath(self)) or real(self, **how)
-    )
+    real = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: opened.append(os.path.realpath(self)) or real(self))
     tree_of_files = WorkingTree(tree)
     for path in (str(outside), "../secret.py", f"{tree}/../secret.py", "/linked/secret.py", "secret.py"):
         assert tree_of_files.frames(traced(path)) == ()
     assert opened == []
+    assert tree_of_files.frames(traced("/x/nets/small.py")) != ()
+    assert opened == [os.path.realpath(tree / "nets" / "small.py")]
 
 
-def net(folder: Path, path: str, *, length: int = 0) -> str:
+def net(folder: Path, path: str, *, length: int = 0, side: int = 16) -> str:
     """An ONNX file as PyTorch's exporter writes it: a kernel of a flatten and a dense layer, with their lines."""
     nodes = [
         helper.make_node("Conv", ["x", "conv.weight"], ["c"], name="node_conv", kernel_shape=[3, 3], pads=[1] * 4),
@@ -99,11 +111,11 @@ def net(folder: Path, path: str, *, length: int = 0) -> str:
             ("pkg.torch.onnx.stack_trace", traced(path) + "\n" + "# " * length),
         ):
             node.metadata_props.add(key=key, value=value)
-    weight = helper.make_tensor("fc.weight", TensorProto.FLOAT, (4000, 3 * 16 * 16), b"\0" * 4 * 4000 * 768, raw=True)
+    weight = helper.make_tensor("fc.weight", TensorProto.FLOAT, (4000, 3 * side**2), bytes(48000 * side**2), True)
     graph = helper.make_graph(
         nodes,
         "main",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 3, 16, 16))],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 3, side, side))],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 4000))],
         [weight, helper.make_tensor("conv.weight", TensorProto.FLOAT, (3, 3, 3, 3), [0.5] * 81)],
     )

@@ -207,7 +207,7 @@ class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
     ] = None
     model_ignores: Annotated[
         bool | None,
-        Meta(description="Honor cnnlint.ignore.CODE in the metadata of an ONNX model."),
+        Meta(description="Honor cnnlint.ignore.CODE in the metadata of an ONNX model, and ignores in code."),
         Option(flag="--model-ignores/--no-model-ignores", section="Rules", default=True),
     ] = None
     inputs: Annotated[
