@@ -73,7 +73,7 @@ class Session:
         self._modules = dict[str, frozenset[str]]()
         self._defined = dict[str, tuple[Frame, ...]]()
         self._reports = dict[str, ModelReport]()
-        self._in_code = dict[str, tuple[Ignore, ...]]()
+        self._in_code: dict[str, tuple[Ignore, ...]] = {}
 
     @property
     def folders(self) -> tuple[str, ...]:

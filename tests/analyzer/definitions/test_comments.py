@@ -211,8 +211,9 @@ def test_one_that_is_of_use_to_another_network_of_the_run_is_not_called_unused(t
     (tmp_path / "small").mkdir()
     small = net(tmp_path / "small", "/build/nets/small.py", side=1)
     assert [each.code for each in lint(small)[2]] == ["CF001"]
-    reports = cnnlint.lint([model, small], static=True)
-    assert not any(each.code == "CF001" for report in reports for each in report.findings)
+    for jobs in (1, 2):
+        reports = cnnlint.lint([model, small], static=True, jobs=jobs)
+        assert not any(each.code == "CF001" for report in reports for each in report.findings)
     comment(tree, "# cnnlint: ignore[PL001, FC0001] of use to neither")
     reports = cnnlint.lint([model, small], static=True)
     about = [[each.code for each in report.findings if each.code.startswith("CF")] for report in reports]
