@@ -19,13 +19,14 @@ from cnnlint.engine.config.schema import Arguments, BudgetTable, Flags
 from cnnlint.errors import CnnlintError, ConfigError, FindingsError, MissingExtraError, boundary, guarded
 from cnnlint.graph.graph import Graph
 from cnnlint.linter import Baselines, Linter
-from cnnlint.models import open_model, path_of
+from cnnlint.models import Download, Model, RemoteModel, open_model, path_of
 from cnnlint.parallel import lint_all
 from cnnlint.report import rendered
 from cnnlint.results import (
     UNFINISHED,
     FailOn,
     Finding,
+    Latency,
     LintReport,
     MinSeverity,
     ModelReport,
@@ -33,6 +34,7 @@ from cnnlint.results import (
     Severity,
     SummaryReport,
 )
+from cnnlint.worker.workers import Workers
 
 if TYPE_CHECKING:
     from cnnlint.engine.drawing import Drawing
@@ -331,33 +333,77 @@ check = lint
 """The same as `lint`, under the name that other linters have for it."""
 
 
-def summarize(model: Given | Iterable[Given], *, inputs: Mapping[str, Dims] | None = None) -> Summary:
+def summarize(
+    model: Given | Iterable[Given], *, inputs: Mapping[str, Dims] | None = None, latency: bool = False
+) -> Summary:
     """Return layers, shapes, parameters and MACs of one or more models, and how each number follows.
 
     Args:
         model: As for `load`, or several of them.
         inputs: Shapes by input name, where a model leaves dims open.
+        latency: Run the models under onnxruntime, and tell how long each layer takes on this machine.
 
     Returns:
-        A summary per model; one that cannot be read has its `error` set.
+        A summary per model; one that cannot be read has its `error` set, one that cannot be run a note.
     """
     drawings = _drawings()
-    summary = Summary(models=tuple(summary_of(each, inputs, drawings)[0] for each in _several(model)))
+    workers = Workers() if latency else None
+    try:
+        models = tuple(summary_of(each, inputs, drawings, workers)[0] for each in _several(model))
+    finally:
+        if workers is not None:
+            workers.close()
+    summary = Summary(models=models)
     return _with_drawings(summary, drawings)
 
 
 def summary_of(
-    model: Given, inputs: Mapping[str, Dims] | None, drawings: dict[str, Drawing] | None = None
+    model: Given,
+    inputs: Mapping[str, Dims] | None,
+    drawings: dict[str, Drawing] | None = None,
+    workers: Workers | None = None,
 ) -> tuple[ModelSummary, CnnlintError | None]:
-    """Return the summary of one model, and what went wrong with it, which stands in its `error` too.
+    """Return the summary of one model, and what went wrong with it, which stands in its `error` or its `notes` too.
 
-    With `drawings`, what reports draw of the model is put there, by its path.
+    Args:
+        model: As for `load`.
+        inputs: Shapes by input name.
+        drawings: Where what reports draw of the model is put, by its path.
+        workers: Those that run the model, to see how long its layers take; None if it is not to be run.
     """
     path = path_of(model)
-    outcome = guarded(path, lambda: _summary(open_model(model).graph(inputs), path, drawings))
-    if isinstance(outcome, ModelSummary):
-        return outcome, None
-    return ModelSummary(path=path, format=None, error=str(outcome)), outcome
+    outcome = guarded(path, lambda: _summary_of(model, path, inputs, drawings, workers))
+    if isinstance(outcome, CnnlintError):
+        return ModelSummary(path=path, format=None, error=str(outcome)), outcome
+    return outcome
+
+
+def _summary_of(
+    model: Given,
+    path: str,
+    inputs: Mapping[str, Dims] | None,
+    drawings: dict[str, Drawing] | None,
+    workers: Workers | None,
+) -> tuple[ModelSummary, CnnlintError | None]:
+    opened = open_model(model, workers)
+    graph = opened.graph(inputs)
+    summary = _summary(graph, path, drawings)
+    if workers is None:
+        return summary, None
+    latency = guarded(path, lambda: _latency(opened, graph, inputs, workers))
+    if isinstance(latency, CnnlintError):
+        note = f"it was not timed: {latency.cause}"
+        return structs.replace(summary, notes=(*summary.notes, note)), latency
+    return structs.replace(summary, latency=latency), None
+
+
+def _latency(model: Model, graph: Graph, inputs: Mapping[str, Dims] | None, workers: Workers) -> Latency:
+    from cnnlint.runtime.latency import LatencyRequest, for_layers_of
+
+    with Download(model) if isinstance(model, RemoteModel) else model as here:
+        request = LatencyRequest(program=os.path.abspath(here.program), path=model.path, inputs=dict(inputs or {}))
+        latency = workers.call("onnxruntime", "cnnlint.runtime.latency:measure", request, Latency)
+    return for_layers_of(graph, latency)
 
 
 def _summary(graph: Graph, path: str, drawings: dict[str, Drawing] | None) -> ModelSummary:

@@ -463,6 +463,74 @@ class SupportedBy(Struct, frozen=True):
     besides: tuple[str, ...] = ()
 
 
+class LayerLatency(Struct, frozen=True, kw_only=True):
+    """How long onnxruntime takes for a layer, and for what it fused into it.
+
+    Attributes:
+        layer: The layer; of several that run as one, the one with most arithmetic; None for what belongs to none, as
+            changes of layout do.
+        layers: All layers that run as one with it, itself included, in the order of the network.
+        ran_as: What onnxruntime runs for it, each operator once: "Conv + Add + Relu".
+        nodes: How many nodes onnxruntime runs for it.
+        milliseconds: Median over the runs.
+        share: Of the time of all nodes, 0 to 1.
+        macs: Of a run, all these layers together; None if unknown.
+        gmacs_per_second: Billions of MACs in a second; None without MACs.
+        slowdown: How many times slower that is than the median of the layers with MACs; None without MACs.
+        slow: Whether it is at least twice as slow, takes 0.5% of the time or more, and twice as long as the cheapest
+            node.
+    """
+
+    layer: str | None
+    layers: tuple[str, ...]
+    ran_as: tuple[str, ...]
+    nodes: int
+    milliseconds: float
+    share: float
+    macs: int | None
+    gmacs_per_second: float | None = None
+    slowdown: float | None = None
+    slow: bool = False
+
+
+class Latency(Struct, frozen=True, kw_only=True):
+    """How long a model takes under onnxruntime on the machine that measured it, all optimizations on.
+
+    Attributes:
+        runtime: What ran it.
+        version: Its version.
+        provider: What computed it.
+        processor: What the machine calls its processor.
+        threads: That onnxruntime computed with.
+        conditions: The inputs: "image 1×3×224×224 standard normal, seed 20150410".
+        runs: How many were counted, without the profiler and with it.
+        milliseconds: Of a run without the profiler, the median.
+        fastest: Of these runs, in milliseconds.
+        slowest: Of these runs, in milliseconds.
+        profiled_milliseconds: Of a run with the profiler, which takes time itself, the median.
+        nodes_milliseconds: Of all nodes in a run, by the profiler, the median.
+        median_gmacs_per_second: Of the layers with MACs; None if there are none.
+        layers: In the order of the network; what belongs to none of them comes last.
+        absent: Layers for which nothing is run: constants, or what is the identity at inference.
+    """
+
+    runtime: str = "onnxruntime"
+    version: str
+    provider: str = "CPUExecutionProvider"
+    processor: str
+    threads: int
+    conditions: str
+    runs: int
+    milliseconds: float
+    fastest: float
+    slowest: float
+    profiled_milliseconds: float
+    nodes_milliseconds: float
+    median_gmacs_per_second: float | None
+    layers: tuple[LayerLatency, ...]
+    absent: tuple[str, ...] = ()
+
+
 class ModelSummary(Struct, frozen=True, kw_only=True):
     """The summary of one model.
 
@@ -473,6 +541,7 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
         supported_by: What runtimes support an ONNX file, and from which release on.
         notes: Why something is unknown that the file should have said, a clause each.
         per: What MACs and activations are counted for: one sample, or a run as the model declares it.
+        latency: How long it takes; None if that was not asked for, or could not be measured.
     """
 
     path: str
@@ -490,6 +559,7 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
     error: str | None = None
     notes: tuple[str, ...] = ()
     per: Per = "sample"
+    latency: Latency | None = None
 
     def __repr__(self) -> str:
         said = f"layers {len(self.layers)}" if self.error is None else f"error {self.error!r}"

@@ -8,7 +8,7 @@ import click
 from msgspec.structs import replace
 
 from cnnlint.cli.discovery import discover
-from cnnlint.cli.options import color_option, input_dims, setting_options, verbose_option
+from cnnlint.cli.options import color_option, input_dims, run_limits, setting_options, verbose_option
 from cnnlint.cli.progress import progress
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
 from cnnlint.report import rendered
@@ -24,32 +24,42 @@ if TYPE_CHECKING:
 @click.command("summary")
 @click.argument("paths", nargs=-1, required=True, metavar="MODEL...", type=click.Path())
 @click.option("--explain", is_flag=True, help="Show the formulas of parameters, shapes and MACs.")
+@click.option("--latency", is_flag=True, help="Time each layer under onnxruntime on this machine.")
 @click.option("--format", "form", type=click.Choice(("text", "json", "html")), default="text", show_default=True)
-@setting_options("inputs")
+@setting_options("inputs", "run_timeout", "run_memory")
 @color_option
 @verbose_option()
 def command(
     *,
     paths: tuple[str, ...],
     explain: bool,
+    latency: bool,
     form: Literal["text", "json", "html"],
     inputs: tuple[str, ...],
+    run_timeout: float | None,
+    run_memory: str | None,
     color: ColorChoice,
     verbose: bool,
 ) -> int:
     """Show the layers of models, what they cost, and the pattern of the network."""
     from cnnlint.api import summary_of
+    from cnnlint.worker.workers import Workers
 
     found = discover(paths)
     for error in found.errors:
         complain(str(error))
     dims = input_dims(inputs)
     drawings: dict[str, Drawing] | None = {} if form == "html" else None
+    workers = Workers(run_limits(run_timeout, run_memory)) if latency else None
     outcomes = list["tuple[ModelSummary, CnnlintError | None]"]()
-    with progress(found.models) as next_turn:
-        for model in found.models:
-            next_turn(model)
-            outcomes.append(summary_of(model, dims, drawings))
+    try:
+        with progress(found.models) as next_turn:
+            for model in found.models:
+                next_turn(model)
+                outcomes.append(summary_of(model, dims, drawings, workers))
+    finally:
+        if workers is not None:
+            workers.close()
     report = SummaryReport(models=tuple(summary for summary, _ in outcomes))
     view = replace(view_of_stdout(color), drawings=drawings or {})
     result = rendered(report, lambda part: _text(part, view, form, explain=explain))

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from io import StringIO
 
-from msgspec import Struct
-from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from cnnlint.graph.quantity import UNKNOWN, brief, count, ratio, share, size
+from cnnlint.report.latency_text import latency_rows, latency_table
+from cnnlint.report.layer_table import layer_table
 from cnnlint.report.printable import printable_report, without_commands
-from cnnlint.report.view import View, axes, extents, field, shortened
+from cnnlint.report.view import View, axes
 from cnnlint.results import LayerSummary, ModelSummary, SummaryReport, SupportedBy
-
-BAR = 6
-"""Columns of a share bar."""
-EIGHTHS = " ▏▎▍▌▋▊▉█"
-BARS_FROM = 90
-"""Columns of a terminal that has room for bars."""
-NARROWEST_NAME = 16
-GAP = 2
-"""Columns between two columns of the table."""
-FEWEST = 4
-"""Columns that make way for no name: kind, output, parameters and MACs."""
 
 
 def render(report: SummaryReport, view: View, *, explain: bool = False) -> str:
@@ -40,7 +29,8 @@ def render(report: SummaryReport, view: View, *, explain: bool = False) -> str:
     for model in report.models:
         if model.error is None:
             below = _below(model, explain=explain)
-            parts += [_printed(console, _title(model), view), *layer_table(model, view), _printed(console, below, view)]
+            rows = layer_table(model, view) if model.latency is None else latency_table(model.latency, view)
+            parts += [_printed(console, _title(model), view), *rows, _printed(console, below, view)]
     return without_commands("".join(parts))
 
 
@@ -59,138 +49,6 @@ def _below(model: ModelSummary, *, explain: bool) -> RenderableType:
     if explain:
         parts += [Text(), Text("formulas", style="bold"), *_formulas(model)]
     return Group(*parts, Text())
-
-
-def layer_table(model: ModelSummary, view: View) -> Iterator[str]:
-    """Yield the lines of the table.
-
-    A name that is cut cannot be looked up, so on a narrow terminal columns make way for names: the bars, then the last
-    columns, until nine names in ten stand in full; a longer one has a line of its own above its numbers. The lines are
-    written here and not by rich, which takes half a millisecond for a row: twenty seconds for 38,000 layers. What
-    stands after the name is written once for all layers of which the same is to be said.
-    """
-    same = [(_said(layer), layer.merged_into is not None) for layer in model.layers]
-    of_each = dict(zip(same, model.layers, strict=True))
-    names = [f"  {layer.name}" if layer.merged_into else layer.name for layer in model.layers]
-    lengths = [len(name) if name.isascii() else cell_len(name) for name in names]
-    bars = view.width >= BARS_FROM
-    columns = _columns(of_each, model, bars=bars)
-    if bars and not _fits(columns, lengths, view.width):
-        columns = _columns(of_each, model, bars=False)
-    while len(columns) > FEWEST and not _fits(columns, lengths, view.width):
-        columns = columns[:-1]
-    while (room := view.width - sum(column.width + GAP for column in columns)) < NARROWEST_NAME and len(columns) > 3:
-        columns = columns[:-1]
-    room = max(len("layer"), room)
-    titles = [column.title for column in columns]
-    widths = [column.width for column in columns]
-    left = [not column.is_number for column in columns]
-    styles = [column.style for column in columns]
-    tails = {
-        key: _line(
-            [column.cells[key] for column in columns], widths, left, ["2"] * len(widths) if key[1] else styles, view
-        )
-        for key in of_each
-    }
-    widest = max([len("layer"), *(length for length in lengths if length <= room)])
-    bold = ["1"] * len(titles)
-    yield f"{_styled('layer', '1', view)}{' ' * (widest - 5)}{_line(titles, widths, left, bold, view)}"
-    for name, length, key in zip(names, lengths, same, strict=True):
-        if length > room:
-            cut = shortened(name, view.width) if length > view.width else name
-            yield f"{_styled(cut, '2', view) if key[1] else cut}\n{' ' * widest}{tails[key]}"
-        else:
-            shown = _styled(name, "2", view) if key[1] else name
-            yield f"{shown}{' ' * (widest - length)}{tails[key]}"
-
-
-class Column(Struct, frozen=True):
-    """A column after the name.
-
-    Attributes:
-        title: Its heading; "" for bars.
-        cells: What it says of each row.
-        width: Of its widest cell.
-        is_number: Whether it is set to the right.
-        style: ANSI style of its cells.
-    """
-
-    title: str
-    cells: dict[tuple[Hashable, bool], str]
-    width: int
-    is_number: bool
-    style: str = ""
-
-
-def _columns(rows: dict[tuple[Hashable, bool], LayerSummary], model: ModelSummary, *, bars: bool) -> list[Column]:
-    """Return the columns, those first that are left out last."""
-    titles = ["kind", "output", "parameters", "", "MACs", "", "memory", "field"]
-    styles = ["", "", "", "36", "", "35", "", ""]
-    if not bars:
-        titles, styles = [title for title in titles if title], [""] * 6
-    told = {key: list(_cells(layer, model, bars=bars)) for key, layer in rows.items()}
-    found = list[Column]()
-    for index, (title, style) in enumerate(zip(titles, styles, strict=True)):
-        cells = {key: row[index] for key, row in told.items()}
-        width = max([len(title), *map(len, cells.values())])
-        found.append(Column(title, cells, width, title not in {"kind", "output", ""}, style))
-    return found
-
-
-def _fits(columns: Sequence[Column], lengths: Sequence[int], width: int) -> bool:
-    """Return whether nine names in ten have room ahead of the columns."""
-    room = width - sum(column.width + GAP for column in columns)
-    return room >= NARROWEST_NAME and 10 * sum(length > room for length in lengths) <= len(lengths)
-
-
-def _said(layer: LayerSummary) -> Hashable:
-    """Return what a line says of `layer` besides its name."""
-    shared = layer.shared_with is not None
-    return (
-        layer.kind,
-        layer.output_shape,
-        layer.parameters,
-        shared,
-        layer.macs,
-        layer.activation_bytes,
-        layer.receptive_field,
-    )
-
-
-def _line(cells: Iterable[str], widths: list[int], left: list[bool], styles: list[str], view: View) -> str:
-    """Return a line without the name: each cell filled up to its width, in its ANSI style where colors are shown."""
-    line = ""
-    for cell, width, is_left, style in zip(cells, widths, left, styles, strict=False):
-        room, shown = " " * (width - cell_len(cell)), _styled(cell, style, view)
-        line += " " * GAP + (shown + room if is_left else room + shown)
-    return line.rstrip() + "\n"
-
-
-def _styled(text: str, style: str, view: View) -> str:
-    return f"\x1b[{style}m{text}\x1b[0m" if view.color and style and text else text
-
-
-def _cells(layer: LayerSummary, model: ModelSummary, *, bars: bool) -> Iterator[str]:
-    yield layer.kind
-    yield extents(layer.output_shape)
-    shared = layer.shared_with is not None
-    held = "-" if layer.parameters == 0 else "?" if layer.parameters is None else count(layer.parameters)
-    yield f"({held})" if shared else held
-    if bars:
-        yield "" if shared else _bar(layer.parameters, model.parameters)
-    yield "-" if layer.macs == 0 else "?" if layer.macs is None else brief(layer.macs)
-    if bars:
-        yield _bar(layer.macs, model.macs)
-    yield "?" if layer.activation_bytes is None else size(layer.activation_bytes)
-    yield field(layer.receptive_field)
-
-
-def _bar(part: int | None, whole: int | None) -> str:
-    if not part or not whole:
-        return ""
-    eighths = max(1, round(8 * BAR * min(1.0, ratio(part, whole))))
-    full, rest = divmod(eighths, 8)
-    return "█" * full + (EIGHTHS[rest] if rest else "")
 
 
 def _totals(model: ModelSummary) -> RenderableType:
@@ -220,6 +78,8 @@ def _total_rows(model: ModelSummary) -> Iterator[tuple[str, str]]:
     if model.head is not None:
         yield "head", model.head
     yield from (("supported by", _support(each)) for each in model.supported_by)
+    if model.latency is not None:
+        yield from latency_rows(model.latency)
     yield from (("note", note) for note in model.notes)
 
 

@@ -78,17 +78,28 @@ class Probe:
         program: The model.
         graph: Its network.
         inputs: The user's shapes for inputs with open extents.
+        seed: Of the inputs.
+        batch: Samples of the first run, if the model takes any number.
+        session: The model as it is loaded already.
     """
 
     def __init__(
-        self, program: Program, graph: Graph, *, inputs: Mapping[str, tuple[int, ...]] | None = None, seed: int = SEED
+        self,
+        program: Program,
+        graph: Graph,
+        *,
+        inputs: Mapping[str, tuple[int, ...]] | None = None,
+        seed: int = SEED,
+        batch: int = BATCH,
+        session: Session | None = None,
     ) -> None:
         self.program = program
         self.graph = graph
         self.seed = seed
         self.given = dict(inputs or {})
         self._watched = tuple(name for tail in self.tails for name in (tail.logits, tail.probabilities))
-        self._session: Session | SessionError | None = None
+        self._batch = batch
+        self._session: Session | SessionError | None = session
         self._run: Run | RuntimeCheckError | None = None
         self.failures: list[Failure] = []
 
@@ -199,7 +210,7 @@ class Probe:
 
     def _first(self) -> Run:
         session = self.session
-        batch = 1 if self.is_abridged else BATCH
+        batch = 1 if self._batch > 1 and self.is_abridged else self._batch
         choices = [choose_extents(self.inputs, self.given, batch=batch)]
         if choices[0].guessed:
             choices += [choose_extents(self.inputs, self.given, batch=batch, extent=extent) for extent in EXTENTS[1:]]

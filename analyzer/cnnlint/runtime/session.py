@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from enum import Enum
@@ -58,14 +59,20 @@ class Session:
         program: The model.
         outputs: Tensors that a run returns; all outputs of the model if empty.
         optimize: Let onnxruntime optimize the graph, to see the effect of a different order of operations.
+        profiled_in: A folder to which onnxruntime writes how long each node takes, and the graph that it made of the
+            model; optimizations are on then, and waiting threads spin, as users of onnxruntime have it.
 
     Raises:
         SessionError: onnxruntime does not load the model.
         MemoryLimitError: It needs more memory than it is allowed.
     """
 
-    def __init__(self, program: Program, outputs: Sequence[str] = (), *, optimize: bool = False) -> None:
+    def __init__(
+        self, program: Program, outputs: Sequence[str] = (), *, optimize: bool = False, profiled_in: str = ""
+    ) -> None:
         ort = _onnxruntime()
+        self.version: str = ort.__version__
+        optimize = optimize or bool(profiled_in)
         options = ort.SessionOptions()
         level = ort.GraphOptimizationLevel
         options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
@@ -73,7 +80,15 @@ class Session:
         options.intra_op_num_threads = processors()
         options.add_session_config_entry("session.disable_prepacking", "0" if optimize else "1")
         # Threads that spin while waiting slow down everything else on the machine.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if profiled_in else "0")
+        if profiled_in:
+            self.optimized_program = os.path.join(profiled_in, "optimized.onnx")
+            options.enable_profiling = True
+            options.profile_file_prefix = os.path.join(profiled_in, "profile")
+            options.optimized_model_filepath = self.optimized_program
+            options.add_session_config_entry(
+                "session.optimized_model_external_initializers_file_name", "optimized.weights"
+            )
         if program.folder:
             options.add_session_config_entry(
                 "session.model_external_initializers_file_folder_path", os.path.abspath(program.folder)
@@ -101,6 +116,11 @@ class Session:
         except Exception as error:
             raise _refused(error) from error
         return dict(zip(self.outputs, values, strict=True))
+
+    def end_profiling(self) -> list[dict[str, Any]]:
+        """Return what the profiler recorded, in the order of time, durations in microseconds; later runs are not."""
+        with open(self._session.end_profiling(), encoding="utf-8") as file:
+            return json.load(file)
 
 
 def _onnxruntime() -> Any:

@@ -58,7 +58,12 @@ def render_summary(report: SummaryReport, view: View) -> str:
     body = [f'<header class="verdict"><h1>{escape(_title("Summary", models))}</h1></header>', *_table(models)]
     for index, (path, model, summary) in enumerate(zip(paths, models, report.models, strict=True)):
         said = [summary.pattern or "", summary.head or ""]
-        body += _model(index, path, model, view, alone=len(paths) == 1, linted=False, said=said)
+        timed = list[str]()
+        if summary.latency is not None:
+            from cnnlint.report.html.latency import latency_section
+
+            timed += latency_section(summary.latency)
+        body += _model(index, path, model, view, alone=len(paths) == 1, linted=False, said=said, timed=timed)
     return document(_title("cnnlint summary", models), body, report.cnnlint)
 
 
@@ -153,7 +158,15 @@ def _row(index: int, model: ModelReport) -> str:
 
 
 def _model(
-    index: int, path: str, model: ModelReport, view: View, *, alone: bool, linted: bool, said: Sequence[str] = ()
+    index: int,
+    path: str,
+    model: ModelReport,
+    view: View,
+    *,
+    alone: bool,
+    linted: bool,
+    said: Sequence[str] = (),
+    timed: Sequence[str] = (),
 ) -> Iterator[str]:
     """Yield a model's section; of several models only those that fail are opened."""
     name = escape(relative(model.path))
@@ -176,6 +189,7 @@ def _model(
     if model.notes:
         notes = "".join(f"<li>{escape(note)}</li>" for note in model.notes)
         yield f'<section><h3>Notes</h3><ul class="notes">{notes}</ul></section>'
+    yield from timed
     if (drawing := view.drawings.get(path)) is not None:
         yield '<p class="scriptless">The network and its charts are drawn by the script in this file.</p>'
         yield f'<div class="network" data-model="{index}"></div>'

@@ -18,9 +18,9 @@ from cnnlint.graph.quantity import brief, count, size
 from cnnlint.report import html
 from cnnlint.report.html.document import asset
 from cnnlint.report.html.sketch import sketch
+from cnnlint.report.layer_table import layer_table
 from cnnlint.report.parts import clean, facts, summary_line
 from cnnlint.report.printable import in_markup, printable_report, without_commands
-from cnnlint.report.summary_text import layer_table
 from cnnlint.report.view import View, several
 from cnnlint.results import LintReport, ModelReport, ModelSummary, Severity, SummaryReport
 
