@@ -23,8 +23,9 @@ from cnnlint.graph.quantity import ratio
 from cnnlint.results import Latency, LayerLatency
 from cnnlint.runtime.fusion import Ran, follow
 from cnnlint.runtime.program import Program
-from cnnlint.runtime.session import Session, processors
+from cnnlint.runtime.session import Session
 from cnnlint.worker import steps
+from cnnlint.worker.limits import processors
 
 WARM_UP = 2
 """Runs that are not counted: they allocate, and wake the threads."""
