@@ -62,6 +62,8 @@ class BeyondFp16(
 
     def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield the weights of each layer that fp16 cannot hold."""
+        import numpy as np
+
         values, seen = context.weight_values, set[str]()
         for layer in context.graph.of_kind(*KERNEL_LAYERS, BatchNorm):
             for weight in layer.weights:
@@ -69,12 +71,14 @@ class BeyondFp16(
                 if found is None or found.first or weight.key in seen or weight.role.startswith("moving"):
                     continue
                 seen.add(weight.key)
-                sizes = sorted(float(each) for each in found.largest)
-                if sizes[-1] > LARGEST:
-                    yield self._diagnosed(layer, weight.role, sizes[-1], "infinite")
-                nonzero = [each for each in sizes if each > 0]
-                if found.by_channel and nonzero and nonzero[len(nonzero) // 2] <= VANISHES:
-                    yield self._diagnosed(layer, weight.role, nonzero[len(nonzero) // 2], "zero")
+                sizes = found.largest
+                if sizes.max() > LARGEST:
+                    yield self._diagnosed(layer, weight.role, float(sizes.max()), "infinite")
+                nonzero = sizes[sizes > 0]
+                if found.by_channel and len(nonzero):
+                    median = float(np.sort(nonzero)[len(nonzero) // 2])
+                    if median <= VANISHES:
+                        yield self._diagnosed(layer, weight.role, median, "zero")
 
     def _diagnosed(self, layer: Layer, role: str, size: float, becomes: str) -> Diagnostic:
         what, bound = f"The {role.replace('_', ' ')} of {layer.name} holds", "the largest fp16 is 65,504"

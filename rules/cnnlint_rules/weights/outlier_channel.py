@@ -64,16 +64,20 @@ class OutlierChannel(
 
     def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield what the median filter of each layer loses."""
+        import numpy as np
+
         for each in filters(context):
-            dead = {*each.silent(deviations=10), *each.faded}
-            sizes = [(float(size), channel) for channel, size in enumerate(each.magnitudes) if channel not in dead]
-            sizes = sorted(((size, channel) for size, channel in sizes if size > 0), reverse=True)
-            if len(sizes) < self.min_filters:
+            sizes = each.magnitudes
+            alive = sizes > 0
+            alive[[*each.silent(deviations=10), *each.faded]] = False
+            (channels,) = np.nonzero(alive)
+            if len(channels) < self.min_filters:
                 continue
-            median = sizes[len(sizes) // 2][0]
-            if log2(sizes[0][0] / median) >= self.min_bits:
-                large = [channel for size, channel in sizes if log2(size / median) >= self.min_bits]
-                yield self._diagnosed(each, sizes[0][0] / median, large)
+            channels = channels[np.argsort(sizes[channels], kind="stable")[::-1]]
+            ratios = sizes[channels] / sizes[channels[len(channels) // 2]]
+            large = channels[np.log2(ratios) >= self.min_bits]
+            if len(large):
+                yield self._diagnosed(each, float(ratios[0]), large.tolist())
 
     def _diagnosed(self, each: Filters, ratio: float, large: Sequence[int]) -> Diagnostic:
         layer, bits = each.layer, min(log2(ratio), 7.0)
