@@ -290,7 +290,23 @@ class _Job(Struct, frozen=True, eq=False):
         return _State(program, graph, tuple(made), tuple(applied), tuple(obstacles))
 
     def _culprits(self, states: list[_State], parity: ComparisonReport) -> tuple[list[_State], dict[Where, LeftOut]]:
-        """Find by halving which rewrites change the function; return the model before their round, and them."""
+        """Find which rewrites change the function; return the model before their round, and them.
+
+        A layer that rounding does not explain shows those that rewrote it. Where none did, or only outputs differ, the
+        rewrites are halved until the ones that do it are found.
+        """
+        failed = set(() if parity.verification is None else parity.verification.failed)
+        shown = {
+            _where(hit): (at, _left_out(hit, f"{name} differs by more than rounding explains with it"))
+            for at, state in enumerate(states)
+            for hit in state.hits
+            for name in hit.finding.layers[::-1]
+            if name in failed
+        }
+        if shown:
+            return states[: min(at for at, _ in shown.values())], {
+                hit: left_out for hit, (_, left_out) in shown.items()
+            }
         path = states[0].program.path
         low, high = 0, len(states) - 1  # the model is right after round `low`, and wrong after round `high`
         while high - low > 1:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnnlint.graph.graph import Graph
+    from cnnlint.graph.layer import Layer
     from cnnlint.runtime.runner import Runner, Values
     from cnnlint.verification.matching import LayerPair
 
@@ -223,12 +224,20 @@ class Regions:
         found = self._sums.get(pair.left.name)
         if found is not None and value.shape == mine.shape and (share := found.share(mine, value)) is not None:
             return Region(pair.left.name, error(mine, value), share)
-        terms = max(self._fed(pair) / (pair.left.output.sample_elements or 1), 1)
-        if isinstance(pair.left, GlobalPool):
-            # Nothing cancels in the mean of a constant map, and Keras sums its elements one by one.
-            apart, allowed = error(mine, value), (OVERHEAD + terms) * unit(mine.dtype.name)
+        terms = max(self._fed(pair) / (pair.left.output.sample_elements or 1), _products(pair.left))
+        if isinstance(pair.left, GlobalPool) or any(weight.storage is None for weight in pair.left.weights):
+            # Nothing cancels in the mean of a constant map, and Keras sums its elements one by one. Weights without
+            # stored values are all the same, and so are the roundings of their sums.
+            apart, allowed = error(mine, value), min((OVERHEAD + terms) * unit(mine.dtype.name), cap(mine.dtype.name))
             return Region(pair.left.name, apart, apart.relative / allowed)
         return _measured(pair.left.name, mine, value, response, terms=terms)
+
+
+def _products(layer: Layer) -> float:
+    """Return how many products a layer adds up for an element of its output; 1 if it has no kernel."""
+    if not layer.multiplies or not layer.weights or not layer.out_channels:
+        return 1
+    return (layer.weights[0].size or 1) / layer.out_channels
 
 
 class Sum(Struct, frozen=True, eq=False):
@@ -349,7 +358,7 @@ def bound(response: float, dtype: str, terms: float) -> float:
     Args:
         response: Relative change of the output when the input is perturbed by one rounding.
         dtype: Type that it computes in.
-        terms: Input elements per output element, a lower limit for the length of its sums.
+        terms: Products per sum or, if these are not known, input elements per output element, which is a lower limit.
     """
     step = unit(dtype)
     rounding = max(response, step) if isfinite(response) else step

@@ -25,7 +25,7 @@ from random_networks import NETWORK, build
 from rules.planting.clean import network
 
 FIXTURES = sorted(MODELS.glob("*.onnx"))
-LIGHT = ("inception_v2", "shufflenet", "squeezenet")
+LIGHT = ("inception_v2", "resnet50", "shufflenet", "squeezenet")
 EXPORTS = [f"{name}.{way}" for name in torch_cases.NAMES for way in torch_cases.EXPORTERS]
 
 UNFOLDED = """

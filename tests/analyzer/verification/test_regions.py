@@ -12,7 +12,7 @@ from cnnlint.graph.layers import Conv, Dense
 from cnnlint.runtime.program import Program
 from cnnlint.runtime.runner import OnnxRunner
 from cnnlint.verification.regions import Sum
-from cnnlint.verification.rounding import weighted_sum
+from cnnlint.verification.rounding import growth, perturbed, unit, weighted_sum
 from cnnlint.verification.verify import compare
 
 
@@ -68,6 +68,40 @@ def test_a_convolution_keeps_to_its_exact_sum_and_another_kernel_does_not(
     worst = held.share(made, wrong)
     assert worst is not None
     assert worst > 1000
+
+
+def added(products: np.ndarray) -> float:
+    """Return the sum of products as a loop in float32 gives it."""
+    return float(np.cumsum(products.astype(np.float32), dtype=np.float32)[-1])
+
+
+@pytest.mark.parametrize("terms", [9, 576, 4608, 25088])
+@pytest.mark.parametrize("values", [1, 3, 0], ids=["equal", "of three values", "random"])
+def test_a_sum_in_single_precision_lies_within_the_bound(terms: int, values: int) -> None:
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        drawn = rng.choice(rng.normal(size=values), terms) if values else rng.normal(size=terms)
+        products = drawn.astype(np.float32).astype(np.float64)
+        bound = growth(products, "float32") * np.abs(products).sum()
+        assert abs(added(products) - products.sum()) <= bound
+
+
+def test_equal_products_are_held_to_the_worst_case_and_others_are_not() -> None:
+    random = np.random.default_rng(3).normal(size=4608)
+    assert growth(random, "float32") < 0.07 * 4608 * unit("float32")
+    assert growth(np.full(4608, 0.3), "float32") == pytest.approx(4608 * unit("float32"), rel=0.01)
+    equal = np.full(4608, np.float32(0.3), np.float64)
+    assert abs(added(equal) - equal.sum()) > growth(random, "float32") * equal.sum()
+
+
+def test_a_perturbation_moves_half_of_the_numbers_to_a_neighbor() -> None:
+    for dtype in (np.float16, np.float32, np.float64):
+        given = np.random.default_rng(1).uniform(0.5, 2, (2, 16, 64, 64)).astype(dtype)
+        moved = perturbed({"x": given}, 0)["x"]
+        steps = np.abs(moved.astype(np.float64) - given) / np.spacing(given).astype(np.float64)
+        assert moved.dtype == dtype
+        assert 0.3 < (steps > 0).mean() < 0.7
+        assert steps.max() < 6
 
 
 def test_a_dense_layer_on_tokens_keeps_to_its_exact_sum() -> None:
