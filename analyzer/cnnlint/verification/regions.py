@@ -234,10 +234,9 @@ class Regions:
 
 
 def _products(layer: Layer) -> float:
-    """Return how many products a layer adds up for an element of its output; 1 if it has no kernel."""
-    if not layer.multiplies or not layer.weights or not layer.out_channels:
-        return 1
-    return (layer.weights[0].size or 1) / layer.out_channels
+    """Return how many products a layer adds up for an element of its output; 1 if that is not known."""
+    formula = layer.mac_formula()
+    return 1 if formula is None else max(formula.value / (layer.output.sample_elements or formula.value or 1), 1)
 
 
 class Sum(Struct, frozen=True, eq=False):
