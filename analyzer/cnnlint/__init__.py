@@ -137,7 +137,7 @@ if TYPE_CHECKING:
     )
     from cnnlint.rewrite.dense_to_conv import dense_to_conv
     from cnnlint.rewrite.editor import Editor, RewriteError
-    from cnnlint.rewrite.folding import cancel_bias, fold_after, fold_scale, merge_dense
+    from cnnlint.rewrite.folding import cancel_bias, fold_after, fold_scale, merge_convolutions, merge_dense
     from cnnlint.rewrite.windows import absorb_pad, merge_branches
     from cnnlint.runtime.checks import SOFTMAX, class_axis, non_finite, sample_error, tolerance, worst_sum
     from cnnlint.runtime.inputs import DISTRIBUTIONS, distribution, shown_shape
@@ -306,6 +306,7 @@ __all__ = [
     "load_rules",
     "measure",
     "merge_branches",
+    "merge_convolutions",
     "merge_dense",
     "newest",
     "newest_ir_version",
@@ -393,7 +394,7 @@ HOMES = {
     ),
     "rewrite.dense_to_conv": ("dense_to_conv",),
     "rewrite.editor": ("Editor", "RewriteError"),
-    "rewrite.folding": ("cancel_bias", "fold_after", "fold_scale", "merge_dense"),
+    "rewrite.folding": ("cancel_bias", "fold_after", "fold_scale", "merge_convolutions", "merge_dense"),
     "rewrite.windows": ("absorb_pad", "merge_branches"),
     "runtime.checks": ("SOFTMAX", "class_axis", "non_finite", "sample_error", "tolerance", "worst_sum"),
     "runtime.inputs": ("DISTRIBUTIONS", "distribution", "shown_shape"),

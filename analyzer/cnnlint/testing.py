@@ -35,8 +35,11 @@ from cnnlint.graph.training import UNTOLD, Training
 from cnnlint.results import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import onnx
 
+    from cnnlint.engine.telling import Hit
     from cnnlint.frontends.onnx.file import FileContext
     from cnnlint.runtime.probe import Probe
     from cnnlint.runtime.program import Program
@@ -175,7 +178,7 @@ def rewritten(rule: Rule | type[Rule], model: str | onnx.ModelProto, **options: 
     graph = to_graph(proto)
     probe = _probe(proto, graph)
     return _rewritten(
-        made, _walk(made, proto, graph, probe), probe.program, graph, f"{made.code} on {proto.graph.name}"
+        made, _walk(made, proto, graph, probe).hits, probe.program, graph, f"{made.code} on {proto.graph.name}"
     )
 
 
@@ -296,7 +299,11 @@ def _check_rewrites(rule: Rule, walked: Walk, program: Program, graph: Graph, wh
     from cnnlint.runtime.runner import OnnxRunner
     from cnnlint.verification.verify import compare
 
-    made = _rewritten(rule, walked, program, graph, where)
+    hits = [hit for hit in walked.hits if hit.finding.fixable]
+    if not hits:
+        _require(not fixed, f"{where}: the rule says that it cannot be rewritten")
+        return
+    made = _rewritten(rule, hits, program, graph, where)
     check_model(made, full_check=True)
     after = to_graph(made)
     runners = OnnxRunner("before", program, graph), OnnxRunner("after", Program.from_proto(made), after)
@@ -310,14 +317,14 @@ def _check_rewrites(rule: Rule, walked: Walk, program: Program, graph: Graph, wh
     _require(not left, f"{where}: the rewritten network still has {'; '.join(left)}")
 
 
-def _rewritten(rule: Rule, walked: Walk, program: Program, graph: Graph, where: str) -> onnx.ModelProto:
+def _rewritten(rule: Rule, hits: Sequence[Hit], program: Program, graph: Graph, where: str) -> onnx.ModelProto:
     from onnx import numpy_helper
 
     from cnnlint.rewrite.editor import Editor
     from cnnlint.rewrite.weights import settle_weights
 
     editor = Editor(program.proto(), program.folder, cast("FileContext | None", graph.file))
-    for hit in walked.hits:
+    for hit in hits:
         try:
             with editor.whole():
                 rule.rewrite(hit.where, editor)

@@ -281,7 +281,7 @@ def attempt(probe: Probe, hits: Iterable[Hit]) -> Attempt:
 
     Done before the run time checks, so that one run of the model serves these and the verification.
     """
-    fixable = [hit for hit in hits if hit.rule.is_fixable()]
+    fixable = [hit for hit in hits if hit.finding.fixable]
     if not fixable:
         return Attempt()
     from cnnlint.rewrite.editor import Editor

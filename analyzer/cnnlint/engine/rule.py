@@ -213,6 +213,7 @@ class Rule(Struct, metaclass=RuleMeta):
         severity: Severity | None = None,
         subject: str = "",
         nodes: Sequence[NodeRecord] = (),
+        rewritable: bool = True,
     ) -> Diagnostic:
         """Return a finding about `layers`, the one meant first.
 
@@ -225,6 +226,7 @@ class Rule(Struct, metaclass=RuleMeta):
             severity: For a case that is milder or graver than the rule's own severity.
             subject: What tells it from the rule's other findings about the same layers; never a number.
             nodes: Of an ONNX file, if it is about nodes, which may have become no layer; a rewrite is given them.
+            rewritable: Whether the rule's rewrite, if it has one, can mend this case.
         """
         found = Finding(
             code=self.code,
@@ -235,6 +237,7 @@ class Rule(Struct, metaclass=RuleMeta):
             message=message,
             evidence=dict(evidence),
             savings=savings,
+            fixable=rewritable and self.is_fixable(),
         )
         return Diagnostic(found, layers, advice, subject, tuple(nodes))
 

@@ -83,7 +83,7 @@ def told(hits: Iterable[Hit], context: Context, path: str, *, rewritable: bool =
         replace(
             finding,
             fingerprint=_fingerprint(model, finding, group[0].rule),
-            fixable=rewritable and group[0].rule.is_fixable() and not group[0].rule.rewrites_on_request,
+            fixable=rewritable and any(hit.finding.fixable for hit in group) and not group[0].rule.rewrites_on_request,
         )
         for group in groups.values()
         for finding in _told(group, context)

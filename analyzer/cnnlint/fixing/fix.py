@@ -232,7 +232,7 @@ class _Job(Struct, frozen=True, eq=False):
         while len(states) <= MOST_ROUNDS:
             state = states[-1]
             known = dropped | made
-            hits = [hit for hit in self._hits(state) if _is_rewritable(hit) and _where(hit) not in known]
+            hits = [hit for hit in self._hits(state) if hit.finding.fixable and _where(hit) not in known]
             following = self._rewritten(state, hits)
             obstacles = following.obstacles
             if not following.hits:
@@ -331,10 +331,6 @@ class _Job(Struct, frozen=True, eq=False):
             hits = found
         cause = f"an output differs by {worst:.2g} with it"
         return states[: low + 1], {_where(hit): _left_out(hit, cause) for hit in hits}
-
-
-def _is_rewritable(hit: Hit) -> bool:
-    return hit.rule.is_fixable() and hit.finding.code == hit.rule.code  # that a rule crashed has another code
 
 
 def _where(hit: Hit) -> Where:

@@ -81,7 +81,7 @@ def _fold_ahead(node: NodeProto, core: NodeProto, sums: Sequence[NodeProto], edi
     varying = [name for name in node.input if editor.constant_shape(name) is None]
     if len(varying) != 1 or not editor.is_sole(node.output[0]):
         raise RewriteError("what lies between the two is read elsewhere too")
-    channels = _Channels(count, -1, 0) if core.op_type in ("Gemm", "MatMul") else _Channels(count, 1, len(shape))
+    channels = _Channels(count, -1, 0) if core.op_type == "MatMul" else _Channels(count, 1, len(shape))
     scale, shift = _affine(node, varying[0], channels, editor)
     if not (np.isfinite(scale).all() and np.isfinite(shift).all()):
         raise RewriteError("the scale or the shift is not finite")
@@ -345,6 +345,81 @@ def _row(name: str, units: int, editor: Editor) -> NDArray[Any]:
     return _vector(name, _Channels(units, -1, 0), editor)
 
 
+def merge_convolutions(first: Layer, second: Layer, editor: Editor) -> None:
+    """Make one convolution of two that follow each other, one of them 1 × 1: its kernel is the product of theirs.
+
+    What the first one adds goes through the second, which holds for a constant only where no padding stands beside it.
+
+    Raises:
+        RewriteError: The nodes of the model do not have the expected form, or the one would hold more than the two.
+    """
+    (one, _), (two, _) = (kernel_nodes(layer, editor) for layer in (first, second))
+    between = _between(one, two, editor)
+    if between is None:
+        raise RewriteError(f"{second.name} does not read {first.name} alone")
+    for node in (one, two):
+        if node.op_type != "Conv" or attribute(node, "group", 1) != 1:
+            raise RewriteError(f"node {node.name} is no convolution of one group")
+        if attribute(node, "auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
+            raise RewriteError(f"the file does not say how much padding node {node.name} has")
+    inner, outer = _shape(one.input[1], editor), _shape(two.input[1], editor)
+    (middle, given), made, axes = inner[:2], outer[0], len(inner) - 2
+    strides = [attribute(node, "strides", [1] * axes) for node in (one, two)]
+    padded = [any(attribute(node, "pads", [0])) for node in (one, two)]
+    bias = one.input[2] if len(one.input) > 2 else ""
+    if prod(outer[2:]) == 1 and not padded[1]:
+        kept, taps = one, inner[2:]
+    elif prod(inner[2:]) == 1 and not padded[0] and max(strides[0]) == 1 and not (bias and padded[1]):
+        kept, taps = two, outer[2:]
+    else:
+        raise RewriteError("neither of the two is a 1 × 1 convolution that the other could take in")
+    if made * given * prod(taps) > prod(inner) + prod(outer):
+        raise RewriteError(f"one convolution would hold {made * given * prod(taps):,} weights, more than the two")
+
+    def shaped(name: str, *shape: int) -> str:
+        return editor.insert(two, "Reshape", [name, editor.integers("shape", shape)])
+
+    if kept is one:
+        kernel = editor.insert(two, "MatMul", [shaped(two.input[1], made, middle), shaped(one.input[1], middle, -1)])
+        through = shaped(two.input[1], made, middle)
+    else:
+        turned = editor.insert(two, "Transpose", [shaped(two.input[1], made, middle, -1)], perm=[0, 2, 1])
+        kernel = editor.insert(two, "MatMul", [turned, shaped(one.input[1], middle, given)])
+        kernel = editor.insert(two, "Transpose", [kernel], perm=[0, 2, 1])
+        through = two.input[1]
+        if bias:  # each of its taps sees what the first one adds
+            ones = editor.constant("ones", _ones(prod(taps)), editor.dtype(two.input[1]))
+            through = shaped(editor.insert(two, "MatMul", [shaped(through, made * middle, -1), ones]), made, middle)
+    if bias:
+        moved = editor.insert(two, "MatMul", [through, bias])
+        held = two.input[2] if len(two.input) > 2 else ""
+        editor.set_input(two, 2, editor.insert(two, "Add", [held, moved]) if held else moved)
+    editor.set_input(two, 1, shaped(kernel, made, given, *taps))
+    editor.set_input(two, 0, one.input[0])
+    if kept is one:
+        for name in ("kernel_shape", "pads", "dilations", "auto_pad"):
+            editor.set_attribute(two, name, attribute(one, name, None))
+    editor.set_attribute(two, "strides", [near * far for near, far in zip(*strides, strict=True)])
+    editor.remove([one, *between])
+
+
+def _ones(count: int) -> NDArray[Any]:
+    import numpy as np
+
+    return np.ones(count)
+
+
+def _between(one: NodeProto, two: NodeProto, editor: Editor) -> list[NodeProto] | None:
+    """Return the nodes between two that do nothing at inference; None if others are there, or others read them."""
+    passed, found = two.input[0], list["NodeProto"]()
+    for node in editor.walk_back(passed):
+        if node.op_type not in ("Dropout", "Identity") or not editor.is_sole(passed):
+            break
+        found.append(node)
+        passed = node.input[0]
+    return found if passed == one.output[0] and editor.is_sole(passed) else None
+
+
 def merge_dense(first: Layer, second: Layer, editor: Editor) -> None:
     """Make one dense layer of two that follow each other: W₂(W₁x + b₁) + b₂ is (W₂W₁)x + (W₂b₁ + b₂).
 
@@ -352,13 +427,8 @@ def merge_dense(first: Layer, second: Layer, editor: Editor) -> None:
         RewriteError: The nodes of the model do not have the expected form.
     """
     (one, one_sums), (two, two_sums) = (kernel_nodes(layer, editor) for layer in (first, second))
-    passed, between = two.input[0], list["NodeProto"]()
-    for node in editor.walk_back(passed):
-        if node.op_type not in ("Dropout", "Identity") or not editor.is_sole(passed):
-            break
-        between.append(node)
-        passed = node.input[0]
-    if passed != (one_sums or [one])[-1].output[0] or not editor.is_sole(passed):
+    between = _between((one_sums or [one])[-1], two, editor)
+    if between is None:
         raise RewriteError(f"{second.name} does not read {first.name} alone")
     for node in (one, two):
         if (

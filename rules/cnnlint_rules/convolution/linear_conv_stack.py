@@ -12,6 +12,7 @@ from cnnlint import (
     Context,
     Conv,
     Diagnostic,
+    Editor,
     Good,
     Layer,
     Many,
@@ -20,6 +21,7 @@ from cnnlint import (
     Op,
     PatternRule,
     Severity,
+    merge_convolutions,
 )
 
 
@@ -35,7 +37,8 @@ class LinearConvStack(
     and `nn.Conv2d` have none.
 
     ## Instead
-    An activation between the two. If it is left out on purpose, one convolution of the composed kernel does the same.
+    An activation between the two. If it is left out on purpose, one convolution of the composed kernel does the same;
+    `cnnlint fix` makes it in a file, where one of the two is 1 × 1 and the one holds no more weights.
 
     ## When not
     Leaving it out is right where the pair is a factorization of a costlier kernel, and the rule knows these:
@@ -90,9 +93,30 @@ class LinearConvStack(
                 keras=f'keras.layers.Conv{len(composed)}D({first.filters}, {first.kernel_size}, activation="relu")',
                 pytorch=f"nn.ReLU()  # after {first.name}",
             ),
+            rewritable=all(layer.is_identity_at_inference for layer in match.all(self.between))
+            and _becomes_one(first, second, both, one),
         )
 
+    def rewrite(self, match: Match, editor: Editor) -> None:
+        """Make one convolution of the two, if one of them is 1 × 1."""
+        merge_convolutions(match[self.first], match[self.second], editor)
+
     examples = (
+        Bad(
+            "INPUT 8x32x32 -> CONV 32 3x3 stride 2 -> CONV 8 1x1 -> RELU -> GAP -> FC 10",
+            at=("conv1", "conv2"),
+            fixed="INPUT 8x32x32 -> CONV 8 3x3 stride 2 -> RELU -> GAP -> FC 10",
+        ),
+        Bad(
+            "INPUT 16x32x32 -> CONV 16 1x1 nobias -> CONV 32 3x3 same -> RELU -> GAP -> FC 10",
+            at=("conv1", "conv2"),
+            fixed="INPUT 16x32x32 -> CONV 32 3x3 same -> RELU -> GAP -> FC 10",
+        ),
+        Bad(
+            "INPUT 16x32x32 -> CONV 16 1x1 -> CONV 32 3x3 valid -> RELU -> GAP -> FC 10",
+            at=("conv1", "conv2"),
+            fixed="INPUT 16x32x32 -> CONV 32 3x3 valid -> RELU -> GAP -> FC 10",
+        ),
         Bad(
             "INPUT 3x32x32 -> CONV 16 3x3 same -> CONV 32 3x3 same -> RELU -> GAP -> FC 10",
             at=("conv1", "conv2"),
@@ -110,6 +134,17 @@ class LinearConvStack(
 
 def _reach(layer: Conv) -> tuple[int, ...]:
     return tuple(gap * (taps - 1) + 1 for taps, gap in zip(layer.kernel_size, layer.dilation, strict=True))
+
+
+def _becomes_one(first: Conv, second: Conv, both: int, one: int) -> bool:
+    """Return whether one convolution computes the same at the borders too, and holds no more weights."""
+    left, right = first.pads, second.pads
+    if left is None or right is None or one > both:
+        return False
+    if second.is_pointwise and not any(map(any, right)):
+        return True
+    plain = first.is_pointwise and not any(map(any, left)) and max(first.strides) == 1
+    return plain and not (first.use_bias and any(map(any, right)))
 
 
 def _factorizes(first: Conv, second: Conv, channels: int, both: int, one: int) -> str:

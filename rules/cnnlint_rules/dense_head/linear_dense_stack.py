@@ -103,6 +103,7 @@ class LinearDenseStack(
             },
             advice=advice,
             savings=Savings(parameters=now - product - biases, macs=macs * (both - product) // both),
+            rewritable=all(layer.is_identity_at_inference for layer in match.all(self.between)),
         )
 
     def rewrite(self, match: Match, editor: Editor) -> None:

@@ -8,6 +8,7 @@ from cnnlint import (
     KERNEL_LAYERS,
     Advice,
     Bad,
+    BatchNorm,
     Confidence,
     Context,
     Conv,
@@ -46,7 +47,8 @@ class UnfoldedScale(ModelRule, code="WA008", severity=Severity.INFO, confidence=
     them, and quantization gives each a scale and a rounding of its own. They are left over from learned scales (the
     affine blocks of PP-LCNetV3, the layer scale of ConvNeXt), constants that scale residual branches (Inception-ResNet)
     or activations (NFNet), and normalizations of which half was folded. A normalization, or a scale and a shift that
-    make one, is bn-foldable's matter.
+    make one, is bn-foldable's matter where the layer ahead can take it in, and this rule's where only the one after
+    it can.
 
     ## Instead
     Multiply the kernel and the bias by the factor, and add the constant to the bias, ahead of the export; `cnnlint fix`
@@ -67,13 +69,16 @@ class UnfoldedScale(ModelRule, code="WA008", severity=Severity.INFO, confidence=
 
     def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each scale and shift with the convolution that could do it, and the operations that this saves."""
-        for layer in context.graph.of_kind(Elementwise):
+        for layer in context.graph.of_kind(Elementwise, BatchNorm):
             yield from self._judge(layer, context)
 
-    def _judge(self, layer: Elementwise, context: Context) -> Iterator[Diagnostic | NearMiss]:
+    def _judge(self, layer: Elementwise | BatchNorm, context: Context) -> Iterator[Diagnostic | NearMiss]:
+        graph = context.graph
+        if isinstance(layer, BatchNorm):
+            yield from self._judge_norm(layer, context)
+            return
         if not _is_affine(layer):
             return
-        graph = context.graph
         if layer.constant == HALF and isinstance(graph.producer(layer.input), Multiply):
             yield self.skip(layer, reason="it is the last factor of a GELU that is written out")
             return
@@ -95,6 +100,23 @@ class UnfoldedScale(ModelRule, code="WA008", severity=Severity.INFO, confidence=
             f" could be part of {into.name}.",
             evidence={"operations": operations, "layers": 1},
             advice=Advice(text=f"Fold {layer.name} into the kernel and bias of {into.name}"),
+        )
+
+    def _judge_norm(self, norm: BatchNorm, context: Context) -> Iterator[Diagnostic | NearMiss]:
+        """Yield a normalization that only the layer after it can take in."""
+        if norm.training or norm.channel_axis != 1 or context.graph.source.format != "onnx":
+            return
+        if _ahead(context.graph, norm) is not None or (into := _after(context.graph, norm)) is None:
+            return
+        operations = 2 * (norm.output.sample_elements or 0)
+        cost = f", {operations:,} operations per sample" if operations else ""
+        yield self.finding(
+            norm,
+            into,
+            message=f"{norm.name} scales and shifts {norm.output.channels} channels{cost}, which could be part of"
+            f" {into.name}.",
+            evidence={"operations": operations, "layers": 1},
+            advice=Advice(text=f"Fold {norm.name} into the kernel and bias of {into.name}"),
         )
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
@@ -160,6 +182,12 @@ class UnfoldedScale(ModelRule, code="WA008", severity=Severity.INFO, confidence=
             """,
             at=("b", "d"),
         ),
+        Bad(
+            "INPUT 3x8x8 -> CONV 16 3x3 -> RELU -> BN -> CONV 8 1x1 -> RELU -> GAP -> BN -> FC 10 -> SOFTMAX",
+            at=("bn1", "conv2", "bn2", "fc1"),
+            fixed="INPUT 3x8x8 -> CONV 16 3x3 -> RELU -> CONV 8 1x1 -> RELU -> GAP -> FC 10 -> SOFTMAX",
+        ),
+        Good("INPUT 3x32x32 -> CONV 16 3x3 -> RELU -> BN -> CONV 16 3x3 same -> RELU -> BN -> RELU -> GAP -> FC 10"),
         Good(
             """
             <ir_version: 8, opset_import: ["" : 15]>
