@@ -119,7 +119,9 @@ class Report(LintReport, Shown, frozen=True, kw_only=True, dict=True):
             yield from (f"{model.path}: {sentence}" for sentence in model.incomplete)
             for finding in model.findings:
                 if model.is_failing(finding) or finding.code == UNFINISHED:
-                    yield f"{model.path}: {finding.code} {finding.message}"
+                    source = next((place.source for place in finding.places if place.source is not None), None)
+                    where = model.path if source is None else f"{model.path}: {source}"
+                    yield f"{where}: {finding.code} {finding.message}"
 
     def to_dataframe(self) -> Any:
         """Return a pandas table with a row for each finding: model, rule, layers, message, and what it saves.

@@ -317,7 +317,7 @@ class Linter:
             given = definition
         workers = self._workers_within(settings)
         if isinstance(given, Definition):
-            return DefinedModel(given, workers, self._run_code)
+            return DefinedModel(given, workers, self._run_code, values=settings.static is False)
         model = open_model(given, workers)
         return Download(model) if settings.static is False and isinstance(model, RemoteModel) else model
 
@@ -338,7 +338,7 @@ class Linter:
         coded, definition = model, self._definitions.get(path)
         if definition is not None and definition.model is not None:
             definition = replace(definition, python=self.flags.python)
-            coded = DefinedModel(definition, self._workers_within(settings), self._run_code)
+            coded = DefinedModel(definition, self._workers_within(settings), self._run_code, values=False)
             coded.built(settings.inputs_for(path))
         if isinstance(coded, DefinedModel):
             self.said[path] = coded.built().said

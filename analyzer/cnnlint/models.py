@@ -439,16 +439,22 @@ class SavedModelRevision(Revision, SavedModel):
 class DefinedModel(Model):
     """A network that Python code defines: the code runs, in a process of its own, when the network is first asked for.
 
-    Attributes:
+    Args:
         definition: The code.
+        workers: As for any model.
+        run: What runs the code; a new process if None.
+        values: Whether the values of weights are wanted; without them a network takes half the time to be had.
     """
 
     runs_unasked = is_here = False
     why_not_run = "the network is not trained, and --run runs it all the same"
 
-    def __init__(self, definition: Definition, workers: Workers, run: Run | None = None) -> None:
+    def __init__(
+        self, definition: Definition, workers: Workers, run: Run | None = None, *, values: bool = True
+    ) -> None:
         super().__init__(definition.name, workers)
         self.definition = definition
+        self._values = values
         self._run = run
         self._folder = Folder()
         self._made: tuple[Built, Model] | None = None
@@ -470,7 +476,14 @@ class DefinedModel(Model):
             dims = {name: tuple(dim for dim in shape if isinstance(dim, int)) for name, shape in (inputs or {}).items()}
             memory = limits.memory or usual_limit()
             run = self._run or run
-            built = run(self.definition, folder=self._folder.path, timeout=limits.timeout, memory=memory, inputs=dims)
+            built = run(
+                self.definition,
+                folder=self._folder.path,
+                timeout=limits.timeout,
+                memory=memory,
+                inputs=dims,
+                values=self._values,
+            )
             self._made = built, open_model(built.file, self.workers)
         return self._made
 
@@ -478,7 +491,11 @@ class DefinedModel(Model):
         with self._named():
             built, model = self._build(inputs)
             shapes = {**self.definition.inputs, **(inputs or {})} if built.kind == "keras" else None
-            return _renamed(model.graph(shapes), self.path, self._folder)
+            graph = model.graph(shapes)
+            if built.left_out and graph.source.file_bytes is not None:
+                size = graph.source.file_bytes + built.left_out
+                graph = replace(graph, source=replace(graph.source, file_bytes=size))
+            return _renamed(graph, self.path, self._folder)
 
     @property
     def sources(self) -> Sources:

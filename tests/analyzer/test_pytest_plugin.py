@@ -7,8 +7,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-import pytest
-
 import networks
 from analyzer.editing import project
 
@@ -120,19 +118,3 @@ def test_asking_for_definitions_where_there_are_none_is_an_error(tmp_path):
     ran = run_pytest(tmp_path, "--cnnlint")
     assert ran.returncode == 4
     assert "no [[definitions]]" in ran.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.tf
-def test_a_definition_is_a_test_that_fails_with_the_report(tmp_path):
-    folder = project.write(tmp_path / "project")
-    assert run_pytest(folder, "--cnnlint").returncode == 0
-    (folder / "cnnlint.toml").write_text(
-        (folder / "cnnlint.toml").read_text(encoding="utf-8") + "\n[[budgets]]\nmodels = ['net']\nparams = '1k'\n",
-        encoding="utf-8",
-    )
-    ran = run_pytest(folder, "--cnnlint", "-vv")
-    assert ran.returncode == 1
-    assert "cnnlint.toml::net FAILED" in ran.stdout
-    assert "error[BG001]" in ran.stdout
-    assert "net (keras)" in ran.stdout

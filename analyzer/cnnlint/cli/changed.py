@@ -1,11 +1,13 @@
-"""The models that changed files concern, as pre-commit hands these over: models, their data, configurations."""
+"""The models that changed files concern, as pre-commit hands these over: models, their data, configurations, code."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from cnnlint.cli.discovery import SAVED_MODEL, SUFFIXES, discover
 from cnnlint.engine.config.load import NAMES
@@ -13,6 +15,7 @@ from cnnlint.engine.config.settings import resolve
 from cnnlint.errors import CnnlintError
 
 if TYPE_CHECKING:
+    from cnnlint.definitions.target import Definition
     from cnnlint.engine.config.nearest import Documents
     from cnnlint.engine.config.schema import Flags
 
@@ -47,6 +50,39 @@ def concerned(changed: Sequence[str], documents: Documents, flags: Flags) -> tup
     if held_by:
         models |= dict.fromkeys(_held(frozenset(held_by), documents, flags))
     return tuple(models)
+
+
+def concerned_definitions(
+    changed: Sequence[str], definitions: Iterable[Definition], documents: Documents, flags: Flags
+) -> tuple[Definition, ...]:
+    """Return the networks, as code defines them, that have to be linted again after files have changed.
+
+    A Python file concerns those that import it, their configuration and its baseline all of them, but for those that
+    are excluded. No code is run to tell.
+
+    Args:
+        changed: The paths, of whatever kind.
+        definitions: All that the configuration of the working directory has.
+        documents: The configurations.
+        flags: What outweighs them.
+
+    Raises:
+        ConfigError: A configuration is wrong.
+    """
+    files = {os.path.realpath(path) for path in changed}
+    document = documents.chosen()
+    settings = resolve(document, flags)
+    definitions = tuple(replace(each, model=None) for each in definitions if not settings.excludes(each.name))
+    held_by = (None if document is None else document.path, settings.baseline)
+    if not files.isdisjoint(os.path.realpath(path) for path in held_by if path is not None):
+        return definitions
+    python = [file for file in files if file.endswith(".py")]
+    if not python:
+        return ()
+    from cnnlint.definitions.reach import Imports
+
+    reach = Imports().reach
+    return tuple(each for each in definitions if reach(each).holds_any(python, each))
 
 
 def _saved_model(path: str) -> str:

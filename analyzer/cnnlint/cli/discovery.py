@@ -50,7 +50,7 @@ def discover(
     documents: Documents | None = None,
     flags: Flags | None = None,
     *,
-    definitions: bool = False,
+    definitions: Iterable[Definition] = (),
 ) -> Discovery:
     """Return the models that `paths` name.
 
@@ -61,7 +61,7 @@ def discover(
         paths: As the user wrote them.
         documents: The configurations, which may exclude models; None if nothing is excluded.
         flags: What outweighs them.
-        definitions: Whether those that the user's own configuration defines by code are meant too.
+        definitions: Networks that a configuration defines by code, which are meant too.
 
     Raises:
         ConfigError: A configuration is wrong, or git is to be asked and cannot be.
@@ -85,7 +85,7 @@ def discover(
                 add(model, model if is_address(model) else os.path.realpath(model), named=named)
         except ModelError as error:
             errors.append(error)
-    for definition in definitions_of(documents.chosen()) if definitions and documents is not None else ():
+    for definition in definitions:
         if definition.model is None:
             add(definition.name, f"{definition.factory}\0{definition.name}", named=False, definition=definition)
         else:

@@ -28,7 +28,7 @@ from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdo
 from cnnlint.engine.config.load import Document, find_document, read_document
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Flags
-from cnnlint.engine.config.settings import listing
+from cnnlint.engine.config.settings import definitions_of, listing
 from cnnlint.errors import ConfigError, ModelError, closest
 from cnnlint.frontends import is_address
 from cnnlint.linter import Baselines, Linter
@@ -127,8 +127,8 @@ class OutputType(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
 @click.option(
     "--changed",
     is_flag=True,
-    help="MODEL... are changed files of any kind: lint the models that they concern, and sum up a passing run in one "
-    "line, as the pre-commit hook does.",
+    help="MODEL... are changed files of any kind: lint the models that they concern, or with --definitions the "
+    "networks whose code they concern, and sum up a passing run in one line, as the pre-commit hooks do.",
 )
 @click.option(
     "--definitions",
@@ -189,21 +189,25 @@ def command(
 
         def find() -> tuple[Documents, list[Definition]]:
             documents = Documents(config, isolated=isolated)
-            found = discover(paths, documents, flags, definitions=definitions)
+            found = discover(paths, documents, flags, definitions=_defined(documents) if definitions else ())
             for error in found.errors:
                 raise error
             return documents, [each for each in found.definitions.values() if each.model is None]
 
         return lint_again(find, flags, view_of_stdout(color, verbose=verbose, quiet=quiet))
     documents = Documents(config, isolated=isolated)
+    defined = _defined(documents) if definitions else ()
     if changed:
-        from cnnlint.cli.changed import concerned
+        from cnnlint.cli.changed import concerned, concerned_definitions
 
-        paths = concerned(paths, documents, flags)
-        if not paths:
-            complain("no model is concerned", "note")
+        if definitions:
+            paths, defined = (), concerned_definitions(paths, defined, documents, flags)
+        else:
+            paths = concerned(paths, documents, flags)
+        if not paths and not defined:
+            complain(f"no {'definition' if definitions else 'model'} is concerned", "note")
             return 0
-    found = discover(paths, documents, flags, definitions=definitions)
+    found = discover(paths, documents, flags, definitions=defined)
     for error in found.errors:
         complain(f"{error}{_meant_command(error)}")
     if found.skipped and not quiet:
@@ -241,6 +245,18 @@ def command(
     if found.errors or report.exit_code == 2 or any(result.faults for result in results):
         return 2
     return 0 if exit_zero else 1 if outgrown else report.exit_code
+
+
+def _defined(documents: Documents) -> tuple[Definition, ...]:
+    """Return what the configuration of the working directory defines by code.
+
+    Raises:
+        ConfigError: That is nothing.
+    """
+    found = definitions_of(documents.chosen())
+    if not found:
+        raise ConfigError("--definitions: the configuration of the working directory has no [[definitions]]")
+    return found
 
 
 def _found_in(

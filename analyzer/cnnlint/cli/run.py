@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -51,6 +51,11 @@ def run(
 
     started = perf_counter()
     documents = documents or Documents(config, isolated=isolated)
+    processes = None
+    if definitions:
+        from cnnlint.definitions.processes import Processes
+
+        processes = Processes()
     linter = Linter(
         flags,
         documents=documents,
@@ -59,8 +64,9 @@ def run(
         baselines=baselines,
         drawings=drawings,
         definitions=definitions,
+        run=None if processes is None else processes.run,
     )
-    with closing(linter), progress(models) as next_turn:
+    with nullcontext() if processes is None else closing(processes), closing(linter), progress(models) as next_turn:
         reports = lint_all(linter, models, lambda model: next_turn(path_of(model)))
     if skip_weights_only:
         reports = [report for report in reports if not _is_skipped(report)]

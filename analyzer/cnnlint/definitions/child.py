@@ -13,13 +13,17 @@ import json
 import os
 import sys
 import traceback
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+LARGE = 1 << 10
+"""Bytes of an array from which its values are left out, where nobody wants them."""
+
 IMPORTING = os.path.dirname(os.path.abspath(importlib.__file__))
 
 
@@ -135,7 +139,8 @@ def _built(request: dict[str, Any], recorder: Any) -> dict[str, Any]:
         sources[""] = (defined,)
     chains: dict[Any, int] = {}
     by_layer = {layer: chains.setdefault(tuple(lines), len(chains)) for layer, lines in sources.items()}
-    return {"file": file, "kind": kind, "chains": list(chains), "sources": by_layer}
+    left_out = request.get("left_out", 0)
+    return {"file": file, "kind": kind, "left_out": left_out, "chains": list(chains), "sources": by_layer}
 
 
 def _imported(request: dict[str, Any]) -> ModuleType:
@@ -210,8 +215,30 @@ def _keras(model: Any, request: dict[str, Any], recorder: Any) -> tuple[str, dic
     if not getattr(model, "built", True) and shapes:
         model.build(shapes[0] if len(shapes) == 1 else shapes)
     file = os.path.join(request["folder"], "model.keras")
-    model.save(file)
+    left_out: list[int] = []
+    with nullcontext() if request["values"] else _without_values(left_out):
+        model.save(file)
+    request["left_out"] = sum(left_out)
     return file, recorder.keras_lines(model)
+
+
+@contextmanager
+def _without_values(left_out: list[int]) -> Iterator[None]:
+    """Have HDF5 files hold shapes and types of arrays and not their values; the bytes of each go to `left_out`."""
+    group = importlib.import_module("h5py").Group
+    create = group.create_dataset
+
+    def create_dataset(self: Any, name: Any, shape: Any = None, dtype: Any = None, data: Any = None, **how: Any) -> Any:
+        if getattr(data, "nbytes", 0) < LARGE or shape is not None or dtype is not None:
+            return create(self, name, shape=shape, dtype=dtype, data=data, **how)
+        left_out.append(data.nbytes)
+        return create(self, name, shape=data.shape, dtype=data.dtype, **how)
+
+    group.create_dataset = create_dataset
+    try:
+        yield
+    finally:
+        group.create_dataset = create
 
 
 def _torch(module: Any, request: dict[str, Any], recorder: Any) -> tuple[str, dict[str, Any]]:

@@ -36,6 +36,9 @@ PATIENCE = 300.0
 KEPT = 1 << 16
 """Bytes of what the user's code prints that are kept, the last ones."""
 
+HOOKS = "py_env-"
+"""How pre-commit calls environments that it makes."""
+
 LONGEST = 200
 """Characters of the last line of a process that ended, in the error."""
 
@@ -59,6 +62,7 @@ class Built(Struct, frozen=True, kw_only=True):
             those of PyTorch the paths of modules, and the definition itself is "".
         modules: The files of the working tree that were imported.
         said: The end of what the code printed.
+        left_out: Bytes of values that the file lacks, since nobody wants them.
     """
 
     file: str
@@ -66,6 +70,7 @@ class Built(Struct, frozen=True, kw_only=True):
     sources: Sources
     modules: tuple[str, ...]
     said: str
+    left_out: int = 0
 
 
 def run(
@@ -75,6 +80,7 @@ def run(
     timeout: float | None = None,
     memory: int | None = None,
     inputs: Mapping[str, tuple[int, ...]] | None = None,
+    values: bool = True,
 ) -> Built:
     """Run the code of a definition, and return what it made.
 
@@ -84,20 +90,21 @@ def run(
         timeout: Seconds that it may take; 0 for no limit, None for the usual one.
         memory: Bytes that it may take; None for no limit.
         inputs: Shapes of inputs that outweigh those of the definition.
+        values: Whether the values of weights are wanted, which a new network has by chance; else they may be left out.
 
     Raises:
         DefinitionError: It gives no model.
         ConfigError: There is no such interpreter.
     """
     with Child(definition, memory=memory) as child:
-        return child.build(definition, folder=folder, timeout=timeout, inputs=inputs)
+        return child.build(definition, folder=folder, timeout=timeout, inputs=inputs, values=values)
 
 
 def interpreter(python: str | None, folder: str) -> str:
     """Return the path of the interpreter that runs the user's code.
 
-    It is the one that was chosen, else that of the environment that is active, else that of a `.venv` in `folder` or
-    above, up to the root of its repository, else the one that runs cnnlint.
+    It is the one that was chosen, else that of the environment that is active, unless that is one of a hook's own, else
+    that of a `.venv` in `folder` or above, up to the root of its repository, else the one that runs cnnlint.
 
     Raises:
         ConfigError: The chosen one does not exist.
@@ -108,7 +115,9 @@ def interpreter(python: str | None, folder: str) -> str:
         if not os.path.isfile(python):
             raise ConfigError("there is no such interpreter", path=python, remedy="--python takes the path of one")
         return os.path.abspath(python)
-    active = [os.environ[name] for name in ("VIRTUAL_ENV", "CONDA_PREFIX") if os.environ.get(name)]
+    active = [place for name in ("VIRTUAL_ENV", "CONDA_PREFIX") if (place := os.environ.get(name))]
+    if "PRE_COMMIT" in os.environ:  # it activates what it has made for the hook, in which the user's packages are not
+        active = [place for place in active if not os.path.basename(place).startswith(HOOKS)]
     own = [str(above / ".venv") for above in up_to_root(Path(os.path.abspath(folder)))]
     found = (place for environment in (*active, *own) for place in _in_environment(environment))
     return next(filter(os.path.isfile, found), sys.executable)
@@ -145,11 +154,15 @@ class Child:
         definition: One of them, whose interpreter runs all.
         memory: Bytes that it may take; None for no limit.
 
+    Attributes:
+        has_crashed: Whether it has ended by itself.
+
     Raises:
         ConfigError: There is no such interpreter, or it does not start.
     """
 
     def __init__(self, definition: Definition, *, memory: int | None = None) -> None:
+        self.has_crashed = False
         self.python = interpreter(definition.python, definition.root or os.getcwd())
         self._memory = memory
         self._loaded: tuple[str, ...] = ()
@@ -197,6 +210,7 @@ class Child:
         folder: str,
         timeout: float | None = None,
         inputs: Mapping[str, tuple[int, ...]] | None = None,
+        values: bool = True,
     ) -> Built:
         """Run the code of a definition, and return what it made; see `run`.
 
@@ -215,6 +229,7 @@ class Child:
             "here": os.path.realpath(definition.root or os.getcwd()),
             "root": tree_of(definition),
             "folder": folder,
+            "values": values,
             "memory": self._memory,
             "forget": self._loaded,
         }
@@ -244,6 +259,7 @@ class Child:
             sources={layer: chains[number] for layer, number in answer["sources"].items()},
             modules=tuple(answer["modules"]),
             said=self.said,
+            left_out=answer["left_out"],
         )
 
     def end(self) -> None:
@@ -266,6 +282,7 @@ class Child:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
         code = self._process.returncode
+        self.has_crashed = True
         self.end()
         if code is not None and code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"

@@ -1,4 +1,4 @@
-"""Definitions linted again and again, by one process in which the frameworks stay imported."""
+"""Definitions linted again and again, by processes in which the frameworks stay imported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from cnnlint.definitions.run import Child, tree_of
+from cnnlint.definitions.processes import Processes
+from cnnlint.definitions.run import tree_of
 from cnnlint.engine.config.load import NAMES
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.settings import definitions_of
@@ -50,7 +51,7 @@ class Look(Struct, frozen=True, kw_only=True):
 class Session:
     """Lints definitions, and knows which of them a changed file concerns.
 
-    The process that runs them is kept: TensorFlow is imported once, the user's modules each time. One that meets a
+    The processes that run them are kept: TensorFlow is imported once, the user's modules each time. One that meets a
     limit is ended, and the next definition gets a new one.
 
     Args:
@@ -69,7 +70,7 @@ class Session:
         self._documents, found = find()
         self.definitions = tuple(found)
         self._flags = flags
-        self._child: Child | None = None
+        self._processes = Processes()
         self._modules = dict[str, frozenset[str]]()
         self._defined = dict[str, tuple[Frame, ...]]()
         self._reports = dict[str, ModelReport]()
@@ -128,17 +129,12 @@ class Session:
         )
 
     def close(self) -> None:
-        """End the process that runs the definitions."""
-        if self._child is not None:
-            self._child.end()
-            self._child = None
+        """End the processes that run the definitions."""
+        self._processes.close()
 
-    def _run(self, definition: Definition, *, memory: int | None = None, **limits: Any) -> Built:
-        if self._child is None or not self._child.is_alive:
-            self.close()
-            self._child = Child(definition, memory=memory)
+    def _run(self, definition: Definition, **limits: Any) -> Built:
         try:
-            built = self._child.build(definition, **limits)
+            built = self._processes.run(definition, **limits)
         except DefinitionError:
             self._modules.pop(definition.name, None)  # what it would import when it is mended is not known
             raise

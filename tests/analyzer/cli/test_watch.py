@@ -115,7 +115,7 @@ def test_what_there_is_nothing_to_watch_of_is_an_error(tmp_path):
     project.write(tmp_path, {"cnnlint.toml": ""})
     done = cnnlint("--definitions", "--watch", cwd=tmp_path)
     assert done.returncode == 2
-    assert "none is named" in done.stderr
+    assert "no [[definitions]]" in done.stderr
 
 
 def test_the_option_says_what_to_install(tmp_path, monkeypatch):
