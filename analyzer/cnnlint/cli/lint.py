@@ -198,12 +198,7 @@ def command(
     documents = Documents(config, isolated=isolated)
     defined = _defined(documents) if definitions else ()
     if changed:
-        from cnnlint.cli.changed import concerned, concerned_definitions
-
-        if definitions:
-            paths, defined = (), concerned_definitions(paths, defined, documents, flags)
-        else:
-            paths = concerned(paths, documents, flags)
+        paths, defined = _concerned(paths, defined, documents, flags)
         if not paths and not defined:
             complain(f"no {'definition' if definitions else 'model'} is concerned", "note")
             return 0
@@ -245,6 +240,17 @@ def command(
     if found.errors or report.exit_code == 2 or any(result.faults for result in results):
         return 2
     return 0 if exit_zero else 1 if outgrown else report.exit_code
+
+
+def _concerned(
+    paths: Sequence[str], defined: Sequence[Definition], documents: Documents, flags: Flags
+) -> tuple[Sequence[str], Sequence[Definition]]:
+    """Return what changed files concern: of definitions, if there are any, or else of models."""
+    from cnnlint.cli.changed import concerned, concerned_definitions
+
+    if defined:
+        return (), concerned_definitions(paths, defined, documents, flags)
+    return concerned(paths, documents, flags), ()
 
 
 def _defined(documents: Documents) -> tuple[Definition, ...]:
