@@ -244,7 +244,7 @@ def command(
 
 def _concerned(
     paths: Sequence[str], defined: Sequence[Definition], documents: Documents, flags: Flags
-) -> tuple[Sequence[str], Sequence[Definition]]:
+) -> tuple[tuple[str, ...], tuple[Definition, ...]]:
     """Return what changed files concern: of definitions, if there are any, or else of models."""
     from cnnlint.cli.changed import concerned, concerned_definitions
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from types import ModuleType
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -223,7 +223,7 @@ def _keras(model: Any, request: dict[str, Any], recorder: Any) -> tuple[str, dic
 
 
 @contextmanager
-def _without_values(left_out: list[int]) -> Iterator[None]:
+def _without_values(left_out: list[int]) -> Generator[None]:
     """Have HDF5 files hold shapes and types of arrays and not their values; the bytes of each go to `left_out`."""
     group = importlib.import_module("h5py").Group
     create = group.create_dataset
