@@ -244,6 +244,7 @@ def fix(
     select: Iterable[str] = (),
     any_size: bool = False,
     keep_rank: bool = False,
+    opset: int | None = None,
     inputs: Mapping[str, Dims] | None = None,
     config: PathLike | None = None,
     isolated: bool = False,
@@ -260,6 +261,7 @@ def fix(
         select: Apply the rewrites of these rules only.
         any_size: Have the model take images of any size, and apply no other rewrite.
         keep_rank: With `any_size`, average scores over positions, so that outputs keep their shapes.
+        opset: The version of ONNX's operator set to bring the model to as well.
         inputs: Shapes by input name, where the model leaves dims open.
         config: As for `lint`.
         isolated: As for `lint`.
@@ -281,6 +283,8 @@ def fix(
         raise ConfigError("any_size cannot be combined with select", remedy="apply the rewrites of rules before it")
     if keep_rank and not any_size:
         raise ConfigError("keep_rank is about any_size", remedy="give both")
+    if any_size and opset is not None:
+        raise ConfigError("any_size cannot be combined with opset", remedy="give one after the other")
     target = "" if output is None else os.fspath(output)
     with boundary(path_of(model)), _workers(run_timeout, run_memory) as workers:
         if target and os.path.abspath(target) != os.path.abspath(path_of(model)):
@@ -296,6 +300,7 @@ def fix(
             ignore_config_code=ignore_config_code,
             any_size=any_size,
             keep_rank=keep_rank,
+            opset=opset,
         )
         with _called((given,)):
             report = fixed(workers, request, target)

@@ -43,6 +43,12 @@ if TYPE_CHECKING:
 @click.option(
     "--keep-rank", is_flag=True, help="With --any-size, average scores over positions: outputs keep their shapes."
 )
+@click.option(
+    "--opset",
+    type=click.IntRange(min=1),
+    metavar="VERSION",
+    help="Also bring the model to this version of ONNX's operator set.",
+)
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @setting_options("inputs")
 @config_options
@@ -59,6 +65,7 @@ def command(
     select: tuple[str, ...],
     any_size: bool,
     keep_rank: bool,
+    opset: int | None,
     form: Literal["text", "json"],
     inputs: tuple[str, ...],
     config: Path | None,
@@ -78,6 +85,8 @@ def command(
         raise ConfigError("--any-size cannot be combined with --select", remedy="apply the rewrites of rules before it")
     if keep_rank and not any_size:
         raise ConfigError("--keep-rank is about --any-size", remedy="give both")
+    if any_size and opset is not None:
+        raise ConfigError("--any-size cannot be combined with --opset", remedy="give one after the other")
     discovery = discover(paths, Documents(config, isolated=isolated))
     found = discovery.models
     target = _Target(output or "", in_place, several=len(found) > 1 or any(map(os.path.isdir, paths)))
@@ -99,6 +108,7 @@ def command(
         ignore_config_code=ignore_config_code,
         any_size=any_size,
         keep_rank=keep_rank,
+        opset=opset,
     )
     view = view_of_stdout(color, verbose=verbose)
     outcomes = list["FixReport | CnnlintError"]()

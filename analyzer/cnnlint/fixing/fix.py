@@ -28,6 +28,7 @@ from cnnlint.graph.graph import Graph
 from cnnlint.linter import Linter, Plan
 from cnnlint.models import open_model
 from cnnlint.rewrite.editor import Editor
+from cnnlint.rewrite.opset import in_opset
 from cnnlint.rewrite.storage import Workspace, keeps_apart, write
 from cnnlint.runtime.program import Program
 from cnnlint.runtime.runner import OnnxRunner
@@ -63,6 +64,7 @@ class FixRequest(Struct, frozen=True, kw_only=True):
         ignore_config_code: Skip other rule files instead of raising an error.
         any_size: Open the image axes instead of applying the rewrites of rules.
         keep_rank: With that, average scores over positions, so that outputs keep their shapes.
+        opset: The version of ONNX's operator set that the model is to use; None for its own.
     """
 
     path: str
@@ -75,6 +77,7 @@ class FixRequest(Struct, frozen=True, kw_only=True):
     ignore_config_code: bool = False
     any_size: bool = False
     keep_rank: bool = False
+    opset: int | None = None
 
 
 def fix(request: FixRequest) -> FixReport:
@@ -125,8 +128,14 @@ def fix(request: FixRequest) -> FixReport:
             closing = any_size.closing
         else:
             job = _Job(rules, plan, linter.today, workspace)
-            done = job.verified(_State(program, graph), stored)
-            report = FixReport(path=path, applied=done.applied, dropped=done.dropped, obstacles=done.obstacles)
+            done = job.verified(_State(program, graph), stored, request.opset)
+            report = FixReport(
+                path=path,
+                applied=done.applied,
+                dropped=done.dropped,
+                obstacles=done.obstacles,
+                opset=done.opset,
+            )
             if done.parity is None:
                 return report
             parity, last, closing = done.parity, done.states[-1].program, dict[str, str]()
@@ -193,6 +202,12 @@ class _Done(Struct, frozen=True, eq=False):
     obstacles: tuple[LeftOut, ...] = ()
 
     @property
+    def opset(self) -> tuple[int, int] | None:
+        """The version of ONNX's operator set before and after; None if it stayed."""
+        before, after = (state.program.record.opsets.get("", 0) for state in (self.states[0], self.states[-1]))
+        return None if before == after else (before, after)
+
+    @property
     def applied(self) -> tuple[AppliedFix, ...]:
         return tuple(each for state in self.states for each in state.applied)
 
@@ -205,10 +220,21 @@ class _Job(Struct, frozen=True, eq=False):
     today: date
     workspace: Workspace
 
-    def verified(self, given: _State, stored: str) -> _Done:
-        """Rewrite the model, write it, and hold it against the original; what does not verify is left out."""
+    def verified(self, given: _State, stored: str, opset: int | None) -> _Done:
+        """Rewrite the model, write it, and hold it against the original; what does not verify is left out.
+
+        Args:
+            given: The model.
+            stored: The file to write.
+            opset: The version of ONNX's operator set that it is to use; None for its own.
+
+        Raises:
+            RewriteError: It cannot be brought to that version.
+        """
         dropped = dict[Where, LeftOut]()
         states = [given]
+        if opset not in (None, given.program.record.opsets.get("")):
+            states.append(self._read(in_opset(given.program, opset)))
         while True:
             states, obstacles = self._rounds(states, frozenset(dropped))
             if len(states) == 1:
@@ -221,7 +247,10 @@ class _Job(Struct, frozen=True, eq=False):
             parity = compare(given.runner(path), after, rewritten=True)
             if parity.equal or len(dropped) >= MOST_DROPPED:
                 return _Done(tuple(states), parity, tuple(dropped.values()), obstacles)
-            states, culprits = self._culprits(states, parity)
+            before, culprits = self._culprits(states, parity)
+            if not culprits:  # it is the other opset that makes the difference
+                return _Done(tuple(states), parity, tuple(dropped.values()), obstacles)
+            states = before
             dropped.update(culprits)
 
     def _rounds(self, states: list[_State], dropped: frozenset[Where]) -> tuple[list[_State], tuple[LeftOut, ...]]:
@@ -279,15 +308,18 @@ class _Job(Struct, frozen=True, eq=False):
             return _State(state.program, state.graph, (), (), tuple(obstacles))
         computed = editor.computed
         try:
-            program = self.workspace.settle(editor.finish(), computed)
-            beside = os.path.join(program.folder, os.path.basename(program.path))
-            graph = load_onnx_bytes(program.content, beside, inputs=self.plan.settings.inputs_for(program.path))
+            settled = self._read(self.workspace.settle(editor.finish(), computed))
         except CnnlintError as error:
             if len(made) == 1:
                 return _State(state.program, state.graph, (), (), (*obstacles, _left_out(made[0], error.cause)))
             sound = [hit for hit in made if self._rewritten(state, [hit]).hits]
             return self._rewritten(state, sound if len(sound) < len(made) else sound[:1])
-        return _State(program, graph, tuple(made), tuple(applied), tuple(obstacles))
+        return replace(settled, hits=tuple(made), applied=tuple(applied), obstacles=tuple(obstacles))
+
+    def _read(self, program: Program) -> _State:
+        beside = os.path.join(program.folder, os.path.basename(program.path))
+        inputs = self.plan.settings.inputs_for(program.path)
+        return _State(program, load_onnx_bytes(program.content, beside, inputs=inputs))
 
     def _culprits(self, states: list[_State], parity: ComparisonReport) -> tuple[list[_State], dict[Where, LeftOut]]:
         """Find which rewrites change the function; return the model before their round, and them.

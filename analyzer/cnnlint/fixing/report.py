@@ -118,6 +118,7 @@ class FixReport(Struct, frozen=True, kw_only=True):
         parity: The models compared as they are stored, layer by layer and end to end.
         diff: The difference between the two graphs.
         any_size: What was opened, if that was asked for; None otherwise.
+        opset: The version of ONNX's operator set before and after; None if it stayed.
     """
 
     schema: int = SCHEMA
@@ -133,11 +134,12 @@ class FixReport(Struct, frozen=True, kw_only=True):
     parity: ComparisonReport | None = None
     diff: DiffReport | None = None
     any_size: AnySize | None = None
+    opset: tuple[int, int] | None = None
 
     @property
     def is_changed(self) -> bool:
         """Whether there is anything to write."""
-        return bool(self.applied) or self.any_size is not None
+        return bool(self.applied) or self.any_size is not None or self.opset is not None
 
     @property
     def is_verified(self) -> bool:
@@ -174,6 +176,8 @@ def _lines(report: FixReport, view: View) -> Iterator[str]:
             _change(getattr(report.before, name), getattr(report.after, name)) for name in ("nodes", "nbytes")
         )
         yield f"  nodes {nodes}, bytes {nbytes}"
+    if report.opset is not None:
+        yield f"  opset {report.opset[0]} → {report.opset[1]}, by onnx's version converter"
     for (code, name), group in _grouped(report.applied, lambda each: (each.code, each.name)):
         yield f"  rewrote {code} {name} at {_places(group, every=view.verbose)}"
     for state, some in (("left out", report.dropped), ("not rewritten", report.obstacles)):
@@ -276,7 +280,8 @@ def _places(group: Sequence[AppliedFix | LeftOut], *, every: bool) -> str:
     if not places:
         return "the model"
     shown = places if every else places[:SHOWN]
-    more = f" and {len(places) - len(shown):,} more places" if len(places) > len(shown) else ""
+    left = len(places) - len(shown)
+    more = f" and {left:,} more place{'s' * (left > 1)}" if left else ""
     return f"{', '.join(shown)}{more}"
 
 

@@ -205,3 +205,86 @@ def test_what_cannot_be_meant_is_refused(args: tuple[object, ...], cause: str) -
     result = fix(*args)
     assert result.exit_code == 2
     assert cause in result.stderr
+
+
+OLD = """
+<ir_version: 6, opset_import: ["" : 11], doc_string: "of the model", metadata_props: ["trained": "in May"]>
+net (float[N, 4, 12, 12] x) => (float[N, M, P, Q] y)
+<float[4] slope = {0.1, 0.2, 0.3, 0.4}>
+{
+    a = Unsqueeze <axes = [1]> (x)
+    b = ReduceSum <axes = [1], keepdims = 0> (a)
+    c = Dropout <ratio = 0.5> (b)
+    d = PRelu (c, slope)
+    y = Clip (d)
+}
+"""
+
+
+def test_a_model_is_brought_to_another_opset(tmp_path: Path) -> None:
+    model = onnx.parser.parse_model(OLD)
+    model.graph.initializer[0].dims[:] = [4, 1, 1]
+    reduced = model.graph.node[1]
+    reduced.name, reduced.doc_string = "add up", "of the node"
+    reduced.metadata_props.add(key="pkg.torch.onnx.stack_trace", value="net.py")
+    onnx.save(model, tmp_path / "old.onnx")
+    report = json.loads(
+        fix(tmp_path / "old.onnx", "--opset", 18, "-o", tmp_path / "new.onnx", "--format", "json").stdout
+    )
+    assert report["written"]
+    assert report["opset"] == [11, 18]
+    made = onnx.load(tmp_path / "new.onnx")
+    onnx.checker.check_model(made, full_check=True)
+    assert [entry.version for entry in made.opset_import] == [18]
+    assert made.ir_version >= 8
+    assert (made.graph.input, made.graph.output) == (model.graph.input, model.graph.output)
+    assert (made.doc_string, made.metadata_props) == (model.doc_string, model.metadata_props)
+    (kept,) = (node for node in made.graph.node if node.op_type == "ReduceSum")
+    assert (kept.name, kept.doc_string, kept.metadata_props) == (
+        reduced.name,
+        reduced.doc_string,
+        reduced.metadata_props,
+    )
+    given = {"x": np.random.default_rng(0).normal(size=(2, 4, 12, 12)).astype(np.float32)}
+    before, after = (
+        onnxruntime.InferenceSession(tmp_path / name).run(None, given)[0] for name in ("old.onnx", "new.onnx")
+    )
+    assert np.array_equal(before, after)
+    assert "opset 11 → 18, by onnx's version converter" in fix(tmp_path / "old.onnx", "--opset", 18, "--check").output
+    assert "nothing to rewrite" in fix(tmp_path / "new.onnx", "--opset", 18, "--check").output
+
+
+def test_an_opset_that_the_converter_cannot_reach_is_an_error_in_its_words(tmp_path: Path) -> None:
+    for version, cause in ((5, "No Adapter From Version $14 for Relu"), (99, "invalid version")):
+        result = fix(MODELS / "seed_cnn.onnx", "--opset", version, "--check")
+        assert result.exit_code == 2
+        assert f"onnx's version converter cannot: {cause}" in result.output
+    functional = onnx.parser.parse_model(
+        """
+        <ir_version: 8, opset_import: ["" : 15, "own" : 1]>
+        net (float[N, 4] x) => (float[N, 4] y) { y = own.twice (x) }
+        <domain: "own", opset_import: ["" : 15]> twice (a) => (b) { b = Add (a, a) }
+        """
+    )
+    onnx.save(functional, tmp_path / "own.onnx")
+    result = fix(tmp_path / "own.onnx", "--opset", 18, "--check")
+    assert result.exit_code == 2
+    assert "it has functions of its own" in result.output
+
+
+def test_nodes_of_branches_are_converted_too(tmp_path: Path) -> None:
+    inner = onnx.parser.parse_model(
+        """
+        <ir_version: 7, opset_import: ["" : 12]>
+        net (bool c, float[1, 4] x) => (float[4] y) {
+            y = If (c) <
+                then_branch = one () => (float[4] p) { p = Squeeze <axes = [0]> (x) },
+                else_branch = two () => (float[4] q) { n = Neg (x)  q = Squeeze <axes = [0]> (n) }
+            >
+        }
+        """
+    )
+    onnx.save(inner, tmp_path / "branch.onnx")
+    result = fix(tmp_path / "branch.onnx", "--opset", 13, "-o", tmp_path / "new.onnx")
+    assert result.exit_code == 0
+    onnx.checker.check_model(onnx.load(tmp_path / "new.onnx"), full_check=True)
