@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from benchmarks import page, peers, rewrites
+from benchmarks import page, peers, rewrites, watched
 from benchmarks.comparisons import Comparison, all_of, beside_peers
 from benchmarks.process import environment, interleaved
 
@@ -36,7 +37,10 @@ def main() -> int:
     chosen = [comparison for comparison in comparisons if _is_chosen(comparison, options.only)]
     results = list[page.Result]()
     for comparison in chosen:
-        figures = interleaved(comparison.contenders, runs=options.runs, folder=str(scratch), progress=_say)
+        try:
+            figures = interleaved(comparison.contenders, runs=options.runs, folder=str(scratch), progress=_say)
+        finally:
+            watched.end(Path(models["code"]))
         results.append(page.Result(comparison, figures))
         _show(results[-1])
     about = {"runs": str(options.runs), **_machine()}
@@ -72,7 +76,7 @@ def _is_chosen(comparison: Comparison, only: list[str] | None) -> bool:
     return not only or any(comparison.key.startswith(key) for key in only)
 
 
-def _models(folder: Path) -> dict[str, dict[str, str]]:
+def _models(folder: Path) -> dict[str, Any]:
     _say("building models")
     command = (sys.executable, "-m", "benchmarks.build", str(folder / "models"))
     done = subprocess.run(command, cwd=ROOT, env=environment(os.environ), stdout=subprocess.PIPE, check=True)

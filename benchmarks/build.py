@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import zoo
+from benchmarks import watched
 
 NETS = ("VGG16", "ResNet50", "DenseNet121", "MobileNetV2")
 CHAINS = (100, 1_000, 10_000, 50_000)
@@ -39,6 +40,7 @@ def build(folder: Path) -> dict[str, object]:
         "external": str(_built(folder / "external.onnx", _external)),
         "stripped": str(_built(folder / "stripped.onnx", _stripped)),
         "chains": {str(n): str(path) for n, path in chains.items()},
+        "code": watched.written(folder / "code"),
         "many": str(_many(folder / f"many-{MANY}")),
         "concats": {str(n): str(path) for n, path in concats.items()},
     }

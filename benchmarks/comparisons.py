@@ -300,6 +300,27 @@ def many(folder: str) -> Comparison:
     )
 
 
+SAVED, COLD, MAKING = "a save while cnnlint --watch runs", "cnnlint net.py:make", "Keras makes the network"
+
+
+def definition(folder: str) -> Comparison:
+    """Compare what code costs from a save to its findings, in a process of its own and in one that is kept."""
+    return Comparison(
+        "definition",
+        "From a save to findings, ResNet50 in Keras",
+        "The code of a network is saved, run and linted: by a process that starts, TensorFlow included, and by one "
+        "that is kept (`--watch`, an editor), up to what it says. Beside it the code alone. Processor time and peak "
+        "of a save are those of what saves.",
+        (
+            cnnlint(COLD, "--isolated", f"{folder}/net.py:make"),
+            Contender(SAVED, (sys.executable, str(Path(__file__).with_name("watched.py")), folder)),
+            python(MAKING, "import sys; sys.path.insert(0, sys.argv[1]); import net; net.make()", folder),
+        ),
+        MAKING,
+        (ratio(SAVED, MAKING, 0.75), ratio(COLD, MAKING, 1.5)),
+    )
+
+
 def beside_peers(net: str, path: str, contenders: list[Contender]) -> Comparison:
     """Compare cnnlint with what other tools do with the same file."""
     own = (cnnlint(STATIC, "--static", path), cnnlint("cnnlint summary", "summary", path), cnnlint(FULL, path))
@@ -316,6 +337,7 @@ def all_of(models: Mapping[str, Any]) -> list[Comparison]:
     """Return every comparison but those with peers, from what `benchmarks.build` prints."""
     nets: Mapping[str, str] = models["onnx"]
     return [
+        definition(models["code"]),
         start_up(),
         *(static(net, path) for net, path in nets.items()),
         external(models["external"]),

@@ -335,20 +335,25 @@ class Linter:
 
     def _lines(self, model: Model, path: str, graph: Graph, settings: Settings) -> Lines | None:
         """Return what is known of the code behind the network; None if nothing is."""
-        coded, definition = model, self._definitions.get(path)
+        definition = self._definitions.get(path)
+        coded, note = model, ""
+        sources = model.sources
         if definition is not None and definition.model is not None:
+            from cnnlint.definitions.lines import tied
+
             definition = replace(definition, python=self.flags.python)
             coded = DefinedModel(definition, self._workers_within(settings), self._run_code, values=False)
-            coded.built(settings.inputs_for(path))
+            made = coded.graph(settings.inputs_for(path))
+            sources, difference = tied(coded.sources, made, graph)
+            note = f"this is not the network that {definition.factory} makes: it {difference}" if difference else ""
         if isinstance(coded, DefinedModel):
             self.said[path] = coded.built().said
-        sources = coded.sources
         file = cast("FileContext | None", graph.file) if graph.source.format == "onnx" else None
-        if not sources and not (file is not None and file.traces):
+        if not sources and not note and not (file is not None and file.traces):
             return None
         from cnnlint.definitions.lines import Lines
 
-        return Lines(graph, file, sources)
+        return Lines(graph, file, sources, note=note)
 
     def _lint(
         self,
@@ -385,6 +390,8 @@ class Linter:
         notes = [*plan.selection.notes, *_blind_spots(context, context.unread_values() or result.unread), *result.notes]
         left_out = ["run time checks"] if run.left_out else []
         left_out += ["rules on the values of weights"] if len(kept) < len(rules) and not settings.static else []
+        if lines is not None and lines.note:
+            notes.append(lines.note)
         if left_out:
             notes.append(f"{' and '.join(left_out)} were left out: {model.why_not_run}")
         walked = result.join(walked, rules)

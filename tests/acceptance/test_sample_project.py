@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from acceptance.command import cnnlint_process
+from acceptance.command import ROOT, cnnlint_process
 from analyzer.editing import project
 from analyzer.editing.editor import Editor
 
@@ -228,6 +228,14 @@ def test_json_has_the_line_and_the_calls(lint, folder, smell):
     (place,) = (place for each in model["findings"] if each["code"] == "FC001" for place in each["places"])
     assert place["source"] == smell.where
     assert [(frame["file"], frame["line"]) for frame in place["frames"][1:]] == list(smell.callers)
+
+
+def test_the_readme_begins_with_what_the_command_prints(lint):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    first = readme.partition("```console\n$ cnnlint train.py:make_model\n")[2].partition("```")[0]
+    assert first.startswith("warning[FC001]")
+    assert first in lint.stdout
+    assert readme.index(first) < 2_000
 
 
 # in the tests, and as training begins

@@ -19,12 +19,14 @@ from msgspec.structs import replace
 from cnnlint.definitions.comments import Code, wishes
 from cnnlint.definitions.recording import INSTALLED, TAB, shown_at
 from cnnlint.definitions.run import shown_file, up_to_root
+from cnnlint.graph.quantity import count
 from cnnlint.results import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from cnnlint.definitions.comments import Wish
+    from cnnlint.definitions.run import Sources
     from cnnlint.frontends.onnx.file import FileContext
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.layer import Layer
@@ -45,9 +47,13 @@ class Lines:
         graph: The network.
         file: Its ONNX file; None if it is none.
         sources: What its definition was seen to run, by layer or PyTorch module, and by "" for the definition itself.
+        note: What is to be said of them, as a sentence; "" if nothing.
     """
 
-    def __init__(self, graph: Graph, file: FileContext | None, sources: Mapping[str, tuple[Frame, ...]]) -> None:
+    def __init__(
+        self, graph: Graph, file: FileContext | None, sources: Mapping[str, tuple[Frame, ...]], *, note: str = ""
+    ) -> None:
+        self.note = note
         self._graph = graph
         self._file = file
         self._sources = sources
@@ -88,6 +94,34 @@ class Lines:
     @cached_property
     def _tree(self) -> WorkingTree:
         return WorkingTree(up_to_root(Path(os.path.realpath(Path.cwd())))[-1])
+
+
+def tied(sources: Sources, made: Graph, stored: Graph) -> tuple[Sources, str]:
+    """Return the lines of the layers that a stored model has from its definition, and how they differ, as a clause.
+
+    Names that Keras generates count layers ("conv2d_3"): where one layer more or less stands before them, they name
+    another layer. So they are trusted only if all layers of the two are the same.
+    """
+    mine, theirs = ({layer.name: layer for layer in graph.layers} for graph in (stored, made))
+    differing = [name for name in {**mine, **theirs} if not _is_same(mine.get(name), theirs.get(name))]
+    if not differing:
+        return sources, ""
+    known = {name for name, layer in mine.items() if name not in differing and not _is_generated(layer)}
+    more = f" and {count(len(differing) - 3)} more" if len(differing) > 3 else ""
+    kept = {name: frames for name, frames in sources.items() if not name or name in known}
+    return kept, f"differs in {', '.join(differing[:3])}{more}"
+
+
+def _is_same(one: Layer | None, other: Layer | None) -> bool:
+    if one is None or other is None:
+        return False
+    shapes = [[weight.shape for weight in layer.weights] for layer in (one, other)]
+    return one.signature() == other.signature() and shapes[0] == shapes[1]
+
+
+def _is_generated(layer: Layer) -> bool:
+    stem = re.sub(r"_\d+$", "", layer.name.rpartition("/")[2]).replace("_", "")
+    return any(stem == part.op.lower() for part in layer.origin)
 
 
 def _names(layer: Layer) -> Iterator[str]:
@@ -164,8 +198,8 @@ class WorkingTree:
     def _files(self) -> dict[str, list[str]]:
         """The files by their names, each by its path from the root."""
         found = dict[str, list[str]]()
-        for count, (where, folders, files) in enumerate(os.walk(self.root)):
-            if count >= MOST_FOLDERS:
+        for seen, (where, folders, files) in enumerate(os.walk(self.root)):
+            if seen >= MOST_FOLDERS:
                 return {}
             folders[:] = [
                 name

@@ -30,7 +30,7 @@ def render(report: LintReport, view: View) -> str:
     if not view.quiet:
         lines += [""] if lines and lines[-1] else []
         if shared:
-            lines += [line for note in shared for line in _labeled("note", note, view)]
+            lines += [line for note in shared for line in _remarked("note", note, view)]
             lines.append("")
         if not view.verbose and any(_is_brief(finding, model, view) for model in read for finding in model.findings):
             hint = "--verbose shows information in full; `cnnlint explain CODE` explains a rule"
@@ -71,7 +71,7 @@ def _model(model: ModelReport, view: View, shared: dict[str, None], *, one_of_ma
         yield _headline(model, view, brief=one_of_many and nothing)
         if one_of_many and nothing:
             for note in notes:
-                yield from _labeled("note", note, view)
+                yield from _remarked("note", note, view)
             return
         yield from _joined(facts(model), view.width)
         yield ""
@@ -96,11 +96,11 @@ def _model(model: ModelReport, view: View, shared: dict[str, None], *, one_of_ma
         yield from budget_lines(budgets, model.per, view)
         yield ""
     for sentence in model.incomplete:
-        yield from _labeled("incomplete", sentence, view)
+        yield from _remarked("incomplete", sentence, view)
         yield ""
     if notes:
         for note in notes:
-            yield from _labeled("note", note, view)
+            yield from _remarked("note", note, view)
         yield ""
 
 
@@ -218,6 +218,13 @@ def _summed_up(hidden: list[Finding], view: View) -> Iterator[str]:
         yield from _labeled("at", listed, view)
     if savings := saved(total(finding.savings for finding in hidden)):
         yield from _labeled("saves", f"{savings} in all {len(hidden)}", view)
+
+
+def _remarked(label: str, text: str, view: View) -> Iterator[str]:
+    """Yield what is said of the whole model, at the margin: further in it would read as a part of the last finding."""
+    first, *rest = wrap(f"{label}: {text}", view.width, subsequent_indent="    ", break_on_hyphens=False)
+    yield f"{view.paint(f'{label}:', 'strong')}{first[len(label) + 1 :]}"
+    yield from rest
 
 
 def _labeled(label: str, text: str, view: View) -> Iterator[str]:

@@ -42,7 +42,7 @@ budgets
   kept  share of one layer        74.3% of         80.0%  5.7% left
   FAIL  MACs per sample         unknown of 1,000,000,000  custom_1 is opaque
 
-   = note: Run time checks were left out: --static.
+note: Run time checks were left out: --static.
 
 1 model: 1 warning; 1 of 3 budgets kept
 """
