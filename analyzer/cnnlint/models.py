@@ -443,7 +443,7 @@ class DefinedModel(Model):
         definition: The code.
         workers: As for any model.
         run: What runs the code; a new process if None.
-        values: Whether the values of weights are wanted; without them a network takes half the time to be had.
+        values: Whether the values of weights are wanted; without them less is written.
     """
 
     runs_unasked = is_here = False
