@@ -15,8 +15,9 @@ from msgspec import structs
 from msgspec.structs import replace
 
 from cnnlint.engine.budget import Budget
-from cnnlint.engine.config.schema import Arguments, BudgetTable, Flags
-from cnnlint.errors import CnnlintError, ConfigError, FindingsError, MissingExtraError, boundary, guarded
+from cnnlint.engine.config.arguments import Arguments, in_python, naming_arguments
+from cnnlint.engine.config.schema import BudgetTable, Flags
+from cnnlint.errors import CnnlintError, ConfigError, FindingsError, MissingExtraError, boundary, guarded, installing
 from cnnlint.graph.graph import Graph
 from cnnlint.linter import Baselines, Linter
 from cnnlint.models import Download, Model, RemoteModel, open_model, path_of
@@ -133,7 +134,7 @@ class Report(LintReport, Shown, frozen=True, kw_only=True, dict=True):
             pandas = import_module("pandas")
         except ImportError as error:
             raise MissingExtraError(
-                "a table needs pandas, which is not installed", remedy="python -m pip install pandas"
+                "a table needs pandas, which is not installed", remedy=installing("pandas")
             ) from error
         rows = [
             (
@@ -192,6 +193,7 @@ class Summary(SummaryReport, Shown, frozen=True, kw_only=True, dict=True):
         return rendered(self, lambda part: render_summary(part, view)).text
 
 
+@naming_arguments()
 def load(model: Given, *, inputs: Mapping[str, Dims] | None = None) -> Graph:
     """Read a model as the graph that rules see.
 
@@ -207,6 +209,7 @@ def load(model: Given, *, inputs: Mapping[str, Dims] | None = None) -> Graph:
         return open_model(model).graph(inputs)
 
 
+@naming_arguments()
 def lint(
     model: Given | Iterable[Given],
     *,
@@ -325,10 +328,20 @@ def _linted(
         baselines=Baselines(),
     )
     try:
-        report = Report(models=linter.settled(lint_all(linter, models, lambda _: None)))
+        report = Report(models=tuple(map(_in_python, linter.settled(lint_all(linter, models, lambda _: None)))))
     finally:
         linter.close()
     return _with_drawings(report, drawings)
+
+
+def _in_python(model: ModelReport) -> ModelReport:
+    """Return a report whose error and notes name arguments, and not options."""
+    return replace(
+        model,
+        error=model.error and in_python(model.error),
+        notes=tuple(map(in_python, model.notes)),
+        incomplete=tuple(map(in_python, model.incomplete)),
+    )
 
 
 check = lint

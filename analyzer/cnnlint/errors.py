@@ -10,7 +10,8 @@ no other model would fare better.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from os import listdir, sep
 from os.path import basename, join, lexists
 from typing import TypeVar
@@ -151,6 +152,9 @@ class KilledError(UnfinishedRunError):
 
 Value = TypeVar("Value")
 
+on_command_line: ContextVar[bool] = ContextVar("on_command_line", default=False)
+"""Whether whoever reads an error gives options, and not arguments of a function."""
+
 ABOUT_THE_RUN = (ConfigError, RuleError)
 """Errors that are about all models of a run."""
 
@@ -239,6 +243,25 @@ def _trace(error: BaseException) -> str:
         return "".join(format_exception(error))
     except FAULTS:  # the memory that was short may be short still
         return ""
+
+
+def installing(*packages: str) -> str:
+    """Return the command that installs `packages`, such as "cnnlint[keras]", beside this copy of cnnlint.
+
+    pipx and uv leave notes in the environments that they make, from which other tools would install to nowhere.
+    """
+    import sys
+
+    words = [f"'{package}'" if set(package) & set("[<>=") else package for package in packages]
+    own = [word for word in words if "cnnlint" in word]
+    if lexists(join(sys.prefix, "pipx_metadata.json")):
+        return f"pipx {'install --force' if own else 'inject cnnlint'} {' '.join(words)}"
+    if lexists(join(sys.prefix, "uv-receipt.toml")):
+        return f"uv tool install {' '.join(own or [*(f'--with {word}' for word in words), 'cnnlint'])}"
+    made_by_uv = False
+    with suppress(OSError), open(join(sys.prefix, "pyvenv.cfg"), encoding="utf-8") as notes:
+        made_by_uv = any(line.startswith("uv =") for line in notes)
+    return f"{'uv' if made_by_uv else 'python -m'} pip install {' '.join(words)}"
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

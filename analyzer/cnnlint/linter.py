@@ -122,6 +122,7 @@ class Linter:
     Attributes:
         errors: What was wrong with models that could not be linted, by path.
         said: What the code of definitions printed, by path.
+        traces: The tracebacks of rules that raised an exception, by path.
         unfinished: Why runs did not end, by path.
         sightings: What models say of baselines, by path.
         in_code: The ignores in the code of the models linted so far that may turn out to hide nothing, by path.
@@ -152,6 +153,7 @@ class Linter:
         self.rewriting = rewriting
         self.said = dict[str, str]()
         self.in_code = dict[str, tuple[Ignore, ...]]()
+        self.traces = dict[str, tuple[str, ...]]()
         self._definitions = definitions or {}
         self._run_code = run
         self.drawings = drawings
@@ -394,6 +396,8 @@ class Linter:
             notes.append(lines.note)
         if left_out:
             notes.append(f"{' and '.join(left_out)} were left out: {model.why_not_run}")
+        if walked.traces or result.traces:
+            self.traces[path] = (*walked.traces, *result.traces)
         walked = result.join(walked, rules)
         if lines:
             walked = replace(walked, hits=tuple(_on_its_line(hit, lines) for hit in walked.hits))

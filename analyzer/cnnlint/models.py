@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from cnnlint import frontends
 from cnnlint.definitions.target import Definition, parse
-from cnnlint.errors import CnnlintError, ConfigError, ConversionError, MissingExtraError, ModelError, worded
+from cnnlint.errors import CnnlintError, ConfigError, ConversionError, MissingExtraError, ModelError, installing, worded
 from cnnlint.worker.workers import Workers
 
 if TYPE_CHECKING:
@@ -315,7 +315,7 @@ class LiveTorch(OnnxFile):
         try:
             import_module("onnxscript")
         except ImportError as error:
-            remedy = "python -m pip install onnxscript"
+            remedy = installing("onnxscript")
             raise MissingExtraError("PyTorch exports with onnxscript, which is not installed", remedy=remedy) from error
         torch: Any = import_module("torch")
         modes = [(inner, inner.training) for inner in module.modules()]
@@ -637,8 +637,12 @@ def _converted(model: Model, format_: Literal["keras", "savedmodel"]) -> Folder:
 
 
 def _renamed(graph: Graph, path: str, folder: Folder) -> Graph:
-    """Return `graph` under the name that the user knows; its weights lie in `folder`, which lives as long."""
-    renamed = replace(graph, source=replace(graph.source, path=path))
+    """Return `graph` under the name that the user knows; its weights lie in `folder`, which lives as long.
+
+    The file there is not the user's, and how large it is says nothing.
+    """
+    file_bytes = graph.source.file_bytes if graph.source.format == "savedmodel" else None
+    renamed = replace(graph, source=replace(graph.source, path=path, file_bytes=file_bytes))
     vars(renamed)["held_in"] = folder
     return renamed
 

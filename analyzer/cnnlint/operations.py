@@ -21,7 +21,7 @@ from cnnlint.comparison.diff import growth_limit
 from cnnlint.comparison.diff_report import DiffReport
 from cnnlint.comparison.diff_report import render as render_diff
 from cnnlint.conversion.writing import check_output, replacing
-from cnnlint.engine.config.schema import Arguments
+from cnnlint.engine.config.arguments import Arguments, naming_arguments
 from cnnlint.engine.config.settings import resolve
 from cnnlint.errors import CnnlintError, ConfigError, boundary
 from cnnlint.fixing.report import FixReport
@@ -83,6 +83,7 @@ class Fixed(FixReport, Shown, frozen=True, kw_only=True):
         return f"<cnnlint.Fixed: {self.path}, rewrites {len(self.applied)}, written {self.written}>"
 
 
+@naming_arguments()
 def compare(
     before: Given,
     after: Given,
@@ -132,6 +133,7 @@ def compare(
         return Compared(**structs.asdict(replace(report, before=models[0].path, after=models[1].path)))
 
 
+@naming_arguments()
 def diff(
     before: Given,
     after: Given,
@@ -175,6 +177,7 @@ def diff(
         return Diff(**structs.asdict(report))
 
 
+@naming_arguments()
 def convert(
     model: Given,
     output: PathLike,
@@ -237,6 +240,7 @@ def conversion_text(report: ConversionReport, view: View) -> str:
     return text if report.lint is None else text + render(LintReport(models=(report.lint,)), view)
 
 
+@naming_arguments()
 def fix(
     model: Given,
     output: PathLike | None = None,

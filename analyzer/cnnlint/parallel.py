@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec import Struct
 
-from cnnlint.engine.config.schema import Arguments, Flags
+from cnnlint.engine.config.arguments import Arguments
+from cnnlint.engine.config.schema import Flags
 from cnnlint.errors import ABOUT_THE_RUN, KilledError, MemoryLimitError, UnfinishedRunError
 from cnnlint.linter import Baselines, Linter
 from cnnlint.models import path_of
@@ -79,6 +80,7 @@ class Linted(Struct, frozen=True, kw_only=True):
         drawing: The network as it is drawn.
         in_code: The ignores in the code that made it.
         is_short: Whether it needed more memory than it could have.
+        traces: The tracebacks of rules that raised an exception.
     """
 
     report: ModelReport
@@ -87,6 +89,7 @@ class Linted(Struct, frozen=True, kw_only=True):
     drawing: Any = None
     in_code: Any = ()
     is_short: bool = False
+    traces: tuple[str, ...] = ()
 
 
 def lint_all(linter: Linter, models: Sequence[Given], begin: Callable[[Given], None]) -> list[ModelReport]:
@@ -199,6 +202,8 @@ class _Shared:
             self._linter.recall(path, sighting)
         if linted.error is not None:
             self._linter.errors[path] = as_error(msgspec.convert(linted.error, Failed))
+        if linted.traces:
+            self._linter.traces[path] = linted.traces
         if linted.drawing is not None and self._linter.drawings is not None:
             from cnnlint.engine.drawing import Drawing
 
@@ -287,5 +292,6 @@ def lint_one(task: Task) -> Linted:
         sighting=None if sighting is None else msgspec.to_builtins(sighting),
         drawing=None if drawing is None else msgspec.to_builtins(drawing),
         in_code=msgspec.to_builtins(linter.in_code.pop(path, ())),
+        traces=linter.traces.pop(path, ()),
         is_short=isinstance(linter.unfinished.pop(path, None), MemoryLimitError),
     )

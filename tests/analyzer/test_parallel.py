@@ -20,7 +20,7 @@ import networks
 from acceptance.command import MODELS
 from acceptance.command import cnnlint as command
 from cnnlint import cli, parallel
-from cnnlint.engine.config.schema import Arguments
+from cnnlint.engine.config.arguments import Arguments
 from cnnlint.linter import Linter
 from cnnlint.worker.limits import processors
 from repositories import commit_all

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import click
 
 from cnnlint.cli.streams import VERBOSE, complain, complain_of, unwritable
-from cnnlint.errors import FAULTS, __version__, error_of
+from cnnlint.errors import FAULTS, __version__, error_of, on_command_line
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -87,7 +87,11 @@ class Commands(click.Group):
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - click overloads it by a flag
         """Run the command line; end the process with its exit code unless `standalone_mode` is off."""
         standalone = extra.pop("standalone_mode", True)
-        code = self._run(args, prog_name, **extra)
+        token = on_command_line.set(True)
+        try:
+            code = self._run(args, prog_name, **extra)
+        finally:
+            on_command_line.reset(token)
         if standalone:
             sys.exit(code)
         return code

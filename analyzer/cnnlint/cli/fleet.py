@@ -25,7 +25,7 @@ from cnnlint.cli.options import (
 from cnnlint.cli.streams import complain, write
 from cnnlint.engine.budget import QUANTITIES
 from cnnlint.engine.config.nearest import Documents
-from cnnlint.errors import ConfigError, MissingExtraError
+from cnnlint.errors import ConfigError, MissingExtraError, installing
 from cnnlint.report.view import several
 from cnnlint.results import Severity
 from cnnlint.worker.limits import RunLimits
@@ -171,7 +171,7 @@ def _check_installed() -> None:
             import_module(package)
         except ImportError as error:
             raise MissingExtraError(
-                f"a fleet needs a package that is not installed ({error.name})", remedy="pip install 'cnnlint[fleet]'"
+                f"a fleet needs a package that is not installed ({error.name})", remedy=installing("cnnlint[fleet]")
             ) from error
 
 

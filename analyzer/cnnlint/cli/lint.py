@@ -45,7 +45,14 @@ if TYPE_CHECKING:
     from cnnlint.engine.drawing import Drawing
 
 
-OTHER_WORDS = {"check": "lint", "run": "lint", "list": "rules", "rule": "explain", "info": "summary"}
+OTHER_WORDS = {
+    "check": "lint",
+    "run": "lint",
+    "list": "rules",
+    "rule": "explain",
+    "info": "summary",
+    "version": "--version",
+}
 """Commands of other tools, and what they are called here."""
 
 
@@ -204,7 +211,7 @@ def command(
             return 0
     found = discover(paths, documents, flags, definitions=defined)
     for error in found.errors:
-        complain(f"{error}{_meant_command(error)}")
+        complain(f"{error}{_meant_command(error) if error.path == paths[0] else ''}")
     if found.skipped and not quiet:
         complain(found.skipped, "note")
     if show_files:
@@ -344,9 +351,10 @@ def _meant_command(error: ModelError) -> str:
     if error.remedy is not None or not word.replace("-", "").isalpha():
         return ""
     if word == "help":
-        return " (`cnnlint --help` lists the commands)"
+        return " (`cnnlint --help` lists the commands, `cnnlint COMMAND --help` the options of one)"
     meant = OTHER_WORDS.get(word) or closest(word, Commands.MODULES)
-    return f" (did you mean the command {meant}?)" if meant else ""
+    kind = "the option" if meant and meant.startswith("-") else "the command"
+    return f" (did you mean {kind} {meant}?)" if meant else ""
 
 
 def _show(paths: Sequence[str], flags: Flags, *, config: Path | None, isolated: bool) -> int:

@@ -75,6 +75,9 @@ def run(
             complain_of(linter.errors.get(report.path) or ModelError(report.error), verbose=traced)
     for sentence in dict.fromkeys(sentence for report in reports for sentence in report.incomplete):
         complain(sentence)
+    for path, traces in linter.traces.items() if traced else ():
+        for trace in traces:
+            quote(f"{path}: a rule raised an exception:", trace)
     for path, said in linter.said.items() if traced else ():
         quote(f"{path} printed:", said)
     if timed:

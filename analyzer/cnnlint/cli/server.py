@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-from cnnlint.errors import MissingExtraError
+from cnnlint.errors import MissingExtraError, installing
 
 
 @click.command("server")
@@ -19,7 +19,7 @@ def command() -> int:
     try:
         import_module("pygls")
     except ImportError as error:
-        remedy = "python -m pip install 'cnnlint[server]'"
+        remedy = installing("cnnlint[server]")
         raise MissingExtraError("the language server needs pygls, which is not installed", remedy=remedy) from error
     from cnnlint.editing.server import server
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
-from cnnlint.errors import CnnlintError, DefinitionError, InternalError
+from cnnlint.errors import CnnlintError, DefinitionError, InternalError, RuleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,11 +37,15 @@ def complain(message: str, kind: Literal["error", "warning", "note"] = "error") 
 def complain_of(error: CnnlintError, *, verbose: bool) -> None:
     """Write an error on one line of standard error, and the traceback of the user's own code.
 
-    If `verbose`, also what that code printed, and the traceback of an internal error.
+    If `verbose`, also what that code printed, and the traceback of an internal error and of a plugin.
     """
     complain(str(error))
     if isinstance(error, DefinitionError) or (verbose and isinstance(error, InternalError)):
         quote("", error.trace)
+    if verbose and isinstance(error, RuleError) and error.__cause__ is not None:
+        from traceback import format_exception
+
+        quote("", "".join(format_exception(error.__cause__)))
     if verbose and isinstance(error, DefinitionError) and error.said.strip():
         quote("it printed:", error.said)
 

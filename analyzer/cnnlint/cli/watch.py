@@ -11,7 +11,7 @@ from cnnlint.cli.streams import complain, complain_of, write
 from cnnlint.editing.changes import changes
 from cnnlint.editing.session import Look, Session
 from cnnlint.engine.telling import relative
-from cnnlint.errors import CnnlintError, ConfigError, MissingExtraError
+from cnnlint.errors import CnnlintError, ConfigError, MissingExtraError, installing
 from cnnlint.report import render
 from cnnlint.report.printable import printable, without_commands
 from cnnlint.results import LintReport
@@ -36,7 +36,7 @@ def watch(find: Callable[[], tuple[Documents, Sequence[Definition]]], flags: Fla
     try:
         watchfiles: Any = import_module("watchfiles")
     except ImportError as error:
-        remedy = "python -m pip install 'cnnlint[watch]'"
+        remedy = installing("cnnlint[watch]")
         raise MissingExtraError("--watch needs watchfiles, which is not installed", remedy=remedy) from error
     session = Session(find, flags)
     if not session.definitions:

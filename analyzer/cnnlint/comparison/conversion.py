@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 
 from cnnlint import frontends
 from cnnlint.comparison.compare import origin_lines, table, verdict
-from cnnlint.errors import ConversionError, RuntimeCheckError, __version__
+from cnnlint.errors import ConversionError, ModelError, RuntimeCheckError, __version__, meant_path
 from cnnlint.graph.layers import BatchNorm, Conv, ConvTranspose, Dense, Opaque
 from cnnlint.models import open_model
 from cnnlint.report.printable import printable, without_commands
@@ -104,6 +105,8 @@ def convert(request: ConvertRequest) -> ConversionReport:
     path, output = request.path, request.output
     source = open_model(path)
     if source.convertible is None:
+        if not os.path.lexists(path):
+            raise ModelError("there is no such file or folder", path=path, remedy=meant_path(path))
         raise ConversionError("this is already an ONNX model", path=path)
     before = source.runner()
     done = write_onnx(Conversion(path=path, format=source.convertible, output=request.fresh, opset=request.opset))

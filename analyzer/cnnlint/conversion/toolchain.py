@@ -12,7 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import NamedTuple
 
-from cnnlint.errors import ConversionError, MissingExtraError
+from cnnlint.errors import ConversionError, MissingExtraError, installing
 
 LOGGERS = ("absl", "h5py", "keras", "tensorflow", "tf2onnx")
 
@@ -42,7 +42,7 @@ def toolchain() -> Toolchain:
         except ImportError as error:
             raise MissingExtraError(
                 f"converting needs TensorFlow and tf2onnx, and {error.name or error} is missing",
-                remedy="pip install 'cnnlint[keras]'",
+                remedy=installing("cnnlint[keras]"),
             ) from error
     backend = tools.keras.backend.backend()
     if backend != "tensorflow":

@@ -117,6 +117,7 @@ class CheckResult(Struct, frozen=True, kw_only=True):
         verified: The verifications of rewrites that fit.
         notes: What was left out and why, a sentence each.
         unread: Which values could not be read, and why, as a clause; "" if all could, or none were to be read.
+        traces: The tracebacks of rules that raised an exception.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -125,6 +126,7 @@ class CheckResult(Struct, frozen=True, kw_only=True):
     verified: tuple[Verified, ...] = ()
     notes: tuple[str, ...] = ()
     unread: str = ""
+    traces: tuple[str, ...] = ()
 
     def join(self, walked: Walk, rules: Iterable[Rule]) -> Walk:
         """Return what the rules said of the same network without running it, and what this adds.
@@ -257,6 +259,7 @@ def look(probe: Probe, rules: Sequence[Rule], values: Sequence[Rule] = (), *, ne
         verified=verified,
         notes=notes,
         unread=context.unread_values(),
+        traces=walked.traces,
     )
 
 

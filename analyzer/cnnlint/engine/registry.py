@@ -139,7 +139,7 @@ def load_rules(files: Iterable[Path] = (), *, path: Sequence[str] | None = None)
     for point in points:
         _collect(_plugin_rules(point.value, point.distribution), point.distribution, rules, origins)
     if not rules:
-        raise RuleError("no rules found", remedy="reinstall cnnlint: python -m pip install --force-reinstall cnnlint")
+        raise RuleError("no rules found", remedy="reinstall cnnlint")
     for file in files:
         local = list(_rules_of([run_file(file)], str(file)))
         if not local:

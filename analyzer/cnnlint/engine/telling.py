@@ -130,6 +130,13 @@ def relative(path: str) -> str:
     return PurePath(path if below.startswith("..") else below).as_posix()
 
 
+def trace_of(rule: Rule, error: BaseException) -> str:
+    """Return the traceback of an exception that a rule raised, its code first."""
+    from traceback import format_exception
+
+    return f"{rule.code} {rule.name}:\n{''.join(format_exception(error))}"
+
+
 def crash(rule: Rule, error: BaseException) -> Diagnostic:
     """Return the finding that a rule raised an exception."""
     cause = error.cause if isinstance(error, CnnlintError) else worded(error)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from cnnlint.analysis.context import Context
 from cnnlint.analysis.identity import structural_identities
 from cnnlint.engine.rule import Diagnostic, Rule, Where
-from cnnlint.engine.telling import Hit, as_finding, crash
+from cnnlint.engine.telling import Hit, as_finding, crash, trace_of
 from cnnlint.errors import FAULTS, UnfinishedRunError
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.tensor import forbid_values
@@ -28,11 +28,13 @@ class Walk(Struct, frozen=True, eq=False):
         hits: By rule and then in the order of the graph.
         near_misses: Why rules stayed silent, by code; empty unless asked for.
         finished: Codes of the rules that looked at all they had to look at.
+        traces: The tracebacks of rules that raised an exception.
     """
 
     hits: tuple[Hit, ...]
     near_misses: dict[str, tuple[NearMiss, ...]]
     finished: frozenset[str]
+    traces: tuple[str, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -58,6 +60,7 @@ def walk(
     context = graph if isinstance(graph, Context) else Context(graph)
     said = list[tuple[Rule, Where, Diagnostic]]()
     silent = dict[str, list[NearMiss]]()
+    traces = list[str]()
     finished = set[str]()
     for rule in rules:
         if rule.needs_run and probe is None:
@@ -74,10 +77,12 @@ def walk(
             raise  # it says nothing of the rule, and what comes after would fare no better
         except FAULTS as error:  # a plugin may raise anything, and the other rules still have to run
             said.append((rule, (), crash(rule, error)))
+            traces.append(trace_of(rule, error))
     names = (name for _, _, each in said for name in each.finding.layers)
     identities = structural_identities(context.graph, names)
     hits = tuple(Hit(rule, where, as_finding(each, context.framework, identities)) for rule, where, each in said)
-    return Walk(hits, {code: tuple(misses) for code, misses in silent.items()}, frozenset(finished))
+    missed = {code: tuple(misses) for code, misses in silent.items()}
+    return Walk(hits, missed, frozenset(finished), tuple(traces))
 
 
 def _access(rule: Rule) -> AbstractContextManager[None]:

@@ -46,7 +46,7 @@ def parse_amount(written: float | str, unit: Unit) -> int | float:
         ConfigError: It is not an amount of this unit, or negative.
     """
     matched = re.fullmatch(AMOUNT, _plain(written))
-    if isinstance(written, str) and re.fullmatch(f"[-−] *{AMOUNT}", _plain(written).strip()):
+    if not isinstance(written, bool) and re.fullmatch(f"[-−] *{AMOUNT}", _plain(written).strip()):
         raise ConfigError(f"{written!r} is negative", remedy=f"write 0 or more: {SHOWN_AS[unit]}")
     if matched is None or isinstance(written, bool):
         raise _not_an_amount(written, unit)

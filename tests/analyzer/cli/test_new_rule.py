@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import networks
+from cnnlint.errors import installing
 
 
 def cnnlint(*args: str) -> subprocess.CompletedProcess[str]:
@@ -33,6 +34,24 @@ def test_a_new_rule_passes_its_test_and_finds_something_in_a_lint(tmp_path, monk
     found = cnnlint("--static", "--select", "ACM001", "--format", "concise", "wide.onnx")
     assert "ACM001" in found.stdout
     assert "600 filters" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("note", "extra", "package"),
+    [
+        ("pipx_metadata.json", "pipx install --force 'cnnlint[keras]'", "pipx inject cnnlint pandas"),
+        ("uv-receipt.toml", "uv tool install 'cnnlint[keras]'", "uv tool install --with pandas cnnlint"),
+        ("uv = 0.9.2", "uv pip install 'cnnlint[keras]'", "uv pip install pandas"),
+        ("version = 3.11.7", "python -m pip install 'cnnlint[keras]'", "python -m pip install pandas"),
+    ],
+)
+def test_a_package_is_installed_as_this_copy_was(tmp_path, monkeypatch, note, extra, package):
+    is_line = " = " in note
+    (tmp_path / "pyvenv.cfg").write_text(f"home = /usr/bin\n{note if is_line else ''}\n")
+    if not is_line:
+        (tmp_path / note).touch()
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
+    assert (installing("cnnlint[keras]"), installing("pandas")) == (extra, package)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +90,9 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path, monkeypatch):
         (("summary", "models/resent.onnx"), "(did you mean models/resnet.onnx?)"),
         (("diff", "models/resnet.onnx", "model/resnet.onnx"), "(did you mean models/resnet.onnx?)"),
         (("check",), "(did you mean the command lint?)"),
-        (("help",), "(`cnnlint --help` lists the commands)"),
+        (("help",), "(`cnnlint --help` lists the commands, "),
+        (("version",), "(did you mean the option --version?)"),
+        (("--config", "cnnlnt.toml", "models"), "there is no such configuration file (did you mean cnnlint.toml?)"),
         (("new-rul", "x"), "(did you mean the command new-rule?)"),
         (("--max-params", "-5", "models"), "--max-params -5: '-5' is negative (write 0 or more: a number such as"),
         (("--max-parms", "5", "models"), "--max-params"),
@@ -81,6 +102,35 @@ def test_what_was_meant_is_said(tmp_path, monkeypatch, args, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models").mkdir()
     networks.write(tmp_path / "models" / "resnet.onnx", networks.FLAT)
+    (tmp_path / "cnnlint.toml").touch()
     done = cnnlint(*args)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_v_shows_the_traceback_of_a_rule_that_raises(tmp_path, monkeypatch, jobs):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        networks.write(tmp_path / f"{name}.onnx", networks.FLAT)
+    assert cnnlint("new-rule", "own").returncode == 0
+    rule = tmp_path / "own.py"
+    text = rule.read_text()
+    start = text.index("def check")
+    rule.write_text(text[:start] + text[start : text.index("\n", start)] + '\n        raise KeyError("oops")\n')
+    (tmp_path / "cnnlint.toml").write_text('rule-files = ["own.py"]\nextend-select = ["MY"]\n')
+    quiet, told = (cnnlint("lint", ".", "--static", "-j", jobs, *more) for more in ((), ("-v",)))
+    assert "could not finish: KeyError: 'oops'" in quiet.stdout
+    assert "Traceback" not in quiet.stderr
+    assert told.stderr.count('raise KeyError("oops")') == 2
+    assert "a.onnx: a rule raised an exception:" in told.stderr
+
+
+def test_v_shows_the_traceback_of_a_file_of_rules_that_cannot_be_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    networks.write(tmp_path / "a.onnx", networks.FLAT)
+    (tmp_path / "own.py").write_text("import nonesuch\n")
+    (tmp_path / "cnnlint.toml").write_text('rule-files = ["own.py"]\n')
+    assert cnnlint("lint", "a.onnx", "--static").stderr.count("\n") == 1
+    told = cnnlint("lint", "a.onnx", "--static", "-v").stderr
+    assert 'own.py", line 1, in <module>' in told

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cnnlint.conversion.toolchain import quiet, toolchain
-from cnnlint.errors import MissingExtraError
+from cnnlint.errors import MissingExtraError, installing
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "models"
 
@@ -44,7 +44,7 @@ def test_a_missing_package_is_answered_by_the_command_that_installs_it(
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(MissingExtraError, match=missing) as caught:
         toolchain()
-    assert caught.value.remedy == "pip install 'cnnlint[keras]'"
+    assert caught.value.remedy == installing("cnnlint[keras]")
 
 
 def test_quiet_gives_log_levels_and_warning_filters_back() -> None:

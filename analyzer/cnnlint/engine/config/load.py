@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from cnnlint.definitions.target import is_factory
 from cnnlint.engine.config.schema import BudgetTable, Configuration, DefinitionTable
-from cnnlint.errors import ConfigError, __version__, did_you_mean
+from cnnlint.errors import ConfigError, __version__, did_you_mean, installing, meant_path
 from cnnlint.limits import MAX_KEY_PARTS
 from cnnlint.results import FailOn, Severity
 
@@ -132,7 +132,7 @@ def _check_version(table: dict[str, Any], document: Document) -> None:
         remedy = 'write it like ">=0.2" or ">=0.2,<1"'
         raise document.error(f"{wanted!r} is no version specifier", "required-version", remedy=remedy)
     if not fits:
-        remedy = f"python -m pip install 'cnnlint{wanted.replace(' ', '')}'"
+        remedy = installing(f"cnnlint{wanted.replace(' ', '')}")
         cause = f"this is cnnlint {__version__}, and the configuration is for {wanted}"
         raise document.error(cause, "required-version", remedy=remedy)
 
@@ -187,7 +187,9 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ConfigError("there is no such configuration file", path=str(path)) from error
+        raise ConfigError(
+            "there is no such configuration file", path=str(path), remedy=meant_path(str(path))
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot be read: {error}", path=str(path)) from error
 

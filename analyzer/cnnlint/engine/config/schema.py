@@ -291,15 +291,6 @@ class Flags(Configuration, frozen=True, kw_only=True, rename="kebab", forbid_unk
         return "command line"
 
 
-class Arguments(Flags, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
-    """What a caller from Python says."""
-
-    @property
-    def said_in(self) -> str:
-        """What errors call the place of a wrong selector."""
-        return "arguments"
-
-
 class Declaration(Struct, frozen=True):
     """All that is said of one setting.
 

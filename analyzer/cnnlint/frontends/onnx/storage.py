@@ -226,7 +226,7 @@ def _dtype(name: str) -> np.dtype[np.generic]:
         return np.dtype(getattr(ml_dtypes, name))
     except (ImportError, AttributeError):
         raise ModelError(
-            f"values of type {name or 'unknown'!r} cannot be read", remedy="pip install -U ml_dtypes"
+            f"values of type {name or 'unknown'!r} cannot be read", remedy="install ml_dtypes, or a newer one"
         ) from None
 
 

@@ -18,6 +18,7 @@ from cnnlint.errors import (
     ModelError,
     UnreachableError,
     UnsupportedModelError,
+    installing,
 )
 
 SECRET_KEY = re.compile(
@@ -79,8 +80,6 @@ def _is_signed(query: str) -> bool:
     pairs = parse_qsl(query, keep_blank_values=True)
     return any(SECRET_KEY.search(key) or SECRET_VALUE.fullmatch(value) or not value for key, value in pairs)
 
-
-EXTRA = "pip install 'cnnlint[remote]'"
 
 COVERED = frozenset({"http", "https", "s3", "s3a", "hf", "file", "memory", "zip"})
 """Protocols whose packages the extra installs."""
@@ -149,7 +148,8 @@ def saved_model(url: str) -> UnsupportedModelError:
 def missing_package(error: ImportError, url: str) -> MissingExtraError:
     """Return the error for a protocol whose package is not installed."""
     names = protocols(url)
-    remedy = EXTRA if all(name in COVERED for name in names) else without_secrets(str(error)).splitlines()[0]
+    is_covered = all(name in COVERED for name in names)
+    remedy = installing("cnnlint[remote]") if is_covered else without_secrets(str(error)).splitlines()[0]
     name = next((each.name for each in _chain(error) if isinstance(each, ImportError) and each.name), "")
     package = f" ({name})" if name else ""
     return MissingExtraError(

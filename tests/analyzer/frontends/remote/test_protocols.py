@@ -57,7 +57,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(package: s
     last = said.splitlines()[-1]
     assert last.startswith("cnnlint.errors.MissingExtraError: ")
     assert f"needs a package that is not installed ({package})" in last
-    assert last.endswith("(pip install 'cnnlint[remote]')")
+    assert last.endswith("pip install 'cnnlint[remote]')")
 
 
 def test_a_local_model_imports_nothing_that_speaks_to_servers(tmp_path: Path) -> None:
