@@ -52,8 +52,13 @@ class Compared(ComparisonReport, Shown, frozen=True, kw_only=True):
         return f"<cnnlint.Compared: {self.before} and {self.after}, equal {self.equal}>"
 
 
-class Diff(DiffReport, Shown, frozen=True, kw_only=True):
+class Diff(DiffReport, Shown, frozen=True, kw_only=True, dict=True):
     """How two models differ as graphs; it prints as `cnnlint diff A B` does."""
+
+    @property
+    def exit_code(self) -> int:
+        """1 if the second grew too much or, where that was asked for, has new findings, else 0."""
+        return max(super().exit_code, int(bool(self.new) and vars(self).get("fail_on_new", False)))
 
     def __str__(self) -> str:
         return render_diff(self, View()).rstrip("\n")
@@ -139,6 +144,7 @@ def diff(
     after: Given,
     *,
     max_growth: Mapping[str, str | float] | None = None,
+    fail_on_new: bool = False,
     inputs: Mapping[str, Dims] | None = None,
     config: PathLike | None = None,
     isolated: bool = False,
@@ -151,6 +157,7 @@ def diff(
         before: As for `load`.
         after: The other.
         max_growth: The most that it may grow over `before`, by quantity: {"params": "2%", "file_bytes": "100 kB"}.
+        fail_on_new: Whether findings that only `after` has make the `exit_code` 1.
         inputs: Shapes by input name, where a model leaves dims open.
         config: As for `lint`.
         isolated: As for `lint`.
@@ -158,7 +165,7 @@ def diff(
         ignore_config_code: As for `lint`.
 
     Returns:
-        A report whose `exit_code` is 1 if a quantity grew by more than is allowed.
+        A report whose `new` are the new findings; its `exit_code` is 1 if a quantity grew by more than is allowed.
 
     Raises:
         CnnlintError: A model cannot be read, or an argument is wrong.
@@ -174,7 +181,9 @@ def diff(
             allow_config_code=paths(allow_config_code),
             ignore_config_code=ignore_config_code,
         )
-        return Diff(**structs.asdict(report))
+        found = Diff(**structs.asdict(report))
+        vars(found)["fail_on_new"] = fail_on_new  # what was asked for is no part of what the models differ in
+        return found
 
 
 @naming_arguments()

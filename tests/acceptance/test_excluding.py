@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -155,3 +156,13 @@ def test_statistics_count_places_by_rule_and_change_no_exit_code() -> None:
     numbers = [int(row.split()[0]) for row in rows]
     assert numbers == sorted(numbers, reverse=True)
     assert cnnlint(SEED, "--statistics", "--format", "json").returncode == 2
+
+
+def test_a_summary_leaves_out_what_the_configuration_excludes_unless_it_is_to_use_none(project: Path) -> None:
+    configure(project, 'exclude = ["old"]')
+    done = cnnlint("summary", "models", "--format", "json", cwd=project)
+    everything = cnnlint("summary", "models", "--format", "json", "--isolated", cwd=project)
+    kept, all_of_them = ([model["path"] for model in json.loads(each.stdout)["models"]] for each in (done, everything))
+    assert set(kept) < set(all_of_them)
+    assert not any("old" in path for path in kept)
+    assert "skipped by exclude" in done.stderr

@@ -70,6 +70,16 @@ def test_a_table_without_pandas_says_what_is_missing(monkeypatch):
         cnnlint.lint(VGG, static=True, isolated=True).to_dataframe()
 
 
+def test_a_diff_fails_on_new_findings_if_asked():
+    before, after = MODELS / "resnet_style.onnx", MODELS / "vgg_style.onnx"
+    assert cnnlint.diff(before, after, isolated=True).exit_code == 0
+    report = cnnlint.diff(before, after, isolated=True, fail_on_new=True)
+    assert report.new
+    assert report.exit_code == 1
+    assert "fail_on_new" not in report.to_json()
+    assert cnnlint.diff(after, after, isolated=True, fail_on_new=True).exit_code == 0
+
+
 def test_a_diff_prints_and_ends_as_the_command(monkeypatch):
     monkeypatch.chdir(MODELS)
     monkeypatch.setenv("COLUMNS", str(View().width))

@@ -51,6 +51,7 @@ def discover(
     flags: Flags | None = None,
     *,
     definitions: Iterable[Definition] = (),
+    by_name: bool = True,
 ) -> Discovery:
     """Return the models that `paths` name.
 
@@ -62,6 +63,7 @@ def discover(
         documents: The configurations, which may exclude models; None if nothing is excluded.
         flags: What outweighs them.
         definitions: Networks that a configuration defines by code, which are meant too.
+        by_name: Whether a path may be the name of a network that the configuration defines by code, or its code.
 
     Raises:
         ConfigError: A configuration is wrong, or git is to be asked and cannot be.
@@ -78,7 +80,7 @@ def discover(
 
     for path in paths:
         try:
-            defined = _defined(path, documents)
+            defined = _defined(path, documents if by_name else None)
             for definition in defined:
                 add(definition.name, f"{definition.factory}\0{definition.name}", named=True, definition=definition)
             for model, named in () if defined else _stand_for(path):

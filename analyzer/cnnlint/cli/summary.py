@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 from msgspec.structs import replace
 
 from cnnlint.cli.discovery import discover
-from cnnlint.cli.options import color_option, input_dims, run_limits, setting_options, verbose_option
+from cnnlint.cli.options import color_option, file_options, input_dims, run_limits, setting_options, verbose_option
 from cnnlint.cli.progress import progress
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
+from cnnlint.engine.config.nearest import Documents
 from cnnlint.report import rendered
 from cnnlint.report.view import View
 from cnnlint.results import SummaryReport
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--latency", is_flag=True, help="Time each layer under onnxruntime on this machine.")
 @click.option("--format", "form", type=click.Choice(("text", "json", "html")), default="text", show_default=True)
 @setting_options("inputs", "run_timeout", "run_memory")
+@file_options
 @color_option
 @verbose_option()
 def command(
@@ -38,16 +41,23 @@ def command(
     inputs: tuple[str, ...],
     run_timeout: float | None,
     run_memory: str | None,
+    config: Path | None,
+    isolated: bool,
     color: ColorChoice,
     verbose: bool,
 ) -> int:
-    """Show the layers of models, what they cost, and the pattern of the network."""
+    """Show the layers of models, what they cost, and the pattern of the network.
+
+    Of a configuration only what it excludes matters here.
+    """
     from cnnlint.api import summary_of
     from cnnlint.worker.workers import Workers
 
-    found = discover(paths)
+    found = discover(paths, Documents(config, isolated=isolated), by_name=False)
     for error in found.errors:
         complain(str(error))
+    if found.skipped:
+        complain(found.skipped, "note")
     dims = input_dims(inputs)
     drawings: dict[str, Drawing] | None = {} if form == "html" else None
     workers = Workers(run_limits(run_timeout, run_memory)) if latency else None
