@@ -269,7 +269,7 @@ def test_no_ignore_hides_a_run_that_did_not_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("written", ["plenty", "1 kB", -5])
 def test_a_memory_that_is_none_is_an_error(written: str) -> None:
-    with pytest.raises(ConfigError, match="--run-memory"):
+    with pytest.raises(ConfigError, match=f"run_memory={str(written)!r}: "):
         cnnlint.lint(str(SEED), isolated=True, run_memory=written)
 
 

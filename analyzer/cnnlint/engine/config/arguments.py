@@ -47,7 +47,7 @@ def naming_arguments() -> Generator[None]:
 
 
 INPUT = re.compile(r"--input ([^\s=]+)=(\?|\d+(?:x\d+)*|\.\.\.)")
-GIVEN = re.compile(r"^--([a-z][a-z-]*) ([^\s:]+)(?=: )")
+GIVEN = re.compile(r"^--([a-z][a-z-]*) ([^:]+)(?=: )")
 MENTIONED = re.compile(
     r"(?P<typed>`[^`]*`)|(?<![\w-])--(?P<flag>[a-z][a-z-]*)(?: (?P<value>[A-Z]{2,}|[./\w-]*/[./\w-]*))?"
 )
