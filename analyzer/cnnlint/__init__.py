@@ -137,7 +137,14 @@ if TYPE_CHECKING:
     )
     from cnnlint.rewrite.dense_to_conv import dense_to_conv
     from cnnlint.rewrite.editor import Editor, RewriteError
-    from cnnlint.rewrite.folding import cancel_bias, fold_after, fold_scale, merge_convolutions, merge_dense
+    from cnnlint.rewrite.folding import (
+        cancel_bias,
+        fold_after,
+        fold_scale,
+        merge_convolutions,
+        merge_dense,
+        share_weight,
+    )
     from cnnlint.rewrite.windows import absorb_pad, merge_branches
     from cnnlint.runtime.checks import SOFTMAX, class_axis, non_finite, sample_error, tolerance, worst_sum
     from cnnlint.runtime.inputs import DISTRIBUTIONS, distribution, shown_shape
@@ -321,6 +328,7 @@ __all__ = [
     "reshape_target",
     "sample_error",
     "scored_by",
+    "share_weight",
     "shown_channels",
     "shown_held",
     "shown_shape",
@@ -394,7 +402,7 @@ HOMES = {
     ),
     "rewrite.dense_to_conv": ("dense_to_conv",),
     "rewrite.editor": ("Editor", "RewriteError"),
-    "rewrite.folding": ("cancel_bias", "fold_after", "fold_scale", "merge_convolutions", "merge_dense"),
+    "rewrite.folding": ("cancel_bias", "fold_after", "fold_scale", "merge_convolutions", "merge_dense", "share_weight"),
     "rewrite.windows": ("absorb_pad", "merge_branches"),
     "runtime.checks": ("SOFTMAX", "class_axis", "non_finite", "sample_error", "tolerance", "worst_sum"),
     "runtime.inputs": ("DISTRIBUTIONS", "distribution", "shown_shape"),

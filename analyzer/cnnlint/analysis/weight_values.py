@@ -115,6 +115,17 @@ class WeightValues:
             self._identical[weight.key] = () if found is None else self._confirmed(weight, _alike(found))
         return self._identical[weight.key]
 
+    def digest(self, weight: Weight) -> bytes | None:
+        """Return what weights of the same values share; None if they cannot be read once more."""
+        if weight.storage is None or not self._left.take(weight.nbytes or 0):
+            return None
+        from hashlib import blake2b
+
+        hashed = blake2b(digest_size=16)
+        for piece in weight.storage.pieces(self._buffer, 1):
+            hashed.update(piece.tobytes())
+        return hashed.digest()
+
     def _measure(self, weight: Weight) -> None:
         size = weight.nbytes
         try:

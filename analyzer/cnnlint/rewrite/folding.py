@@ -345,6 +345,18 @@ def _row(name: str, units: int, editor: Editor) -> NDArray[Any]:
     return _vector(name, _Channels(units, -1, 0), editor)
 
 
+def share_weight(layer: Layer, other: Layer, editor: Editor) -> None:
+    """Have `layer` read the kernel of `other`, which is equal.
+
+    Raises:
+        RewriteError: The nodes of the model do not have the expected form.
+    """
+    node, holder = (editor.core(each, *KERNELS) for each in (layer, other))
+    if [node.input[1], holder.input[1]] != [each.weights[0].key for each in (layer, other)]:
+        raise RewriteError("the two kernels are not stored alike")
+    editor.set_input(node, 1, holder.input[1])
+
+
 def merge_convolutions(first: Layer, second: Layer, editor: Editor) -> None:
     """Make one convolution of two that follow each other, one of them 1 × 1: its kernel is the product of theirs.
 

@@ -180,3 +180,23 @@ def a_kernel_of_one_value(net: Draft, chance: Random) -> Planted:
 
     edited(net, place, edit)
     return Planted(place.item.name)
+
+
+@plants("WT008")
+def two_kernels_of_one_seed(net: Draft, chance: Random) -> Planted | None:
+    alike = dict[tuple[object, ...], list[Place]]()
+    for place in net.places("CONV"):
+        key = place.given[0], *place.step.numbers, place.step.options.get("groups")
+        alike.setdefault(key, []).append(place)
+    pairs = [places for places in alike.values() if len(places) > 1 and places[0].made[0] * places[0].given[0] >= 16]
+    if not pairs:
+        return None
+    first, other = chance.sample(chance.choice(pairs), 2)
+    seed = chance.randrange(1000)
+
+    def edit(kernel: np.ndarray) -> None:
+        kernel[...] = np.random.default_rng(seed).normal(0, 0.1, kernel.shape)
+
+    edited(net, first, edit)
+    edited(net, other, edit)
+    return Planted(other.item.name)
