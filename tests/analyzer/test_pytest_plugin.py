@@ -88,6 +88,7 @@ PROJECT = {
         [[definitions]]
         name = "second"
         factory = "nets.py:other"
+        model = "stored.keras"
     """,
 }
 

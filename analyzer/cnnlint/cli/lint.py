@@ -196,10 +196,11 @@ def command(
 
         def find() -> tuple[Documents, list[Definition]]:
             documents = Documents(config, isolated=isolated)
-            found = discover(paths, documents, flags, definitions=_defined(documents) if definitions else ())
+            code = [replace(each, model=None) for each in _defined(documents)] if definitions else ()
+            found = discover(paths, documents, flags, definitions=code)
             for error in found.errors:
                 raise error
-            return documents, [each for each in found.definitions.values() if each.model is None]
+            return documents, [*found.definitions.values()]
 
         return lint_again(find, flags, view_of_stdout(color, verbose=verbose, quiet=quiet))
     documents = Documents(config, isolated=isolated)

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cnnlint.definitions.processes import Processes
 from cnnlint.definitions.run import tree_of
@@ -144,10 +145,10 @@ class Session:
 
 
 def defined_here() -> tuple[Documents, Sequence[Definition]]:
-    """Return the configuration of the working directory, and what it defines by code.
+    """Return the configuration of the working directory, and what it defines, as the code and not a stored model.
 
     Raises:
         ConfigError: The configuration is wrong.
     """
     documents = Documents()
-    return documents, [each for each in definitions_of(documents.here()) if each.model is None]
+    return documents, [replace(each, model=None) for each in definitions_of(documents.here())]
