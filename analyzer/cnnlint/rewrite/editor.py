@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnnlint.errors import CnnlintError
+from cnnlint.frontends.onnx.datatypes import NAMES
 from cnnlint.runtime.nodes import subgraphs, used_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableSequence, Sequence
 
     import onnx
+    from google.protobuf.message import Message
     from numpy.typing import NDArray
-    from onnx import AttributeProto, NodeProto, TensorProto
+    from onnx import NodeProto, TensorProto
 
     from cnnlint.frontends.onnx.file import FileContext
     from cnnlint.frontends.onnx.records import NodeRecord
     from cnnlint.graph.layer import Layer
+    from cnnlint.graph.tensor import Shape
 
 Place = tuple[float, float]
 """Where a node stands: after all nodes of a lower place, unless what it reads is made later."""
@@ -545,6 +549,57 @@ class Editor:
         """Drop what the model declares of the shapes of `tensors`, which are others now."""
         self._changed.update(tensors)
 
+    def relist(self, entries: MutableSequence[Entry], wanted: Iterable[Entry]) -> None:
+        """Have a list of the model that holds no nodes (imports, metadata, functions, outputs) hold what is `wanted`.
+
+        Args:
+            entries: The list.
+            wanted: Entries of it, or changed copies of them; outputs keep their names.
+        """
+
+        def hold(some: Sequence[Entry]) -> None:
+            del entries[:]
+            entries.extend(some)
+
+        before, after = [[_copied(each) for each in some] for some in (entries, wanted)]
+        hold(after)
+        self._undo.append(lambda: hold(before))
+
+    def declare_outputs(self, shapes: Mapping[str, Shape], types: Mapping[str, str] = {}) -> None:
+        """Have outputs be declared with these shapes, and with these element types where the model has none.
+
+        An extent that was declared and does not contradict the shape stays; of other symbols only those of inputs are
+        written.
+        """
+        codes = {dtype: code for code, dtype in NAMES.items()}
+        symbols = {dim.dim_param for value in self.model.graph.input for dim in value.type.tensor_type.shape.dim}
+        wanted = list["onnx.ValueInfoProto"]()
+        for given in self.model.graph.output:
+            value = _copied(given)
+            shape = shapes.get(value.name)
+            if shape is not None:
+                kind = value.type.tensor_type
+                if not kind.elem_type and value.name in types:
+                    kind.elem_type = codes[types[value.name]]
+                kind.shape.SetInParent()
+                dims = kind.shape.dim
+                if len(dims) != len(shape):
+                    del dims[:]
+                    for extent in shape:
+                        dims.add(dim_param=extent if isinstance(extent, str) and extent in symbols else None)
+                for dim, extent in zip(dims, shape, strict=True):
+                    if isinstance(extent, int) and not dim.dim_param:
+                        dim.dim_value = extent
+            wanted.append(value)
+        self.relist(self.model.graph.output, wanted)
+
+    def name_graph(self, name: str) -> None:
+        """Have the model's graph be called `name` if it has no name."""
+        graph = self.model.graph
+        if not graph.name:
+            graph.name = name
+            self._undo.append(partial(graph.ClearField, "name"))
+
     # writing
 
     def finish(self) -> onnx.ModelProto:
@@ -599,10 +654,10 @@ def rename(node: NodeProto, tensor: str, other: str) -> None:
             rename(inner, tensor, other)
 
 
-Message = TypeVar("Message", "NodeProto", "AttributeProto")
+Entry = TypeVar("Entry", bound="Message")
 
 
-def _copied(given: Message) -> Message:
+def _copied(given: Entry) -> Entry:
     copy = type(given)()
     copy.CopyFrom(given)
     return copy

@@ -10,10 +10,12 @@ from cnnlint import (
     Confidence,
     Context,
     Diagnostic,
+    Editor,
     FileContext,
     FileRule,
     Finding,
     Good,
+    Layer,
     NearMiss,
     Severity,
     shown_shape,
@@ -34,7 +36,9 @@ class ContradictedDeclaration(
     ## Instead
     Delete the declarations of inner tensors and write them anew: `del model.graph.value_info[:]`, then
     `onnx.shape_inference.infer_shapes(model, strict_mode=True)`. Declare an output as what the network makes, or
-    correct the network where the declaration is what was meant.
+    correct the network where the declaration is what was meant. `cnnlint fix` deletes a wrong shape of an inner tensor
+    and corrects that of an output; nobody computes anything else by it. A type it leaves: onnxruntime does not run the
+    file.
 
     ## When not
     Never: a declaration that is wrong is worse than none. An extent that is a symbol contradicts nothing.
@@ -62,6 +66,7 @@ class ContradictedDeclaration(
                 evidence={"rank": len(each.shape or ())},
                 advice=Advice(text="Delete the declaration and let onnx.shape_inference write it anew"),
                 subject=value.name,
+                rewritable=not each.dtype,  # onnxruntime does not run it otherwise
             )
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
@@ -72,6 +77,12 @@ class ContradictedDeclaration(
             "Delete the declarations and let onnx.shape_inference write them anew",
         )
 
+    def rewrite(self, _: tuple[Layer, ...], editor: Editor) -> None:
+        """Drop wrong shapes of inner tensors, and give outputs those that they have."""
+        made = {each.value.name: each.shape for each in editor.known_file.contradicted if each.shape is not None}
+        editor.undeclare(name for name in made if not editor.is_output(name))
+        editor.declare_outputs({name: shape for name, shape in made.items() if editor.is_output(name)})
+
     examples = (
         Bad(
             """
@@ -79,6 +90,10 @@ class ContradictedDeclaration(
             stale (float[N, 3, 4, 4] x) => (float[N, 3, 4, 5] y) { y = Relu (x) }
             """,
             at=(),
+            fixed="""
+            <ir_version: 8, opset_import: ["" : 15]>
+            stale (float[N, 3, 4, 4] x) => (float[N, 3, 4, 4] y) { y = Relu (x) }
+            """,
         ),
         Bad(
             """
@@ -86,6 +101,10 @@ class ContradictedDeclaration(
             inner (float[N, 3, 4, 4] x) => (float[N, 3, 4, 4] y) <float[N, 3] half> { half = Relu (x) y = Abs (half) }
             """,
             at=(),
+            fixed="""
+            <ir_version: 8, opset_import: ["" : 15]>
+            inner (float[N, 3, 4, 4] x) => (float[N, 3, 4, 4] y) { half = Relu (x) y = Abs (half) }
+            """,
         ),
         Good(
             """

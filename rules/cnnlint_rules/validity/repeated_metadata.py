@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from cnnlint import (
@@ -11,10 +10,12 @@ from cnnlint import (
     Confidence,
     Context,
     Diagnostic,
+    Editor,
     FileContext,
     FileRule,
     Finding,
     Good,
+    Layer,
     NearMiss,
     Severity,
 )
@@ -30,7 +31,8 @@ class RepeatedMetadata(FileRule, code="ON011", severity=Severity.ERROR, confiden
     an entry at every run.
 
     ## Instead
-    Use `onnx.helper.set_model_props(model, {...})`, which replaces what was there.
+    Use `onnx.helper.set_model_props(model, {...})`, which replaces what was there. `cnnlint fix` drops what is said
+    twice; which of two values is meant it cannot know.
 
     ## When not
     Never.
@@ -43,13 +45,19 @@ class RepeatedMetadata(FileRule, code="ON011", severity=Severity.ERROR, confiden
 
     def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each key that stands more than once, with how often."""
-        for key, times in Counter(file.record.metadata_keys).items():
-            if times > 1:
+        given = dict[str, list[str]]()
+        for key, value in file.record.metadata_entries:
+            given.setdefault(key, []).append(value)
+        for key, values in given.items():
+            if len(values) > 1:
+                same = len(set(values)) == 1
+                what = "" if same else ", with different values"
                 yield self.finding(
-                    message=f"The key {key!r} stands {times} times in the metadata of the model.",
-                    evidence={"times": times},
+                    message=f"The key {key!r} stands {len(values)} times in the metadata of the model{what}.",
+                    evidence={"times": len(values)},
                     advice=Advice(text="Write the metadata anew with onnx.helper.set_model_props"),
                     subject=key,
+                    rewritable=same,
                 )
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
@@ -60,7 +68,23 @@ class RepeatedMetadata(FileRule, code="ON011", severity=Severity.ERROR, confiden
             "Write the metadata anew with onnx.helper.set_model_props",
         )
 
+    def rewrite(self, _: tuple[Layer, ...], editor: Editor) -> None:
+        """Keep each pair of key and value once."""
+        entries = editor.model.metadata_props
+        editor.relist(entries, {(each.key, each.value): each for each in entries}.values())
+
     examples = (
+        Bad(
+            """
+            <ir_version: 8, opset_import: ["" : 15], metadata_props: ["classes": "cat,dog", "classes": "cat,dog"]>
+            net (float[1, 2] x) => (float[1, 2] y) { y = Relu (x) }
+            """,
+            at=(),
+            fixed="""
+            <ir_version: 8, opset_import: ["" : 15], metadata_props: ["classes": "cat,dog"]>
+            net (float[1, 2] x) => (float[1, 2] y) { y = Relu (x) }
+            """,
+        ),
         Bad(
             """
             <ir_version: 8, opset_import: ["" : 15], metadata_props: ["classes": "cat,dog", "classes": "dog,cat"]>

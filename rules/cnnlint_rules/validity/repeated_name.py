@@ -12,10 +12,12 @@ from cnnlint import (
     Confidence,
     Context,
     Diagnostic,
+    Editor,
     FileContext,
     FileRule,
     Finding,
     Good,
+    Layer,
     NearMiss,
     Severity,
 )
@@ -34,7 +36,8 @@ class RepeatedName(FileRule, code="ON007", severity=Severity.ERROR, confidence=C
 
     ## Instead
     Delete the copy, or rename one of the two where both are meant; `onnx.compose.add_prefix` renames all of a model
-    before it is merged with another.
+    before it is merged with another. `cnnlint fix` deletes the declarations of an inner tensor that is declared twice;
+    which copy of a tensor is meant it cannot know, and onnxruntime runs no file in which two nodes have one name.
 
     ## When not
     An output, the declaration of an inner tensor or the name of a node that is there twice is a warning: ONNX's checker
@@ -58,19 +61,22 @@ class RepeatedName(FileRule, code="ON007", severity=Severity.ERROR, confidence=C
         for name in _repeated(value.name for value in graph.outputs):
             yield self._finding(name, "the name of two outputs", Severity.WARNING)
         for name in graph.repeated[1]:
-            yield self._finding(name, "declared twice as an inner tensor", Severity.WARNING)
+            yield self._finding(name, "declared twice as an inner tensor", Severity.WARNING, rewritable=True)
         for where, inner in file.graphs:
             names = [node.name for node in inner.nodes if node.name]
             for name in _repeated(names) if len(set(names)) < len(names) else ():
                 yield self._finding(name, f"the name of two nodes{where}", Severity.WARNING)
 
-    def _finding(self, name: str, what: str, severity: Severity | None = None) -> Diagnostic:
+    def _finding(
+        self, name: str, what: str, severity: Severity | None = None, *, rewritable: bool = False
+    ) -> Diagnostic:
         return self.finding(
             message=f"{name} is {what}, and a name may be given only once.",
             evidence={},
             advice=Advice(text="Delete the copy, or give one of the two another name"),
             severity=severity,
             subject=f"{name} {what}",
+            rewritable=rewritable,
         )
 
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
@@ -78,6 +84,10 @@ class RepeatedName(FileRule, code="ON007", severity=Severity.ERROR, confidence=C
         return self.several(
             places, "names are given more than once", "Delete the copies, or give one of each two another name"
         )
+
+    def rewrite(self, _: tuple[Layer, ...], editor: Editor) -> None:
+        """Drop declarations of inner tensors that are declared twice."""
+        editor.undeclare(editor.known_file.record.graph.repeated[1])
 
     examples = (
         Bad(

@@ -10,9 +10,11 @@ from cnnlint import (
     Confidence,
     Context,
     Diagnostic,
+    Editor,
     FileContext,
     FileRule,
     Good,
+    Layer,
     NearMiss,
     Severity,
 )
@@ -27,8 +29,9 @@ class UnsortedNodes(FileRule, code="ON006", severity=Severity.ERROR, confidence=
     reference evaluator and most converters fail on it. It comes from tools that append the nodes they make at the end.
 
     ## Instead
-    Sort the nodes: `onnx_ir` does with `graph.sort()`, onnx-graphsurgeon with `graph.toposort()`. In a script of your
-    own, insert a node at its place (`model.graph.node.insert(index, node)`) and do not append it.
+    Sort the nodes: `cnnlint fix` does, and in Python `onnx_ir` with `graph.sort()`, onnx-graphsurgeon with
+    `graph.toposort()`. In a script of your own, insert a node at its place (`model.graph.node.insert(index, node)`) and
+    do not append it.
 
     ## When not
     Never. Nodes that read one another in a circle are no order's fault; such a file is not read at all.
@@ -44,8 +47,8 @@ class UnsortedNodes(FileRule, code="ON006", severity=Severity.ERROR, confidence=
         early = file.early
         if not early:
             return
-        node, name = early[0]
-        nodes = tuple({id(each): each for each, _ in early}.values())
+        node, name, _ = early[0]
+        nodes = tuple({id(each): each for each, _, _ in early}.values())
         others = len(nodes) - 1
         more = f"; so {'does' if others == 1 else 'do'} {others:,} more" if others else ""
         yield self.finding(
@@ -54,7 +57,11 @@ class UnsortedNodes(FileRule, code="ON006", severity=Severity.ERROR, confidence=
             " node comes after those that it reads.",
             evidence={"nodes": len(nodes)} if len(nodes) > 1 else {},
             advice=Advice(text="Sort the nodes topologically, as graph.sort() of onnx_ir does"),
+            rewritable=not any(where for _, _, where in early),  # onnxruntime sorts no graph inside another
         )
+
+    def rewrite(self, _: tuple[Layer, ...], editor: Editor) -> None:
+        """Sort them, as in every rewritten model."""
 
     examples = (
         Bad(
@@ -63,6 +70,10 @@ class UnsortedNodes(FileRule, code="ON006", severity=Severity.ERROR, confidence=
             net (float[1, 3, 4, 4] x) => (float[1, 3, 4, 4] y) { y = Abs (half) half = Relu (x) }
             """,
             at=("y",),
+            fixed="""
+            <ir_version: 8, opset_import: ["" : 15]>
+            net (float[1, 3, 4, 4] x) => (float[1, 3, 4, 4] y) { half = Relu (x) y = Abs (half) }
+            """,
         ),
         Good(
             """

@@ -10,10 +10,12 @@ from cnnlint import (
     Confidence,
     Context,
     Diagnostic,
+    Editor,
     FileContext,
     FileRule,
     Finding,
     Good,
+    Layer,
     NearMiss,
     Severity,
 )
@@ -29,7 +31,8 @@ class UnusedDefinition(FileRule, code="ON017", severity=Severity.INFO, confidenc
     that replaced the nodes.
 
     ## Instead
-    Delete the import and the function: `del model.functions[:]` after `onnx.inliner.inline_local_functions(model)`.
+    Delete the import and the function: `cnnlint fix` does. In Python, `del model.functions[:]` after
+    `onnx.inliner.inline_local_functions(model)`.
 
     ## When not
     Both are allowed, and converters such as tf2onnx always import ai.onnx.ml: it matters where a runtime rejects the
@@ -38,6 +41,8 @@ class UnusedDefinition(FileRule, code="ON017", severity=Severity.INFO, confidenc
     ## References
     - ONNX, "Intermediate Representation Specification", "Models", "Functions".
     """
+
+    rewrites_unasked = True
 
     def check(self, file: FileContext, context: Context) -> Iterator[Diagnostic | NearMiss]:
         """Yield each import and function that is not used."""
@@ -65,6 +70,14 @@ class UnusedDefinition(FileRule, code="ON017", severity=Severity.INFO, confidenc
         """Say how much is not used, and the first of it."""
         return self.several(places, "imports and functions are not used", "Delete them")
 
+    def rewrite(self, _: tuple[Layer, ...], editor: Editor) -> None:
+        """Delete them."""
+        model, used = editor.model, editor.known_file.operators
+        domains = {"", "ai.onnx", *(domain for domain, _, _ in used)}
+        editor.relist(model.opset_import, [each for each in model.opset_import if each.domain in domains])
+        functions = [each for each in model.functions if (each.domain, each.name, each.overload) in used]
+        editor.relist(model.functions, functions)
+
     examples = (
         Bad(
             """
@@ -72,6 +85,10 @@ class UnusedDefinition(FileRule, code="ON017", severity=Severity.INFO, confidenc
             net (float[1, 2] x) => (float[1, 2] y) { y = Relu (x) }
             """,
             at=(),
+            fixed="""
+            <ir_version: 8, opset_import: ["" : 15]>
+            net (float[1, 2] x) => (float[1, 2] y) { y = Relu (x) }
+            """,
         ),
         Good(
             """

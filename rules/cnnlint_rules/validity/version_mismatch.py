@@ -11,9 +11,11 @@ from cnnlint import (
     Confidence,
     Context,
     Diagnostic,
+    Editor,
     FileContext,
     FileRule,
     Good,
+    Layer,
     NearMiss,
     Severity,
     newest_ir_version,
@@ -37,6 +39,8 @@ class VersionMismatch(FileRule, code="ON010", severity=Severity.ERROR, confidenc
     ## Instead
     Write the IR version that came with the opset (the table is in ONNX's "Versioning"); `onnx.helper.make_model` and
     `make_model_gen_version` choose it. Import each domain once. A function imports the domains that its body uses.
+    `cnnlint fix` raises an IR version of which initializers must be inputs, and drops an import that says what another
+    does; what else there is onnxruntime does not run, or only the author can know.
 
     ## When not
     A repeated import is a warning, for ONNX's checker lets it pass, and so is an IR version that this cnnlint does not
@@ -70,7 +74,9 @@ class VersionMismatch(FileRule, code="ON010", severity=Severity.ERROR, confidenc
                     f"Initializers ({len(hidden)}: {shown}) are not among the inputs, where IR version {ir} wants them;"
                     " they may be left out from IR version"
                 )
-                yield self._finding(text, OPTIONAL_INPUTS, "inputs", "Set the IR version that came with the opset")
+                yield self._finding(
+                    text, OPTIONAL_INPUTS, "inputs", "Set the IR version that came with the opset", rewritable=True
+                )
         yield from self._imports(file)
         yield from self._functions(file)
 
@@ -81,7 +87,14 @@ class VersionMismatch(FileRule, code="ON010", severity=Severity.ERROR, confidenc
                 named = domain or "ai.onnx"
                 first = f"version {seen[domain]} and as " if seen[domain] != version else ""
                 text = f"The opset of {named} is imported twice, as {first}version"
-                yield self._finding(text, version, f"import {domain}", "Import each domain once", Severity.WARNING)
+                yield self._finding(
+                    text,
+                    version,
+                    f"import {domain}",
+                    "Import each domain once",
+                    Severity.WARNING,
+                    rewritable=len({other for name, other in file.record.imports if name == domain}) == 1,
+                )
             seen[domain] = version
 
     def _functions(self, file: FileContext) -> Iterator[Diagnostic]:
@@ -112,7 +125,14 @@ class VersionMismatch(FileRule, code="ON010", severity=Severity.ERROR, confidenc
                     break
 
     def _finding(
-        self, text: str, number: int, subject: str, advice: str, severity: Severity | None = None
+        self,
+        text: str,
+        number: int,
+        subject: str,
+        advice: str,
+        severity: Severity | None = None,
+        *,
+        rewritable: bool = False,
     ) -> Diagnostic:
         return self.finding(
             message=f"{text} {number}.",
@@ -120,6 +140,15 @@ class VersionMismatch(FileRule, code="ON010", severity=Severity.ERROR, confidenc
             advice=Advice(text=advice),
             severity=severity,
             subject=subject,
+            rewritable=rewritable,
+        )
+
+    def rewrite(self, _: tuple[Layer, ...], editor: Editor) -> None:
+        """Keep one of several imports of the same; a rewritten model has an IR version that knows constants."""
+        imports = editor.model.opset_import
+        editor.relist(
+            imports,
+            {("" if each.domain == "ai.onnx" else each.domain, each.version): each for each in imports}.values(),
         )
 
     examples = (
@@ -129,6 +158,21 @@ class VersionMismatch(FileRule, code="ON010", severity=Severity.ERROR, confidenc
             net (float[1, 2] x) => (float[1, 2] y) <float[2] shift = {1, 2}> { y = Add (x, shift) }
             """,
             at=(),
+            fixed="""
+            <ir_version: 4, opset_import: ["" : 8]>
+            net (float[1, 2] x) => (float[1, 2] y) <float[2] shift = {1, 2}> { y = Add (x, shift) }
+            """,
+        ),
+        Bad(
+            """
+            <ir_version: 8, opset_import: ["" : 15, "" : 15]>
+            net (float[1, 2] x) => (float[1, 2] y) { y = Relu (x) }
+            """,
+            at=(),
+            fixed="""
+            <ir_version: 8, opset_import: ["" : 15]>
+            net (float[1, 2] x) => (float[1, 2] y) { y = Relu (x) }
+            """,
         ),
         Bad(
             """

@@ -154,8 +154,8 @@ class FileContext:
         return self._walk.mismatches
 
     @property
-    def early(self) -> Sequence[tuple[NodeRecord, str]]:
-        """Nodes that read what a later node of their graph makes, each with that name."""
+    def early(self) -> Sequence[tuple[NodeRecord, str, str]]:
+        """Nodes that read what a later node of their graph makes, that name, and where the graph is, as a clause."""
         return self._walk.early
 
     @property
@@ -252,7 +252,7 @@ class _Walk:
         self.graphs = [("", model.graph)]
         self.mismatches = list[Mismatch]()
         self.contradicted = list[Declared]()
-        self.early = list[tuple[NodeRecord, str]]()
+        self.early = list[tuple[NodeRecord, str, str]]()
         self.undefined = list[tuple[str, str]]()
         self.repeated = list[tuple[str, str]]()
         graph = model.graph
@@ -319,7 +319,7 @@ class _Walk:
                     if later is None:
                         later = {name for each in nodes for name in each.outputs}
                     lacking = [name for name in dict.fromkeys(inputs) if name not in known]
-                    self.early += [(node, name) for name in lacking if name in later]
+                    self.early += [(node, name, where) for name in lacking if name in later]
                     if where:
                         self.undefined += [(node.label, name) for name in lacking if name not in later]
                 said = _said(call.schema, given, len(outputs))

@@ -150,7 +150,7 @@ class ModelRecord(Struct, frozen=True, gc=False):
         source: The bytes of the file.
         ir_version: 0 if the file does not say.
         imports: Domain and version of each opset import, as the file lists them; the default domain is "".
-        metadata_keys: The keys of `metadata_props` as the file lists them.
+        metadata_entries: Key and value of each of `metadata_props`, as the file lists them.
         function_keys: The keys of `functions` as the file lists them.
         faults: Tensors whose messages are malformed, by name, each with how, as a clause.
         checksums: What the file says the SHA-1 of its data files is, and those files, by location; None for those of
@@ -168,7 +168,7 @@ class ModelRecord(Struct, frozen=True, gc=False):
     source: ByteSource | None = None
     ir_version: int = 0
     imports: tuple[tuple[str, int], ...] = ()
-    metadata_keys: tuple[str, ...] = ()
+    metadata_entries: tuple[tuple[str, str], ...] = ()
     function_keys: tuple[tuple[str, str, str], ...] = ()
     faults: tuple[tuple[str, str], ...] = ()
     checksums: dict[str, tuple[str, ByteSource | None]] = {}

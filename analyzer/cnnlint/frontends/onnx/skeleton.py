@@ -78,9 +78,8 @@ def _model(reading: Reading, path: str, begun: list[int]) -> ModelRecord:
     producer = producer_version = ""
     main: GraphRecord | None = None
     functions: dict[tuple[str, str, str], FunctionRecord] = {}
-    metadata: dict[str, str] = {}
     imports: list[tuple[str, int]] = []
-    keys: list[str] = []
+    entries: list[tuple[str, str]] = []
     defined: list[tuple[str, str, str]] = []
     for tag, begin, stop in fields(source, 0, source.size):
         begun.append(tag)
@@ -97,9 +96,7 @@ def _model(reading: Reading, path: str, begun: list[int]) -> ModelRecord:
         elif tag == 0x42:
             imports.append(opset(source.read(begin, stop - begin)))
         elif tag == 0x72:
-            key, value = entry(source.read(begin, stop - begin))
-            metadata[key] = value
-            keys.append(key)
+            entries.append(entry(source.read(begin, stop - begin)))
         elif tag == 0xCA:
             record = function(reading, begin, stop)
             functions[record.domain, record.name, record.overload] = record
@@ -117,12 +114,12 @@ def _model(reading: Reading, path: str, begun: list[int]) -> ModelRecord:
         opsets,
         main,
         functions,
-        metadata,
+        dict(entries),
         source.size + sum(file.size for file in data),
         source,
         ir_version,
         tuple(imports),
-        tuple(keys),
+        tuple(entries),
         tuple(defined),
         tuple(reading.faults),
         reading.checksums,
