@@ -33,7 +33,7 @@ WITHOUT = {
     "ON": "is about files that are not valid, which tests/rules/validity damages",
     "RT": "is about runs",
     **dict.fromkeys(
-        ("EX020", "EX021", "EX022", "WA020", "WA021", "WA022", "WA023"),
+        ("EX020", "EX021", "EX022", "WA020", "WA021", "WA022", "WA023", "WA024"),
         "tells what only `cnnlint fix` minds; its rewrites are held to random networks",
     ),
 }
