@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -147,6 +147,11 @@ class OutputType(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
     is_flag=True,
     help="Lint networks that code defines again at each save of their modules, and print what changed.",
 )
+@click.option(
+    "--add-ignore",
+    metavar="REASON",
+    help="Write an ignore of each finding into the code, on the line that made its layer, in place of reporting it.",
+)
 @click.option("--skip-weights-only", is_flag=True, help="Skip files that hold weights but no network.")
 @color_option
 @click.option("-q", "--quiet", is_flag=True, help="Print only findings and exceeded budgets.")
@@ -167,6 +172,7 @@ def command(
     changed: bool,
     definitions: bool,
     watch: bool,
+    add_ignore: str | None,
     skip_weights_only: bool,
     exit_zero: bool,
     color: ColorChoice,
@@ -189,20 +195,14 @@ def command(
     flags = flags_of(said)
     if against is not None and (write_baseline is not None or ratchet is not None or flags.baseline is not None):
         raise ConfigError("--against takes the place of a baseline", remedy="give one of them")
+    if add_ignore is not None:
+        given = {"--watch": watch, "--write-baseline": write_baseline, "--ratchet": ratchet}
+        add_ignore = _reason(add_ignore, given | {"--no-model-ignores": flags.model_ignores is False})
     if show_settings:
         return _show(paths or (".",), flags, config=config, isolated=isolated)
     if watch:
-        from cnnlint.cli.watch import watch as lint_again
-
-        def find() -> tuple[Documents, list[Definition]]:
-            documents = Documents(config, isolated=isolated)
-            code = [replace(each, model=None) for each in _defined(documents)] if definitions else ()
-            found = discover(paths, documents, flags, definitions=code)
-            for error in found.errors:
-                raise error
-            return documents, [*found.definitions.values()]
-
-        return lint_again(find, flags, view_of_stdout(color, verbose=verbose, quiet=quiet))
+        view = view_of_stdout(color, verbose=verbose, quiet=quiet)
+        return _watch(paths, flags, view, config=config, isolated=isolated, definitions=definitions)
     documents = Documents(config, isolated=isolated)
     defined = _defined(documents) if definitions else ()
     if changed:
@@ -224,7 +224,8 @@ def command(
         old = _found_in(against, paths, found.models, documents, flags)
         view = replace(view, known=f"already in {printable(against)}")
     baselines = Baselines(write_baseline, only=old)
-    drawings: dict[str, Drawing] | None = {} if DRAWN & {form, *(output.form for output in outputs)} else None
+    is_drawn = add_ignore is not None or DRAWN & {form, *(output.form for output in outputs)}
+    drawings: dict[str, Drawing] | None = {} if is_drawn else None
     report = run(
         found.models,
         flags,
@@ -236,6 +237,9 @@ def command(
         drawings=drawings,
         definitions=found.definitions,
     )
+    if add_ignore is not None:
+        is_done = _write_ignores(report, (drawings or {}).values(), add_ignore, quiet=quiet)
+        return 2 if found.errors or report.exit_code == 2 or not is_done else 0
     view = replace(view, drawings=drawings or {})
     results = [output.write(report, view) for output in outputs]
     if report.models or form == "json":
@@ -271,6 +275,52 @@ def _defined(documents: Documents) -> tuple[Definition, ...]:
     if not found:
         raise ConfigError("--definitions: the configuration of the working directory has no [[definitions]]")
     return found
+
+
+def _watch(
+    paths: Sequence[str], flags: Flags, view: View, *, config: Path | None, isolated: bool, definitions: bool
+) -> int:
+    from cnnlint.cli.watch import watch
+
+    def find() -> tuple[Documents, list[Definition]]:
+        documents = Documents(config, isolated=isolated)
+        code = [replace(each, model=None) for each in _defined(documents)] if definitions else ()
+        found = discover(paths, documents, flags, definitions=code)
+        for error in found.errors:
+            raise error
+        return documents, [*found.definitions.values()]
+
+    return watch(find, flags, view)
+
+
+def _reason(written: str, others: Mapping[str, object]) -> str:
+    """Return the reason of ignores that are to be written; `others` are options that contradict that, if given.
+
+    Raises:
+        ConfigError: One is given, or a comment cannot hold the reason.
+    """
+    from cnnlint.editing.inserting import check
+
+    if clash := next((name for name, given in others.items() if given), ""):
+        raise ConfigError(f"--add-ignore and {clash} contradict each other", remedy="give one of them")
+    return check(written)
+
+
+def _write_ignores(report: LintReport, drawings: Iterable[Drawing], reason: str, *, quiet: bool) -> bool:
+    """Write ignores into the code, say where, and return whether all that have a line could be written."""
+    from cnnlint.editing.inserting import write as write_ignores
+
+    written = write_ignores(report, drawings, reason)
+    write("".join(f"{printable(f'{place}: {text}')}\n" for place, text in written.lines.items()))
+    for place, why in written.refused.items():
+        complain(f"{place}: the ignore is not written: {why}", "error")
+    if not quiet:
+        count, files = several(len(written.lines), "line"), several(written.files, "file")
+        complain(f"ignores written on {count} of {files}" if written.lines else "no ignore is to be written", "note")
+    if written.elsewhere and not quiet:
+        stand = "1 finding stands" if written.elsewhere == 1 else f"{written.elsewhere:,} findings stand"
+        complain(f"{stand} on no line of code; per-model-ignores of the configuration can hide it", "note")
+    return not written.refused
 
 
 def _found_in(

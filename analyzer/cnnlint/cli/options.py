@@ -197,7 +197,7 @@ class Sectioned(click.Command):
     SECTIONS: ClassVar[dict[str, tuple[str, ...]]] = {
         "Reports": ("form", "outputs", "statistics", "color", "quiet", "verbose"),
         "Models": ("changed", "skip_weights_only", "show_files"),
-        "Definitions": ("definitions", "watch"),
+        "Definitions": ("definitions", "watch", "add_ignore"),
         "Limits": (),
         "Rules": (),
         "Exit code": ("exit_zero",),

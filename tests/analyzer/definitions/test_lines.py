@@ -1,6 +1,7 @@
 """Which lines of Python an ONNX file names, and which of them are told."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
@@ -22,6 +23,9 @@ class Net(nn.Module):
 def make():
     return Net()
 """
+
+
+Lines = Sequence[tuple[int, str]]
 
 
 def traced(path: str, *, line: int = 6, text: str = "return self.act(self.conv(x))") -> str:
@@ -98,17 +102,18 @@ def test_nothing_outside_of_the_tree_is_opened_and_no_link_is_followed(tree, tmp
     assert opened == [os.path.realpath(tree / "nets" / "small.py")]
 
 
-def net(folder: Path, path: str, *, length: int = 0, side: int = 16) -> str:
+def net(folder: Path, path: str, *, length: int = 0, side: int = 16, line: Lines = ()) -> str:
     """An ONNX file as PyTorch's exporter writes it: a kernel of a flatten and a dense layer, with their lines."""
+    lines = [*line, *line[-1:]] or [(6, "return self.act(self.conv(x))")] * 3
     nodes = [
         helper.make_node("Conv", ["x", "conv.weight"], ["c"], name="node_conv", kernel_shape=[3, 3], pads=[1] * 4),
         helper.make_node("Flatten", ["c"], ["f"], name="node_flatten"),
         helper.make_node("Gemm", ["f", "fc.weight"], ["y"], name="node_fc", transB=1),
     ]
-    for node in nodes:
+    for node, (number, text) in zip(nodes, lines, strict=True):
         for key, value in (
             ("pkg.torch.onnx.name_scopes", "['', 'conv', 'linear']"),
-            ("pkg.torch.onnx.stack_trace", traced(path) + "\n" + "# " * length),
+            ("pkg.torch.onnx.stack_trace", traced(path, line=number, text=text) + "\n" + "# " * length),
         ):
             node.metadata_props.add(key=key, value=value)
     weight = helper.make_tensor("fc.weight", TensorProto.FLOAT, (4000, 3 * side**2), bytes(48000 * side**2), True)
