@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 import tokenize
+from functools import cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from cnnlint.engine.drawing import Drawing
+    from cnnlint.engine.rule import Rule
     from cnnlint.results import Finding, LintReport
 
 BEGIN, END = ("FSTRING_START", "TSTRING_START"), ("FSTRING_END", "TSTRING_END")
@@ -203,12 +205,18 @@ def write(report: LintReport, drawings: Iterable[Drawing], reason: str) -> Writt
 
 
 def _ignorable(report: LintReport) -> Iterator[Finding]:
-    """Yield the findings that a comment can hide: neither budgets, nor what cnnlint says of its own work."""
-    known = load_rules().by_code
-    for finding in (finding for model in report.shown().models for finding in model.findings):
-        rule = known.get(finding.code)
-        if rule is None or not issubclass(rule, (BudgetRule, TargetRule, HousekeepingRule)):
-            yield finding
+    return (finding for model in report.shown().models for finding in model.findings if is_for_code(finding.code))
+
+
+def is_for_code(code: str) -> bool:
+    """Return whether a comment hides what a rule finds: no budget, and not what cnnlint says of its own work."""
+    rule = _known().get(code)
+    return rule is None or not issubclass(rule, (BudgetRule, TargetRule, HousekeepingRule))
+
+
+@cache
+def _known() -> Mapping[str, type[Rule]]:
+    return load_rules().by_code
 
 
 def _in_file(

@@ -1,4 +1,4 @@
-"""The language server: diagnostics at each save, and the layers that a line makes.
+"""The language server: diagnostics at each save, the layers that a line makes, and the ignore of a finding.
 
 It speaks the Language Server Protocol over standard input and output. It runs the code of the workspace, so it does
 that only where the editor says that the workspace is trusted, or the user does when asked.
@@ -16,6 +16,8 @@ from lsprotocol import types
 from pygls import uris
 from pygls.lsp.server import LanguageServer
 
+from cnnlint.definitions.comments import Code
+from cnnlint.editing.inserting import insertion, is_for_code
 from cnnlint.editing.places import Remark, layers_of, remarks
 from cnnlint.editing.session import Look, Session, defined_here
 from cnnlint.engine.config.nearest import Documents
@@ -25,7 +27,7 @@ from cnnlint.report.printable import printable
 from cnnlint.results import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from cnnlint.definitions.target import Definition
     from cnnlint.results import Frame
@@ -42,6 +44,9 @@ ASKED = (
     "cnnlint lints the networks that this workspace defines by running their Python code. "
     "Run the [[definitions]] of {config} at each save?"
 )
+
+REASON = "TODO: say why"
+"""What stands in an ignore until somebody gives the reason."""
 
 
 class Server(LanguageServer):
@@ -202,11 +207,46 @@ def server() -> Server:
         )
         return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, found)) if found else None
 
+    @created.feature(
+        types.TEXT_DOCUMENT_CODE_ACTION,
+        types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix]),
+    )
+    def code_action(server: Server, params: types.CodeActionParams) -> list[types.CodeAction]:
+        return list(_ignores(server, params))
+
     @created.feature(types.SHUTDOWN)
     def shutdown(server: Server, _: None) -> None:
         server.end()
 
     return created
+
+
+def _ignores(server: Server, params: types.CodeActionParams) -> Iterator[types.CodeAction]:
+    """Yield for each finding of the range the edit that ignores it where it stands."""
+    uri = params.text_document.uri
+    path = os.path.realpath(uris.to_fs_path(uri) or "")
+    code = Code(server.workspace.get_text_document(uri).source)
+    nodes = [node for look in server.looks.values() if look.drawing is not None for node in look.drawing.nodes]
+    frames = {frame for node in nodes for frame in node.frames}
+    made = {frame.line for frame in frames if os.path.realpath(frame.file) == path}
+    units = server.workspace.position_codec.client_num_units
+    offered = set[tuple[int, str]]()  # several networks may say the same of a line
+    for diagnostic in params.context.diagnostics:
+        line, rule = diagnostic.range.start.line + 1, diagnostic.code
+        if diagnostic.source != "cnnlint" or not isinstance(rule, str) or not is_for_code(rule):
+            continue
+        put = insertion(code, line, made, [rule], REASON) if line <= len(code.lines) else None
+        if put is None or (line, rule) in offered:
+            continue
+        offered.add((line, rule))
+        text = code.lines[put.line - 1]
+        edit = types.TextEdit(_line_range(put.line - 1, units(text[: put.begin]), units(text[: put.end])), put.text)
+        yield types.CodeAction(
+            title=f"Ignore {rule} on this line",
+            kind=types.CodeActionKind.QuickFix,
+            diagnostics=[diagnostic],
+            edit=types.WorkspaceEdit(changes={uri: [edit]}),
+        )
 
 
 def _line_range(line: int, begin: int, end: int) -> types.Range:

@@ -42,7 +42,7 @@ def codes(diagnostics: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.tf
-def test_an_editor_shows_findings_and_layers_on_the_lines_of_the_definition(tmp_path):
+def test_an_editor_shows_findings_layers_and_the_ignore_on_the_lines_of_the_definition(tmp_path):
     folder = project.write(tmp_path / "project")
     blocks, line, text = project.SMELL
     with Editor(folder, trusted=True) as editor:
@@ -70,6 +70,26 @@ def test_an_editor_shows_findings_and_layers_on_the_lines_of_the_definition(tmp_
         assert "(10 × 16) + 10 = 170" in head
         assert hover(editor, "train.py", 1) == ""
 
+        (action,) = actions(editor, blocks, smell)
+        assert (action["title"], action["kind"]) == ("Ignore BN002 on this line", "quickfix")
+        whole = (folder / blocks).read_text(encoding="utf-8")
+        ignored = applied(whole, action["edit"]["changes"][editor.uri(blocks)])
+        assert ignored == whole.replace(source, f"{source}  # cnnlint: ignore[BN002] TODO: say why")
+        (folder / blocks).write_text(ignored, encoding="utf-8")
+        editor.save(blocks, ignored)
+        assert "BN002" not in codes(editor.diagnostics(blocks))
+        lacking = ignored.replace(" TODO: say why", "")
+        (folder / blocks).write_text(lacking, encoding="utf-8")
+        editor.save(blocks, lacking)
+        again = {each["code"]: each for each in editor.diagnostics(blocks)}
+        assert again["CF002"]["range"]["start"] == {"line": line - 1, "character": len(source) + 2}
+        assert actions(editor, blocks, again["CF002"]) == []
+        (action,) = actions(editor, blocks, again["BN002"])
+        assert applied(lacking, action["edit"]["changes"][editor.uri(blocks)]) == ignored
+        (folder / blocks).write_text(whole, encoding="utf-8")
+        editor.save(blocks, whole)
+        editor.diagnostics(blocks)
+
         mended = project.edit(folder, blocks, 'padding="same")', 'padding="same", use_bias=False)')
         editor.save(blocks, mended)
         assert "BN002" not in codes(editor.diagnostics(blocks))
@@ -77,6 +97,25 @@ def test_an_editor_shows_findings_and_layers_on_the_lines_of_the_definition(tmp_
         assert "HD001" in codes(editor.diagnostics("train.py"))  # the module is imported anew
         editor.save("train.py", project.edit(folder, "train.py", "CLASSES = 1", "CLASSES = 20"))
         assert "HD001" not in codes(editor.diagnostics("train.py"))
+
+
+def actions(editor: Editor, name: str, diagnostic: dict[str, Any]) -> list[dict[str, Any]]:
+    return editor.ask(
+        "textDocument/codeAction",
+        textDocument={"uri": editor.uri(name)},
+        range=diagnostic["range"],
+        context={"diagnostics": [diagnostic]},
+    )
+
+
+def applied(text: str, edits: list[dict[str, Any]]) -> str:
+    """Return what an editor makes of a text of ASCII."""
+    (edit,) = edits
+    lines = text.splitlines(keepends=True)
+    at, begin, end = edit["range"]["start"]["line"], edit["range"]["start"], edit["range"]["end"]
+    assert end["line"] == at
+    lines[at] = f"{lines[at][: begin['character']]}{edit['newText']}{lines[at][end['character'] :]}"
+    return "".join(lines)
 
 
 def hover(editor: Editor, name: str, line: int) -> str:
