@@ -229,7 +229,7 @@ def lint(order: Order) -> Outcome:
     started = perf_counter()
     linter.errors.clear()
     seen.clear()
-    with metered() as meter:
+    with metered({} if entry.size is None else {entry.address: entry.size}) as meter:
         report = linter.lint(entry.address)
         error = linter.errors.get(report.path)
         context = seen.pop() if seen else None

@@ -94,13 +94,18 @@ def patient(request: Callable[[], Answer], times: int) -> Answer:
 class Meter:
     """What a model took of its server.
 
+    Args:
+        sizes: Bytes of files by URL, as a listing has told them: nobody is asked for these again.
+
     Attributes:
+        sizes: As given.
         requests: Number of requests.
         received: Bytes of files, as asked for.
         opened: The URLs that were opened, in order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Mapping[str, int] | None = None) -> None:
+        self.sizes = sizes or {}
         self.requests = 0
         self.received = 0
         self.opened = list[str]()
@@ -110,9 +115,13 @@ _meter: ContextVar[Meter | None] = ContextVar("meter", default=None)
 
 
 @contextmanager
-def metered() -> Generator[Meter]:
-    """Yield a meter, which counts all requests that this thread makes until the block ends."""
-    meter = Meter()
+def metered(sizes: Mapping[str, int] | None = None) -> Generator[Meter]:
+    """Yield a meter, which counts all requests that this thread makes until the block ends.
+
+    Args:
+        sizes: Bytes of files by URL that are known.
+    """
+    meter = Meter(sizes)
     token = _meter.set(meter)
     try:
         yield meter
@@ -269,6 +278,7 @@ class RemotePlace:
         system: The file system, of fsspec.
         name: What that calls the file.
         is_web: Whether its protocol is HTTP.
+        listed: Its bytes, if a listing has told them.
 
     Raises:
         ModelError: There is no such protocol, or the file system cannot be set up.
@@ -282,7 +292,11 @@ class RemotePlace:
         self._retries = retries() if repetitions is None else repetitions
         self._meter = _meter.get() or Meter()  # not looked up later: requests are made in other threads
         self._meter.opened.append(url)
-        self.system, self.name, protocol = self.guarded(lambda: _file_system(url, self._seconds), requests=0)
+        self.listed = self._meter.sizes.get(url)
+        is_file = self.listed is not None
+        self.system, self.name, protocol = self.guarded(
+            lambda: _file_system(url, self._seconds, is_file=is_file), requests=0
+        )
         self.is_web = protocol in WEB
 
     def open(self, **options: Any) -> Any:
@@ -390,7 +404,7 @@ def answered(
     return patient(once, retries() if repetitions is None else repetitions)
 
 
-def _file_system(url: str, seconds: float) -> tuple[Any, str, str]:
+def _file_system(url: str, seconds: float, *, is_file: bool) -> tuple[Any, str, str]:
     """Return the file system of a URL, what it calls the file, and the protocol that it speaks."""
     try:
         from fsspec import get_filesystem_class
@@ -404,7 +418,7 @@ def _file_system(url: str, seconds: float) -> tuple[Any, str, str]:
             raise ModelError(
                 f"the protocol {protocol}:// is not known", path=shown(url), remedy="https, s3, hf, gs and others are"
             ) from error
-    url, authorization = _as_web(url)
+    url, authorization = _as_web(url, is_file=is_file)
     spoken = protocols(url)
     options = {name: _web_options(name, seconds, authorization) for name in spoken if name in WEB}
     options |= {name: _store_options(name) for name in spoken if name in S3}
@@ -412,10 +426,14 @@ def _file_system(url: str, seconds: float) -> tuple[Any, str, str]:
     return system, name, spoken[0]
 
 
-def _as_web(url: str) -> tuple[str, Mapping[str, str]]:
+def _as_web(url: str, *, is_file: bool) -> tuple[str, Mapping[str, str]]:
     """Return `url` with what it says of Hugging Face's hub as the HTTP that is spoken there.
 
     The hub's own library would read answers to their end.
+
+    Args:
+        url: As the user wrote it.
+        is_file: Whether it is known to name a file and no folder.
 
     Returns:
         The URL, and for each server that is to be told who asks, what it is told.
@@ -429,7 +447,7 @@ def _as_web(url: str) -> tuple[str, Mapping[str, str]]:
         from huggingface_hub.utils import build_hf_headers
 
         hub = filesystem("hf")
-        if hub.isdir(part):
+        if not is_file and hub.isdir(part):
             raise saved_model(url) if hub.exists(f"{part}/saved_model.pb") else IsADirectoryError(part)
         parts[index] = hub.url(part)
         if said := build_hf_headers(token=hub.token).get("authorization"):

@@ -58,8 +58,8 @@ class RemoteFile:
     def __init__(self, url: str) -> None:
         self.url = url
         self._place = RemotePlace(url)
-        self._file = self._opened()
-        self.size = self._measured()
+        self._file: Any = self._opened() if self._place.listed is None else None
+        self.size = self._measured() if self._place.listed is None else self._place.listed
         self._sends_parts = False
         if not self.size and self._place.is_saved_model():  # s3fs opens a folder as an empty file
             raise saved_model(url)
@@ -76,7 +76,7 @@ class RemoteFile:
             self._file.seek(offset)
             return self._place.whole(self._file.read(length), length)
 
-        data = self._place.guarded(ask)
+        data = self._place.parts([(offset, length)])[0] if self._file is None else self._place.guarded(ask)
         self._sends_parts = self._sends_parts or offset > 0
         return data
 
