@@ -1,4 +1,4 @@
-"""The command: `python -m benchmarks`, and `python -m benchmarks rewrites`."""
+"""The command: `python -m benchmarks`, `python -m benchmarks rewrites` and `python -m benchmarks fleet`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import page, peers, rewrites, watched
+from benchmarks import fleet, page, peers, rewrites, watched
 from benchmarks.comparisons import Comparison, all_of, beside_peers
 from benchmarks.process import environment, interleaved
 
@@ -24,6 +24,8 @@ def main() -> int:
     """Build, measure, print, and write the page."""
     if sys.argv[1:2] == ["rewrites"]:
         return rewrites.main(sys.argv[2:])
+    if sys.argv[1:2] == ["fleet"]:
+        return fleet.main(sys.argv[2:])
     options = _options()
     scratch = Path(options.folder)
     models = _models(scratch)
@@ -48,7 +50,9 @@ def main() -> int:
         about["Other tools"] = ", ".join(f"{name} {version}" for name, version in installed.versions.items())
     absent = dict(installed.absent) if installed is not None else {}
     if options.write:
-        (ROOT / "docs" / "benchmarks.md").write_text(page.markdown(results, about, absent), encoding="utf-8")
+        written = ROOT / "docs" / "benchmarks.md"
+        fleets = fleet.section_of(written.read_text("utf-8"))
+        written.write_text(fleet.with_section(page.markdown(results, about, absent), fleets), encoding="utf-8")
         (ROOT / "docs" / "benchmarks.json").write_text(page.encoded(results, about, absent), encoding="utf-8")
     missed = [verdict for result in results for verdict in result.verdicts() if not verdict.holds]
     print(f"{sum(len(result.verdicts()) for result in results)} bounds, {len(missed)} missed")

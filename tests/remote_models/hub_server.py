@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         server, folder = self.server, self.server.files.folder
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         server.authorizations.add(self.headers.get("Authorization"))
-        path = self.path.partition("?")[0]
+        path, _, said = self.path.partition("?")
         repository = f"/api/models/{REPOSITORY}"
         if path.startswith(f"/{REPOSITORY}/resolve/main/"):
             location = f"{server.files.url}/{path.removeprefix(f'/{REPOSITORY}/resolve/main/')}"
@@ -73,7 +73,11 @@ class Handler(BaseHTTPRequestHandler):
             self.say([server.entry(each) for each in asked if each.exists()])
         elif path.startswith(f"{repository}/tree/main"):
             place = folder / path.removeprefix(f"{repository}/tree/main").lstrip("/")
-            self.say([server.entry(each) for each in place.iterdir()] if place.is_dir() else {}, place.is_dir())
+            found = place.rglob("*") if parse_qs(said).get("recursive") in (["True"], ["true"]) else place.glob("*")
+            self.say([server.entry(each) for each in found] if place.is_dir() else {}, place.is_dir())
+        elif path == "/api/models":
+            owner = parse_qs(said)["author"][0]
+            self.say([{"id": REPOSITORY, "modelId": REPOSITORY}] if REPOSITORY.startswith(f"{owner}/") else [])
         else:
             known = path in {repository, f"{repository}/revision/main"}
             self.say({"id": REPOSITORY, "sha": "0" * 40, "siblings": [], "tags": []}, known)

@@ -131,13 +131,12 @@ def command(
     from cnnlint.fleet.listing import Pattern
     from cnnlint.fleet.results import Results
     from cnnlint.fleet.run import Coordinator, Progress, cluster
-    from cnnlint.frontends import shown
 
     flags = flags_of(said)
     named = [Pattern(pattern) for pattern in patterns]
     plan, settings = _plan(flags, config, isolated=isolated, hashed=hashed, skip_weights_only=skip_weights_only)
     results = Results(out)
-    run, is_resumed = results.begin([shown(pattern.whole) for pattern in named], plan.ruleset)
+    run, is_resumed = results.begin([pattern.shown for pattern in named], plan.ruleset)
     if is_resumed and not quiet:
         complain(f"the interrupted run {run.run} goes on", "note")
     told = Progress()

@@ -73,6 +73,7 @@ class Pattern:
 
     Attributes:
         host: The server that is asked; "" for this machine.
+        shown: The path or URL for display, without credentials.
 
     Raises:
         ConfigError: Its glob is in a place where none is understood.
@@ -83,14 +84,19 @@ class Pattern:
         local = written.removeprefix("file://") if written.startswith("file://") else written
         self.is_local = not is_remote(local)
         self.whole = os.path.abspath(local) if self.is_local else written.rstrip("/")
-        magic = WEB_MAGIC if not self.is_local and protocols(written)[-1] in WEB else MAGIC
+        is_web = not self.is_local and protocols(written)[-1] in WEB
+        magic = WEB_MAGIC if is_web else MAGIC
+        if self.is_local or is_web:
+            self.shown = self.whole if self.is_local else shown(self.whole)
+        else:  # only in HTTP does a question mark begin a query, whose signature is not shown
+            self.shown = shown(self.whole.replace("?", "\0")).replace("\0", "?")
         found = magic.search(self.whole)
         if found is not None and "::" in written:
             raise ConfigError(f"{shown(written)}: archives are not searched", remedy="name the model in the archive")
         self.literal = self.whole if found is None else self.whole[: found.start()]
         self.is_glob = found is not None
         self.host = "" if self.is_local else _host(written)
-        self._fits = re.compile(f"{_translated(self.whole if self.is_local else shown(self.whole))}(?:/.*)?", re.DOTALL)
+        self._fits = re.compile(f"{_translated(self.shown)}(?:/.*)?", re.DOTALL)
 
     def fits(self, model: str) -> bool:
         """Return whether the pattern names `model`, or a folder that it is in."""
@@ -262,9 +268,12 @@ def _in_hub(pattern: Pattern) -> Iterator[Entry]:
 
 
 def _hub() -> Any:
+    """Return the hub with the endpoint and the token that files are read with: fsspec's settings count."""
+    from fsspec import filesystem
     from huggingface_hub import HfApi
 
-    return HfApi()
+    system = filesystem("hf")
+    return HfApi(endpoint=system.endpoint, token=system.token)
 
 
 def _asked_one_by_one(url: str, items: Iterable[Item]) -> Iterator[Item]:

@@ -11,7 +11,8 @@ files of the other tables without it are of a run that was interrupted in betwee
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
@@ -20,15 +21,20 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cnnlint.errors import ConfigError, __version__
+from cnnlint.errors import CnnlintError, ConfigError, __version__
 from cnnlint.fleet.tables import PASSING, RUN, TABLES, VERSION, Rows, arrow
 from cnnlint.frontends import is_remote
+from cnnlint.frontends.remote import address
+from cnnlint.frontends.remote.place import timeout
 
 RUNS = "_runs"
 """The folder of what is known of runs; readers of Parquet skip names that begin so."""
 
 CARRIED = "carried"
 """What parts with models that have not changed are called, "part" being those with models that were linted."""
+
+WITHOUT_FOLDERS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
+"""Protocols of stores in which no folder has to be made; to make one would make a bucket whose name was mistyped."""
 
 ROWS = 8_192
 """Rows that are read at a time."""
@@ -102,6 +108,7 @@ class Results:
             self.root = str(self.system._strip_protocol(folder))  # noqa: SLF001 - fsspec's, without another name
         self.system.invalidate_cache()
         self.is_local = not is_remote(folder)
+        self._folder = folder
 
     def path(self, *names: str) -> str:
         """Return the path of a file or folder in the results."""
@@ -115,16 +122,18 @@ class Results:
         """
         names = self.files(self.path(RUNS), ".json")
         try:
-            return [msgspec.json.decode(self.system.cat_file(name), type=Run) for name in names]
+            with self._told():
+                return [msgspec.json.decode(self.system.cat_file(name), type=Run) for name in names]
         except msgspec.MsgspecError as error:
             raise ConfigError("is no folder of results of cnnlint fleet", path=self.root) from error
 
     def files(self, folder: str, suffix: str) -> list[str]:
         """Return the files of a folder, by name; none if there is no such folder."""
-        try:
-            found = self.system.ls(folder, detail=False)
-        except FileNotFoundError:
-            return []
+        with self._told():
+            try:
+                found = self.system.ls(folder, detail=False)
+            except FileNotFoundError:
+                return []
         return sorted(str(name) for name in found if str(name).endswith(suffix))
 
     def parts(self, table: str, run: str) -> list[str]:
@@ -191,10 +200,11 @@ class Results:
 
         path = self.path(table, f"{RUN}={run}", f"{part}.parquet")
         beginning = self.path(table, f"{RUN}={run}", f"_{part}.beginning") if self.is_local else path
-        with self.system.open(beginning, "wb") as file:
-            write_table(content, file, compression="zstd")
-        if beginning != path:
-            self.system.mv(beginning, path)
+        with self._told():
+            with self.system.open(beginning, "wb") as file:
+                write_table(content, file, compression="zstd")
+            if beginning != path:
+                self.system.mv(beginning, path)
 
     def totals(self, run: str) -> Totals:
         """Return what a run comes to."""
@@ -211,8 +221,25 @@ class Results:
         return totals
 
     def _note(self, run: Run) -> None:
-        self.system.makedirs(self.path(RUNS), exist_ok=True)
-        self.system.pipe_file(self.path(RUNS, f"{run.run}.json"), msgspec.json.encode(run))
+        with self._told():
+            if not WITHOUT_FOLDERS.intersection(address.protocols(self._folder)):
+                self.system.makedirs(self.path(RUNS), exist_ok=True)
+            self.system.pipe_file(self.path(RUNS, f"{run.run}.json"), msgspec.json.encode(run))
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        """Say in words of cnnlint what a file system refuses."""
+        try:
+            yield
+        except (CnnlintError, msgspec.MsgspecError):
+            raise
+        except OSError as error:
+            if self.is_local:
+                said = error.strerror or str(error)
+                raise ConfigError(f"results cannot be kept there: {said}", path=self._folder) from error
+            raise address.failure(error, self._folder, timeout()) from error
+        except Exception as error:  # libraries of stores have errors of their own
+            raise address.failure(error, self._folder, timeout()) from error
 
     def _repair(self, run: Run) -> None:
         """Remove what an interrupted run has written in part."""

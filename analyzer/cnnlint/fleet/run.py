@@ -125,7 +125,8 @@ def cluster(scheduler: str | None, workers: int | None, dashboard: str | None) -
             n_workers=1,
             threads_per_worker=workers or os.cpu_count() or 1,
             processes=False,
-            dashboard_address=dashboard,  # pyright: ignore[reportArgumentType] - None for no dashboard
+            dashboard_address=dashboard or "127.0.0.1:0",  # without one it takes Dask's own port, open to the network
+            scheduler_kwargs={"dashboard": dashboard is not None},
             silence_logs=logging.CRITICAL,
         )
         with local, Client(local, set_as_default=False) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -134,6 +135,41 @@ def test_a_run_over_a_bucket_takes_a_request_for_each_small_model_and_a_second_o
     held = b"".join(file.read_bytes() for file in (tmp_path / "first").rglob("*") if file.is_file())
     assert b"a-secret-key" not in held
     assert b"an-id" not in held
+
+
+@pytest.mark.slow
+def test_results_at_a_url_are_those_of_a_folder_and_no_bucket_is_made_for_them(tmp_path: Path) -> None:
+    store(tmp_path / "models", 3)
+    with bucket(tmp_path / "models") as (server, variables):
+        for _ in range(2):
+            fleet("models", "--out", "s3://models/results", "--isolated", cwd=tmp_path, **variables)
+        asked = ("query", "SELECT model, status FROM latest_models", "--in", "s3://models/results", "--format", "csv")
+        rows = fleet(*asked, cwd=tmp_path, **variables).stdout.splitlines()
+        assert rows[0] == "model,status"
+        assert sorted(rows[1:]) == [f"{path},linted" for path in sorted((tmp_path / "models").rglob("*.onnx"))]
+        server.requests.clear()
+        refused = fleet("models", "--out", "s3://mistyped/results", "--isolated", cwd=tmp_path, code=2, **variables)
+        assert "s3://mistyped/results" in refused.stderr
+        assert "report this" not in refused.stderr
+        assert ("PUT", "/mistyped") not in server.requests
+
+
+def test_a_place_where_no_results_can_be_kept_is_told(tmp_path: Path) -> None:
+    store(tmp_path / "models", 1)
+    (tmp_path / "file").write_text("no folder")
+    assert "file: results cannot be kept there" in fleet("models", "--out", "file", cwd=tmp_path, code=2).stderr
+
+
+@pytest.mark.slow
+def test_a_hash_is_that_of_all_bytes_and_a_run_is_one_of_models_in_a_bucket(tmp_path: Path) -> None:
+    store(tmp_path / "models", 3)
+    with bucket(tmp_path / "models") as (_, variables):
+        fleet("s3://models/**/*.onnx", "--out", "results", "--hash", "--run", "--isolated", cwd=tmp_path, **variables)
+    rows = table(tmp_path / "results", "models")
+    assert {Path(row["model"]).name: row["sha256"] for row in rows} == {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (tmp_path / "models").rglob("*.onnx")
+    }
+    assert {row["status"] for row in rows} == {"linted"}
 
 
 @pytest.mark.slow

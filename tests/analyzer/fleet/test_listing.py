@@ -9,6 +9,8 @@ import pytest
 
 from cnnlint.errors import ConfigError, ModelError
 from cnnlint.fleet.listing import Pattern, stamp_of
+from remote_models.file_server import serving
+from remote_models.hub_server import TOKEN, hub
 
 FILES = ("a.onnx", "x/b.onnx", "x/y/c.keras", "x/.hidden/d.onnx", ".e.onnx", "x/notes.txt", "x/y/f.H5", "xz/g.onnx")
 
@@ -54,8 +56,33 @@ def test_the_same_holds_in_another_file_system(folder: Path) -> None:
         }  # fmt: skip
         some = [entry.model for entry in Pattern("memory://listed/**/*.onnx").entries()]
         assert sorted(name.rpartition("listed/")[2] for name in some) == ["a.onnx", "x/b.onnx", "xz/g.onnx"]
+        one = [entry.model for entry in Pattern("memory://listed/x?/?.onnx").entries()]
+        assert [name.rpartition("listed/")[2] for name in one] == ["xz/g.onnx"]
     finally:
         memory.rm("/listed", recursive=True)
+
+
+@pytest.mark.parametrize(
+    ("glob", "names"),
+    [
+        ("*", {"a.onnx", "x/b.onnx", "x/y/c.keras", "x/y/f.H5", "xz/g.onnx"}),
+        ("n?t/**/*.onnx", {"a.onnx", "x/b.onnx", "xz/g.onnx"}),
+        ("net/x", {"x/b.onnx", "x/y/c.keras", "x/y/f.H5"}),
+        ("other*", set[str]()),
+    ],
+)
+def test_a_glob_names_models_in_repositories_of_the_hub_that_fsspec_is_set_to(
+    folder: Path, glob: str, names: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("huggingface_hub", reason="the extra remote is not installed")
+    from fsspec.config import conf
+
+    with serving(folder) as files, hub(files) as server:
+        monkeypatch.setitem(conf, "hf", {"endpoint": server.url, "token": TOKEN})
+        found = list(Pattern(f"hf://owner/{glob}").entries())
+        assert server.authorizations == {f"Bearer {TOKEN}"}
+    assert {entry.model for entry in found} == {f"hf://owner/net/{name}" for name in names}
+    assert all(entry.size == 1 and entry.stamp == f"etag:{'0' * 40}" for entry in found)
 
 
 def test_what_is_not_there_is_an_error(folder: Path) -> None:
