@@ -55,6 +55,7 @@ from cnnlint.results import UNFINISHED as NOT_RUN
 from cnnlint.results import ModelReport, Severity, digest
 from cnnlint.worker import steps
 from cnnlint.worker.limits import RunLimits
+from cnnlint.worker.protocol import LEARNING
 from cnnlint.worker.workers import Workers
 
 ATTEMPTS = 2
@@ -148,7 +149,8 @@ class Batch(Struct, frozen=True):
 
 def lint_batch(message: bytes) -> bytes:
     """Lint the models of a `Batch`, and return the `Outcome` of each; the function that a cluster is given."""
-    batch = msgspec.msgpack.decode(message, type=Batch)
+    with LEARNING:
+        batch = msgspec.msgpack.decode(message, type=Batch)
     return msgspec.msgpack.encode([_supervised(Order(batch.plan, *each)) for each in batch.models])
 
 

@@ -90,7 +90,8 @@ class Worker:
                 case Step():
                     self.step = answer
                 case Done():
-                    return msgspec.convert(answer.result, kind)
+                    with protocol.LEARNING:
+                        return msgspec.convert(answer.result, kind)
                 case Failed():
                     raise self._worded(protocol.as_error(answer))
 
@@ -114,7 +115,8 @@ class Worker:
                 continue
             if answer is None:
                 raise self._ended(step)
-            return msgspec.convert(answer, Step | Done | Failed)
+            with protocol.LEARNING:
+                return msgspec.convert(answer, Step | Done | Failed)
 
     def _refuse_memory(self, step: Step) -> None:
         used = memory.resident_bytes(self._process.pid) if self._polled and self._memory is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -19,6 +20,10 @@ Kind = Literal["onnxruntime", "tensorflow", "linter"]
 
 LARGEST = 1 << 28
 """Most bytes of a message; the report of a network with a million layers is far smaller."""
+
+LEARNING = threading.Lock()
+"""Held where several threads convert to records: msgspec learns a class at its first use, and two that teach it one at
+the same time crash the process."""
 
 PREFIX = 8
 """Bytes of the length before each message."""
