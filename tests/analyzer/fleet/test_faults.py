@@ -189,3 +189,30 @@ def _without_rules(rows: dict[str, list[str]]) -> dict[str, list[str]]:
 def _without_ruleset(row: str) -> str:
     before, mark, after = row.partition("'ruleset': '")
     return before + after.partition("'")[2] if mark else row
+
+
+BEGUN_AT_ONCE = """
+import sys, threading
+import msgspec
+from cnnlint.engine.config.schema import Flags
+from cnnlint.fleet.linting import Batch, Plan, lint_batch
+
+sys.setswitchinterval(1e-6)
+message = msgspec.msgpack.encode(Batch(Plan(flags=Flags(static=True)), ()))
+together = threading.Barrier(8)
+
+def begin():
+    together.wait()
+    lint_batch(message)
+
+threads = [threading.Thread(target=begin) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_threads_of_a_worker_that_begin_at_once_do_not_crash_it() -> None:
+    for _ in range(8):  # without a lock, one in three crashes
+        assert subprocess.run((sys.executable, "-c", BEGUN_AT_ONCE), check=False).returncode == 0
