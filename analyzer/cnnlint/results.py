@@ -432,6 +432,8 @@ class LayerSummary(Struct, frozen=True, kw_only=True):
         activation_bytes: Of the outputs, per sample; None if unknown.
         shared_with: The layer that holds the same weights and is counted first; None if the weights are its own.
         merged_into: The layer that this one is part of (a padding in its convolution); None if it stands alone.
+        alive_bytes: Of all activations that are alive while it runs, per sample; None if unknown.
+        stage: The stage that it belongs to, one of those of the model; None for inputs and merged layers.
     """
 
     name: str
@@ -447,6 +449,8 @@ class LayerSummary(Struct, frozen=True, kw_only=True):
     activation_bytes: int | None = None
     shared_with: str | None = None
     merged_into: str | None = None
+    alive_bytes: int | None = None
+    stage: str | None = None
 
 
 class SupportedBy(Struct, frozen=True):
@@ -461,6 +465,22 @@ class SupportedBy(Struct, frozen=True):
     runtime: str
     release: str | None
     besides: tuple[str, ...] = ()
+
+
+class StageSummary(Struct, frozen=True, kw_only=True):
+    """The layers of a network that work at one size of the map.
+
+    Attributes:
+        name: That size, "56×56", or "56×56 up" in a decoder; "head" for vectors behind all maps, "vectors" for others.
+        layers: How many.
+        parameters: Of weights that no earlier stage has; None if unknown.
+        macs: Per sample; None if unknown.
+    """
+
+    name: str
+    layers: int
+    parameters: int | None
+    macs: int | None
 
 
 class LayerLatency(Struct, frozen=True, kw_only=True):
@@ -541,6 +561,7 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
         supported_by: What runtimes support an ONNX file, and from which release on.
         notes: Why something is unknown that the file should have said, a clause each.
         per: What MACs and activations are counted for: one sample, or a run as the model declares it.
+        stages: Where on the way of the map what it costs stands, in the order of the network.
         latency: How long it takes; None if that was not asked for, or could not be measured.
     """
 
@@ -559,6 +580,7 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
     error: str | None = None
     notes: tuple[str, ...] = ()
     per: Per = "sample"
+    stages: tuple[StageSummary, ...] = ()
     latency: Latency | None = None
 
     def __repr__(self) -> str:

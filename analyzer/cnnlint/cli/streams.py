@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from typing import TYPE_CHECKING, Literal, TextIO
@@ -20,8 +21,23 @@ ColorChoice = Literal["auto", "always", "never"]
 VERBOSE = "cnnlint.verbose"
 """Key in click's context of whether `-v` was given, for error reporting."""
 
+PLAIN = dict(zip("×−…→›⋮⌊⌋·█▏▎▍▌▋▊▉", "x-~>>:[].#.......", strict=True))
+"""What stands for signs of reports where they cannot be shown: as wide, so that columns stay below one another."""
+
+LIKENESS = "cnnlint.likeness"
+"""The error handler of codecs that puts it there, and "?" for all else."""
+
 WIDEST = 100
 """Most columns of a report."""
+
+
+def _likeness(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(LIKENESS, _likeness)
 
 
 def complain(message: str, kind: Literal["error", "warning", "note"] = "error") -> None:
@@ -84,7 +100,17 @@ def view_of_stdout(choice: ColorChoice, *, verbose: bool = False, quiet: bool = 
         verbose=verbose,
         quiet=quiet,
         terminal=terminal,
+        unicode=_draws(),
     )
+
+
+def _draws() -> bool:
+    """Return whether standard output can show blocks and lines."""
+    encoding = getattr(_stdout(), "encoding", None) or "utf-8"
+    try:
+        return bool("█▏─│".encode(encoding))
+    except (UnicodeEncodeError, LookupError):
+        return False
 
 
 def _stdout() -> TextIO | None:
@@ -93,7 +119,7 @@ def _stdout() -> TextIO | None:
 
 
 def write(text: str) -> None:
-    """Write a report to standard output, with "?" for characters that its encoding lacks.
+    """Write a report to standard output, with others in the place of characters that its encoding lacks.
 
     A reader that stops early (`| head`) is not an error and does not change the exit code.
 
@@ -104,7 +130,7 @@ def write(text: str) -> None:
         raise CnnlintError("is closed", path="standard output")
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
-        click.echo(text.encode(encoding, "replace").decode(encoding), nl=False, color=True)
+        click.echo(text.encode(encoding, LIKENESS).decode(encoding), nl=False, color=True)
     except OSError as error:
         lost = unwritable(error)
         if not isinstance(error, BrokenPipeError):

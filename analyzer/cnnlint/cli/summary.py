@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.command("summary")
 @click.argument("paths", nargs=-1, required=True, metavar="MODEL...", type=click.Path())
 @click.option("--explain", is_flag=True, help="Show the formulas of parameters, shapes and MACs.")
+@click.option("--plot", is_flag=True, help="Draw activation memory over the layers, and costs by stage.")
 @click.option("--latency", is_flag=True, help="Time each layer under onnxruntime on this machine.")
 @click.option("--format", "form", type=click.Choice(("text", "json", "html")), default="text", show_default=True)
 @setting_options("inputs", "run_timeout", "run_memory")
@@ -36,6 +37,7 @@ def command(
     *,
     paths: tuple[str, ...],
     explain: bool,
+    plot: bool,
     latency: bool,
     form: Literal["text", "json", "html"],
     inputs: tuple[str, ...],
@@ -50,6 +52,8 @@ def command(
 
     Of a configuration only what it excludes matters here.
     """
+    if plot and form != "text":
+        raise click.UsageError(f"--plot draws in the terminal; --format {form} has its numbers without it")
     from cnnlint.api import summary_of
     from cnnlint.worker.workers import Workers
 
@@ -72,7 +76,7 @@ def command(
             workers.close()
     report = SummaryReport(models=tuple(summary for summary, _ in outcomes))
     view = replace(view_of_stdout(color), drawings=drawings or {})
-    result = rendered(report, lambda part: _text(part, view, form, explain=explain))
+    result = rendered(report, lambda part: _text(part, view, form, explain=explain, plot=plot))
     faults = [*(error for _, error in outcomes if error is not None), *result.faults]
     for fault in faults:
         complain_of(fault, verbose=verbose)
@@ -80,7 +84,7 @@ def command(
     return 2 if found.errors or faults else 0
 
 
-def _text(report: SummaryReport, view: View, form: str, *, explain: bool) -> str:
+def _text(report: SummaryReport, view: View, form: str, *, explain: bool, plot: bool) -> str:
     if form == "json":
         from cnnlint.report.json import render as render_json
 
@@ -93,4 +97,4 @@ def _text(report: SummaryReport, view: View, form: str, *, explain: bool) -> str
         return ""
     from cnnlint.report.summary_text import render as render_text
 
-    return render_text(report, view, explain=explain)
+    return render_text(report, view, explain=explain, plot=plot)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cnnlint.analysis.context import Context
-from cnnlint.analysis.cost import live_activation_bytes
 from cnnlint.engine.summary import summarize
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.tensor import Tensor
@@ -54,7 +53,6 @@ class Node(Struct, frozen=True, kw_only=True):
         after: The nodes that feed it, by index, each once.
         input_shapes: Channels first, without the batch; None where unknown (the whole, or an extent).
         merged: Layers of the source that are part of it.
-        alive: Bytes of all activations that are alive while it runs, per sample; None if unknown.
         frames: The line of the user's code that made it, and those that called that, outward; () if not known.
     """
 
@@ -64,7 +62,6 @@ class Node(Struct, frozen=True, kw_only=True):
     after: tuple[int, ...] = ()
     input_shapes: tuple[tuple[int | None, ...] | None, ...] = ()
     merged: tuple[str, ...] = ()
-    alive: int | None = None
     frames: tuple[Frame, ...] = ()
 
 
@@ -107,13 +104,12 @@ def draw(context: Context, lines: Lines | None = None) -> Drawing:
     for row in summary.layers:
         if row.merged_into is not None:
             merged.setdefault(row.merged_into, []).append(f"{row.name} ({row.kind})")
-    alive = live_activation_bytes(graph, context.batch) or (None,) * (len(graph.layers) + 1)
     made = dict[str, int]()  # the index of the node that makes a tensor
     nodes = list[Node]()
     for tensor in graph.inputs:
         made[tensor.name] = len(nodes)
-        nodes.append(Node(row=rows[tensor.name], label="Input", alive=alive[0]))
-    for layer, during in zip(graph.layers, alive[1:], strict=True):
+        nodes.append(Node(row=rows[tensor.name], label="Input"))
+    for layer in graph.layers:
         after = tuple(dict.fromkeys(made[tensor.name] for tensor in layer.inputs if tensor.name in made))
         made.update((tensor.name, len(nodes)) for tensor in layer.outputs)
         nodes.append(
@@ -124,7 +120,6 @@ def draw(context: Context, lines: Lines | None = None) -> Drawing:
                 after=after,
                 input_shapes=tuple(map(_shape, layer.inputs)),
                 merged=tuple(merged.get(layer.name, ())),
-                alive=during,
                 frames=lines.of((layer.name,)) if lines else (),
             )
         )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cnnlint import limits
 from cnnlint.analysis.context import Context
-from cnnlint.analysis.cost import layer_macs, sample_mac_formula, tensor_bytes
+from cnnlint.analysis.cost import layer_macs, live_activation_bytes, sample_mac_formula, tensor_bytes
 from cnnlint.analysis.heads import as_convolutions, dense_head, hidden_dense
 from cnnlint.analysis.pattern import pattern
+from cnnlint.analysis.resolutions import Stage, stages
 from cnnlint.analysis.samples import Batch
 from cnnlint.frontends.onnx.file import onnx_file
 from cnnlint.frontends.onnx.targets import runtime, runtimes
@@ -16,7 +18,7 @@ from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer, Part
 from cnnlint.graph.layers import Dense
 from cnnlint.graph.tensor import Tensor, weight_elements
-from cnnlint.results import LayerSummary, ModelSummary, SupportedBy
+from cnnlint.results import LayerSummary, ModelSummary, StageSummary, SupportedBy
 
 KERAS_FORMATS = frozenset({"keras", "h5"})
 """Formats whose layers have names that the user gave, so that one merged into another deserves a row."""
@@ -30,6 +32,7 @@ def summarize(graph: Graph, context: Context | None = None) -> ModelSummary:
         context: What is known about it already, so that it is not worked out again.
     """
     context = context or Context(graph)
+    found = stages(graph)
     return ModelSummary(
         path=graph.source.path,
         format=graph.source.format,
@@ -42,10 +45,27 @@ def summarize(graph: Graph, context: Context | None = None) -> ModelSummary:
         peak_activation_bytes=context.peak_activation_bytes,
         file_bytes=graph.source.file_bytes,
         supported_by=tuple(_supported_by(graph)),
-        layers=tuple(_rows(context)),
+        layers=tuple(_rows(context, {name: stage.name for stage in found for name in stage.layers})),
         notes=tuple(_notes(context)),
         per=context.per,
+        stages=tuple(_stages(context, found)),
     )
+
+
+def _stages(context: Context, found: tuple[Stage, ...]) -> Iterator[StageSummary]:
+    layers = {layer.name: layer for layer in context.graph.layers}
+    counted = set[str]()
+    for stage in found:
+        members = [layers[name] for name in stage.layers]
+        weights = {weight.key: weight for layer in members for weight in layer.weights if weight.key not in counted}
+        counted.update(weights)
+        macs = [layer_macs(layer, context.batch) for layer in members]
+        yield StageSummary(
+            name=stage.name,
+            layers=len(members),
+            parameters=None if context.graph.unread else weight_elements(weights.values()),
+            macs=None if None in macs else limits.int64(sum(number or 0 for number in macs)),
+        )
 
 
 def _supported_by(graph: Graph) -> Iterator[SupportedBy]:
@@ -88,22 +108,23 @@ def _trainable(graph: Graph) -> int | None:
     return weight_elements(weight for weight in graph.weights if weight.trainable)
 
 
-def _rows(context: Context) -> Iterator[LayerSummary]:
+def _rows(context: Context, stage_of: dict[str, str]) -> Iterator[LayerSummary]:
     graph = context.graph
+    alive = live_activation_bytes(graph, context.batch) or (None,) * (len(graph.layers) + 1)
     named = {tensor.name for tensor in graph.inputs} | {layer.name for layer in graph.layers}
     holders = dict[str, str]()  # weight -> the layer that is counted for it
     for tensor in graph.inputs:
-        yield _input(tensor, context.batch)
-    for layer in graph.layers:
+        yield _input(tensor, context.batch, alive[0])
+    for layer, during in zip(graph.layers, alive[1:], strict=True):
         before, after = _merged(layer, named) if graph.source.format in KERAS_FORMATS else ([], [])
         yield from before
-        yield _row(layer, context, _shared_with(layer, holders))
+        yield _row(layer, context, _shared_with(layer, holders), during, stage_of.get(layer.name))
         yield from after
         for weight in layer.weights:
             holders.setdefault(weight.key, layer.name)
 
 
-def _input(tensor: Tensor, batch: Batch) -> LayerSummary:
+def _input(tensor: Tensor, batch: Batch, alive: int | None) -> LayerSummary:
     return LayerSummary(
         name=tensor.name,
         kind="Input",
@@ -112,10 +133,11 @@ def _input(tensor: Tensor, batch: Batch) -> LayerSummary:
         macs=0,
         receptive_field=(1,) * len(tensor.spatial) if tensor.spatial else None,
         activation_bytes=tensor_bytes(tensor, batch),
+        alive_bytes=alive,
     )
 
 
-def _row(layer: Layer, context: Context, shared_with: str | None) -> LayerSummary:
+def _row(layer: Layer, context: Context, shared_with: str | None, alive: int | None, stage: str | None) -> LayerSummary:
     formula = _parameter_formula(layer)
     macs = _mac_formula(layer, context.batch)
     return LayerSummary(
@@ -131,6 +153,8 @@ def _row(layer: Layer, context: Context, shared_with: str | None) -> LayerSummar
         output_formulas=layer.output_formulas(),
         activation_bytes=_bytes(layer, context.batch),
         shared_with=shared_with,
+        alive_bytes=alive,
+        stage=stage,
     )
 
 

@@ -24,10 +24,10 @@ def latency_table(latency: Latency, view: View) -> Iterator[str]:
         rows.append(Row(layer.layer or "(no layer)", index))
         told[index] = layer
         rows += [Row(f"  {name}", None, is_faint=True) for name in layer.layers if name != layer.layer]
-    return table(rows, _columns(told), view)
+    return table(rows, _columns(told, "◀" if view.unicode else "<"), view)
 
 
-def _columns(told: dict[Hashable, LayerLatency]) -> list[Column]:
+def _columns(told: dict[Hashable, LayerLatency], mark: str) -> list[Column]:
     largest = max((layer.share for layer in told.values()), default=0.0)
 
     def said(of: Callable[[LayerLatency], str]) -> dict[Hashable, str]:
@@ -37,7 +37,7 @@ def _columns(told: dict[Hashable, LayerLatency]) -> list[Column]:
         column("MACs", said(lambda layer: "-" if layer.macs == 0 else number(layer.macs, brief))),
         column("ms", said(lambda layer: milliseconds(layer.milliseconds))),
         column("GMAC/s", said(lambda layer: speed(layer.gmacs_per_second))),
-        column("slower", said(lambda layer: f"◀ {slower(layer)}" if layer.slow else ""), style="1;33"),
+        column("slower", said(lambda layer: f"{mark} {slower(layer)}" if layer.slow else ""), style="1;33"),
         column("runs as", said(ran_as), is_number=False),
         column("share", said(lambda layer: share(layer.share))),
         column("", said(lambda layer: bar(layer.share, largest)), style="35", is_number=False, is_bar=True),

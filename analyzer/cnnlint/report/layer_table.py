@@ -90,7 +90,7 @@ def table(rows: Sequence[Row], columns: Sequence[Column], view: View) -> Iterato
         view: How it is laid out.
     """
     lengths = [len(row.name) if row.name.isascii() else cell_len(row.name) for row in rows]
-    if view.width < BARS_FROM or not _fits(columns, lengths, view.width):
+    if view.width < BARS_FROM or not view.unicode or not _fits(columns, lengths, view.width):
         columns = [column for column in columns if not column.is_bar]
     while len(columns) > FEWEST and not _fits(columns, lengths, view.width):
         columns = columns[:-1]

@@ -13,13 +13,14 @@ from rich.text import Text
 from cnnlint.graph.quantity import UNKNOWN, brief, count, ratio, share, size
 from cnnlint.report.latency_text import latency_rows, latency_table
 from cnnlint.report.layer_table import layer_table
+from cnnlint.report.plots import memory_plot, stage_plot
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.view import View, axes
 from cnnlint.results import LayerSummary, ModelSummary, SummaryReport, SupportedBy
 
 
-def render(report: SummaryReport, view: View, *, explain: bool = False) -> str:
-    """Return the table, the totals and the pattern of each model; with `explain` its formulas too."""
+def render(report: SummaryReport, view: View, *, explain: bool = False, plot: bool = False) -> str:
+    """Return the table, the totals and the pattern of each model, with its formulas and drawn if asked for."""
     report = printable_report(report)
     console = Console(
         file=StringIO(), width=view.width, force_terminal=view.color, no_color=not view.color, highlight=False,
@@ -31,6 +32,8 @@ def render(report: SummaryReport, view: View, *, explain: bool = False) -> str:
             below = _below(model, explain=explain)
             rows = layer_table(model, view) if model.latency is None else latency_table(model.latency, view)
             parts += [_printed(console, _title(model), view), *rows, _printed(console, below, view)]
+            if plot:
+                parts += [*memory_plot(model, view), *stage_plot(model, view)]
     return without_commands("".join(parts))
 
 

@@ -36,6 +36,7 @@ class View(Struct, frozen=True, kw_only=True):
         verbose: Show every finding, where many of one rule are otherwise summed up.
         quiet: Show findings and budgets that fail, and nothing else.
         terminal: Whether a person looks at it as it comes.
+        unicode: Whether blocks and lines can be drawn; else they are drawn in ASCII.
         drawings: What is drawn of the models, by path, in formats that draw.
         exit_code: What the run comes to, findings that are not shown included; None if that is all that is known.
         known: Where findings that are left out as known are.
@@ -46,6 +47,7 @@ class View(Struct, frozen=True, kw_only=True):
     verbose: bool = False
     quiet: bool = False
     terminal: bool = False
+    unicode: bool = True
     drawings: Mapping[str, Drawing] = {}
     exit_code: int | None = None
     known: str = "in the baseline"

@@ -178,9 +178,11 @@ def test_lines_stay_within_the_terminal_and_within_100_columns(columns, tmp_path
     assert max(map(len, lines)) <= min(100, int(columns))
 
 
-def test_a_terminal_without_unicode_gets_question_marks_and_no_traceback(tmp_path):
+def test_a_terminal_without_unicode_gets_signs_like_those_it_lacks_and_no_traceback(tmp_path):
     done = cnnlint_process("--static", SMELLY, cwd=tmp_path, PYTHONUTF8="0", PYTHONIOENCODING="ascii")
     assert done.returncode == 1
+    assert "Windows of 2 x 2 that move by 2 x 2" in " ".join(done.stdout.split())
+    assert "?" not in done.stdout
     assert "Traceback" not in done.stderr
 
 

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from acceptance.command import MODELS, cnnlint
+from acceptance.command import MODELS, cnnlint, cnnlint_process
 from cnnlint.cli.commands import commands
 from cnnlint.report.json import json_schema
 from cnnlint.report.summary_text import render
@@ -190,3 +190,60 @@ def test_no_name_that_fits_the_terminal_is_cut(columns):
     assert max(map(len, lines)) <= columns
     assert all(any(line.startswith(name) for line in lines) for name in names)
     assert "…" not in text
+
+
+def unicoded(text):
+    return any(ord(sign) > 127 for sign in text)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 140])
+@pytest.mark.parametrize("name", ["seed_cnn", "resnet_style", "branches"])
+def test_plots_stay_within_the_terminal_and_reach_from_the_first_layer_to_the_last(columns, name):
+    done = cnnlint("summary", "--plot", MODELS / f"{name}.onnx", COLUMNS=str(columns))
+    plot = done.stdout.partition("activation memory over the layers")[2]
+    assert max(map(len, plot.splitlines())) <= columns
+    (base,) = [line for line in plot.splitlines() if "└" in line]
+    filled = [line for line in plot.splitlines() if "│" in line]
+    assert len(filled[-1]) == len(base), "the lowest line has something at every layer"
+
+
+def test_the_plot_of_memory_is_highest_at_the_peak_and_names_it():
+    (model,) = json.loads(summary(SEED, "--format", "json").output)["models"]
+    alive = [layer["alive_bytes"] for layer in model["layers"]]
+    assert max(alive) == model["peak_activation_bytes"]
+    plot = summary(SEED, "--plot").output.partition("activation memory")[2].splitlines()
+    top = plot[1].partition("│")[2]
+    each = len(next(line for line in plot if "└" in line).partition("└")[2]) // len(alive)
+    drawn = {at // each for at, sign in enumerate(top) if sign != " "}
+    assert drawn == {at for at, number in enumerate(alive) if number > max(alive) * 8.1 / 9}
+    peak = model["layers"][alive.index(max(alive))]["name"]
+    assert any(line.strip().startswith("peak of 6.97 MB at " + peak) for line in plot)
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.glob("*.onnx")), ids=lambda path: path.stem)
+def test_costs_of_stages_come_to_those_of_the_model(path):
+    (model,) = json.loads(summary(path, "--format", "json").output)["models"]
+    for cost in ("parameters", "macs"):
+        assert sum(stage[cost] for stage in model["stages"]) == model[cost]
+    rows = [layer for layer in model["layers"] if layer["merged_into"] is None and layer["kind"] != "Input"]
+    for stage in model["stages"]:
+        assert stage["layers"] == sum(layer["stage"] == stage["name"] for layer in rows)
+
+
+def test_what_is_unknown_is_not_drawn():
+    report = SummaryReport(models=(ModelSummary(path="m", format="onnx", layers=(row("custom"),)),))
+    assert "per sample\nunknown\n" in render(report, View(), plot=True)
+
+
+def test_plots_on_a_terminal_without_unicode_are_in_ascii():
+    done = cnnlint_process("summary", "--plot", SEED, PYTHONUTF8="0", PYTHONIOENCODING="ascii")
+    assert not unicoded(done.stdout)
+    assert "?" not in done.stdout
+    assert "^111x111" in done.stdout
+    assert "#####" in done.stdout
+
+
+def test_a_plot_is_for_the_terminal():
+    done = cnnlint("summary", "--plot", "--format", "json", SEED)
+    assert done.returncode == 2
+    assert "--plot draws in the terminal" in done.stderr

@@ -54,7 +54,7 @@ def _layer(node: Node, marks: list[int]) -> dict[str, object]:
         "macs": _told(row.macs, brief),
         "macsExact": count(row.macs),
         "memory": _told(row.activation_bytes, size),
-        "alive": _told(node.alive, size),
+        "alive": _told(row.alive_bytes, size),
         "field": (None if row.receptive_field is None else max(row.receptive_field), field(row.receptive_field)),
         "formula": printable(row.formula or ""),
         "words": printable(row.formula_words or ""),
