@@ -135,18 +135,20 @@ def excerpt(layers: tuple[str, ...], sites: dict[str, Site], view: View) -> Iter
     meant = next(name for name in layers if name in sites)
     rows = _with_neighbors(named, sites)
     rows = _shortened(rows, meant)
-    names = {row: shortened(row, max(16, view.width - 64)) for row in rows}
-    across = max(len(name) for name in names.values())
     labels = max(len(sites[row].label) for row in rows)
     shapes = max(len(extents(sites[row].output_shape)) for row in rows)
+    held = {row: f"  {count(sites[row].parameters)} parameters" if sites[row].parameters != 0 else "" for row in rows}
+    others = len("   | → ") + 2 + labels + 2 + max(shapes + len(text) for text in held.values())
+    names = {row: shortened(row, max(16, view.width - others)) for row in rows}
+    across = max(len(name) for name in names.values())
     previous: str | None = None
     for row in rows:
         site = sites[row]
         if previous is not None and previous not in site.before:
             yield view.paint("   |   ", "accent") + view.paint("⋮", "faint")
         previous = row
-        held = f"  {count(site.parameters)} parameters" if site.parameters != 0 else ""
-        text = f"{names[row]:<{across}}  {site.label:<{labels}}  {extents(site.output_shape):<{shapes}}{held}".rstrip()
+        shape = extents(site.output_shape)
+        text = f"{names[row]:<{across}}  {site.label:<{labels}}  {shape:<{shapes}}{held[row]}".rstrip()
         mark = view.paint(ARROW, "strong") if row == meant else " "
         style = "strong" if row == meant else None if row in named else "faint"
         gutter = view.paint("   | ", "accent")

@@ -88,13 +88,14 @@ class MissingActivation(
             if reason := _on_purpose(layer, between, target):
                 yield self.skip(layer, target, reason=reason)
                 continue
-            names = ", ".join(dict.fromkeys(each.label for each in between)) or "nothing"
+            names = ", ".join(dict.fromkeys(each.label for each in between))
+            only = f", only {names}" if names else ""
             rank = len(layer.kernel_size) if isinstance(layer, Conv | ConvTranspose) else 0
             made = f"Conv{rank}D({layer.out_channels}, ...)" if rank else f"Dense({layer.out_channels})"
             yield self.finding(
                 layer,
                 target,
-                message=f"No activation stands between {layer.name} and {target.name}, only {names}.",
+                message=f"No activation stands between {layer.name} and {target.name}{only}.",
                 evidence={"channels": layer.out_channels, "layers_between": len(between)},
                 advice=Advice(
                     text=f"Put an activation after {layer.name}",
