@@ -122,10 +122,10 @@ class UnfoldedScale(ModelRule, code="WA008", severity=Severity.INFO, confidence=
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
         """Add up the operations."""
         operations = int(sum(place.evidence["operations"] for place in places))
-        cost = f", {brief(operations)} operations per sample," if operations else ""
+        cost = f", {brief(operations)} operations per sample," if operations else ","
         return self.finding(
-            message=f"{len(places):,} products and sums with constants{cost} could be part of the convolutions and"
-            " dense layers beside them.",
+            message=f"In {len(places):,} places channels are scaled or shifted by constants{cost} which the convolutions"
+            " and dense layers beside them could do.",
             evidence={"operations": operations, "layers": len(places)},
             advice=Advice(text="Fold them into kernels and biases, in the file with `cnnlint fix`"),
         )
