@@ -154,7 +154,8 @@ def test_a_short_run_on_a_terminal_shows_no_progress(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
-def test_a_long_run_on_a_terminal_shows_its_progress(tmp_path: Path) -> None:
+def test_a_long_run_on_a_terminal_shows_its_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
     names = [write(tmp_path / f"net{index}.onnx", model()) for index in range(15)]
     slow = (
         "import time, cnnlint.cli.run as r, cnnlint.linter as l; r.PATIENCE = 0.1; f = l.Linter.lint\n"

@@ -72,8 +72,8 @@ def test_nothing_is_run_unless_it_is_asked_for_and_the_report_says_so(server: Fi
     report = lint(f"{server.url}/chain.onnx")
 
     assert (
-        "run time checks and rules on the values of weights were left out: the model is not on this machine, and --run"
-        " downloads it" in report.notes
+        "run time checks and rules on the values of weights were left out: the model is not on this machine, and"
+        " static=False downloads it" in report.notes
     )
 
 
