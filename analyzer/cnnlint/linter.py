@@ -379,7 +379,8 @@ class Linter:
             self._draw(path, context, lines, self.drawings)
         if self._watch is not None:
             self._watch(context)
-        kept = rules if model.is_here and not settings.static else tuple(r for r in rules if not r.reads_values)
+        reads = model.is_here if settings.static is None else not settings.static
+        kept = rules if reads else tuple(rule for rule in rules if not rule.reads_values)
         beside = run.has_values and are_few(graph)
         here = [rule for rule in kept if not rule.reads_values] if beside else kept
         walked = walk(context, here, near_misses=self.near_misses)

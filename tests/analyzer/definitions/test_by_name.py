@@ -153,3 +153,24 @@ def test_a_definition_that_trains_is_stopped_there_whatever_it_catches(linted):
     assert code == 2
     assert "trains: trains the network before it gives it back (trains.py:10: model.fit(" in said
     assert 'train where the file is run: if __name__ == "__main__":' in said
+
+
+SEEDED = """
+    import keras
+
+
+    def make_model():
+        image = x = keras.Input((16, 16, 8))
+        for name in ("first", "second"):
+            seeded = keras.initializers.GlorotUniform(seed=1)
+            x = keras.layers.Conv2D(8, 3, kernel_initializer=seeded, activation="relu", name=name)(x)
+        return keras.Model(image, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(x)))
+"""
+
+
+def test_values_of_weights_are_looked_at_where_a_run_is_asked_for(tmp_path: Path) -> None:
+    folder = project.write(tmp_path / "project", {"seeded.py": SEEDED})
+    arguments = "seeded.py:make_model", "--isolated", "--format", "json", "--select", "WT008"
+    (report,) = json.loads(cnnlint_process(*arguments, "--run", cwd=folder).stdout)["models"]
+    assert [(finding["code"], finding["layers"]) for finding in report["findings"]] == [("WT008", ["second", "first"])]
+    assert not any("left out" in note for note in report["notes"])
