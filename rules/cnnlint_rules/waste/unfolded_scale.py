@@ -124,8 +124,8 @@ class UnfoldedScale(ModelRule, code="WA008", severity=Severity.INFO, confidence=
         operations = int(sum(place.evidence["operations"] for place in places))
         cost = f", {brief(operations)} operations per sample," if operations else ","
         return self.finding(
-            message=f"In {len(places):,} places channels are scaled or shifted by constants{cost} which the convolutions"
-            " and dense layers beside them could do.",
+            message=f"In {len(places):,} places channels are scaled or shifted by constants{cost} which the"
+            " convolutions and dense layers beside them could do.",
             evidence={"operations": operations, "layers": len(places)},
             advice=Advice(text="Fold them into kernels and biases, in the file with `cnnlint fix`"),
         )
