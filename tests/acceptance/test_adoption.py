@@ -33,7 +33,8 @@ class Team:
         bin_ = self.temp / "bin"
         bin_.mkdir()
         executable(bin_ / "cnnlint", f'exec {sys.executable} -m cnnlint "$@"')
-        (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+        hook = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))[0]
+        assert hook["id"] == "cnnlint"
         # the hook as it is shipped, without the environment that pre-commit would install it into
         hook |= {"language": "system", "args": ["--static"]}
         config = {"repos": [{"repo": "local", "hooks": [hook]}]}
