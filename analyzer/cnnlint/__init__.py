@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from cnnlint.frontends.onnx.records import GraphRecord, NodeRecord, ValueRecord
     from cnnlint.frontends.onnx.schemas import history, newest, newest_ir_version, operator_schema
     from cnnlint.frontends.onnx.targets import Obstacle, Target
-    from cnnlint.frontends.onnx.wiring import Wiring, permutation_of, reshape_target
+    from cnnlint.frontends.onnx.wiring import ELEMENTWISE, Wiring, permutation_of, reshape_target
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.layer import Layer
     from cnnlint.graph.layers import (
@@ -153,6 +153,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DISTRIBUTIONS",
+    "ELEMENTWISE",
     "KERNEL_LAYERS",
     "QUANTITIES",
     "SOFTMAX",
@@ -377,7 +378,7 @@ HOMES = {
     "frontends.onnx.records": ("GraphRecord", "NodeRecord", "ValueRecord"),
     "frontends.onnx.schemas": ("history", "newest", "newest_ir_version", "operator_schema"),
     "frontends.onnx.targets": ("Obstacle", "Target"),
-    "frontends.onnx.wiring": ("Wiring", "permutation_of", "reshape_target"),
+    "frontends.onnx.wiring": ("ELEMENTWISE", "Wiring", "permutation_of", "reshape_target"),
     "graph.graph": ("Graph",),
     "graph.layer": ("Layer",),
     "graph.layers": (

@@ -104,12 +104,17 @@ def _told(hits: Sequence[Hit], context: Context) -> Iterator[Finding]:
         yield as_finding(crash(rule, error))
         return
     verifications = {each.verification for each in places}
+    savings = total(each.savings for each in places)
+    if (
+        savings is not None and context.macs is None
+    ):  # of some places they are not known, and the sum would be of others
+        savings = replace(savings, macs=0)
     yield replace(
         found,
         severity=first.severity,
         layers=tuple(dict.fromkeys(name for each in places for name in each.layers)),
         places=tuple(place for each in places for place in each.places),
-        savings=total(each.savings for each in places),
+        savings=savings,
         verification=verifications.pop() if len(verifications) == 1 else None,
     )
 

@@ -93,7 +93,8 @@ class EvenKernelSamePadding(
         pixels = sum(place.evidence["shift_in_pixels"] for place in places)
         return self.finding(
             message=f"{len(places):,} convolutions have kernels without a center, padded on one side more than on the"
-            f" other; along one path their shifts come to at most {pixels:g} pixels of the input.",
+            f" other; along one path their shifts come to at most {pixels:g}"
+            f" pixel{'' if pixels == 1 else 's'} of the input.",
             evidence={"shift_in_pixels": pixels},
             advice=Advice(
                 text="Use kernels of odd extent, 3 × 3 in place of 2 × 2 or 4 × 4",

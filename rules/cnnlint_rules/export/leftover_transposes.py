@@ -8,6 +8,7 @@ from math import prod
 from msgspec import Struct
 
 from cnnlint import (
+    ELEMENTWISE,
     Advice,
     Bad,
     Confidence,
@@ -25,15 +26,6 @@ from cnnlint import (
     added_up,
     permutation_of,
 )
-
-ELEMENTWISE = frozenset(
-    {
-        "Abs", "Add", "Cast", "Celu", "Clip", "Div", "Dropout", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish",
-        "Identity", "LeakyRelu", "Max", "Mean", "Min", "Mish", "Mul", "Neg", "PRelu", "Pow", "Reciprocal", "Relu",
-        "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Swish", "Tanh",
-    }
-)  # fmt: skip
-"""Operators that compute each element from the elements at its place."""
 
 MOST = 200
 """Most nodes between transposes that are looked at."""

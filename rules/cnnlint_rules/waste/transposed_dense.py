@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import prod
 
 from cnnlint import (
+    ELEMENTWISE,
     Advice,
     Bad,
     Confidence,
@@ -25,14 +26,6 @@ from cnnlint import (
 
 LAST, FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 """Orders of axes that bring the channels of a map to the end, and back."""
-
-ELEMENTWISE = frozenset(
-    {
-        "Add", "Clip", "Div", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Mul", "Pow",
-        "Relu", "Sigmoid", "Softplus", "Sub", "Tanh",
-    }
-)  # fmt: skip
-"""Operators that activations, biases and scales are written with."""
 
 WIDE = 16
 """Fewest channels on the wider side of each layer; with fewer, a convolution is slower than the transposes."""

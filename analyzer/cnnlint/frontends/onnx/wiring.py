@@ -12,6 +12,15 @@ from cnnlint.graph.tensor import Shape
 CHANGING = frozenset({"Bernoulli", "Multinomial", "RandomNormal", "RandomUniform"})
 """Operators that give something else at each run though they read nothing that changes."""
 
+ELEMENTWISE = frozenset(
+    {
+        "Abs", "Add", "Cast", "Celu", "Clip", "Div", "Dropout", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish",
+        "Identity", "LeakyRelu", "Max", "Mean", "Min", "Mish", "Mul", "Neg", "PRelu", "Pow", "Reciprocal", "Relu",
+        "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Swish", "Tanh",
+    }
+)  # fmt: skip
+"""Operators that compute each element from the elements at its place."""
+
 
 class Wiring:
     """The nodes of the outermost graph of a file, which calls of functions and holders of graphs are among.
