@@ -50,7 +50,7 @@ def onnxscript(model: str, output: str) -> None:
 
 def cnnlint(model: str, output: str) -> None:
     """As `cnnlint fix MODEL -o OUTPUT`; the model itself where nothing is rewritten."""
-    from cnnlint.fixing import fix
+    from cnnlint.operations import fix
 
     fix.compare = _timed(fix.compare)
     report = fix.fix(fix.FixRequest(path=model, fresh=output, isolated=True))

@@ -27,14 +27,14 @@ import yaml
 
 import cnnlint
 from cnnlint import limits
-from cnnlint.comparison.conversion import ConversionReport
-from cnnlint.comparison.diff_report import DiffReport, FolderDiff
 from cnnlint.engine.budget import QUANTITIES
 from cnnlint.engine.config.schema import SETTINGS, Schema, config_schema
 from cnnlint.engine.registry import load_rules
 from cnnlint.engine.rule import Rule
-from cnnlint.fixing.report import FixReport
 from cnnlint.frontends.onnx.targets import runtime, runtimes
+from cnnlint.operations.conversion import ConversionReport
+from cnnlint.operations.diff_report import DiffReport, FolderDiff
+from cnnlint.operations.fix_report import FixReport
 from cnnlint.report.json import DOCUMENTS, schema_of
 from cnnlint.report.rule_page import RulesReport, index, page
 from cnnlint.verification.records import ComparisonReport

@@ -63,14 +63,14 @@ def sandbox() -> Sandbox:
 
 def warm() -> None:
     """Import what reading weights and inferring shapes may import, so that no input is charged with it."""
-    for name in ("h5py", "onnx.shape_inference", "cnnlint.api", "cnnlint.cli.commands", "cnnlint.report.text"):
+    for name in ("h5py", "onnx.shape_inference", "cnnlint.api.linting", "cnnlint.cli.commands", "cnnlint.report.text"):
         import_module(name)
 
 
 @cache
 def _linter() -> Any:
     from cnnlint.engine.config.settings import Flags
-    from cnnlint.linter import Linter
+    from cnnlint.linting.linter import Linter
 
     return Linter(Flags(static=True, pedantic=True, select=("ALL",)), isolated=True, near_misses=True)
 
@@ -87,7 +87,7 @@ def check(path: Path, *, depth: int = 3) -> list[Fault]:
 
 
 def _checked(path: str, depth: int) -> Iterator[Fault]:
-    from cnnlint.api import summarize
+    from cnnlint.api.linting import summarize
 
     meter = Meter()
     known = set(sys.modules)  # whoever asks may have imported anything

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from cnnlint.analysis.pattern import Step, decompose
     from cnnlint.analysis.stages import Block, blocks, convolutions_and_pools, shrinks
     from cnnlint.analysis.weight_values import WeightStatistics, WeightValues, shown_channels
-    from cnnlint.api import Report, Summary, check, lint, load, summarize
+    from cnnlint.api.linting import Report, Summary, check, lint, load, summarize
+    from cnnlint.api.operations import Compared, Converted, Diff, Fixed, compare, convert, diff, fix
     from cnnlint.engine.budget import QUANTITIES, Budget, BudgetRule, measure, top_contributors
     from cnnlint.engine.registry import RuleSet, load_rules
     from cnnlint.engine.rule import (
@@ -118,7 +119,6 @@ if TYPE_CHECKING:
     from cnnlint.graph.tensor import Dim, Shape, Tensor, Weight, weight_elements
     from cnnlint.graph.training import Initializer, Loss, Metric, Optimizer, Training
     from cnnlint.graph.window import Pads, Window
-    from cnnlint.operations import Compared, Converted, Diff, Fixed, compare, convert, diff, fix
     from cnnlint.results import (
         Advice,
         BudgetResult,
@@ -359,7 +359,7 @@ HOMES = {
     "analysis.pattern": ("Step", "decompose"),
     "analysis.stages": ("Block", "blocks", "convolutions_and_pools", "shrinks"),
     "analysis.weight_values": ("WeightStatistics", "WeightValues", "shown_channels"),
-    "api": ("Report", "Summary", "check", "lint", "load", "summarize"),
+    "api.linting": ("Report", "Summary", "check", "lint", "load", "summarize"),
     "engine.budget": ("Budget", "BudgetRule", "QUANTITIES", "measure", "top_contributors"),
     "engine.registry": ("RuleSet", "load_rules"),
     "engine.rule": (
@@ -396,7 +396,7 @@ HOMES = {
     "graph.tensor": ("Dim", "Shape", "Tensor", "Weight", "weight_elements"),
     "graph.training": ("Initializer", "Loss", "Metric", "Optimizer", "Training"),
     "graph.window": ("Pads", "Window"),
-    "operations": ("Compared", "Converted", "Diff", "Fixed", "compare", "convert", "diff", "fix"),
+    "api.operations": ("Compared", "Converted", "Diff", "Fixed", "compare", "convert", "diff", "fix"),
     "results": (
         "Advice", "BudgetResult", "Confidence", "Finding", "LintReport", "ModelReport", "ModelSummary",
         "NearMiss", "Place", "Verification", "Savings", "Severity", "SummaryReport", "added_up",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import keras  # pyright: ignore[reportMissingTypeStubs] - keras ships none
 
-from cnnlint.api import Report, lint
+from cnnlint.api.linting import Report, lint
 from cnnlint.definitions.live import begin
 from cnnlint.engine.budget import Budget
 from cnnlint.errors import FindingsError

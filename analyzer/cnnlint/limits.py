@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import TypeVar
 
-from cnnlint.errors import ModelError
-
 T = TypeVar("T")
 
 MAX_INT64 = (1 << 63) - 1
@@ -122,14 +120,10 @@ class Allowance:
         self.left -= amount
         return True
 
-    def spend(self, amount: int, path: str | None = None) -> None:
-        """Take `amount`.
-
-        Raises:
-            ModelError: There is not as much left; it names the limit.
-        """
-        if not self.take(amount):
-            raise ModelError(f"has more than {self.most:,} {self.of}, which is cnnlint's limit", path=path)
+    @property
+    def exceeded(self) -> str:
+        """What is wrong with a model that asks for more."""
+        return f"has more than {self.most:,} {self.of}, which is cnnlint's limit"
 
 
 def int64(number: int | None) -> int | None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from cnnlint.api import Report, lint
+from cnnlint.api.linting import Report, lint
 from cnnlint.definitions.live import begin
 from cnnlint.errors import boundary
-from cnnlint.models import LiveTorch
+from cnnlint.linting.models import LiveTorch
 
 begin()
 

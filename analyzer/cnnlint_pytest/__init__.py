@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cnnlint.api import Report
+    from cnnlint.api.linting import Report
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from cnnlint.api import Report
+from cnnlint.api.linting import Report
 from cnnlint.editing.session import Session, defined_here
 from cnnlint.engine.config.schema import Flags
 from cnnlint.errors import CnnlintError, DefinitionError

@@ -16,7 +16,7 @@ import networks
 from acceptance.command import MODELS, ROOT
 from acceptance.command import cnnlint as run
 from acceptance.pipelines import Action, clean_environment, executable
-from cnnlint import linter
+from cnnlint.linting import linter
 from repositories import commit_all, git
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins for programs are scripts of a POSIX shell")

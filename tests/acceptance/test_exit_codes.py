@@ -158,7 +158,7 @@ def test_a_long_run_on_a_terminal_shows_its_progress(tmp_path: Path, monkeypatch
     monkeypatch.delenv("CI", raising=False)
     names = [write(tmp_path / f"net{index}.onnx", model()) for index in range(15)]
     slow = (
-        "import time, cnnlint.cli.run as r, cnnlint.linter as l; r.PATIENCE = 0.1; f = l.Linter.lint\n"
+        "import time, cnnlint.cli.run as r, cnnlint.linting.linter as l; r.PATIENCE = 0.1; f = l.Linter.lint\n"
         "l.Linter.lint = lambda *a: (time.sleep(0.1), f(*a))[1]"
     )
     assert "/15" in on_a_terminal(*names, "--isolated", "--static", PYTHONPATH=patched(tmp_path, slow))

@@ -86,7 +86,7 @@ def test_values_are_read_even_if_the_run_does_not_end(damaged: Path, monkeypatch
         def result(self, _: object) -> None:
             raise UnfinishedRunError("the process crashed")
 
-    monkeypatch.setattr("cnnlint.linter.submit", lambda *_, **__: Crashed())
+    monkeypatch.setattr("cnnlint.linting.linter.submit", lambda *_, **__: Crashed())
     (report,) = lint(str(damaged), isolated=True).models
     assert {"RT006", "WT001"} <= {finding.code for finding in report.findings}
 

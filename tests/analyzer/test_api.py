@@ -19,8 +19,8 @@ import networks
 from cnnlint.engine.config.settings import Flags
 from cnnlint.errors import ConfigError, ModelError, RuleError
 from cnnlint.frontends.notation import to_onnx
-from cnnlint.linter import Linter
-from cnnlint.models import OnnxFile, RemoteModel
+from cnnlint.linting.linter import Linter
+from cnnlint.linting.models import OnnxFile, RemoteModel
 
 ROOT = Path(__file__).parents[2]
 FLAT = networks.FLAT
@@ -371,7 +371,7 @@ def test_a_report_prints_and_shows_itself(folder):
     assert "flatten-dense-dominates" not in repr(report)
     assert "Failed" not in report._repr_html_()
     assert "Not done" in report._repr_html_()
-    live = cnnlint.api.Report(models=(msgspec.structs.replace(report.models[0], path="<keras>"),))
+    live = cnnlint.api.linting.Report(models=(msgspec.structs.replace(report.models[0], path="<keras>"),))
     assert "<keras" not in live._repr_html_()
 
 

@@ -172,7 +172,7 @@ def test_every_setting_but_those_of_files_is_an_argument_of_lint_and_no_other_is
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_an_argument_of_lint_reaches_the_setting_of_its_name(name, monkeypatch):
-    monkeypatch.setattr("cnnlint.api.Linter", Told)
+    monkeypatch.setattr("cnnlint.api.linting.Linter", Told)
     given, meant = SAMPLES[name]
     cnnlint.lint("net.onnx", **{name: given})
     assert getattr(Told.flags, name) == meant

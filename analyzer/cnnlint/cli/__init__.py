@@ -14,7 +14,7 @@ OTHERWISE = ("--static", "--show-settings", "--help", "-h", "--cache-dir", "--ru
 """Options with which a lint may run no model, or not within the usual limits."""
 
 MANY = 48
-"""Models that are too many for one process; see `cnnlint.parallel`, which is slow to import."""
+"""Models that are too many for one process; see `cnnlint.linting.parallel`, which is slow to import."""
 
 SETTINGS = (b"static", b"cache", b"run-memory")
 """Words in a configuration that may have the same effect."""

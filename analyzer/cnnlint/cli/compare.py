@@ -48,8 +48,8 @@ def command(
     Each is a Keras model (run by Keras), an ONNX model (run by onnxruntime, graph optimizations off) or a SavedModel
     (run by TensorFlow). Exit codes: 0 equal up to rounding, 1 different, 2 cannot be compared.
     """
-    from cnnlint.comparison.compare import render
-    from cnnlint.operations import compare
+    from cnnlint.api.operations import compare
+    from cnnlint.operations.compare import render
     from cnnlint.runtime.probe import SEED
 
     with waiting(f"{before} and {after}"):

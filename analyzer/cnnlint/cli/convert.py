@@ -46,7 +46,7 @@ def command(
     The result is written only if it is verified. Exit codes: 0 done, 1 they differ or the result has findings at or
     above `fail-on`, 2 the model could not be converted.
     """
-    from cnnlint.operations import conversion_text, convert
+    from cnnlint.api.operations import conversion_text, convert
 
     with waiting(model):
         report = convert(

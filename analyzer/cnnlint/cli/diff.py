@@ -18,7 +18,7 @@ from cnnlint.engine.budget import QUANTITIES
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Flags
 from cnnlint.errors import ModelError
-from cnnlint.models import path_of
+from cnnlint.linting.models import path_of
 
 GROWING = [name.replace("_", "-") for name, quantity in QUANTITIES.items() if quantity.unit != "share"]
 """Quantities whose growth can be limited, as the command line spells them."""
@@ -64,8 +64,8 @@ def command(
     Models of folders are matched by their paths in them. Nothing is run. Exit codes: 0 done, 1 B grew more than
     --max-growth allows or, with --fail-on-new, has new findings, 2 a model cannot be read.
     """
-    from cnnlint.comparison.diff import diff, diff_folders, growth_limit
-    from cnnlint.comparison.diff_report import DiffReport, render, render_folders
+    from cnnlint.operations.diff import diff, diff_folders, growth_limit
+    from cnnlint.operations.diff_report import DiffReport, render, render_folders
 
     limits = tuple(growth_limit(written) for written in growth)
     given: dict[str, Any] = {
@@ -96,7 +96,7 @@ def command(
 
     def text() -> str:
         if form == "markdown":
-            from cnnlint.comparison.diff_markdown import render as render_markdown
+            from cnnlint.operations.diff_markdown import render as render_markdown
 
             return render_markdown(report, view)
         return (

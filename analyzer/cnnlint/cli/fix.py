@@ -29,7 +29,7 @@ from cnnlint.errors import CnnlintError, ConfigError, boundary
 from cnnlint.worker.workers import Workers
 
 if TYPE_CHECKING:
-    from cnnlint.fixing.report import FixReport
+    from cnnlint.operations.fix_report import FixReport
 
 
 @click.command("fix")
@@ -93,9 +93,9 @@ def command(
     target.refuse(dry=check or difference, found=found)
     for error in discovery.errors:
         complain_of(error, verbose=verbose)
-    from cnnlint.fixing.fix import FixRequest
-    from cnnlint.fixing.report import render
-    from cnnlint.operations import fixed
+    from cnnlint.api.operations import fixed
+    from cnnlint.operations.fix import FixRequest
+    from cnnlint.operations.fix_report import render
 
     workers = Workers(run_limits(run_timeout, run_memory))
     request = FixRequest(

@@ -179,7 +179,7 @@ def _plan(
 ) -> tuple[Plan, Settings]:
     """Return what is to be done with every model: under one configuration, that of this folder if none is given."""
     from cnnlint.fleet.linting import Plan, ruleset
-    from cnnlint.linter import Linter
+    from cnnlint.linting.linter import Linter
 
     document = Documents(config, isolated=isolated).of("<a fleet>")
     flags = replace(flags, static=flags.static is not False)

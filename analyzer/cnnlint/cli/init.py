@@ -19,7 +19,7 @@ from cnnlint.engine.config.settings import matches
 from cnnlint.errors import ConfigError
 from cnnlint.frontends import is_address
 from cnnlint.graph.quantity import Unit, count
-from cnnlint.linter import Baselines
+from cnnlint.linting.linter import Baselines
 from cnnlint.report.printable import printable
 from cnnlint.report.view import several
 from cnnlint.results import ModelReport

@@ -31,9 +31,9 @@ from cnnlint.engine.config.schema import Flags
 from cnnlint.engine.config.settings import definitions_of, listing
 from cnnlint.errors import ConfigError, ModelError, closest
 from cnnlint.frontends import is_address
-from cnnlint.linter import Baselines, Linter
-from cnnlint.models import path_of
-from cnnlint.parallel import lint_all
+from cnnlint.linting.linter import Baselines, Linter
+from cnnlint.linting.models import path_of
+from cnnlint.linting.parallel import lint_all
 from cnnlint.report import DRAWN, FORMATS, Rendered, render_each, rendered
 from cnnlint.report.printable import printable
 from cnnlint.report.view import View, several
@@ -41,8 +41,8 @@ from cnnlint.results import LintReport
 
 if TYPE_CHECKING:
     from cnnlint.definitions.target import Definition
-    from cnnlint.engine.baseline import Baseline
     from cnnlint.engine.drawing import Drawing
+    from cnnlint.linting.baseline import Baseline
 
 
 OTHER_WORDS = {
@@ -334,8 +334,8 @@ def _found_in(
     Raises:
         ModelError: There is no such revision, or a model lies outside of the repository.
     """
-    from cnnlint.engine.baseline import VERSION, Baseline, Content
     from cnnlint.frontends import git
+    from cnnlint.linting.baseline import VERSION, Baseline, Content
 
     whole = git.parse(revision)
     if not revision.startswith(git.PREFIX) or whole.path:

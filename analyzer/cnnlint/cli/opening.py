@@ -17,7 +17,7 @@ from cnnlint.cli.run import run
 from cnnlint.cli.streams import complain, complain_of, write
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.errors import ConfigError
-from cnnlint.linter import Baselines
+from cnnlint.linting.linter import Baselines
 from cnnlint.report import render_each
 from cnnlint.report.view import View
 

@@ -181,7 +181,7 @@ def about(*parameters: str) -> Callable[[Command], Command]:
     def add(command: Command) -> Command:
         @wraps(command)
         def bounded(**given: Any) -> Any:
-            from cnnlint.models import path_of
+            from cnnlint.linting.models import path_of
 
             with boundary(" and ".join(path_of(given[name]) for name in parameters)):
                 return command(**given)

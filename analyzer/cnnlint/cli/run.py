@@ -19,7 +19,7 @@ from cnnlint.results import LintReport, ModelReport
 if TYPE_CHECKING:
     from cnnlint.definitions.target import Definition
     from cnnlint.engine.drawing import Drawing
-    from cnnlint.linter import Baselines
+    from cnnlint.linting.linter import Baselines
 
 
 def run(
@@ -45,9 +45,9 @@ def run(
         ConfigError: The configuration is wrong.
         RuleError: A plugin or a file of rules is.
     """
-    from cnnlint.linter import Linter
-    from cnnlint.models import path_of
-    from cnnlint.parallel import lint_all
+    from cnnlint.linting.linter import Linter
+    from cnnlint.linting.models import path_of
+    from cnnlint.linting.parallel import lint_all
 
     started = perf_counter()
     documents = documents or Documents(config, isolated=isolated)

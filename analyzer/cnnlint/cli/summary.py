@@ -54,7 +54,7 @@ def command(
     """
     if plot and form != "text":
         raise click.UsageError(f"--plot draws in the terminal; --format {form} has its numbers without it")
-    from cnnlint.api import summary_of
+    from cnnlint.api.linting import summary_of
     from cnnlint.worker.workers import Workers
 
     found = discover(paths, Documents(config, isolated=isolated), by_name=False)

@@ -16,7 +16,7 @@ from cnnlint.engine.config.load import NAMES
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.settings import definitions_of
 from cnnlint.errors import CnnlintError, DefinitionError
-from cnnlint.linter import Baselines, Linter
+from cnnlint.linting.linter import Baselines, Linter
 from cnnlint.results import Frame, ModelReport
 
 if TYPE_CHECKING:

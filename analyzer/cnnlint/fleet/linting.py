@@ -19,7 +19,6 @@ from msgspec import Struct
 
 from cnnlint.analysis.context import Context
 from cnnlint.analysis.identity import structure
-from cnnlint.engine.cache import external_files
 from cnnlint.engine.config.load import Document
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Configuration, Flags
@@ -50,7 +49,8 @@ from cnnlint.frontends.remote.address import shown, without_secrets
 from cnnlint.frontends.remote.place import RETRIES, Meter, RemotePlace, metered
 from cnnlint.frontends.remote.remote_file import CONNECTIONS, RemoteFile
 from cnnlint.graph.graph import Graph
-from cnnlint.linter import Linter
+from cnnlint.linting.cache import external_files
+from cnnlint.linting.linter import Linter
 from cnnlint.results import UNFINISHED as NOT_RUN
 from cnnlint.results import ModelReport, Severity, digest
 from cnnlint.worker import steps

@@ -17,7 +17,7 @@ from cnnlint.errors import FAULTS, CnnlintError, MemoryLimitError
 from cnnlint.worker import limits, memory, protocol, steps
 from cnnlint.worker.protocol import Answer, Done, Job, Kind
 
-CHECKING = ("cnnlint.engine.checking", "cnnlint.runtime.probe", "cnnlint.frontends.onnx.raise_graph")
+CHECKING = ("cnnlint.linting.checking", "cnnlint.runtime.probe", "cnnlint.frontends.onnx.raise_graph")
 """Modules for the usual job, imported while the parent is still parsing its command line."""
 
 kind_of_this_process: Kind | None = None
@@ -68,7 +68,7 @@ def _prepare(kind: Kind) -> None:
             for name in CHECKING:
                 import_module(name)
         elif kind == "linter":
-            import_module("cnnlint.linter")
+            import_module("cnnlint.linting.linter")
         else:
             steps.begin("importing TensorFlow", at_least=steps.CONVERSION)
             import_module("cnnlint.conversion.toolchain").toolchain()

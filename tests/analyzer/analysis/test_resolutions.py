@@ -7,7 +7,7 @@ import pytest
 import zoo
 from acceptance.command import MODELS
 from cnnlint.analysis.resolutions import stages
-from cnnlint.api import load
+from cnnlint.api.linting import load
 from cnnlint.graph.graph import Graph
 from cnnlint.testing import to_graph
 

@@ -16,9 +16,9 @@ from onnx import numpy_helper
 
 from acceptance.command import MODELS, cnnlint_process
 from cnnlint.cli.commands import commands
-from cnnlint.comparison.conversion import ConversionReport
 from cnnlint.conversion import keras_model as conversion
 from cnnlint.conversion.toolchain import quiet, toolchain
+from cnnlint.operations.conversion import ConversionReport
 from cnnlint.report.json import schema_of
 
 pytestmark = pytest.mark.tf

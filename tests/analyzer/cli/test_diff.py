@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from acceptance.command import MODELS
 from analyzer.cli.commandline import modules_loaded_by
 from cnnlint.cli.commands import commands
-from cnnlint.comparison.diff_report import DiffReport
+from cnnlint.operations.diff_report import DiffReport
 from cnnlint.report.json import schema_of
 from networks import write
 

@@ -12,7 +12,7 @@ import pytest
 
 from acceptance.command import MODELS
 from acceptance.command import cnnlint as run
-from cnnlint.comparison.diff_report import FolderDiff
+from cnnlint.operations.diff_report import FolderDiff
 from cnnlint.report.json import schema_of
 from networks import SMALL, write
 from repositories import commit_all

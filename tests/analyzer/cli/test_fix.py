@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 
 from acceptance.command import MODELS
 from cnnlint.cli.commands import commands
-from cnnlint.fixing import fix as fixing
-from cnnlint.fixing.report import FixReport
 from cnnlint.graph.patterns import Match
+from cnnlint.operations import fix as fixing
+from cnnlint.operations.fix_report import FixReport
 from cnnlint.report.json import schema_of
 from cnnlint.rewrite.editor import Editor
 from cnnlint_rules.normalization.bn_foldable import BnFoldable

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from acceptance.command import MODELS
 from cnnlint.cli.commands import commands
-from cnnlint.fixing.report import FixReport
+from cnnlint.operations.fix_report import FixReport
 from cnnlint.report.json import schema_of
 from cnnlint.rewrite import open_axes
 from networks import write

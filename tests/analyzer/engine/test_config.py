@@ -17,7 +17,7 @@ from cnnlint.engine.config.schema import BudgetTable, config_schema
 from cnnlint.engine.config.settings import listing, matches
 from cnnlint.engine.registry import load_rules
 from cnnlint.errors import ConfigError, RuleError
-from cnnlint.linter import Linter
+from cnnlint.linting.linter import Linter
 from cnnlint.results import Severity
 
 ROOT = Path(__file__).parents[3]

@@ -10,7 +10,6 @@ import pytest
 import networks
 from cnnlint.analysis.context import Context
 from cnnlint.analysis.identity import is_generated
-from cnnlint.engine.checking import look
 from cnnlint.engine.rule import LayerRule, ModelRule, PatternRule, RuntimeRule
 from cnnlint.engine.walker import walk
 from cnnlint.errors import ModelError
@@ -20,6 +19,7 @@ from cnnlint.graph.graph import Graph, Source
 from cnnlint.graph.layers import Activation, Conv, Dense
 from cnnlint.graph.patterns import Op
 from cnnlint.graph.tensor import Tensor, Weight
+from cnnlint.linting.checking import look
 from cnnlint.results import Advice, Severity
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.program import Program

@@ -10,7 +10,7 @@ import pytest
 
 from acceptance.command import MODELS, SEED, VGG, cnnlint
 from cnnlint.analysis.context import Context
-from cnnlint.api import load
+from cnnlint.api.linting import load
 from cnnlint.engine.drawing import Repeat, draw
 from cnnlint.errors import __version__
 from cnnlint.graph.quantity import brief, count, size

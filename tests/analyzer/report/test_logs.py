@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from cnnlint.cli.explain import _text as explained  # pyright: ignore[reportPrivateUsage]
-from cnnlint.comparison.compare import render as render_comparison
-from cnnlint.comparison.diff_report import DiffReport, LayerDiff
-from cnnlint.comparison.diff_report import render as render_diff
 from cnnlint.engine.registry import load_rules
-from cnnlint.fixing.report import AppliedFix, FixReport, LeftOut
-from cnnlint.fixing.report import render as render_fix
+from cnnlint.operations.compare import render as render_comparison
+from cnnlint.operations.diff_report import DiffReport, LayerDiff
+from cnnlint.operations.diff_report import render as render_diff
+from cnnlint.operations.fix_report import AppliedFix, FixReport, LeftOut
+from cnnlint.operations.fix_report import render as render_fix
 from cnnlint.report import FORMATS, render
 from cnnlint.report.json import encode
 from cnnlint.report.summary_text import render as render_summary

@@ -19,7 +19,7 @@ import cnnlint
 from acceptance.command import MODELS, SEED, VGG
 from analyzer.report.test_html import HOSTILE, renamed
 from cnnlint.analysis.context import Context
-from cnnlint.api import load
+from cnnlint.api.linting import load
 from cnnlint.engine.drawing import Node, draw
 from cnnlint.report.html.sketch import MOST, Step, lay_out, steps_of
 from cnnlint.results import LayerSummary

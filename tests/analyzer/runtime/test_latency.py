@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 
 import zoo
 from acceptance.command import MODELS, cnnlint
-from cnnlint.api import load, summarize
+from cnnlint.api.linting import load, summarize
 from cnnlint.graph.graph import Graph
 from cnnlint.report.json import json_schema
 from cnnlint.results import Latency

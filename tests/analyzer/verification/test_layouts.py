@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 from cnnlint.conversion.toolchain import toolchain
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.frontends.notation import to_onnx
-from cnnlint.models import open_model
+from cnnlint.linting.models import open_model
 from cnnlint.runtime.program import Program
 from cnnlint.runtime.runner import OnnxRunner, Port
 from cnnlint.verification.error import channels_first, error

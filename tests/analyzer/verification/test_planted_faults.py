@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 from cnnlint.conversion import convert_keras
 from cnnlint.conversion.toolchain import quiet, toolchain
 from cnnlint.frontends import load_onnx_bytes
-from cnnlint.models import open_model
+from cnnlint.linting.models import open_model
 from cnnlint.runtime.program import Program
 from cnnlint.runtime.runner import OnnxRunner
 from cnnlint.verification.records import ComparisonReport

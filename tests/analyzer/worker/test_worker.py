@@ -15,8 +15,8 @@ import onnx.parser
 import pytest
 
 import cnnlint
-from cnnlint.engine.checking import CheckRequest, CheckResult
 from cnnlint.errors import ConfigError, InternalError, ModelError, UnfinishedRunError
+from cnnlint.linting.checking import CheckRequest, CheckResult
 from cnnlint.worker import memory, protocol, steps
 from cnnlint.worker.limits import RunLimits
 from cnnlint.worker.process import Worker
@@ -148,7 +148,7 @@ def test_a_step_that_takes_too_long_is_ended_and_named(monkeypatch: pytest.Monke
 
 def test_a_timeout_of_zero_is_none() -> None:
     workers = Workers(RunLimits(timeout=0))
-    assert workers.call("onnxruntime", "cnnlint.engine.checking:check", request_for(SEED), CheckResult).finished
+    assert workers.call("onnxruntime", "cnnlint.linting.checking:check", request_for(SEED), CheckResult).finished
     workers.close()
 
 
@@ -161,7 +161,7 @@ def test_memory_beyond_the_limit_is_refused_and_the_limit_named(workers: Workers
 def test_where_the_system_sets_no_limit_memory_is_watched() -> None:
     worker = Worker("onnxruntime", RunLimits())
     worker._polled, worker._memory = True, 1  # which the process, that limits itself here, is not told
-    worker.submit(Job("cnnlint.engine.checking:check", msgspec.to_builtins(request_for(SEED))))
+    worker.submit(Job("cnnlint.linting.checking:check", msgspec.to_builtins(request_for(SEED))))
     with pytest.raises(UnfinishedRunError, match="took more memory than 1 B"):
         worker.result(CheckResult)
     worker.end()
@@ -169,7 +169,7 @@ def test_where_the_system_sets_no_limit_memory_is_watched() -> None:
 
 
 def request_for(path: Path) -> CheckRequest:
-    from cnnlint.engine.checking import RuleReference
+    from cnnlint.linting.checking import RuleReference
 
     rules = (rule() for rule in cnnlint.load_rules() if rule.code in {"RT001", "RT003"})
     return CheckRequest(

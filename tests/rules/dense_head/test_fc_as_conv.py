@@ -11,9 +11,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import zoo
-from cnnlint.engine.checking import look
 from cnnlint.engine.walker import walk
 from cnnlint.frontends import load, load_onnx_bytes
+from cnnlint.linting.checking import look
 from cnnlint.rewrite.editor import Editor
 from cnnlint.runtime.probe import Probe
 from cnnlint.runtime.program import Program

@@ -95,7 +95,8 @@ class _Inliner:
 
     def run(self, model: ModelDefinition, inputs: list[Ref] | None) -> list[Ref]:
         """Add the steps of one call of a model and return its outputs; `inputs` is None for the outermost model."""
-        self.calls.spend(1, self.path)
+        if not self.calls.take(1):
+            raise ModelError(self.calls.exceeded, path=self.path)
         if model.outputs is None:
             return self._run_sequential(model, inputs)
         return _FunctionalCall(self, model, inputs).run(model.outputs)
@@ -132,7 +133,8 @@ class _Inliner:
         Raises:
             ModelError: There are too many steps, as when nested models each call another one twice.
         """
-        self.calls.spend(1, self.path)
+        if not self.calls.take(1):
+            raise ModelError(self.calls.exceeded, path=self.path)
         self.steps.append(step)
         return Ref(len(self.steps) - 1)
 

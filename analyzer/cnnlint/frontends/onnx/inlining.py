@@ -39,7 +39,8 @@ def inlined(nodes: Iterable[NodeRecord], model: ModelRecord) -> tuple[NodeRecord
         sizes[key] = _weigh(model.functions[key].nodes, sizes)
     kept = sum(_size(node) for node in nodes)
     size = limits.Allowance(limits.MAX_INLINED, "names and numbers in the nodes that its function calls come to")
-    size.spend(_weigh(nodes, sizes) - kept, model.path)
+    if not size.take(_weigh(nodes, sizes) - kept):
+        raise ModelError(size.exceeded, path=model.path)
     result = list[NodeRecord]()
     characters = limits.Allowance(limits.MAX_INLINED_TEXT, "characters in the names that its function calls come to")
     scopes = set[str]()
@@ -156,7 +157,8 @@ def _body(
 
     def local(name: str) -> str:
         if name and name not in names:
-            characters.spend(len(scope) + len(name) + 1, path)
+            if not characters.take(len(scope) + len(name) + 1):
+                raise ModelError(characters.exceeded, path=path)
             names[name] = f"{scope}/{name}"
         return names[name] if name else ""
 
@@ -167,8 +169,8 @@ def _body(
             if value is not None:
                 attributes[name] = value
         bodies = {key: _renamed(value, local) for key, value in attributes.items() if isinstance(value, GraphRecord)}
-        if node.name:
-            characters.spend(len(scope) + len(node.name) + 1, path)
+        if node.name and not characters.take(len(scope) + len(node.name) + 1):
+            raise ModelError(characters.exceeded, path=path)
         yield replace(
             node,
             name=f"{scope}/{node.name}" if node.name else "",

@@ -12,7 +12,7 @@ import pytest
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from cnnlint import limits
-from cnnlint.api import lint, summarize
+from cnnlint.api.linting import lint, summarize
 from cnnlint.errors import ModelError
 from cnnlint.frontends import load_onnx_bytes
 from cnnlint.frontends.onnx import strip

@@ -197,7 +197,8 @@ class NodeContext(OpContext):
         """
         found = dict[str | int, TensorRecord]()
         for constant in constants:
-            self._joined.spend(len(constant.records), self.model.path)
+            if not self._joined.take(len(constant.records)):
+                raise ModelError(self._joined.exceeded, path=self.model.path)
             found.update({record.name or id(record): record for record in constant.records})
         return tuple(found.values())
 

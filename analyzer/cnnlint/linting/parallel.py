@@ -21,14 +21,14 @@ from msgspec import Struct
 from cnnlint.engine.config.arguments import Arguments
 from cnnlint.engine.config.schema import Flags
 from cnnlint.errors import ABOUT_THE_RUN, KilledError, MemoryLimitError, UnfinishedRunError
-from cnnlint.linter import Baselines, Linter
-from cnnlint.models import path_of
+from cnnlint.linting.linter import Baselines, Linter
+from cnnlint.linting.models import path_of
 from cnnlint.results import ModelReport
 from cnnlint.worker.limits import processors
 
 if TYPE_CHECKING:
     from cnnlint.engine.drawing import Drawing
-    from cnnlint.models import Given
+    from cnnlint.linting.models import Given
     from cnnlint.worker.crew import Reply
     from cnnlint.worker.protocol import Kind
 
@@ -188,7 +188,7 @@ class _Shared:
         return self._linter.failed(path_of(model), outcome)
 
     def _joined(self, index: int, linted: Linted) -> ModelReport | None:
-        from cnnlint.engine.baseline import Sighting
+        from cnnlint.linting.baseline import Sighting
         from cnnlint.worker.protocol import Failed, as_error
 
         path = path_of(self._models[index])
@@ -263,7 +263,7 @@ def prepare(setup: Setup) -> Ready:
 def _baselines(setup: Setup) -> Baselines:
     only = None
     if setup.baseline is not None:
-        from cnnlint.engine.baseline import Baseline, Content
+        from cnnlint.linting.baseline import Baseline, Content
 
         path, content, anew = setup.baseline
         only = Baseline(Path(path), anew=anew, content=msgspec.convert(content, Content))

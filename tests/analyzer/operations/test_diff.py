@@ -9,9 +9,9 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from cnnlint.comparison.diff import diff, growth_limit, hold
-from cnnlint.comparison.diff_report import DiffReport, Measure
 from cnnlint.errors import ConfigError
+from cnnlint.operations.diff import diff, growth_limit, hold
+from cnnlint.operations.diff_report import DiffReport, Measure
 from networks import write
 
 PLAIN = "INPUT 3x16x16 -> CONV 4 3x3 -> RELU -> CONV 8 3x3 -> RELU -> GAP -> FC 10"

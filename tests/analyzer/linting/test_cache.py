@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import cnnlint
-from cnnlint import models
-from cnnlint.engine.cache import LAYOUT
 from cnnlint.engine.config.settings import Flags
 from cnnlint.frontends.notation import to_onnx
-from cnnlint.linter import Linter
+from cnnlint.linting import models
+from cnnlint.linting.cache import LAYOUT
+from cnnlint.linting.linter import Linter
 from cnnlint.results import ModelReport
 from networks import FLAT, SMALL, write
 from remote_models.networks import save_external, save_keras
@@ -42,7 +42,7 @@ def is_known(monkeypatch: pytest.MonkeyPatch, model: Path, **options: object) ->
         raise OpenedError
 
     with monkeypatch.context() as patch:
-        patch.setattr("cnnlint.linter.open_model", refuse)
+        patch.setattr("cnnlint.linting.linter.open_model", refuse)
         return lint(model, **options).error is None
 
 
@@ -122,20 +122,20 @@ def test_a_budget_that_is_broken_is_broken_in_the_cache_too(model: Path, monkeyp
 
 def test_another_version_of_cnnlint_starts_afresh(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lint(model)
-    monkeypatch.setattr("cnnlint.engine.cache.__version__", "999")
+    monkeypatch.setattr("cnnlint.linting.cache.__version__", "999")
 
     assert not is_known(monkeypatch, model)
 
 
 def test_another_layout_of_entries_starts_afresh(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lint(model)
-    monkeypatch.setattr("cnnlint.engine.cache.LAYOUT", LAYOUT + 1)
+    monkeypatch.setattr("cnnlint.linting.cache.LAYOUT", LAYOUT + 1)
 
     assert not is_known(monkeypatch, model)
 
 
 def test_a_changed_file_of_rules_starts_afresh(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cnnlint.engine import cache
+    from cnnlint.linting import cache
 
     lint(model)
     rule = next(path for path in map(Path, _files_of_rules()) if path.name == "flatten_dense_dominates.py")

@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from cnnlint import limits
-from cnnlint.engine.baseline import Baseline, Sighting
 from cnnlint.errors import ConfigError, __version__
+from cnnlint.linting.baseline import Baseline, Sighting
 from cnnlint.results import ModelReport
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from cnnlint.comparison.diff_report import DiffReport, FolderDiff, change_of, growth_line, tally
 from cnnlint.engine.telling import relative
 from cnnlint.graph.quantity import count, format_amount
+from cnnlint.operations.diff_report import DiffReport, FolderDiff, change_of, growth_line, tally
 from cnnlint.report.markdown import MOST, SIGNS, cell, code, finding_row
 from cnnlint.report.parts import amount, budget_label
 from cnnlint.report.printable import printable, printable_report, without_commands

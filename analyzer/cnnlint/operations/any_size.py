@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 from cnnlint.analysis.cost import total_macs
 from cnnlint.analysis.image_sizes import ImageSizes, Tie, foretells, image_sizes, stuck, ties
 from cnnlint.analysis.inputs import larger_extents
-from cnnlint.fixing.report import AnySize
 from cnnlint.frontends import load, load_onnx_bytes
+from cnnlint.operations.fix_report import AnySize
 from cnnlint.rewrite.editor import Editor, RewriteError
 from cnnlint.rewrite.open_axes import (
     SYMBOLS,

@@ -10,7 +10,7 @@ import pytest
 from onnx import ModelProto, helper, parser
 
 import cnnlint
-from cnnlint.fixing.fix import FixRequest, fix
+from cnnlint.operations.fix import FixRequest, fix
 
 NET = """
 <ir_version: 8, opset_import: ["" : 15]>

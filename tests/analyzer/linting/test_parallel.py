@@ -19,9 +19,10 @@ import cnnlint
 import networks
 from acceptance.command import MODELS
 from acceptance.command import cnnlint as command
-from cnnlint import cli, parallel
+from cnnlint import cli
 from cnnlint.engine.config.arguments import Arguments
-from cnnlint.linter import Linter
+from cnnlint.linting import parallel
+from cnnlint.linting.linter import Linter
 from cnnlint.worker.limits import processors
 from repositories import commit_all
 
@@ -241,7 +242,7 @@ def test_a_wrong_configuration_is_told_as_by_one_process(tmp_path):
     ("models", "said", "wanted"), [(2, None, 1), (47, None, 1), (48, None, 2), (500, None, 4), (500, 1, 1), (2, 3, 3)]
 )
 def test_few_models_are_linted_here_unless_said_otherwise(models, said, wanted, monkeypatch, tmp_path):
-    monkeypatch.setattr("cnnlint.parallel.processors", lambda: 4)
+    monkeypatch.setattr("cnnlint.linting.parallel.processors", lambda: 4)
     linter = Linter(Arguments(jobs=said), isolated=True)
     assert parallel._wanted(linter, [str(tmp_path / "a.onnx")] * models) == wanted
 

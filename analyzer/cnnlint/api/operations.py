@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, cast
 from msgspec import structs
 from msgspec.structs import replace
 
-from cnnlint.api import Dims, Shown, paths, words
-from cnnlint.comparison.compare import Comparison, compare_models
-from cnnlint.comparison.compare import render as render_comparison
-from cnnlint.comparison.conversion import ConversionReport, ConvertRequest
-from cnnlint.comparison.conversion import render as render_conversion
-from cnnlint.comparison.diff import diff as diff_graphs
-from cnnlint.comparison.diff import growth_limit
-from cnnlint.comparison.diff_report import DiffReport
-from cnnlint.comparison.diff_report import render as render_diff
+from cnnlint.api.linting import Dims, Shown, paths, words
 from cnnlint.conversion.writing import check_output, replacing
 from cnnlint.engine.config.arguments import Arguments, naming_arguments
 from cnnlint.engine.config.settings import resolve
 from cnnlint.errors import CnnlintError, ConfigError, boundary
-from cnnlint.fixing.report import FixReport
-from cnnlint.fixing.report import render as render_fix
 from cnnlint.frontends import KERAS_SUFFIXES
-from cnnlint.linter import Linter
-from cnnlint.models import LiveKeras, Model, open_model, path_of
+from cnnlint.linting.linter import Linter
+from cnnlint.linting.models import LiveKeras, Model, open_model, path_of
+from cnnlint.operations.compare import Comparison, compare_models
+from cnnlint.operations.compare import render as render_comparison
+from cnnlint.operations.conversion import ConversionReport, ConvertRequest
+from cnnlint.operations.conversion import render as render_conversion
+from cnnlint.operations.diff import diff as diff_graphs
+from cnnlint.operations.diff import growth_limit
+from cnnlint.operations.diff_report import DiffReport
+from cnnlint.operations.diff_report import render as render_diff
+from cnnlint.operations.fix_report import FixReport
+from cnnlint.operations.fix_report import render as render_fix
 from cnnlint.report.view import View
 from cnnlint.results import LintReport
 from cnnlint.runtime.probe import SEED
@@ -36,8 +36,8 @@ from cnnlint.verification.records import ComparisonReport
 from cnnlint.worker.workers import Workers
 
 if TYPE_CHECKING:
-    from cnnlint.fixing.fix import FixRequest
-    from cnnlint.models import Given
+    from cnnlint.linting.models import Given
+    from cnnlint.operations.fix import FixRequest
 
 PathLike = str | os.PathLike[str]
 
@@ -133,7 +133,7 @@ def compare(
                 report = compare_models(*models, request)
             else:
                 kind = "tensorflow" if any(model.needs_tensorflow for model in models) else "onnxruntime"
-                handler = "cnnlint.comparison.compare:compare_paths"
+                handler = "cnnlint.operations.compare:compare_paths"
                 report = workers.call(kind, handler, request, ComparisonReport)
         return Compared(**structs.asdict(replace(report, before=models[0].path, after=models[1].path)))
 
@@ -232,7 +232,7 @@ def convert(
         given = open_model(model, workers)
         with closing(linter), replacing(target) as place, _called((given,)):
             request = ConvertRequest(path=given.stored, output=target, fresh=place.fresh, opset=opset)
-            report = workers.call("tensorflow", "cnnlint.comparison.conversion:convert", request, ConversionReport)
+            report = workers.call("tensorflow", "cnnlint.operations.conversion:convert", request, ConversionReport)
             report = replace(report, source=given.path, parity=replace(report.parity, before=given.path))
             workers.close()
             if report.parity.equal or force:
@@ -290,7 +290,7 @@ def fix(
     Raises:
         CnnlintError: The model cannot be read, run or written, or an argument is wrong.
     """
-    from cnnlint.fixing.fix import FixRequest
+    from cnnlint.operations.fix import FixRequest
 
     if any_size and words(select):
         raise ConfigError("any_size cannot be combined with select", remedy="apply the rewrites of rules before it")
@@ -329,7 +329,7 @@ def fixed(workers: Workers, request: FixRequest, output: str) -> FixReport:
     """Return what became of a model, which is written to `output` if it is verified and that is not ""."""
     with replacing(output) if output else nullcontext() as place:
         request = replace(request, fresh=place.fresh if place else "")
-        report = workers.call("onnxruntime", "cnnlint.fixing.fix:fix", request, FixReport)
+        report = workers.call("onnxruntime", "cnnlint.operations.fix:fix", request, FixReport)
         report = replace(report, output=output)
         if place is not None and report.is_verified:
             place.publish()

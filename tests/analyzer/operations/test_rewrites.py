@@ -17,9 +17,9 @@ import zoo
 from acceptance.command import MODELS
 from cnnlint.conversion import convert_keras
 from cnnlint.conversion.toolchain import quiet, toolchain
-from cnnlint.fixing.fix import FixRequest, fix
-from cnnlint.fixing.report import FixReport
 from cnnlint.frontends.notation import to_onnx
+from cnnlint.operations.fix import FixRequest, fix
+from cnnlint.operations.fix_report import FixReport
 from cnnlint.results import Severity
 from random_networks import NETWORK, build
 from rules.planting.clean import network

@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from msgspec import Struct
 
-from cnnlint.models import Model, open_model
+from cnnlint.linting.models import Model, open_model
 from cnnlint.report.printable import printable, without_commands
 from cnnlint.report.view import View, columns, several
 from cnnlint.results import Verification

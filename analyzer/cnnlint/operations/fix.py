@@ -13,7 +13,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint.analysis.context import Context
-from cnnlint.comparison.diff import diff
 from cnnlint.engine.config.binding import bind
 from cnnlint.engine.config.schema import Flags
 from cnnlint.engine.ignoring import apply_ignores
@@ -21,12 +20,13 @@ from cnnlint.engine.rule import Rule
 from cnnlint.engine.telling import Hit
 from cnnlint.engine.walker import walk
 from cnnlint.errors import CnnlintError, ConfigError
-from cnnlint.fixing.any_size import open_to_any_size
-from cnnlint.fixing.report import AppliedFix, FixReport, LeftOut, Size
 from cnnlint.frontends import load, load_onnx_bytes
 from cnnlint.graph.graph import Graph
-from cnnlint.linter import Linter, Plan
-from cnnlint.models import open_model
+from cnnlint.linting.linter import Linter, Plan
+from cnnlint.linting.models import open_model
+from cnnlint.operations.any_size import open_to_any_size
+from cnnlint.operations.diff import diff
+from cnnlint.operations.fix_report import AppliedFix, FixReport, LeftOut, Size
 from cnnlint.rewrite.editor import Editor
 from cnnlint.rewrite.opset import in_opset
 from cnnlint.rewrite.storage import Workspace, keeps_apart, write

@@ -9,11 +9,11 @@ from typing import TypeVar
 from msgspec import Struct
 
 from cnnlint.analysis.image_sizes import ImageSizes
-from cnnlint.comparison.compare import table, verdict
-from cnnlint.comparison.diff_report import DiffReport
-from cnnlint.comparison.diff_report import render as render_diff
 from cnnlint.errors import __version__
 from cnnlint.graph.tensor import Shape
+from cnnlint.operations.compare import table, verdict
+from cnnlint.operations.diff_report import DiffReport
+from cnnlint.operations.diff_report import render as render_diff
 from cnnlint.report.printable import printable, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import SCHEMA

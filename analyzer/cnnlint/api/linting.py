@@ -19,9 +19,9 @@ from cnnlint.engine.config.arguments import Arguments, in_python, naming_argumen
 from cnnlint.engine.config.schema import BudgetTable, Flags
 from cnnlint.errors import CnnlintError, ConfigError, FindingsError, MissingExtraError, boundary, guarded, installing
 from cnnlint.graph.graph import Graph
-from cnnlint.linter import Baselines, Linter
-from cnnlint.models import Download, Model, RemoteModel, open_model, path_of
-from cnnlint.parallel import lint_all
+from cnnlint.linting.linter import Baselines, Linter
+from cnnlint.linting.models import Download, Model, RemoteModel, open_model, path_of
+from cnnlint.linting.parallel import lint_all
 from cnnlint.report import rendered
 from cnnlint.results import (
     UNFINISHED,
@@ -39,7 +39,7 @@ from cnnlint.worker.workers import Workers
 
 if TYPE_CHECKING:
     from cnnlint.engine.drawing import Drawing
-    from cnnlint.models import Given
+    from cnnlint.linting.models import Given
     from cnnlint.report.view import View
 
 Dims = tuple[int, ...]

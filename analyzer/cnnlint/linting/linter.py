@@ -15,7 +15,6 @@ from cnnlint.analysis.context import Context
 from cnnlint.analysis.surroundings import sites
 from cnnlint.definitions.target import Definition, parse
 from cnnlint.engine.budget import BudgetRule, measure
-from cnnlint.engine.checking import CheckResult, already_read, are_few, submit
 from cnnlint.engine.config.binding import bind, check_allowed, left_out, may_run_code, without_code
 from cnnlint.engine.config.load import Document
 from cnnlint.engine.config.nearest import Documents
@@ -32,7 +31,8 @@ from cnnlint.errors import CnnlintError, ConfigError, ConversionError, Unfinishe
 from cnnlint.frontends import is_address
 from cnnlint.graph.graph import Graph, gc_paused
 from cnnlint.graph.layers import Conv, ConvTranspose, Opaque
-from cnnlint.models import DefinedModel, Download, Model, RemoteModel, open_model, path_of
+from cnnlint.linting.checking import CheckResult, already_read, are_few, submit
+from cnnlint.linting.models import DefinedModel, Download, Model, RemoteModel, open_model, path_of
 from cnnlint.results import Finding, ModelReport, Severity
 from cnnlint.worker import steps
 from cnnlint.worker.limits import RunLimits
@@ -41,11 +41,11 @@ from cnnlint.worker.workers import Pending, Workers
 if TYPE_CHECKING:
     from cnnlint.definitions.lines import Lines
     from cnnlint.definitions.run import Run
-    from cnnlint.engine.baseline import Baseline, Sighting
-    from cnnlint.engine.cache import Slot
     from cnnlint.engine.drawing import Drawing
     from cnnlint.frontends.onnx.file import FileContext
-    from cnnlint.models import Given
+    from cnnlint.linting.baseline import Baseline, Sighting
+    from cnnlint.linting.cache import Slot
+    from cnnlint.linting.models import Given
 
 
 class Plan(Struct, frozen=True):
@@ -91,7 +91,7 @@ class Baselines:
         if path is None:
             return None
         if path not in self._read:
-            from cnnlint.engine.baseline import Baseline
+            from cnnlint.linting.baseline import Baseline
 
             self._read[path] = Baseline(path, anew=self.anew is not None)
         return self._read[path]
@@ -301,7 +301,7 @@ class Linter:
             or not isinstance(model, (str, os.PathLike))
         ):
             return None
-        from cnnlint.engine.cache import slot_of
+        from cnnlint.linting.cache import slot_of
 
         return slot_of(
             path, plan.settings, plan.known, near_misses=self.near_misses, today=self.today, baseline=baseline

@@ -11,10 +11,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint import frontends
-from cnnlint.comparison.compare import origin_lines, table, verdict
 from cnnlint.errors import ConversionError, ModelError, RuntimeCheckError, __version__, meant_path
 from cnnlint.graph.layers import BatchNorm, Conv, ConvTranspose, Dense, Opaque
-from cnnlint.models import open_model
+from cnnlint.linting.models import open_model
+from cnnlint.operations.compare import origin_lines, table, verdict
 from cnnlint.report.printable import printable, without_commands
 from cnnlint.report.view import View, several
 from cnnlint.results import SCHEMA, ModelReport

@@ -12,20 +12,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint.analysis.context import Context
-from cnnlint.comparison.diff_report import DiffReport, FolderDiff, GrowthResult, LayerDiff, Measure, Status
 from cnnlint.engine.budget import QUANTITIES
 from cnnlint.engine.config.schema import Flags
 from cnnlint.errors import CnnlintError, ConfigError, ModelError, closest, guarded
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.quantity import parse_amount, ratio
-from cnnlint.linter import Linter
-from cnnlint.models import open_model, path_of
+from cnnlint.linting.linter import Linter
+from cnnlint.linting.models import open_model, path_of
+from cnnlint.operations.diff_report import DiffReport, FolderDiff, GrowthResult, LayerDiff, Measure, Status
 from cnnlint.results import Finding, ModelReport, Place
 from cnnlint.verification.differences import changes
 from cnnlint.verification.matching import match_layers
 
 if TYPE_CHECKING:
-    from cnnlint.models import Given
+    from cnnlint.linting.models import Given
 
 GROWING = tuple(name for name, quantity in QUANTITIES.items() if quantity.unit != "share")
 """Quantities whose growth can be limited, in the order of reports."""

@@ -1,0 +1,1 @@
+"""The Python interface: what `import cnnlint` gives, and what reports are to a program."""

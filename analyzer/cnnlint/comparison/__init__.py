@@ -1,1 +1,0 @@
-"""Two models side by side: run on the same inputs, converted, or compared as graphs without running."""

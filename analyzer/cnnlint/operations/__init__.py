@@ -1,0 +1,1 @@
+"""What else is done with models: compared, told apart, converted, rewritten, each with its report."""
