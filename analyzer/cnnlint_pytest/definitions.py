@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from cnnlint.api.linting import Report
-from cnnlint.editing.session import Session, defined_here
+from cnnlint.editing.session import EditingSession, defined_here
 from cnnlint.engine.config.schema import Flags
 from cnnlint.errors import CnnlintError, DefinitionError
 
@@ -28,7 +28,7 @@ class Definitions:
 
     def __init__(self, config: pytest.Config) -> None:
         try:
-            self.session = Session(defined_here, Flags())
+            self.session = EditingSession(defined_here, Flags())
             document = defined_here()[0].here()
         except CnnlintError as error:
             raise pytest.UsageError(str(error)) from error
@@ -52,7 +52,7 @@ class Definitions:
 class ConfigurationFile(pytest.File):
     """The configuration, whose tests are its definitions."""
 
-    def __init__(self, *, linting: Session, **given: Any) -> None:
+    def __init__(self, *, linting: EditingSession, **given: Any) -> None:
         super().__init__(**given)
         self._linting = linting
 
@@ -66,7 +66,7 @@ class ConfigurationFile(pytest.File):
 class DefinitionItem(pytest.Item):
     """The lint of one definition."""
 
-    def __init__(self, *, linting: Session, definition: Definition, **given: Any) -> None:
+    def __init__(self, *, linting: EditingSession, definition: Definition, **given: Any) -> None:
         super().__init__(**given)  # pyright: ignore[reportUnknownMemberType] - its types are not whole
         self._linting = linting
         self._definition = definition

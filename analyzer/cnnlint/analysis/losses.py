@@ -31,7 +31,7 @@ SIGMOIDS = ("sigmoid", "hard_sigmoid")
 SOFTMAXES = ("softmax", "log_softmax")
 
 
-class Mismatch(Struct, frozen=True):
+class LossMismatch(Struct, frozen=True):
     """A loss and an output that do not belong together.
 
     Attributes:
@@ -62,7 +62,7 @@ class HeadMismatch(Struct, frozen=True):
     units: int
     loss: str
     from_logits: bool
-    fault: Mismatch
+    fault: LossMismatch
 
 
 def is_regression(loss: Loss) -> bool:
@@ -97,7 +97,7 @@ def head_mismatch(head: Head) -> HeadMismatch | None:
     return HeadMismatch(layer, head.units, head.loss.name, bool(head.loss.from_logits), fault)
 
 
-def loss_mismatch(loss: Loss, function: str, units: int, *, vector: bool = True) -> Mismatch | None:
+def loss_mismatch(loss: Loss, function: str, units: int, *, vector: bool = True) -> LossMismatch | None:
     """Return what is wrong with an output of `units` that passes through `function` last; None if nothing is.
 
     Args:
@@ -115,12 +115,12 @@ def loss_mismatch(loss: Loss, function: str, units: int, *, vector: bool = True)
     if loss.name in OF_SHARES and function not in ("softmax", *SIGMOIDS):
         return _missing(function, "softmax", "takes the output for probabilities", "")
     if loss.name == "poisson" and bounds_of(function)[0] < 0:
-        return Mismatch(
+        return LossMismatch(
             f"takes the logarithm of the output, which {_through(function)} and may be negative: the loss is then NaN",
             'End the head in an activation that is never negative, "softplus" or "exponential"',
         )
     if loss.name in MARGINS and bounds_of(function)[0] >= 0:
-        return Mismatch(
+        return LossMismatch(
             f"asks for values below -1 for one class, and the output {_through(function)} and is never negative",
             "Leave the activation out of the head, or end it in a tanh",
             severity=Severity.WARNING,
@@ -128,9 +128,9 @@ def loss_mismatch(loss: Loss, function: str, units: int, *, vector: bool = True)
     return None
 
 
-def _categorical(function: str, units: int, *, from_logits: bool) -> Mismatch | None:
+def _categorical(function: str, units: int, *, from_logits: bool) -> LossMismatch | None:
     if units == 1:
-        return Mismatch(
+        return LossMismatch(
             "has a single class to choose from, so it teaches nothing",
             "Use binary_crossentropy and a sigmoid for one unit, or as many units as there are classes",
         )
@@ -139,7 +139,7 @@ def _categorical(function: str, units: int, *, from_logits: bool) -> Mismatch | 
     if function == "softmax":
         return None
     if function in SIGMOIDS:
-        return Mismatch(
+        return LossMismatch(
             "divides the sigmoids by their sum, so they are not the independent probabilities that they look like",
             "Use a softmax for one class of many, or binary_crossentropy for several labels at once",
             severity=Severity.WARNING,
@@ -147,19 +147,19 @@ def _categorical(function: str, units: int, *, from_logits: bool) -> Mismatch | 
     return _missing(function, "softmax", "takes the logarithm of probabilities")
 
 
-def _binary(function: str, units: int, *, from_logits: bool) -> Mismatch | None:
+def _binary(function: str, units: int, *, from_logits: bool) -> LossMismatch | None:
     if from_logits:
         return _of_logits("sigmoid", function)
     if function in SIGMOIDS:
         return None
     if function == "softmax" and units == 2:  # −log p − log(1 − (1 − p)) is the categorical cross-entropy, twice
-        return Mismatch(
+        return LossMismatch(
             "gives the two shares of a softmax the same term twice, where the labels have two columns",
             "Say categorical_crossentropy, which is the same loss, or use one unit with a sigmoid",
             severity=Severity.INFO,
         )
     if function == "softmax":
-        return Mismatch(
+        return LossMismatch(
             "scores each unit on its own, while the softmax lets only one of them be right",
             "Use categorical_crossentropy with the softmax, or a sigmoid for several labels at once",
             severity=Severity.WARNING,
@@ -167,32 +167,32 @@ def _binary(function: str, units: int, *, from_logits: bool) -> Mismatch | None:
     return _missing(function, "sigmoid", "takes the logarithm of probabilities")
 
 
-def _of_logits(kind: str, function: str) -> Mismatch | None:
+def _of_logits(kind: str, function: str) -> LossMismatch | None:
     """Return what is wrong with an activation ahead of a loss that applies the function `kind` itself."""
     if function == "linear":
         return None
     if function in ("softmax", "log_softmax", *SIGMOIDS):
-        return Mismatch(
+        return LossMismatch(
             f"applies a {kind} of its own to what is a {function} already",
             "Leave the activation out of the head, or set from_logits=False",
         )
-    return Mismatch(
+    return LossMismatch(
         f"applies a {kind} to scores of any sign and size, but the output {_through(function)}",
         "Leave the activation out of the head",
         severity=Severity.WARNING,
     )
 
 
-def _regression(function: str, *, vector: bool) -> Mismatch | None:
+def _regression(function: str, *, vector: bool) -> LossMismatch | None:
     if function in SOFTMAXES:
-        return Mismatch(
+        return LossMismatch(
             f"measures distances between numbers, but those that a {function} gives share one sum; and where it is"
             " surely wrong, the gradient is close to zero",
             "For numbers leave the activation out; for classes use categorical_crossentropy",
             severity=Severity.WARNING,
         )
     if function == "relu" and vector:
-        return Mismatch(
+        return LossMismatch(
             "gets no gradient where the last relu cuts the output off at 0",
             "Leave the activation out of the head, or use a softplus where no target is negative",
             severity=Severity.INFO,
@@ -200,9 +200,9 @@ def _regression(function: str, *, vector: bool) -> Mismatch | None:
     return None
 
 
-def _missing(function: str, kind: str, effect: str, otherwise: str = ", or set from_logits=True") -> Mismatch:
+def _missing(function: str, kind: str, effect: str, otherwise: str = ", or set from_logits=True") -> LossMismatch:
     effect = f"{effect}, but the output {_through(function)}"
-    return Mismatch(effect, f"End the head in a {kind}{otherwise}", missing=True)
+    return LossMismatch(effect, f"End the head in a {kind}{otherwise}", missing=True)
 
 
 def _through(function: str) -> str:

@@ -16,7 +16,7 @@ from cnnlint.conversion.writing import check_output, replacing
 from cnnlint.engine.config.arguments import Arguments, naming_arguments
 from cnnlint.engine.config.settings import resolve
 from cnnlint.errors import CnnlintError, ConfigError, boundary
-from cnnlint.frontends import KERAS_SUFFIXES
+from cnnlint.frontends.keras import KERAS_SUFFIXES
 from cnnlint.linting.linter import Linter
 from cnnlint.linting.models import LiveKeras, Model, open_model, path_of
 from cnnlint.operations.compare import Comparison, compare_models

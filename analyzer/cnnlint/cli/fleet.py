@@ -33,8 +33,8 @@ from cnnlint.worker.limits import RunLimits
 if TYPE_CHECKING:
     from cnnlint.engine.config.schema import Flags
     from cnnlint.engine.config.settings import Settings
-    from cnnlint.fleet.linting import Plan
-    from cnnlint.fleet.results import Run, Totals
+    from cnnlint.fleet.linting import FleetPlan
+    from cnnlint.fleet.results import FleetRun, Totals
     from cnnlint.fleet.run import Progress
 
 MEMORY = 2_000_000_000
@@ -176,9 +176,9 @@ def _check_installed() -> None:
 
 def _plan(
     flags: Flags, config: Path | None, *, isolated: bool, hashed: bool, skip_weights_only: bool
-) -> tuple[Plan, Settings]:
+) -> tuple[FleetPlan, Settings]:
     """Return what is to be done with every model: under one configuration, that of this folder if none is given."""
-    from cnnlint.fleet.linting import Plan, ruleset
+    from cnnlint.fleet.linting import FleetPlan, ruleset
     from cnnlint.linting.linter import Linter
 
     document = Documents(config, isolated=isolated).of("<a fleet>")
@@ -186,7 +186,7 @@ def _plan(
     linter = Linter(flags, documents=Documents.fixed(document))
     settings = linter.plan("").settings
     limits = settings.limits
-    plan = Plan(
+    plan = FleetPlan(
         flags=flags,
         configuration=None if document is None else document.configuration,
         place="" if document is None else str(document.path.absolute()),
@@ -207,7 +207,7 @@ def _fails(totals: Totals, settings: Settings) -> bool:
     return any(count and severity.rank >= least for severity, count in found.items())
 
 
-def _summed_up(totals: Totals, run: Run) -> str:
+def _summed_up(totals: Totals, run: FleetRun) -> str:
     unchanged = totals.models - totals.linted
     parts = [
         f"{totals.linted - totals.failed - totals.skipped:,} linted" if not unchanged else f"{totals.linted:,} linted",

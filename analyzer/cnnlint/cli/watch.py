@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnlint.cli.streams import complain, complain_of, write
 from cnnlint.editing.changes import changes
-from cnnlint.editing.session import Look, Session
+from cnnlint.editing.session import EditingSession, Look
 from cnnlint.engine.telling import relative
 from cnnlint.errors import CnnlintError, ConfigError, MissingExtraError, installing
 from cnnlint.report import render
@@ -38,7 +38,7 @@ def watch(find: Callable[[], tuple[Documents, Sequence[Definition]]], flags: Fla
     except ImportError as error:
         remedy = installing("cnnlint[watch]")
         raise MissingExtraError("--watch needs watchfiles, which is not installed", remedy=remedy) from error
-    session = Session(find, flags)
+    session = EditingSession(find, flags)
     if not session.definitions:
         remedy = "name code, as in train.py:make_model, or give --definitions"
         raise ConfigError("--watch is for networks that code defines, and none is named", remedy=remedy)

@@ -11,7 +11,7 @@ from cnnlint.errors import ConversionError
 from cnnlint.worker import steps
 
 
-class Conversion(Struct, frozen=True, kw_only=True):
+class ConversionJob(Struct, frozen=True, kw_only=True):
     """What to convert.
 
     Attributes:
@@ -27,7 +27,7 @@ class Conversion(Struct, frozen=True, kw_only=True):
     opset: int | None = None
 
 
-class Converted(Struct, frozen=True, kw_only=True):
+class ConversionOutcome(Struct, frozen=True, kw_only=True):
     """The outcome of a conversion.
 
     Attributes:
@@ -41,7 +41,7 @@ class Converted(Struct, frozen=True, kw_only=True):
     norms_folded: int | None
 
 
-def convert(request: Conversion) -> Converted:
+def convert(request: ConversionJob) -> ConversionOutcome:
     """Write the ONNX file of a Keras model or SavedModel.
 
     Raises:
@@ -60,7 +60,7 @@ def convert(request: Conversion) -> Converted:
         steps.begin("converting it by tf2onnx", at_least=steps.CONVERSION)
         started = perf_counter()
         proto = savedmodel_to_onnx(savedmodel_folder(request.path), opset=request.opset)
-        done = Converted(way="signature", seconds=perf_counter() - started, norms_folded=None)
+        done = ConversionOutcome(way="signature", seconds=perf_counter() - started, norms_folded=None)
     else:
         from cnnlint.conversion.keras_model import convert_keras
         from cnnlint.conversion.loading import load_keras
@@ -74,6 +74,6 @@ def convert(request: Conversion) -> Converted:
         except ConversionError as error:
             raise ConversionError(error.cause, path=request.path, remedy=error.remedy) from error
         proto = made.model
-        done = Converted(way=made.way, seconds=perf_counter() - started, norms_folded=made.norms_folded)
+        done = ConversionOutcome(way=made.way, seconds=perf_counter() - started, norms_folded=made.norms_folded)
     save(proto, request.output)
     return done

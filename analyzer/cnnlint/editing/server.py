@@ -19,7 +19,7 @@ from pygls.lsp.server import LanguageServer
 from cnnlint.definitions.comments import Code
 from cnnlint.editing.inserting import insertion, is_for_code
 from cnnlint.editing.places import Remark, layers_of, remarks
-from cnnlint.editing.session import Look, Session, defined_here
+from cnnlint.editing.session import EditingSession, Look, defined_here
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Flags
 from cnnlint.errors import CnnlintError, __version__
@@ -56,7 +56,7 @@ class Server(LanguageServer):
         super().__init__("cnnlint", __version__)  # pyright: ignore[reportUnknownMemberType] - what else it takes has no types
         self.trusted = False
         self.looks = dict[str, Look]()
-        self._session: Session | None = None
+        self._session: EditingSession | None = None
         self._due: dict[str, Definition] = {}
         self._is_busy = False
         self._told = dict[str, dict[str, list[types.Diagnostic]]]()
@@ -70,7 +70,7 @@ class Server(LanguageServer):
         if root is not None and os.path.isdir(root):
             os.chdir(root)
         try:
-            session = Session(defined_here, Flags())
+            session = EditingSession(defined_here, Flags())
         except CnnlintError as error:
             self._complain(error)
             return

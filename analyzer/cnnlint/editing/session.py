@@ -49,7 +49,7 @@ class Look(Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-class Session:
+class EditingSession:
     """Lints definitions, and knows which of them a changed file concerns.
 
     The processes that run them are kept: TensorFlow is imported once, the user's modules each time. One that meets a

@@ -65,7 +65,7 @@ class Node(Struct, frozen=True, kw_only=True):
     frames: tuple[Frame, ...] = ()
 
 
-class Repeat(Struct, frozen=True):
+class Stretch(Struct, frozen=True):
     """A stretch of nodes that stands several times in a row, each time fed in the same way.
 
     Attributes:
@@ -91,7 +91,7 @@ class Drawing(Struct, frozen=True, kw_only=True):
 
     summary: ModelSummary
     nodes: tuple[Node, ...]
-    repeats: tuple[Repeat, ...]
+    repeats: tuple[Stretch, ...]
     image: tuple[int, ...] | None
 
 
@@ -136,7 +136,7 @@ def _op(layer: Layer) -> str:
     return " + ".join(ops[:3]) + (" + …" if len(ops) > 3 else "")
 
 
-def repeats(nodes: Sequence[Node], begins: Sequence[bool]) -> tuple[Repeat, ...]:
+def repeats(nodes: Sequence[Node], begins: Sequence[bool]) -> tuple[Stretch, ...]:
     """Return the stretches of `nodes` that repeat.
 
     Two nodes are equal if they have one kind, one label, and are fed from as far back; their sizes may differ, so that
@@ -155,7 +155,7 @@ def repeats(nodes: Sequence[Node], begins: Sequence[bool]) -> tuple[Repeat, ...]
         for index, node in enumerate(nodes)
     ]
     crossing = _crossing(nodes)
-    found = list[Repeat]()
+    found = list[Stretch]()
     open_ranges = [(0, len(nodes))]
     while open_ranges:
         low, high = open_ranges.pop()
@@ -183,7 +183,7 @@ def _crossing(nodes: Sequence[Node]) -> list[int]:
     return counts
 
 
-def _best(signs: list[int], low: int, high: int, crossing: Sequence[int], begins: Sequence[bool]) -> Repeat | None:
+def _best(signs: list[int], low: int, high: int, crossing: Sequence[int], begins: Sequence[bool]) -> Stretch | None:
     """Return the repeat between two nodes that is worth most; None if there is none."""
     part = signs[low:high]
     best, most = None, 0.0
@@ -196,6 +196,6 @@ def _best(signs: list[int], low: int, high: int, crossing: Sequence[int], begins
             if equal and times > 1 and worth > most:
                 phases = range(start, start + length + period - period * times + 1)
                 first = min(phases, key=lambda at: (crossing[at], not begins[at], at))
-                best, most = Repeat(first, period, times), worth
+                best, most = Stretch(first, period, times), worth
             start += length
     return best

@@ -33,7 +33,7 @@ from cnnlint.errors import (
     UnreachableError,
     WeightsOnlyError,
 )
-from cnnlint.fleet.listing import Entry, stamp_of
+from cnnlint.fleet.listing import Listed, stamp_of
 from cnnlint.fleet.tables import (
     INTERNAL,
     TABLES,
@@ -73,7 +73,7 @@ CHUNK = 1 << 23
 Status = Literal["linted", "failed", "skipped", "vanished", "unchanged"]
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class FleetPlan(Struct, frozen=True, kw_only=True):
     """What is to be done with every model of a run, wherever it is done.
 
     Attributes:
@@ -108,7 +108,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         return Document(Path(self.place), self.configuration, self.prefix, {})
 
 
-class Order(Struct, frozen=True):
+class LintOrder(Struct, frozen=True):
     """A model to lint.
 
     Attributes:
@@ -118,8 +118,8 @@ class Order(Struct, frozen=True):
             unchanged if they are.
     """
 
-    plan: Plan
-    entry: Entry
+    plan: FleetPlan
+    entry: Listed
     external: dict[str, str] = {}
 
 
@@ -135,7 +135,7 @@ class Outcome(Struct, frozen=True):
     rows: Rows = {}
 
 
-class Batch(Struct, frozen=True):
+class Lot(Struct, frozen=True):
     """Models that one task of the cluster lints.
 
     Attributes:
@@ -143,15 +143,15 @@ class Batch(Struct, frozen=True):
         models: The models, each with what is known of its external data.
     """
 
-    plan: Plan
-    models: tuple[tuple[Entry, dict[str, str]], ...]
+    plan: FleetPlan
+    models: tuple[tuple[Listed, dict[str, str]], ...]
 
 
 def lint_batch(message: bytes) -> bytes:
-    """Lint the models of a `Batch`, and return the `Outcome` of each; the function that a cluster is given."""
+    """Lint the models of a `Lot`, and return the `Outcome` of each; the function that a cluster is given."""
     with LEARNING:
-        batch = msgspec.msgpack.decode(message, type=Batch)
-    return msgspec.msgpack.encode([_supervised(Order(batch.plan, *each)) for each in batch.models])
+        batch = msgspec.msgpack.decode(message, type=Lot)
+    return msgspec.msgpack.encode([_supervised(LintOrder(batch.plan, *each)) for each in batch.models])
 
 
 class _Own(threading.local):
@@ -169,7 +169,7 @@ class _Own(threading.local):
 _own = _Own()
 
 
-def _supervised(order: Order) -> Outcome:
+def _supervised(order: LintOrder) -> Outcome:
     """Lint a model in this thread's process, once more if that comes to no end, and return what became of it."""
     if _own.workers is None or _own.workers.limits != order.plan.limits or _own.jobs >= JOBS:
         if _own.workers is not None:
@@ -188,7 +188,9 @@ def _supervised(order: Order) -> Outcome:
     return failed(order.entry, order.plan, error, attempts=ATTEMPTS)
 
 
-def failed(entry: Entry, plan: Plan, error: CnnlintError, *, attempts: int, meter: Meter | None = None) -> Outcome:
+def failed(
+    entry: Listed, plan: FleetPlan, error: CnnlintError, *, attempts: int, meter: Meter | None = None
+) -> Outcome:
     """Return the outcome of a model that could not be linted."""
     kind = _kind(error)
     cause, remedy = without_secrets(error.cause), without_secrets(error.remedy or "")
@@ -213,7 +215,7 @@ def _kind(error: CnnlintError) -> str:
             return INTERNAL
 
 
-def lint(order: Order) -> Outcome:
+def lint(order: LintOrder) -> Outcome:
     """Lint a model; what the process of a worker does.
 
     Raises:
@@ -265,7 +267,7 @@ def lint(order: Order) -> Outcome:
 @cache
 def _linter(plan: bytes) -> tuple[Linter, list[Context]]:
     """Return the linter of a plan, and the list that it puts each network on."""
-    decoded = msgspec.json.decode(plan, type=Plan)
+    decoded = msgspec.json.decode(plan, type=FleetPlan)
     seen = list[Context]()
     linter = Linter(decoded.flags, documents=Documents.fixed(decoded.document), watch=seen.append)
     return linter, seen
@@ -275,7 +277,7 @@ def _row(table: str, values: dict[str, Any]) -> Row:
     return tuple(values.get(column.name) for column in TABLES[table])
 
 
-def _of_entry(entry: Entry, plan: Plan, graph: Graph | None = None) -> dict[str, Any]:
+def _of_entry(entry: Listed, plan: FleetPlan, graph: Graph | None = None) -> dict[str, Any]:
     # an ignore that runs out in the model itself is looked at again in each run
     perishes = graph is not None and any("until" in reason for _, reason in graph.ignores)
     return {
@@ -291,7 +293,7 @@ def _of_meter(meter: Meter) -> dict[str, Any]:
     return {"requests": meter.requests, "bytes_read": meter.received}
 
 
-def _of_report(report: ModelReport, context: Context, entry: Entry) -> dict[str, Any]:
+def _of_report(report: ModelReport, context: Context, entry: Listed) -> dict[str, Any]:
     graph = context.graph
     found = [sum(finding.severity is severity for finding in report.findings) for severity in Severity]
     counts = dict(zip(Severity, found, strict=True))
@@ -323,7 +325,7 @@ def _bounded(number: int | None) -> int | None:
     return number if number is not None and -(1 << 63) <= number < 1 << 63 else None
 
 
-def _layers(entry: Entry, context: Context) -> Iterator[Row]:
+def _layers(entry: Listed, context: Context) -> Iterator[Row]:
     for position, row in enumerate(summarize(context.graph, context).layers):
         yield (
             entry.model,
@@ -342,7 +344,7 @@ def _extents(shape: Sequence[int | None] | None) -> list[int | None] | None:
     return None if shape is None else [_bounded(extent) for extent in shape]
 
 
-def _findings(entry: Entry, report: ModelReport) -> Iterator[Row]:
+def _findings(entry: Listed, report: ModelReport) -> Iterator[Row]:
     for finding in report.findings:
         saved = [_bounded(getattr(finding.savings, name, None)) for name in ("parameters", "macs", "bytes")]
         yield (
@@ -362,7 +364,7 @@ def _findings(entry: Entry, report: ModelReport) -> Iterator[Row]:
         )
 
 
-def _external(entry: Entry, graph: Graph, meter: Meter) -> list[str]:
+def _external(entry: Listed, graph: Graph, meter: Meter) -> list[str]:
     """Return the files of external data that were asked for."""
     if is_remote(entry.address):
         return [url for url in dict.fromkeys(meter.opened) if url != entry.address]
@@ -386,7 +388,7 @@ def _stamps(files: Sequence[str] | dict[str, str]) -> dict[str, str]:
     return found
 
 
-def _content(entry: Entry, graph: Graph) -> str:
+def _content(entry: Listed, graph: Graph) -> str:
     """Return a hash that files of the same content have, of what has been read of it and of its store's hash.
 
     Without a hash from the store, pieces of a local file stand for its values. Of a remote one they would take requests
@@ -416,7 +418,7 @@ def _content(entry: Entry, graph: Graph) -> str:
     return whole.hexdigest()
 
 
-def _whole(entry: Entry, external: dict[str, str]) -> str:
+def _whole(entry: Listed, external: dict[str, str]) -> str:
     """Return the SHA-256 of a model's bytes; of one with external data, that of the files' own hashes."""
     steps.begin("hashing it")
     hashes = [_sha256(path) for path in (entry.address, *sorted(external))]

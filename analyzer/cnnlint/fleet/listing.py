@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from cnnlint.errors import ConfigError, ModelError, UnsupportedModelError, meant_path
-from cnnlint.frontends import KERAS_SUFFIXES, is_remote
+from cnnlint.frontends import is_remote
+from cnnlint.frontends.keras import KERAS_SUFFIXES
 from cnnlint.frontends.remote.address import name_of, protocols, shown
 from cnnlint.frontends.remote.place import S3, WEB, RemotePlace, answered
 
@@ -45,7 +46,7 @@ WEB_MAGIC = re.compile(r"\*|\[")
 """A question mark begins the query of an address."""
 
 
-class Entry(Struct, frozen=True):
+class Listed(Struct, frozen=True):
     """A model as a listing shows it.
 
     Attributes:
@@ -108,7 +109,7 @@ class Pattern:
         hidden = any(part.startswith(".") for part in below.split("/"))
         return not hidden and model.lower().endswith(SUFFIXES) and self.fits(model)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[Listed]:
         """Yield the models, in the order of the listing.
 
         Raises:
@@ -165,7 +166,7 @@ def stamp_of(info: Mapping[str, Any]) -> str:
     return ""
 
 
-def _on_this_machine(pattern: Pattern) -> Iterator[Entry]:
+def _on_this_machine(pattern: Pattern) -> Iterator[Listed]:
     if not pattern.is_glob and not os.path.isdir(pattern.whole):
         try:
             status = os.stat(pattern.whole)
@@ -190,14 +191,14 @@ def _on_this_machine(pattern: Pattern) -> Iterator[Entry]:
                     try:
                         yield _local_entry(entry.path, entry.stat())
                     except OSError:  # a broken link, or gone already
-                        yield Entry(entry.path, entry.path, None, "")
+                        yield Listed(entry.path, entry.path, None, "")
 
 
-def _local_entry(path: str, status: os.stat_result) -> Entry:
-    return Entry(path, path, status.st_size, stamp_of({"size": status.st_size, "mtime": status.st_mtime_ns}))
+def _local_entry(path: str, status: os.stat_result) -> Listed:
+    return Listed(path, path, status.st_size, stamp_of({"size": status.st_size, "mtime": status.st_mtime_ns}))
 
 
-def _in_bucket(pattern: Pattern) -> Iterator[Entry]:
+def _in_bucket(pattern: Pattern) -> Iterator[Listed]:
     """Yield the objects of an S3 bucket, which lists them by a prefix, a thousand at a time."""
     place = RemotePlace(pattern.literal, repetitions=REPETITIONS)
     bucket, _, prefix = place.name.partition("/")
@@ -213,7 +214,7 @@ def _in_bucket(pattern: Pattern) -> Iterator[Entry]:
             url = f"{scheme}://{bucket}/{each['Key']}"
             if pattern.wants(url) or (url == pattern.whole and not pattern.is_glob):
                 is_empty = False
-                yield Entry(url, url, each["Size"], stamp_of(each), pattern.host)
+                yield Listed(url, url, each["Size"], stamp_of(each), pattern.host)
         if not page.get("IsTruncated"):
             break
         more = {"ContinuationToken": page["NextContinuationToken"]}
@@ -221,7 +222,7 @@ def _in_bucket(pattern: Pattern) -> Iterator[Entry]:
         raise ModelError("there is no such object, and no model below", path=shown(pattern.written))
 
 
-def _in_store(pattern: Pattern) -> Iterator[Entry]:
+def _in_store(pattern: Pattern) -> Iterator[Listed]:
     """Yield the files of any file system of fsspec, folder by folder."""
     if not pattern.is_glob and name_of(pattern.whole).lower().endswith(SUFFIXES):
         try:
@@ -230,7 +231,7 @@ def _in_store(pattern: Pattern) -> Iterator[Entry]:
             raise
         except ModelError:  # whoever lints it learns why, and it is recorded
             info = {}
-        yield Entry(shown(pattern.written), pattern.written, info.get("size"), stamp_of(info), pattern.host)
+        yield Listed(shown(pattern.written), pattern.written, info.get("size"), stamp_of(info), pattern.host)
         return
     top = pattern.literal.rpartition("/")[0] if pattern.is_glob else pattern.whole
     place = RemotePlace(top, repetitions=REPETITIONS)
@@ -240,10 +241,10 @@ def _in_store(pattern: Pattern) -> Iterator[Entry]:
             below = f"{folder}/{name}".removeprefix(place.name.rstrip("/")).lstrip("/")
             url = f"{top.rstrip('/')}/{below}"  # file systems write their own names in other ways than the user
             if pattern.wants(shown(url)):
-                yield Entry(shown(url), url, info.get("size"), stamp_of(info), pattern.host)
+                yield Listed(shown(url), url, info.get("size"), stamp_of(info), pattern.host)
 
 
-def _in_hub(pattern: Pattern) -> Iterator[Entry]:
+def _in_hub(pattern: Pattern) -> Iterator[Listed]:
     """Yield the files of repositories of Hugging Face's hub; a glob may stand for repositories of an owner."""
     api = answered(pattern.written, _hub, repetitions=0)
     owner, repository, *_ = (*pattern.whole.removeprefix("hf://").split("/", 2), "", "")
@@ -264,7 +265,7 @@ def _in_hub(pattern: Pattern) -> Iterator[Entry]:
             if size is not None and pattern.wants(url):
                 held = getattr(each, "lfs", None)
                 hashed = held.sha256 if held is not None else each.blob_id
-                yield Entry(url, url, size, stamp_of({"etag": hashed}), pattern.host)
+                yield Listed(url, url, size, stamp_of({"etag": hashed}), pattern.host)
 
 
 def _hub() -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnnlint.errors import ConfigError, did_you_mean
-from cnnlint.fleet.results import Results, Run
+from cnnlint.fleet.results import FleetRun, Results
 from cnnlint.fleet.tables import RUN, TABLES
 
 LATEST = {
@@ -81,7 +81,7 @@ class Questions:
     def _view(self, name: str, question: str) -> None:
         self._connection.execute(f"CREATE VIEW {name} AS {question}")
 
-    def _chosen(self, folder: str, run: str | None) -> Run:
+    def _chosen(self, folder: str, run: str | None) -> FleetRun:
         if not self.runs:
             raise ConfigError(f"{folder}: no run of cnnlint fleet has finished there")
         found = self.runs[-1] if run is None else next((known for known in self.runs if known.run == run), None)

@@ -40,7 +40,7 @@ ROWS = 8_192
 """Rows that are read at a time."""
 
 
-class Run(Struct, frozen=True, kw_only=True):
+class FleetRun(Struct, frozen=True, kw_only=True):
     """What is known of a run.
 
     Attributes:
@@ -114,7 +114,7 @@ class Results:
         """Return the path of a file or folder in the results."""
         return posixpath.join(self.root, *names)
 
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[FleetRun]:
         """Return all runs, the oldest first.
 
         Raises:
@@ -123,7 +123,7 @@ class Results:
         names = self.files(self.path(RUNS), ".json")
         try:
             with self._told():
-                return [msgspec.json.decode(self.system.cat_file(name), type=Run) for name in names]
+                return [msgspec.json.decode(self.system.cat_file(name), type=FleetRun) for name in names]
         except msgspec.MsgspecError as error:
             raise ConfigError("is no folder of results of cnnlint fleet", path=self.root) from error
 
@@ -140,7 +140,7 @@ class Results:
         """Return the files of a table of a run."""
         return self.files(self.path(table, f"{RUN}={run}"), ".parquet")
 
-    def begin(self, patterns: Sequence[str], ruleset: str) -> tuple[Run, bool]:
+    def begin(self, patterns: Sequence[str], ruleset: str) -> tuple[FleetRun, bool]:
         """Return the run to write, and whether it is one that was interrupted and goes on.
 
         Raises:
@@ -157,7 +157,7 @@ class Results:
         name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         while last is not None and name <= last.run:  # a clock that was set back, or two runs in a second
             name = f"{last.run}+"
-        run = Run(
+        run = FleetRun(
             run=name,
             patterns=tuple(patterns),
             ruleset=ruleset,
@@ -166,7 +166,7 @@ class Results:
         self._note(run)
         return run, False
 
-    def finish(self, run: Run) -> Run:
+    def finish(self, run: FleetRun) -> FleetRun:
         """Note that a run has linted all that it was to lint."""
         done = replace(run, finished=datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
         self._note(done)
@@ -220,7 +220,7 @@ class Results:
                 totals.infos += found[2] or 0
         return totals
 
-    def _note(self, run: Run) -> None:
+    def _note(self, run: FleetRun) -> None:
         with self._told():
             if not WITHOUT_FOLDERS.intersection(address.protocols(self._folder)):
                 self.system.makedirs(self.path(RUNS), exist_ok=True)
@@ -241,7 +241,7 @@ class Results:
         except Exception as error:  # libraries of stores have errors of their own
             raise address.failure(error, self._folder, timeout()) from error
 
-    def _repair(self, run: Run) -> None:
+    def _repair(self, run: FleetRun) -> None:
         """Remove what an interrupted run has written in part."""
         whole = {posixpath.basename(name) for name in self.parts("models", run.run)}
         for table in TABLES:

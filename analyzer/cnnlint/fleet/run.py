@@ -25,9 +25,9 @@ from msgspec import Struct
 
 from cnnlint.engine.config.settings import Settings
 from cnnlint.errors import CnnlintError, ConfigError, UnfinishedRunError
-from cnnlint.fleet.linting import Batch, Outcome, Plan, failed, lint_batch
-from cnnlint.fleet.listing import Entry, Pattern
-from cnnlint.fleet.results import Known, Results, Run, key
+from cnnlint.fleet.linting import FleetPlan, Lot, Outcome, failed, lint_batch
+from cnnlint.fleet.listing import Listed, Pattern
+from cnnlint.fleet.results import FleetRun, Known, Results, key
 from cnnlint.fleet.tables import Rows
 
 BATCH = 8
@@ -79,7 +79,7 @@ class InterruptedRunError(CnnlintError):
     """The cluster was lost, or a listing failed; what was linted until then is written, and the next run goes on."""
 
 
-class Job(Struct, frozen=True):
+class Submission(Struct, frozen=True):
     """Models that the cluster has been given.
 
     Attributes:
@@ -90,7 +90,7 @@ class Job(Struct, frozen=True):
     """
 
     batch: bytes
-    models: tuple[tuple[Entry, dict[str, str]], ...]
+    models: tuple[tuple[Listed, dict[str, str]], ...]
     host: str
     losses: int = 0
 
@@ -150,10 +150,10 @@ class Coordinator:
     def __init__(
         self,
         client: Any,
-        plan: Plan,
+        plan: FleetPlan,
         settings: Settings,
         results: Results,
-        run: Run,
+        run: FleetRun,
         *,
         is_resumed: bool,
         most: int,
@@ -166,7 +166,7 @@ class Coordinator:
         self._done = Known(results, run.run if is_resumed else "", own=True)
         self._known = Known(results, run.previous)
         progress.expected = len(self._known)
-        self._jobs = dict[Any, Job]()
+        self._jobs = dict[Any, Submission]()
         self._finished = as_completed(loop=client.loop)
         self._at_hosts = Counter[str]()
         self._most = max(1, most // plan.connections)
@@ -222,9 +222,9 @@ class Coordinator:
             self._looked = monotonic()
         return AHEAD * max(self._slots, 1)
 
-    def _batches(self, pattern: Pattern, before: Sequence[Pattern]) -> Iterator[list[tuple[Entry, dict[str, str]]]]:
+    def _batches(self, pattern: Pattern, before: Sequence[Pattern]) -> Iterator[list[tuple[Listed, dict[str, str]]]]:
         """Yield the models of a pattern that are to be linted, some at a time; none where a page has none."""
-        waiting = list[tuple[Entry, dict[str, str]]]()
+        waiting = list[tuple[Listed, dict[str, str]]]()
         any_found = False
         for entry in pattern.entries():
             any_found = True
@@ -250,9 +250,9 @@ class Coordinator:
             )
         yield waiting
 
-    def _submit(self, models: Sequence[tuple[Entry, dict[str, str]]], host: str, losses: int = 0) -> None:
-        batch = Batch(self._plan, tuple(models))
-        job = Job(msgspec.msgpack.encode(batch), batch.models, host, losses)
+    def _submit(self, models: Sequence[tuple[Listed, dict[str, str]]], host: str, losses: int = 0) -> None:
+        batch = Lot(self._plan, tuple(models))
+        job = Submission(msgspec.msgpack.encode(batch), batch.models, host, losses)
         if self._progress.started is None:
             self._progress.started = monotonic()
         future = self._client.submit(lint_batch, job.batch, pure=False, retries=0)
@@ -278,7 +278,7 @@ class Coordinator:
         if self._waiting >= PART or (self._waiting and monotonic() - self._written > PART_SECONDS):
             self._flush()
 
-    def _again(self, job: Job, future: Any) -> None:
+    def _again(self, job: Submission, future: Any) -> None:
         """Hand on what the cluster could not do: a lost worker costs a model a second chance and no more."""
         from distributed.scheduler import KilledWorker
 
@@ -303,7 +303,7 @@ class Coordinator:
     def _lost(self) -> InterruptedRunError:
         return InterruptedRunError("the cluster was lost", remedy="the same command goes on where this run ended")
 
-    def _keep(self, entry: Entry, outcome: Outcome) -> None:
+    def _keep(self, entry: Listed, outcome: Outcome) -> None:
         if outcome.status == "unchanged":
             place = self._known.find(key(entry.model, entry.stamp, self._plan.ruleset))
             assert place is not None  # noqa: S101 - its external data was known from there

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from cnnlint.errors import boundary
+from cnnlint.frontends.keras import KERAS_SUFFIXES
 
 if TYPE_CHECKING:
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.tensor import Shape
 
 Format = Literal["onnx", "keras", "savedmodel", "remote", "git"]
-
-KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 def format_of(path: str) -> Format:

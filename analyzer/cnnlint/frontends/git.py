@@ -118,7 +118,7 @@ def load(written: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
         UnsupportedModelError: It holds no model, or is a folder.
         ModelError: Git has no such file, its LFS object is not fetched, or it is not a model.
     """
-    from cnnlint.frontends import KERAS_SUFFIXES
+    from cnnlint.frontends.keras import KERAS_SUFFIXES
 
     address = parse(written)
     try:
@@ -247,7 +247,7 @@ def lfs_object(data: bytes, folder: str, path: str) -> LocalFile | None:
 
 def kind_of(written: str) -> str:
     """Return "savedmodel" for the folder of a SavedModel or the `saved_model.pb` in it, else "keras" or "onnx"."""
-    from cnnlint.frontends import KERAS_SUFFIXES
+    from cnnlint.frontends.keras import KERAS_SUFFIXES
 
     name = posixpath.basename(written.partition(PREFIX)[2])
     if name.lower().endswith(KERAS_SUFFIXES):

@@ -30,7 +30,7 @@ VERSION = 1
 """Of the file's format."""
 
 
-class Entry(Struct, frozen=True, order=True, omit_defaults=True, forbid_unknown_fields=True):
+class BaselineEntry(Struct, frozen=True, order=True, omit_defaults=True, forbid_unknown_fields=True):
     """A place that is known.
 
     Attributes:
@@ -57,7 +57,7 @@ class Content(Struct, frozen=True, forbid_unknown_fields=True):
 
     version: int
     models: dict[str, str]
-    findings: tuple[Entry, ...]
+    findings: tuple[BaselineEntry, ...]
 
 
 class Sighting(Struct, frozen=True):
@@ -74,8 +74,8 @@ class Sighting(Struct, frozen=True):
     model: str
     structure: str
     tried: frozenset[str]
-    seen: tuple[tuple[Entry, Entry], ...] = ()
-    present: tuple[Entry, ...] = ()
+    seen: tuple[tuple[BaselineEntry, BaselineEntry], ...] = ()
+    present: tuple[BaselineEntry, ...] = ()
 
     @property
     def moved(self) -> bool:
@@ -138,7 +138,7 @@ class Baseline:
         self._left.subtract(old for old, _ in sighting.seen)
         self._sightings.append(sighting)
 
-    def stale(self) -> tuple[Entry, ...]:
+    def stale(self) -> tuple[BaselineEntry, ...]:
         """Return the entries whose rule looked at their model, and found nothing there any more."""
         tried = dict[str, frozenset[str]]()
         for sighting in self._sightings:
@@ -190,7 +190,7 @@ class Baseline:
             raise ConfigError(f"the baseline cannot be written: {error.strerror}", path=str(self.path)) from error
         return len(content.findings)
 
-    def _seen(self, mine: dict[Hit, Entry], model: str, own: str) -> dict[Hit, Entry]:
+    def _seen(self, mine: dict[Hit, BaselineEntry], model: str, own: str) -> dict[Hit, BaselineEntry]:
         """Return the entry that each hit uses up: of its own path first, then of vanished models alike."""
         left = +self._left
         seen = _paired(mine, [entry for entry in left.elements() if entry.model == model])
@@ -218,16 +218,16 @@ def _may_be_known(hit: Hit) -> bool:
     return not isinstance(hit.rule, (BudgetRule, TargetRule, HousekeepingRule))
 
 
-def _entry(model: str, hit: Hit) -> Entry:
+def _entry(model: str, hit: Hit) -> BaselineEntry:
     place = hit.finding.places[0]
-    return Entry(model, hit.finding.code, place.layers[0] if place.layers else "", place.identity)
+    return BaselineEntry(model, hit.finding.code, place.layers[0] if place.layers else "", place.identity)
 
 
-def _paired(mine: dict[Hit, Entry], entries: Iterable[Entry]) -> dict[Hit, Entry]:
+def _paired(mine: dict[Hit, BaselineEntry], entries: Iterable[BaselineEntry]) -> dict[Hit, BaselineEntry]:
     """Return the entry for each hit that has one: by identity, and those that are left by the layer's name."""
-    pairs, rest = dict[Hit, Entry](), Counter(entries)
+    pairs, rest = dict[Hit, BaselineEntry](), Counter(entries)
     for by_name in (False, True):
-        waiting = dict[tuple[str, str], list[Entry]]()
+        waiting = dict[tuple[str, str], list[BaselineEntry]]()
         for entry in rest.elements():
             if entry.layer or not by_name:  # what is said of a whole model has no name to be known by
                 waiting.setdefault((entry.rule, entry.layer if by_name else entry.place), []).append(entry)
@@ -259,7 +259,7 @@ def _read(path: Path, *, required: bool) -> Content:
     return content
 
 
-def _text(models: dict[str, str], entries: Iterable[Entry]) -> str:
+def _text(models: dict[str, str], entries: Iterable[BaselineEntry]) -> str:
     """Return a baseline as JSON, an entry a line, so that a version control system merges and shows it well."""
     structures = ",".join(f"\n    {_json(model)}: {_json(own)}" for model, own in models.items())
     findings = ",".join(f"\n    {_json(msgspec.to_builtins(entry))}" for entry in entries)

@@ -43,7 +43,7 @@ FileState = tuple[str, int, int, int]
 """Path, bytes, time of the last change in nanoseconds, and inode: what ruff, too, takes for a file's content."""
 
 
-class Entry(Struct, frozen=True):
+class CacheEntry(Struct, frozen=True):
     """What is kept of one model: its last result.
 
     Attributes:
@@ -97,10 +97,10 @@ class Slot:
         identity = (LAYOUT, __version__, path, self._model, near_misses, held, _meant(settings, path), _code(known))
         self._key = _digest(identity, 32)
 
-    def read(self) -> Entry | None:
+    def read(self) -> CacheEntry | None:
         """Return what is kept of an earlier run if nothing has changed since; None if there is none."""
         try:
-            entry = msgspec.json.decode(self.file.read_bytes(), type=Entry)
+            entry = msgspec.json.decode(self.file.read_bytes(), type=CacheEntry)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return None  # one that cannot be read is one that is not there
         if entry.key != self._key or entry.day not in {None, self._today}:
@@ -132,7 +132,7 @@ class Slot:
         has_dates = self._has_dates or any("until" in reason for _, reason in graph.ignores)
         files |= {state(path) for path in code}
         beside = tuple(sorted(found for found in files if found is not None))
-        entry = Entry(
+        entry = CacheEntry(
             self._key, beside, self._today if has_dates else None, report, sighting, os.getcwd() if code else ""
         )
         try:

@@ -628,11 +628,11 @@ def path_of(given: Given) -> str:
 
 def _converted(model: Model, format_: Literal["keras", "savedmodel"]) -> Folder:
     """Return a folder in which model.onnx is what TensorFlow and tf2onnx make of `model`."""
-    from cnnlint.conversion.jobs import Conversion, Converted
+    from cnnlint.conversion.jobs import ConversionJob, ConversionOutcome
 
     folder = Folder()
-    request = Conversion(path=model.file, format=format_, output=folder.file("model.onnx"))
-    model.workers.call("tensorflow", "cnnlint.conversion.jobs:convert", request, Converted)
+    request = ConversionJob(path=model.file, format=format_, output=folder.file("model.onnx"))
+    model.workers.call("tensorflow", "cnnlint.conversion.jobs:convert", request, ConversionOutcome)
     return folder
 
 

@@ -97,7 +97,7 @@ def convert(request: ConvertRequest) -> ConversionReport:
         ConversionError: It is an ONNX model already, cannot be converted, or the result does not run.
         RuntimeCheckError: Keras or TensorFlow cannot run it.
     """
-    from cnnlint.conversion.jobs import Conversion
+    from cnnlint.conversion.jobs import ConversionJob
     from cnnlint.conversion.jobs import convert as write_onnx
     from cnnlint.conversion.toolchain import toolchain
 
@@ -109,7 +109,7 @@ def convert(request: ConvertRequest) -> ConversionReport:
             raise ModelError("there is no such file or folder", path=path, remedy=meant_path(path))
         raise ConversionError("this is already an ONNX model", path=path)
     before = source.runner()
-    done = write_onnx(Conversion(path=path, format=source.convertible, output=request.fresh, opset=request.opset))
+    done = write_onnx(ConversionJob(path=path, format=source.convertible, output=request.fresh, opset=request.opset))
     graph = frontends.load(request.fresh)
     program = Program.from_file(request.fresh)
     after = OnnxRunner(output, program, graph)

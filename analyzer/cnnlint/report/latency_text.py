@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 
 from cnnlint.graph.quantity import brief, count, share
-from cnnlint.report.layer_table import Column, Row, bar, column, number, table
+from cnnlint.report.layer_table import LayerColumn, Row, bar, column, number, table
 from cnnlint.report.view import View, several
 from cnnlint.results import Latency, LayerLatency
 
@@ -27,7 +27,7 @@ def latency_table(latency: Latency, view: View) -> Iterator[str]:
     return table(rows, _columns(told, "◀" if view.unicode else "<"), view)
 
 
-def _columns(told: dict[Hashable, LayerLatency], mark: str) -> list[Column]:
+def _columns(told: dict[Hashable, LayerLatency], mark: str) -> list[LayerColumn]:
     largest = max((layer.share for layer in told.values()), default=0.0)
 
     def said(of: Callable[[LayerLatency], str]) -> dict[Hashable, str]:

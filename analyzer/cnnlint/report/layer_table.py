@@ -24,7 +24,7 @@ FEWEST = 4
 FAINT = "2"
 
 
-class Column(Struct, frozen=True):
+class LayerColumn(Struct, frozen=True):
     """A column after the name.
 
     Attributes:
@@ -46,10 +46,10 @@ class Column(Struct, frozen=True):
 
 def column(
     title: str, cells: Mapping[Hashable, str], *, style: str = "", is_number: bool = True, is_bar: bool = False
-) -> Column:
+) -> LayerColumn:
     """Return a column that is as wide as it has to be."""
     width = max([len(title), *map(cell_len, cells.values())])
-    return Column(title, cells, width, is_number, style, is_bar)
+    return LayerColumn(title, cells, width, is_number, style, is_bar)
 
 
 class Row(Struct, frozen=True):
@@ -76,7 +76,7 @@ def layer_table(model: ModelSummary, view: View) -> Iterator[str]:
     return table(rows, _columns(of_each, model), view)
 
 
-def table(rows: Sequence[Row], columns: Sequence[Column], view: View) -> Iterator[str]:
+def table(rows: Sequence[Row], columns: Sequence[LayerColumn], view: View) -> Iterator[str]:
     """Yield the lines of a table.
 
     A name that is cut cannot be looked up, so on a narrow terminal columns make way for names: the bars, then the last
@@ -118,13 +118,13 @@ def table(rows: Sequence[Row], columns: Sequence[Column], view: View) -> Iterato
                 yield f"{' ' * widest}{tail}"
 
 
-def _fits(columns: Sequence[Column], lengths: Sequence[int], width: int) -> bool:
+def _fits(columns: Sequence[LayerColumn], lengths: Sequence[int], width: int) -> bool:
     """Return whether nine names in ten have room ahead of the columns."""
     room = width - sum(column.width + GAP for column in columns)
     return room >= NARROWEST_NAME and 10 * sum(length > room for length in lengths) <= len(lengths)
 
 
-def _line(cells: Iterable[str], columns: Sequence[Column], view: View, style: str | None) -> str:
+def _line(cells: Iterable[str], columns: Sequence[LayerColumn], view: View, style: str | None) -> str:
     """Return a line without the name, each cell filled up to its width.
 
     Args:
@@ -160,7 +160,7 @@ def _said(layer: LayerSummary) -> Hashable:
     )
 
 
-def _columns(rows: Mapping[Hashable, LayerSummary], model: ModelSummary) -> list[Column]:
+def _columns(rows: Mapping[Hashable, LayerSummary], model: ModelSummary) -> list[LayerColumn]:
     def said(of: Callable[[LayerSummary], str]) -> dict[Hashable, str]:
         return {key: of(layer) for key, layer in rows.items()}
 

@@ -68,7 +68,7 @@ class Region(Struct, frozen=True, eq=False):
         return self.share <= 1
 
 
-class Order(Struct, frozen=True):
+class AxisOrder(Struct, frozen=True):
     """The permutation of axes from the first model's value to the second's, ignoring extents of 1."""
 
     axes: tuple[int, ...]
@@ -315,24 +315,24 @@ def sums(before: Runner, pairs: Iterable[LayerPair], run: Values, feeds: Feeds) 
     return found
 
 
-def _orders(values: Mapping[str, tuple[Array, Array]]) -> dict[str, Order]:
+def _orders(values: Mapping[str, tuple[Array, Array]]) -> dict[str, AxisOrder]:
     """Return the order of axes for each pair of values: the closest one, or the most common if none is close.
 
     Values without a common shape are left out.
     """
-    found = dict[str, list[tuple[float, Order]]]()
+    found = dict[str, list[tuple[float, AxisOrder]]]()
     for name, (mine, other) in values.items():
         axes = tuple(range(mine.ndim))
         choices = {axes, (0, *axes[-1:], *axes[1:-1]), (0, *axes[2:], 1)} if mine.ndim > 2 else {axes}
         fitting = [
-            Order(order) for order in sorted(choices) if _plain(mine.transpose(order).shape) == _plain(other.shape)
+            AxisOrder(order) for order in sorted(choices) if _plain(mine.transpose(order).shape) == _plain(other.shape)
         ]
         # a single candidate needs no error to choose by
         errors = [error(order.forth(mine, other), other).relative for order in fitting] if fitting[1:] else [0.0]
         if fitting:
             found[name] = sorted(zip(errors, fitting, strict=True), key=lambda entry: entry[0])
     votes = Counter(choices[0][1] for choices in found.values() if len(choices) == 1 or choices[0][0] < NEAR)
-    chosen = dict[str, Order]()
+    chosen = dict[str, AxisOrder]()
     for name, choices in found.items():
         usual = max((order for _, order in choices), key=lambda order: votes[order])
         chosen[name] = choices[0][1] if choices[0][0] < NEAR else usual

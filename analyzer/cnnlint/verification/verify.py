@@ -107,7 +107,7 @@ Measured = tuple[Error, tuple[int, ...]]
 """The difference of two tensors, and the shape of the first."""
 
 
-class _Run(Struct, frozen=True, eq=False):
+class _BothRuns(Struct, frozen=True, eq=False):
     """The results of one run of both models.
 
     Attributes:
@@ -171,7 +171,7 @@ class _Comparison:
         feeds, runs = self._runs(feeds)
         return self._judged(feeds, runs)
 
-    def _judged(self, feeds: Feeds, runs: list[_Run]) -> ComparisonReport:
+    def _judged(self, feeds: Feeds, runs: list[_BothRuns]) -> ComparisonReport:
         floor = max(run.floor for run in runs)
         tolerance = min(self.cap, RATIO * floor) if self.given is None else self.given
         regions = _worst(region for run in runs for region in run.regions)
@@ -231,7 +231,7 @@ class _Comparison:
     def _perturbations(self) -> int:
         return 1 if self.costly else PERTURBATIONS
 
-    def _runs(self, feeds: Feeds) -> tuple[Feeds, list[_Run]]:
+    def _runs(self, feeds: Feeds) -> tuple[Feeds, list[_BothRuns]]:
         """Return the inputs and the runs; with one sample if a model with an open batch accepts only that."""
         try:
             return feeds, [self._run(feeds, first) for first in self._firsts(feeds)]
@@ -250,7 +250,7 @@ class _Comparison:
         firsts = list(self._firsts(feeds))[:runs]
         return tuple(f"{', '.join(feed.words(first) for feed in feeds)}, seed {self.seed + first}" for first in firsts)
 
-    def _run(self, feeds: Feeds, first: int) -> _Run:
+    def _run(self, feeds: Feeds, first: int) -> _BothRuns:
         """Run both models, and keep only the differences of their tensors."""
         given = draw(feeds, self.seed + first, first=first)
         seen = self._seen(feeds) if self.layers else []
@@ -278,7 +278,7 @@ class _Comparison:
             if not self.costly:
                 wide = draw(feeds, self.seed + first, first=first, scale=SATURATING)
                 regions += judge.saturated(self.before, wide, {region.name for region in regions if region.holds})
-        return _Run(outputs, ends, layers, regions, *self._floor(given, left, right))
+        return _BothRuns(outputs, ends, layers, regions, *self._floor(given, left, right))
 
     def _seen(self, feeds: Feeds) -> list[LayerPair]:
         """Return the pairs whose values are compared: all, except the largest ones of a network with too many."""
@@ -333,7 +333,7 @@ class _Comparison:
                 if left.dtype != right.dtype:
                     yield f"{what} {left.name} is {left.dtype} in the first model and {right.dtype} in the second"
 
-    def _layer_rows(self, runs: list[_Run], regions: Mapping[str, Region]) -> dict[str, ValueRow]:
+    def _layer_rows(self, runs: list[_BothRuns], regions: Mapping[str, Region]) -> dict[str, ValueRow]:
         """Return a row per pair: it differs in its own region, or because a layer before it does."""
         rows, tainted = dict[str, ValueRow](), set[str]()
         pairs = {pair.left.name: pair for pair in self.pairs}

@@ -17,7 +17,7 @@ import msgspec
 
 from cnnlint.errors import CnnlintError, KilledError, MemoryLimitError, UnfinishedRunError
 from cnnlint.worker import memory, protocol, steps
-from cnnlint.worker.protocol import Done, Failed, Job, Kind, Step
+from cnnlint.worker.protocol import Done, Failed, Job, Kind, StepStarted
 from cnnlint.worker.start import start
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Worker:
         self.kind = kind
         self.limits = limits
         self.has_result = False
-        self.step = Step(f"starting {NAMES[kind]}", steps.SHORTEST)
+        self.step = StepStarted(f"starting {NAMES[kind]}", steps.SHORTEST)
         started = start(kind, limits.memory, sharing)
         self._process, self._said, self._memory = started.process, started.said, started.limit
         self._answers = SimpleQueue[Any]()
@@ -81,13 +81,13 @@ class Worker:
             CnnlintError: What the job raised.
         """
         self.has_result = False
-        self.step = Step(f"starting {NAMES[self.kind]}", steps.SHORTEST)
+        self.step = StepStarted(f"starting {NAMES[self.kind]}", steps.SHORTEST)
         while True:
             steps.tell(self.step.doing)
             answer = self._next(self.step)
             steps.tell("")
             match answer:
-                case Step():
+                case StepStarted():
                     self.step = answer
                 case Done():
                     with protocol.LEARNING:
@@ -95,7 +95,7 @@ class Worker:
                 case Failed():
                     raise self._worded(protocol.as_error(answer))
 
-    def _next(self, step: Step) -> Step | Done | Failed:
+    def _next(self, step: StepStarted) -> StepStarted | Done | Failed:
         """Wait for one answer."""
         own = self.limits.timeout
         seconds = step.seconds if own is None or not step.seconds else own
@@ -116,15 +116,15 @@ class Worker:
             if answer is None:
                 raise self._ended(step)
             with protocol.LEARNING:
-                return msgspec.convert(answer, Step | Done | Failed)
+                return msgspec.convert(answer, StepStarted | Done | Failed)
 
-    def _refuse_memory(self, step: Step) -> None:
+    def _refuse_memory(self, step: StepStarted) -> None:
         used = memory.resident_bytes(self._process.pid) if self._polled and self._memory is not None else None
         if used is not None and self._memory is not None and used > self._memory:
             self.end()
             raise self._too_large(step.doing)
 
-    def _ended(self, step: Step) -> UnfinishedRunError:
+    def _ended(self, step: StepStarted) -> UnfinishedRunError:
         """Return the error for a process that ended."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(5)

@@ -41,7 +41,7 @@ class Job(Struct, frozen=True, tag="job"):
     request: Any
 
 
-class Step(Struct, frozen=True, tag="step"):
+class StepStarted(Struct, frozen=True, tag="step"):
     """The start of a step that may hang.
 
     Attributes:
@@ -77,7 +77,7 @@ class Failed(Struct, frozen=True, tag="failed"):
     trace: str = ""
 
 
-Answer = Step | Done | Failed
+Answer = StepStarted | Done | Failed
 
 
 def write(stream: BinaryIO, message: Job | Answer) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from cnnlint.worker.protocol import Step
+    from cnnlint.worker.protocol import StepStarted
 
 SHORTEST = 60.0
 """Least time limit of a step in seconds: a small model must not fail on a busy machine with a cold disk."""
@@ -26,13 +26,13 @@ UNKNOWN = 5.0
 CONVERSION = 600.0
 """Time limit in seconds of steps of TensorFlow and tf2onnx: NASNetMobile takes 25 s on an idle machine."""
 
-_said: ContextVar[Callable[[Step], None] | None] = ContextVar("said", default=None)
+_said: ContextVar[Callable[[StepStarted], None] | None] = ContextVar("said", default=None)
 _watched: ContextVar[Callable[[str], None] | None] = ContextVar("watched", default=None)
-_last: ContextVar[Step | None] = ContextVar("last", default=None)
+_last: ContextVar[StepStarted | None] = ContextVar("last", default=None)
 _size: ContextVar[float] = ContextVar("size", default=0.0)
 
 
-def listen(hear: Callable[[Step], None]) -> None:
+def listen(hear: Callable[[StepStarted], None]) -> None:
     """Report all steps of this process to `hear`."""
     _said.set(hear)
 
@@ -81,10 +81,10 @@ def tell(doing: str) -> None:
 
 
 def _say(doing: str, seconds: float) -> None:
-    from cnnlint.worker.protocol import Step
+    from cnnlint.worker.protocol import StepStarted
 
     tell(doing)
-    step = Step(doing, seconds)
+    step = StepStarted(doing, seconds)
     _last.set(step)
     if (hear := _said.get()) is not None:
         hear(step)

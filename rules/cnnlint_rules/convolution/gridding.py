@@ -94,7 +94,7 @@ class Gridding(ModelRule, code="CV007", severity=Severity.WARNING, confidence=Co
     )
 
 
-class Row(Struct, frozen=True):
+class ConvRow(Struct, frozen=True):
     """Convolutions of more than one tap on the longest way from where the map got its size.
 
     Attributes:
@@ -111,9 +111,9 @@ class Row(Struct, frozen=True):
         return len(self.layers) > 1 and any(factor > 1 for factor in self.factors)
 
 
-def _rows(graph: Graph) -> Iterator[Row]:
+def _rows(graph: Graph) -> Iterator[ConvRow]:
     """Yield the rows that leave a grid which nothing after them mixes."""
-    ahead, told = dict[str, Row](), set[str]()
+    ahead, told = dict[str, ConvRow](), set[str]()
     for layer in graph.layers:
         rows = [ahead[each.name] for each in layer.inputs if each.name in ahead]
         row = max(rows, key=lambda row: len(row.layers), default=None)
@@ -132,7 +132,7 @@ def _rows(graph: Graph) -> Iterator[Row]:
             ahead |= {made.name: row for made in layer.outputs}
 
 
-def _extended(row: Row | None, layer: Conv) -> Row | None:
+def _extended(row: ConvRow | None, layer: Conv) -> ConvRow | None:
     """Return the row with `layer` at its end; a stride begins another."""
     if any(stride > 1 for stride in layer.strides):
         return None
@@ -140,5 +140,5 @@ def _extended(row: Row | None, layer: Conv) -> Row | None:
     if not any(rates):
         return row
     if row is None or len(row.factors) != len(rates):
-        return Row((layer,), rates)
-    return Row((*row.layers, layer), tuple(gcd(one, other) for one, other in zip(row.factors, rates, strict=True)))
+        return ConvRow((layer,), rates)
+    return ConvRow((*row.layers, layer), tuple(gcd(one, other) for one, other in zip(row.factors, rates, strict=True)))

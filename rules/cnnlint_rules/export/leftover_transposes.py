@@ -31,7 +31,7 @@ MOST = 200
 """Most nodes between transposes that are looked at."""
 
 
-class Region(Struct, frozen=True, eq=False):
+class TransposedRegion(Struct, frozen=True, eq=False):
     """Elementwise nodes whose inputs are all transposed alike, and whose outputs are all transposed back.
 
     Attributes:
@@ -170,7 +170,7 @@ class LeftoverTransposes(FileRule, code="EX003", severity=Severity.WARNING, conf
 _ADVICE = Advice(text="Remove these transposes with `cnnlint fix`, and export without them")
 
 
-def _region(first: NodeRecord, wiring: Wiring) -> Region | None:
+def _region(first: NodeRecord, wiring: Wiring) -> TransposedRegion | None:
     """Return what lies between `first` and the transposes that undo it; None if something else reads it."""
     order = permutation_of(first, wiring)
     if order is None or order == tuple(range(len(order))) or wiring.is_fixed(first.inputs[0]):
@@ -210,7 +210,7 @@ def _region(first: NodeRecord, wiring: Wiring) -> Region | None:
     )
     if not between or not ends or not reached:
         return None
-    return Region(tuple(starts.values()), tuple(between.values()), tuple(ends.values()))
+    return TransposedRegion(tuple(starts.values()), tuple(between.values()), tuple(ends.values()))
 
 
 def _undoes(node: NodeRecord, order: tuple[int, ...], wiring: Wiring) -> bool:

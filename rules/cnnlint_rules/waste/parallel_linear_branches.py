@@ -36,7 +36,7 @@ WORTH_A_WARNING = 0.01
 """Share of the network's multiply-accumulates that merging all of them saves."""
 
 
-class Branch(Struct, frozen=True, eq=False):
+class LinearBranch(Struct, frozen=True, eq=False):
     """A convolution with scales and shifts after it, or these alone, or nothing: a way from `source` to a sum.
 
     Attributes:
@@ -85,7 +85,7 @@ class ParallelLinearBranches(
             if isinstance(graph.sole_successor(layer), Add):
                 continue  # it is a part of a larger sum
             adds, leaves = _summed(graph, layer)
-            by_source = dict[str, list[Branch]]()
+            by_source = dict[str, list[LinearBranch]]()
             for branch in (_branch(graph, leaf) for leaf in leaves):
                 by_source.setdefault(branch.source.name, []).append(branch)
             for branches in by_source.values():
@@ -103,7 +103,7 @@ class ParallelLinearBranches(
             yield said if saves else replace(said, finding=replace(said.finding, severity=Severity.INFO))
 
     def _judge(
-        self, layer: Layer, adds: list[Layer], branches: list[Branch], context: Context
+        self, layer: Layer, adds: list[Layer], branches: list[LinearBranch], context: Context
     ) -> Iterator[Diagnostic | NearMiss]:
         convs = [branch.conv for branch in branches if branch.conv is not None]
         if len(branches) < 2 or not convs:
@@ -186,22 +186,22 @@ def _summed(graph: Graph, root: Layer) -> tuple[list[Layer], list[Tensor]]:
     return adds, leaves[::-1]
 
 
-def _branch(graph: Graph, leaf: Tensor) -> Branch:
+def _branch(graph: Graph, leaf: Tensor) -> LinearBranch:
     """Follow a branch back from the sum, as long as nobody else reads it."""
     tensor, others = leaf, list[Layer]()
     maker = graph.producer(tensor)
     while maker is not None and len(maker.inputs) == 1 and graph.sole_successor(maker) is not None:
         if isinstance(maker, Conv):
-            return Branch(maker.input, maker, tuple(others))
+            return LinearBranch(maker.input, maker, tuple(others))
         if not maker.is_affine_per_channel or (isinstance(maker, BatchNorm) and maker.channel_axis != 1):
             break
         others.append(maker)
         tensor = maker.input
         maker = graph.producer(tensor)
-    return Branch(tensor, None, tuple(others))
+    return LinearBranch(tensor, None, tuple(others))
 
 
-def _misfit(largest: Conv, branches: Sequence[Branch]) -> str:
+def _misfit(largest: Conv, branches: Sequence[LinearBranch]) -> str:
     """Return why the branches are not one convolution of the window of `largest`, as a clause; "" if they are."""
     for branch in branches:
         conv = branch.conv

@@ -11,7 +11,7 @@ import pytest
 from acceptance.command import MODELS, SEED, VGG, cnnlint
 from cnnlint.analysis.context import Context
 from cnnlint.api.linting import load
-from cnnlint.engine.drawing import Repeat, draw
+from cnnlint.engine.drawing import Stretch, draw
 from cnnlint.errors import __version__
 from cnnlint.graph.quantity import brief, count, size
 from cnnlint.report import html
@@ -84,7 +84,7 @@ def test_blocks_repeat_as_often_as_the_paper_has_them_in_a_stage(name, stages):
 
 
 def test_stretches_that_repeat_are_found_in_the_seed_network():
-    assert draw(Context(load(SEED))).repeats == (Repeat(1, 3, 3),)
+    assert draw(Context(load(SEED))).repeats == (Stretch(1, 3, 3),)
 
 
 def test_a_name_that_ends_a_script_stays_text(tmp_path):

@@ -21,7 +21,7 @@ from analyzer.report.test_html import HOSTILE, renamed
 from cnnlint.analysis.context import Context
 from cnnlint.api.linting import load
 from cnnlint.engine.drawing import Node, draw
-from cnnlint.report.html.sketch import MOST, Step, lay_out, steps_of
+from cnnlint.report.html.sketch import MOST, SketchStep, lay_out, steps_of
 from cnnlint.results import LayerSummary
 from networks import to_onnx
 from zoo import keras_path
@@ -116,7 +116,7 @@ def test_no_lane_is_taken_while_something_runs_in_it():
             Node(row=row, label="", after=tuple(sorted(chance.sample(range(at), k=min(at, chance.randint(1, 3))))))
             for at in range(chance.randint(2, 40))
         ]
-        lanes = lay_out([Step((at,), "") for at in range(len(nodes))], nodes)
+        lanes = lay_out([SketchStep((at,), "") for at in range(len(nodes))], nodes)
         for at, node in enumerate(nodes):
             assert all(at in lanes.edges[before] for before in node.after)
         for start, readers in enumerate(lanes.edges):

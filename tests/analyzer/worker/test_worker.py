@@ -20,7 +20,7 @@ from cnnlint.linting.checking import CheckRequest, CheckResult
 from cnnlint.worker import memory, protocol, steps
 from cnnlint.worker.limits import RunLimits
 from cnnlint.worker.process import Worker
-from cnnlint.worker.protocol import Done, Failed, Job, Step
+from cnnlint.worker.protocol import Done, Failed, Job, StepStarted
 from cnnlint.worker.workers import Workers
 
 pytestmark = pytest.mark.worker
@@ -274,7 +274,7 @@ def test_a_memory_that_is_none_is_an_error(written: str) -> None:
 
 
 def test_larger_models_are_given_more_time() -> None:
-    heard: list[Step] = []
+    heard: list[StepStarted] = []
     steps.listen(heard.append)
     try:
         steps.sized(weight_bytes=0, macs=0)
@@ -294,14 +294,14 @@ def test_larger_models_are_given_more_time() -> None:
 
 def test_messages_pass_through_a_stream_and_a_broken_one_ends_it(tmp_path: Path) -> None:
     path = tmp_path / "stream"
-    sent = [Job("m:f", {"a": 1}), Step("s", 2.0), Done([1, None]), Failed("ModelError", "c")]
+    sent = [Job("m:f", {"a": 1}), StepStarted("s", 2.0), Done([1, None]), Failed("ModelError", "c")]
     with path.open("wb") as stream:
         for message in sent:
             protocol.write(stream, message)
         stream.write((protocol.LARGEST + 1).to_bytes(protocol.PREFIX, "big"))
     with path.open("rb") as stream:
         read = [protocol.read(stream) for _ in range(5)]
-    assert [msgspec.convert(each, Job | Step | Done | Failed) for each in read[:4]] == sent
+    assert [msgspec.convert(each, Job | StepStarted | Done | Failed) for each in read[:4]] == sent
     assert read[4] is None
 
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from cnnlint.graph.graph import Graph
     from cnnlint.graph.tensor import Shape
 
+KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+
 
 def load(path: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
     """Read a Keras model: a `.keras` archive, a legacy `.h5` file, or a folder with a `config.json`.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cnnlint.errors import ModelError, UnsupportedModelError, WeightsOnlyError, meant_path
 from cnnlint.frontends.keras import settings
 from cnnlint.frontends.keras.hdf5.headers import MAGIC
-from cnnlint.frontends.keras.hdf5.objects import Dataset, Node, opened
+from cnnlint.frontends.keras.hdf5.objects import Dataset, Hdf5Object, opened
 from cnnlint.frontends.keras.members import FolderMembers, Members, TooLargeError, ZipMembers
 from cnnlint.frontends.keras.records import ArchiveRecord, WeightRecord
 from cnnlint.frontends.keras.settings import Config
@@ -216,7 +216,7 @@ def _read_h5(path: str, content: ByteSource) -> ArchiveRecord:
         )
 
 
-def _legacy_weights(group: Node, content: ByteSource, path: str) -> list[WeightRecord]:
+def _legacy_weights(group: Hdf5Object, content: ByteSource, path: str) -> list[WeightRecord]:
     """Return the weights in the order that Keras lists them."""
     below = {node.path.partition("/")[2]: node for node in group.walk()}
     # A layer's name may contain slashes, and then its group is not at the top.
@@ -234,7 +234,7 @@ def _legacy_weights(group: Node, content: ByteSource, path: str) -> list[WeightR
     return found
 
 
-def _names(group: Node, attribute: str) -> list[str]:
+def _names(group: Hdf5Object, attribute: str) -> list[str]:
     """Return a list of names; one too long for an attribute is split into numbered ones."""
     whole = group.texts(attribute)
     if whole is not None:
@@ -246,7 +246,7 @@ def _names(group: Node, attribute: str) -> list[str]:
     return names
 
 
-def _no_model(root: Node, path: str) -> ModelError:
+def _no_model(root: Hdf5Object, path: str) -> ModelError:
     lists_layers = root.texts("layer_names") is not None or root.texts("layer_names0") is not None
     if lists_layers or not root.links().keys().isdisjoint(WEIGHTS_GROUPS):
         return WeightsOnlyError(

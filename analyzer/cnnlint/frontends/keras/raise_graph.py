@@ -13,13 +13,13 @@ from cnnlint.frontends.keras.definition import collect
 from cnnlint.frontends.keras.file import KerasFile
 from cnnlint.frontends.keras.flat_model import MERGE, FlatModel, LayerCall, Ref, flatten_model
 from cnnlint.frontends.keras.layers import functions, pointwise, raise_call
-from cnnlint.frontends.keras.layers.call import Call, add_opaque
+from cnnlint.frontends.keras.layers.call import Called, add_opaque
 from cnnlint.frontends.keras.records import ArchiveRecord, LayerRecord
 from cnnlint.frontends.keras.training import read_training
 from cnnlint.frontends.keras.weight_groups import NOT_COUNTED
 from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.frontends.raising.canonical import canonicalize
-from cnnlint.frontends.raising.view import Permutation, TensorView, Verdict, find_layout, to_channels_first
+from cnnlint.frontends.raising.view import LayoutVerdict, Permutation, TensorView, find_layout, to_channels_first
 from cnnlint.graph.graph import Graph, Source, UnusedWeight
 from cnnlint.graph.layers import Conv, ConvTranspose, Dense
 from cnnlint.graph.tensor import Dim, Shape
@@ -70,14 +70,14 @@ class Layouts:
             return found.permutation
         return to_channels_first(rank) if rank > 3 and self._default_last else None
 
-    def _said(self, step: int, shape: Shape) -> Iterator[Verdict | tuple[int, Shape]]:
+    def _said(self, step: int, shape: Shape) -> Iterator[LayoutVerdict | tuple[int, Shape]]:
         """Yield what the readers of a call's output tell about its layout."""
         for reader in self._readers.get(step, ()):
             layer = self._calls[reader].layer
             if layer.class_name in SEQUENCES_OF_MAPS:
-                yield Verdict(None)
+                yield LayoutVerdict(None)
             elif (last := _channels_last(layer)) is not None:
-                yield Verdict(to_channels_first(len(shape)) if last else None)
+                yield LayoutVerdict(to_channels_first(len(shape)) if last else None)
             elif layer.class_name in AGNOSTIC:
                 yield reader, shape
 
@@ -251,7 +251,7 @@ class _Raiser:
         args = [resolve(argument) for argument in step.args]
         kwargs = {name: resolve(argument) for name, argument in step.kwargs.items()}
         batch: Dim = next((view.shape[0] for view in collect([args, kwargs], TensorView) if view.shape), "batch")
-        call = Call(
+        call = Called(
             step.layer,
             args,
             kwargs,

@@ -31,7 +31,7 @@ def sizes(text: str) -> tuple[int, ...] | None:
     return tuple(int(part) for part in parts)
 
 
-class Arguments:
+class StepArgs:
     """The arguments of a step; any that the step does not take are errors.
 
     Args:
@@ -211,7 +211,7 @@ class Emitter:
         self._names = {given}
         self._bytes = 0
 
-    def name(self, prefix: str, arguments: Arguments) -> str:
+    def name(self, prefix: str, arguments: StepArgs) -> str:
         """Return a unique name of a step: its own, or its kind's prefix and a number."""
         self._counts[prefix] += 1
         if self._counts.total() > MOST_STEPS:
@@ -233,7 +233,7 @@ class Emitter:
         self.nodes.append(node)
         return name
 
-    def kernel(self, name: str, shape: tuple[int, ...], fan_in: int, arguments: Arguments) -> str:
+    def kernel(self, name: str, shape: tuple[int, ...], fan_in: int, arguments: StepArgs) -> str:
         """Add a kernel of normal values with He's deviation √(2 / fan in) and return its name."""
         self._allow(shape, arguments)
         values = self._random.standard_normal(shape, dtype=np.float32)
@@ -241,7 +241,7 @@ class Emitter:
         return self._add(name, values)
 
     def vector(
-        self, name: str, shape: tuple[int, ...], arguments: Arguments, *, low: float = -0.1, high: float = 0.1
+        self, name: str, shape: tuple[int, ...], arguments: StepArgs, *, low: float = -0.1, high: float = 0.1
     ) -> str:
         """Add uniformly distributed values, for biases and the like, and return their name."""
         self._allow(shape, arguments)
@@ -251,7 +251,7 @@ class Emitter:
         """Add given values and return their name."""
         return self._add(name, np.asarray(values, dtype=dtype))
 
-    def _allow(self, shape: tuple[int, ...], arguments: Arguments) -> None:
+    def _allow(self, shape: tuple[int, ...], arguments: StepArgs) -> None:
         self._bytes += 4 * prod(shape)
         if self._bytes > MOST_WEIGHT_BYTES:
             raise arguments.error(f"the weights come to {self._bytes:,} bytes, more than one ONNX file holds")
@@ -261,7 +261,7 @@ class Emitter:
         return name
 
 
-def known(dim: Dim, what: str, arguments: Arguments) -> int:
+def known(dim: Dim, what: str, arguments: StepArgs) -> int:
     """Return `dim` as a number.
 
     Raises:
@@ -272,7 +272,7 @@ def known(dim: Dim, what: str, arguments: Arguments) -> int:
     return dim
 
 
-def mapped(value: Value, arguments: Arguments) -> None:
+def mapped(value: Value, arguments: StepArgs) -> None:
     """Check that `value` is a map.
 
     Raises:
@@ -282,6 +282,6 @@ def mapped(value: Value, arguments: Arguments) -> None:
         raise shape_error(value, "works on maps", arguments)
 
 
-def shape_error(value: Value, cause: str, arguments: Arguments) -> CnnlintError:
+def shape_error(value: Value, cause: str, arguments: StepArgs) -> CnnlintError:
     """Return an error about a step that does not fit its input."""
     return arguments.error(f"{arguments.step.kind} {cause}, but its input is {value}")

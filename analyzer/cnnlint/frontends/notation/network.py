@@ -8,7 +8,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from cnnlint.frontends.notation import steps
-from cnnlint.frontends.notation.emitter import IR_VERSION, LARGEST, OPSET, Arguments, Emitter, Value, known
+from cnnlint.frontends.notation.emitter import IR_VERSION, LARGEST, OPSET, Emitter, StepArgs, Value, known
 from cnnlint.frontends.notation.steps import Emit
 from cnnlint.frontends.notation.syntax import (
     JOINS,
@@ -84,11 +84,11 @@ def build(network: NetworkSyntax, *, seed: int) -> onnx.ModelProto:
 
 def _input(network: NetworkSyntax) -> tuple[Dim, Value]:
     step = network.input
-    arguments = Arguments(network.text, step)
+    arguments = StepArgs(network.text, step)
     if not step.words:
         raise arguments.error("INPUT needs its shape: channels, then extents", remedy="INPUT 3x32x32")
     word = step.words[0]
-    rest = Arguments(network.text, StepSyntax(step.kind, step.at, step.words[1:]))
+    rest = StepArgs(network.text, StepSyntax(step.kind, step.at, step.words[1:]))
     batch = rest.option("batch", 1)
     rest.finish()
     dims = list[Dim]()
@@ -119,7 +119,7 @@ class _Builder:
         return value
 
     def step(self, value: Value, step: StepSyntax, filters: int | None) -> Value:
-        arguments = Arguments(self.text, step, filters)
+        arguments = StepArgs(self.text, step, filters)
         if step.kind == "SE":
             return self.squeeze_excite(value, arguments)
         if step.kind not in STEPS:
@@ -132,7 +132,7 @@ class _Builder:
         return emit_step(self.emit, self.emit.name(prefix, arguments), value, arguments)
 
     def join(self, value: Value, join: JoinSyntax) -> Value:
-        arguments = Arguments(self.text, StepSyntax(join.kind, join.at, (), join.name))
+        arguments = StepArgs(self.text, StepSyntax(join.kind, join.at, (), join.name))
         results = list[Value]()
         for branch in join.branches:
             # a convolution on a shortcut has as many filters as the branch has channels
@@ -157,7 +157,7 @@ class _Builder:
         op = "Add" if len(names) == 2 else "Sum"
         return Value(self.emit.node(op, names, self.emit.name("add", arguments)), shape)
 
-    def concatenate(self, results: list[Value], arguments: Arguments) -> Value:
+    def concatenate(self, results: list[Value], arguments: StepArgs) -> Value:
         extents = {result.spatial for result in results}
         if len(extents) > 1:
             shapes = " and ".join(str(result) for result in results)
@@ -167,7 +167,7 @@ class _Builder:
         output = self.emit.node("Concat", [result.name for result in results], name, axis=1)
         return Value(output, (channels, *results[0].spatial))
 
-    def squeeze_excite(self, value: Value, arguments: Arguments) -> Value:
+    def squeeze_excite(self, value: Value, arguments: StepArgs) -> Value:
         """Emit SE r, Hu et al., "Squeeze-and-Excitation Networks": every channel scaled by a gate of 0 to 1."""
         channels = known(value.shape[0], "channel", arguments)
         ratio = (arguments.positional("ratio") or (16,))[0]

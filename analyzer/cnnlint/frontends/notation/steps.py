@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from cnnlint.frontends.notation.emitter import Arguments, Emitter, Value, known, mapped, shape_error
+from cnnlint.frontends.notation.emitter import Emitter, StepArgs, Value, known, mapped, shape_error
 from cnnlint.graph.dims import product
 from cnnlint.graph.tensor import Dim, Shape
 from cnnlint.graph.window import Window, resolve_pads
 
-Emit = Callable[[Emitter, str, Value, Arguments], Value]
+Emit = Callable[[Emitter, str, Value, StepArgs], Value]
 
 
 def operator(op: str, **attributes: Any) -> Emit:
     """Return the step that is one ONNX operator without arguments."""
 
-    def emit_operator(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+    def emit_operator(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
         arguments.finish()
         return Value(emit.node(op, [value.name], name, **attributes), value.shape)
 
@@ -29,7 +29,7 @@ def operator(op: str, **attributes: Any) -> Emit:
 def sloped(op: str, default: float) -> Emit:
     """Return the activation that takes its slope below zero, alpha, as a number."""
 
-    def emit_sloped(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+    def emit_sloped(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
         alpha = arguments.decimal("alpha", default)
         arguments.finish()
         return Value(emit.node(op, [value.name], name, alpha=alpha), value.shape)
@@ -37,7 +37,7 @@ def sloped(op: str, default: float) -> Emit:
     return emit_sloped
 
 
-def relu6(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def relu6(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """RELU6: min(max(x, 0), 6)."""
     arguments.finish()
     low = emit.constant(f"{name}.min", 0, np.float32)
@@ -45,14 +45,14 @@ def relu6(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value
     return Value(emit.node("Clip", [value.name, low, high], name), value.shape)
 
 
-def swish(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def swish(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """SWISH: x × sigmoid(x), also called SiLU."""
     arguments.finish()
     gate = emit.node("Sigmoid", [value.name], f"{name}.sigmoid")
     return Value(emit.node("Mul", [value.name, gate], name), value.shape)
 
 
-def prelu(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def prelu(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """PRELU: a rectifier with a learned slope for every channel."""
     arguments.finish()
     channels = known(value.shape[0], "channel", arguments)
@@ -65,7 +65,7 @@ def softmax(op: str) -> Emit:
     return operator(op, axis=1)
 
 
-def batch_norm(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def batch_norm(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """BN: a batch normalization with moving statistics; `BN training` uses those of the current batch."""
     training = arguments.flag("training")
     momentum = arguments.share("momentum")
@@ -82,7 +82,7 @@ def batch_norm(emit: Emitter, name: str, value: Value, arguments: Arguments) -> 
     return Value(made, value.shape)
 
 
-def layer_norm(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def layer_norm(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """LN: a normalization over all values of a sample."""
     arguments.finish()
     shape = tuple(known(dim, "value", arguments) for dim in value.shape)
@@ -91,7 +91,7 @@ def layer_norm(emit: Emitter, name: str, value: Value, arguments: Arguments) -> 
     return Value(emit.node("LayerNormalization", [value.name, scale, shift], name, axis=1), value.shape)
 
 
-def group_norm(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def group_norm(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """GN groups: a normalization over groups of channels of a sample."""
     mapped(value, arguments)
     channels = known(value.shape[0], "channel", arguments)
@@ -104,7 +104,7 @@ def group_norm(emit: Emitter, name: str, value: Value, arguments: Arguments) -> 
     return Value(emit.node("GroupNormalization", [value.name, scale, shift], name, num_groups=groups), value.shape)
 
 
-def instance_norm(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def instance_norm(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """IN: a normalization of every channel of a sample."""
     mapped(value, arguments)
     arguments.finish()
@@ -114,7 +114,7 @@ def instance_norm(emit: Emitter, name: str, value: Value, arguments: Arguments) 
     return Value(emit.node("InstanceNormalization", [value.name, scale, shift], name), value.shape)
 
 
-def local_response_norm(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def local_response_norm(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """LRN size: AlexNet's normalization across 5 neighboring channels, or `size`."""
     size = (arguments.positional("size") or (5,))[0]
     arguments.finish()
@@ -123,7 +123,7 @@ def local_response_norm(emit: Emitter, name: str, value: Value, arguments: Argum
     return Value(emit.node("LRN", [value.name], name, size=size), value.shape)
 
 
-def dropout(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def dropout(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """DROPOUT rate: the identity, as in a trained network."""
     rate = arguments.decimal("rate", 0.5)
     arguments.finish()
@@ -133,7 +133,7 @@ def dropout(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Val
     return Value(emit.node("Dropout", [value.name, ratio], name), value.shape)
 
 
-def rescale(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def rescale(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """RESCALE factor: the input scaled by a constant, 1/255 by default."""
     factor = arguments.decimal("factor", 1 / 255)
     arguments.finish()
@@ -141,13 +141,13 @@ def rescale(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Val
     return Value(emit.node("Mul", [value.name, scale], name), value.shape)
 
 
-def flatten(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def flatten(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """FLATTEN: a map flattened to a vector."""
     arguments.finish()
     return Value(emit.node("Flatten", [value.name], name, axis=1), (product(value.shape),))
 
 
-def dense(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def dense(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """FC units: a dense layer on a vector."""
     features = known(value.shape[0], "input feature", arguments)
     units = arguments.required("units", "FC 10")[0]
@@ -159,7 +159,7 @@ def dense(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value
     return Value(emit.node("Gemm", inputs, name, transB=1), (units,))
 
 
-def conv(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def conv(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """CONV filters kernel: a convolution, "same" by default."""
     mapped(value, arguments)
     channels = known(value.shape[0], "input channel", arguments)
@@ -170,7 +170,7 @@ def conv(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
     return _convolve(emit, name, value, arguments, filters=filters, kernel=kernel, groups=groups)
 
 
-def depthwise(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def depthwise(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """DWCONV kernel: a depthwise convolution."""
     mapped(value, arguments)
     channels = known(value.shape[0], "input channel", arguments)
@@ -180,7 +180,7 @@ def depthwise(emit: Emitter, name: str, value: Value, arguments: Arguments) -> V
 
 
 def _convolve(
-    emit: Emitter, name: str, value: Value, arguments: Arguments, *, filters: int, kernel: tuple[int, ...], groups: int
+    emit: Emitter, name: str, value: Value, arguments: StepArgs, *, filters: int, kernel: tuple[int, ...], groups: int
 ) -> Value:
     channels = known(value.shape[0], "input channel", arguments)
     attributes, spatial = _slide(value, arguments, kernel, (1,) * value.rank, same=True)
@@ -194,7 +194,7 @@ def _convolve(
     return Value(output, (filters, *spatial))
 
 
-def deconv(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def deconv(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """DECONV filters kernel: a transposed convolution, whose output is input × stride by default."""
     mapped(value, arguments)
     channels = known(value.shape[0], "input channel", arguments)
@@ -223,17 +223,17 @@ def deconv(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Valu
     return Value(output, (filters, *spatial))
 
 
-def pool(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def pool(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """POOL size: the maximum of windows that do not overlap, "valid" by default."""
     return _pool(emit, name, value, arguments, "MaxPool")
 
 
-def average_pool(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def average_pool(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """AVGPOOL size: the mean of windows that do not overlap, "valid" by default."""
     return _pool(emit, name, value, arguments, "AveragePool")
 
 
-def _pool(emit: Emitter, name: str, value: Value, arguments: Arguments, op: str) -> Value:
+def _pool(emit: Emitter, name: str, value: Value, arguments: StepArgs, op: str) -> Value:
     mapped(value, arguments)
     size = arguments.positional("pool size", value.rank) or (2,) * value.rank
     ceil = arguments.flag("ceil")
@@ -247,7 +247,7 @@ def _pool(emit: Emitter, name: str, value: Value, arguments: Arguments, op: str)
 
 def _slide(
     value: Value,
-    arguments: Arguments,
+    arguments: StepArgs,
     kernel: tuple[int, ...],
     default_strides: tuple[int, ...],
     *,
@@ -280,7 +280,7 @@ def _slide(
     return attributes, spatial
 
 
-def pad(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def pad(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """PAD amount: zeros on both sides of every spatial axis; two numbers are before and after."""
     mapped(value, arguments)
     rank = value.rank
@@ -300,7 +300,7 @@ def pad(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
     return Value(output, (value.shape[0], *spatial))
 
 
-def upsample(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def upsample(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """UPSAMPLE factor: a map scaled up, nearest by default."""
     mapped(value, arguments)
     factors = arguments.positional("factor", value.rank) or (2,) * value.rank
@@ -313,7 +313,7 @@ def upsample(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Va
     )
 
 
-def resize(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def resize(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """RESIZE extents: a map resized to the given extents."""
     mapped(value, arguments)
     extents = arguments.required("extents", "RESIZE 64x64", value.rank)
@@ -331,17 +331,17 @@ def _sampling(mode: str) -> dict[str, Any]:
     return {"coordinate_transformation_mode": "half_pixel"}
 
 
-def global_average(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def global_average(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """GAP: the mean of every map, a vector unless `keep` is given."""
     return _global(emit, name, value, arguments, "ReduceMean")
 
 
-def global_maximum(emit: Emitter, name: str, value: Value, arguments: Arguments) -> Value:
+def global_maximum(emit: Emitter, name: str, value: Value, arguments: StepArgs) -> Value:
     """GMP: the maximum of every map, a vector unless `keep` is given."""
     return _global(emit, name, value, arguments, "ReduceMax")
 
 
-def _global(emit: Emitter, name: str, value: Value, arguments: Arguments, op: str) -> Value:
+def _global(emit: Emitter, name: str, value: Value, arguments: StepArgs, op: str) -> Value:
     mapped(value, arguments)
     keep = arguments.flag("keep")
     arguments.finish()

@@ -58,7 +58,7 @@ class Call(Struct, frozen=True, eq=False):
     said: dict[_Given, _Said] = field(default_factory=dict["_Given", "_Said"])
 
 
-class Mismatch(Struct, frozen=True):
+class TypeMismatch(Struct, frozen=True):
     """A type that an operator does not take.
 
     Attributes:
@@ -149,7 +149,7 @@ class FileContext:
         return self._walk.graphs
 
     @property
-    def mismatches(self) -> Sequence[Mismatch]:
+    def mismatches(self) -> Sequence[TypeMismatch]:
         """Inputs of types that the nodes' operators do not take."""
         return self._walk.mismatches
 
@@ -250,7 +250,7 @@ class _Walk:
         self.unchecked = Counter[str]()
         self.faulty = list[NodeRecord]()
         self.graphs = [("", model.graph)]
-        self.mismatches = list[Mismatch]()
+        self.mismatches = list[TypeMismatch]()
         self.contradicted = list[Declared]()
         self.early = list[tuple[NodeRecord, str, str]]()
         self.undefined = list[tuple[str, str]]()
@@ -327,7 +327,7 @@ class _Walk:
                     call.said[given] = said
             faults, made = said
             if faults and call.schema is not None:
-                self.mismatches += [Mismatch(node, call.schema, *fault) for fault in faults]
+                self.mismatches += [TypeMismatch(node, call.schema, *fault) for fault in faults]
             if call.holds_graphs:
                 for body in subgraphs(node):
                     self._inside(body, node, opsets, function)

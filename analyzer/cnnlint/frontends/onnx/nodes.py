@@ -32,21 +32,12 @@ from cnnlint.frontends.onnx.wire import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import TypeAlias
 
-    from cnnlint.frontends.onnx.records import AttributeValue, TensorRecord, ValueRecord
+    from cnnlint.frontends.onnx.records import Attribute, Attributes, AttributeValue, TensorRecord, ValueRecord
     from cnnlint.frontends.onnx.tensors import Reading
 
 INLINE = 1024
 """Messages up to this many bytes are read whole; in larger ones, fields with payloads stay in the file."""
-
-if TYPE_CHECKING:
-    Attribute: TypeAlias = tuple[str, AttributeValue | None, str, str]
-    """An attribute's name, its value, the attribute that it refers to and what is wrong with it; the value is None for
-    a reference and for types that are not known."""
-
-    Attributes: TypeAlias = tuple[dict[str, AttributeValue], dict[str, str], tuple[tuple[str, str], ...]]
-    """Of a node: values by name, references by name, and what is wrong with some of them."""
 
 # Kinds are the codes of AttributeProto.AttributeType. Those with a single value have a default.
 _DEFAULTS: dict[int, AttributeValue] = {

@@ -217,3 +217,10 @@ if TYPE_CHECKING:
     """An attribute's value by its AttributeProto type: INT int, FLOAT float, STRING bytes, TENSOR and
     SPARSE_TENSOR TensorRecord, GRAPH GraphRecord, TYPE_PROTO ValueRecord (without a name); the plural
     types are tuples of these, () when empty. For type checkers only."""
+
+    Attribute: TypeAlias = tuple[str, AttributeValue | None, str, str]
+    """An attribute's name, its value, the attribute that it refers to and what is wrong with it; the value is None for
+    a reference and for types that are not known."""
+
+    Attributes: TypeAlias = tuple[dict[str, AttributeValue], dict[str, str], tuple[tuple[str, str], ...]]
+    """Of a node: values by name, references by name, and what is wrong with some of them."""

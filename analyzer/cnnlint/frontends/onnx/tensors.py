@@ -17,7 +17,7 @@ from cnnlint.graph.tensor import storage_bytes
 
 if TYPE_CHECKING:
     from cnnlint.frontends.onnx.external import DataFolder
-    from cnnlint.frontends.onnx.nodes import Attribute, Attributes
+    from cnnlint.frontends.onnx.records import Attribute, Attributes
     from cnnlint.frontends.sources import ByteSource
     from cnnlint.graph.tensor import Dim
 

@@ -130,15 +130,15 @@ FAR = 64
 """Most tensors that the search visits."""
 
 
-class Verdict(Struct, frozen=True):
+class LayoutVerdict(Struct, frozen=True):
     """What a reader tells about a tensor: the permutation that makes it channels-first; None if it already is."""
 
     permutation: Permutation | None
 
 
 def find_layout(
-    start: K, shape: Shape, readers: Callable[[K, Shape], Iterable[Verdict | tuple[K, Shape]]]
-) -> Verdict | None:
+    start: K, shape: Shape, readers: Callable[[K, Shape], Iterable[LayoutVerdict | tuple[K, Shape]]]
+) -> LayoutVerdict | None:
     """Return what the nearest reader tells about a tensor's layout; None if no reader within reach does.
 
     Args:
@@ -150,7 +150,7 @@ def find_layout(
     seen, ahead = {start}, deque([(start, shape)])
     while ahead and len(seen) < FAR:
         for said in readers(*ahead.popleft()):
-            if isinstance(said, Verdict):
+            if isinstance(said, LayoutVerdict):
                 return said
             if said[0] not in seen:
                 seen.add(said[0])

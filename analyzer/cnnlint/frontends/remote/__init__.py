@@ -25,7 +25,7 @@ def load(url: str, *, inputs: Mapping[str, Shape] | None = None) -> Graph:
         MissingExtraError: The protocol needs a package that is not installed.
     """
     from cnnlint.errors import ModelError
-    from cnnlint.frontends import KERAS_SUFFIXES
+    from cnnlint.frontends.keras import KERAS_SUFFIXES
     from cnnlint.frontends.remote.address import name_of, saved_model, shown
     from cnnlint.frontends.remote.remote_file import RemoteFile
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from cnnlint.errors import ConfigError, ModelError, UnreachableError
-from cnnlint.frontends import KERAS_SUFFIXES
+from cnnlint.frontends.keras import KERAS_SUFFIXES
 from cnnlint.frontends.onnx.external import leaves
 from cnnlint.frontends.remote.address import DOWNLOAD, NO_RANGES, name_of, saved_model, shown, sibling
 from cnnlint.frontends.remote.place import RemotePlace

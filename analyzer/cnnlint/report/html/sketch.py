@@ -39,7 +39,7 @@ BAR = 48
 """Pixels of the bar of the step that multiplies most."""
 
 
-class Step(Struct, frozen=True):
+class SketchStep(Struct, frozen=True):
     """Nodes that are drawn as one: a layer with what is pointwise after it, or a stretch of layers.
 
     Attributes:
@@ -91,7 +91,7 @@ def sketch(drawing: Drawing, model: ModelReport) -> str:
     return f'<svg role="img" aria-label="{said}" {size}>{"".join(parts)}</svg>'
 
 
-def steps_of(drawing: Drawing) -> Iterator[Step]:
+def steps_of(drawing: Drawing) -> Iterator[SketchStep]:
     """Yield the steps in topological order; those in the middle of a network that has too many are one."""
     steps = list(_steps(drawing))
     if len(steps) <= MOST:
@@ -101,11 +101,11 @@ def steps_of(drawing: Drawing) -> Iterator[Step]:
     middle = steps[first : len(steps) - last]
     nodes = tuple(sorted(node for step in middle for node in step.nodes))
     yield from steps[:first]
-    yield Step(nodes, f"… {count(len(nodes))} more layers", folded=True)
+    yield SketchStep(nodes, f"… {count(len(nodes))} more layers", folded=True)
     yield from steps[len(steps) - last :]
 
 
-def _steps(drawing: Drawing) -> Iterator[Step]:
+def _steps(drawing: Drawing) -> Iterator[SketchStep]:
     """Yield a step for each stretch that repeats, and one for each other node and the pointwise ones after it."""
     nodes = drawing.nodes
     readers = Counter(before for node in nodes for before in node.after)
@@ -127,7 +127,7 @@ def _steps(drawing: Drawing) -> Iterator[Step]:
             yield _stretch(index, stretch.period, stretch.times, nodes)
         elif index not in inside and index not in heads:
             of = (index, *followers.get(index, ()))
-            yield Step(of, " + ".join([node.label, *(_short(nodes[at].label) for at in of[1:])]))
+            yield SketchStep(of, " + ".join([node.label, *(_short(nodes[at].label) for at in of[1:])]))
 
 
 def _is_pointwise(node: Node, nodes: Sequence[Node]) -> bool:
@@ -144,14 +144,14 @@ def _short(label: str) -> str:
     return label.removeprefix("Activation ") or label
 
 
-def _stretch(start: int, period: int, times: int, nodes: Sequence[Node]) -> Step:
+def _stretch(start: int, period: int, times: int, nodes: Sequence[Node]) -> SketchStep:
     block = nodes[start : start + period]
     telling = [node.label for node in block if node.row.macs or family(node.row.kind) in {"join", "pool"}]
     label = f"{times} × [{', '.join(telling or [node.label for node in block])}]"
-    return Step(tuple(range(start, start + period * times)), label, folded=True)
+    return SketchStep(tuple(range(start, start + period * times)), label, folded=True)
 
 
-def lay_out(steps: Sequence[Step], nodes: Sequence[Node]) -> Lanes:
+def lay_out(steps: Sequence[SketchStep], nodes: Sequence[Node]) -> Lanes:
     """Give each step a lane.
 
     A step stands on its own line, in the first lane that ends with it, or else in a free one; what it makes runs down
@@ -196,7 +196,7 @@ def _wires(lanes: Lanes) -> Iterator[str]:
     yield f'<path class="w" d="{"".join(drawn)}"/>'
 
 
-def _dots(steps: Sequence[Step], lanes: Lanes, nodes: Sequence[Node]) -> Iterator[str]:
+def _dots(steps: Sequence[SketchStep], lanes: Lanes, nodes: Sequence[Node]) -> Iterator[str]:
     for index, step in enumerate(steps):
         x, y = _x(lanes.of[index]), _y(index)
         if step.folded:
@@ -239,7 +239,7 @@ def _text(rows: Sequence[Cells], left: int) -> tuple[list[str], int]:
     return lines, round(at)
 
 
-def _cells(step: Step, nodes: Sequence[Node]) -> Cells:
+def _cells(step: SketchStep, nodes: Sequence[Node]) -> Cells:
     first, last = nodes[step.nodes[0]], nodes[step.nodes[-1]]
     name = shortened(printable(first.row.name), 28)
     if step.folded:
@@ -251,7 +251,7 @@ def _cells(step: Step, nodes: Sequence[Node]) -> Cells:
     return label, name, shape, "" if held == 0 else count(held), "" if macs == 0 else brief(macs)
 
 
-def _sum(step: Step, nodes: Sequence[Node], field: Literal["parameters", "macs"]) -> int | None:
+def _sum(step: SketchStep, nodes: Sequence[Node], field: Literal["parameters", "macs"]) -> int | None:
     """Return what the layers of a step come to; None if unknown. Parameters count in one of the layers that share."""
     total = 0
     for at in step.nodes:
@@ -263,14 +263,14 @@ def _sum(step: Step, nodes: Sequence[Node], field: Literal["parameters", "macs"]
     return total
 
 
-def _names(step: Step, nodes: Sequence[Node]) -> str:
+def _names(step: SketchStep, nodes: Sequence[Node]) -> str:
     """Return the names of a step's layers, which appear when the pointer rests on it."""
     if step.folded:
         return f"{count(len(step.nodes))} layers"
     return ", ".join(printable(nodes[at].row.name) for at in step.nodes)
 
 
-def _marks(steps: Sequence[Step], drawing: Drawing, model: ModelReport) -> list[tuple[str, str] | None]:
+def _marks(steps: Sequence[SketchStep], drawing: Drawing, model: ModelReport) -> list[tuple[str, str] | None]:
     """Return the severity and the codes of what was found in each step; None where nothing was."""
     found = dict[str, list[Finding]]()
     for finding in model.findings:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from cnnlint.errors import ModelError
-from cnnlint.frontends.keras.hdf5.objects import Node, opened
+from cnnlint.frontends.keras.hdf5.objects import Hdf5Object, opened
 from cnnlint.frontends.keras.storage import Hdf5Storage
 from cnnlint.frontends.sources import Memory
 from cnnlint.limits import HDF5_BYTES_A_PART, HDF5_SPARE_PARTS
@@ -265,7 +265,7 @@ def survives(content: bytes) -> bool:
     return False
 
 
-def _look_at(root: Node, source: Memory) -> None:
+def _look_at(root: Hdf5Object, source: Memory) -> None:
     root.text("model_config")
     for node in root.walk():
         node.texts("weight_names")

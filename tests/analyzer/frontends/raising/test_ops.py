@@ -11,7 +11,7 @@ import pytest
 from cnnlint.frontends.raising import ops
 from cnnlint.frontends.raising.builder import GraphBuilder
 from cnnlint.frontends.raising.ops import OpContext
-from cnnlint.frontends.raising.view import Permutation, TensorView, Verdict, find_layout, inverse
+from cnnlint.frontends.raising.view import LayoutVerdict, Permutation, TensorView, find_layout, inverse
 from cnnlint.graph.layer import Layer
 from cnnlint.graph.layers import Add, Concat, Flatten, Reduce, Reshape, Transpose
 from cnnlint.graph.tensor import Shape
@@ -145,10 +145,10 @@ def test_the_nearest_reader_that_cares_says_the_layout() -> None:
     said = {
         "x": [("near", (1, 2, 3)), ("far", (1, 2, 3))],
         "near": [("nearer", (1, 2, 3))],
-        "far": [Verdict((0, 2, 1))],
-        "nearer": [Verdict(None)],
+        "far": [LayoutVerdict((0, 2, 1))],
+        "nearer": [LayoutVerdict(None)],
     }
-    assert find_layout("x", (1, 2, 3), lambda name, _: said[name]) == Verdict((0, 2, 1))
+    assert find_layout("x", (1, 2, 3), lambda name, _: said[name]) == LayoutVerdict((0, 2, 1))
     said["far"] = [("x", (1, 2, 3))]
     said["nearer"] = []
     assert find_layout("x", (1, 2, 3), lambda name, _: said[name]) is None

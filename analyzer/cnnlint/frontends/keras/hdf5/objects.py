@@ -46,7 +46,7 @@ class Dataset(Struct, frozen=True, gc=False):
 
 
 @contextmanager
-def opened(source: ByteSource, shown: str) -> Generator[Node]:
+def opened(source: ByteSource, shown: str) -> Generator[Hdf5Object]:
     """Yield the root group of an HDF5 file.
 
     Args:
@@ -58,12 +58,12 @@ def opened(source: ByteSource, shown: str) -> Generator[Node]:
     """
     contents = Contents(source, shown)
     try:
-        yield Node(contents, GlobalHeap(contents), contents.root, "")
+        yield Hdf5Object(contents, GlobalHeap(contents), contents.root, "")
     except FAULTS as error:
         raise contents.damaged(str(error).partition("\n")[0] or type(error).__name__) from error
 
 
-class Node:
+class Hdf5Object:
     """A group or an array.
 
     Attributes:
@@ -103,11 +103,11 @@ class Node:
             found += [_link(data) for data, _ in self._dense(info, 8, slice(4, 11))]
         return dict(found)
 
-    def child(self, name: str, address: int) -> Node:
+    def child(self, name: str, address: int) -> Hdf5Object:
         """Return the target of the link `name`."""
-        return Node(self._contents, self._heap, address, f"{self.path}/{name}" if self.path else name)
+        return Hdf5Object(self._contents, self._heap, address, f"{self.path}/{name}" if self.path else name)
 
-    def walk(self, *, leave_out: tuple[str, ...] = ()) -> Iterator[Node]:
+    def walk(self, *, leave_out: tuple[str, ...] = ()) -> Iterator[Hdf5Object]:
         """Yield all groups and arrays below, depth first, with numbered names in numeric order.
 
         Args:

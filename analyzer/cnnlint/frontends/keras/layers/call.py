@@ -28,7 +28,7 @@ UNTRAINED = frozenset(
 """Roles of non-trainable weights."""
 
 
-class Call(OpContext):
+class Called(OpContext):
     """A layer with the views that it is called with.
 
     Attributes:
@@ -71,9 +71,9 @@ class Call(OpContext):
         view: TensorView | None = None,
         declared: tuple[tuple[Shape | None, str], ...] | None = None,
         suffix: str | None = None,
-    ) -> Call:
+    ) -> Called:
         """Return a copy of this call with another layer, tensor, outputs or name suffix."""
-        return Call(
+        return Called(
             layer or self.layer,
             self.args if view is None else [view],
             self.kwargs if view is None else {},
@@ -202,7 +202,7 @@ class Call(OpContext):
 Raised = TensorView | list[TensorView]
 """The outputs of a call: one, or a list."""
 
-Handler = Callable[[Call], Raised]
+Handler = Callable[[Called], Raised]
 """Adds the layers for a call of a Keras layer, or of a function of `keras.ops`.
 
 Raises:
@@ -243,7 +243,7 @@ def _weight(record: WeightRecord, role: str | None, *, trainable: bool) -> Weigh
 
 
 def add_operator(
-    call: Call, shape: Shape | None, *, like: TensorView | None = None, dtype: str | None = None
+    call: Called, shape: Shape | None, *, like: TensorView | None = None, dtype: str | None = None
 ) -> TensorView:
     """Add a standard operator without multiplications whose output has `shape` in the graph's layout."""
     inputs = tuple(view.tensor for view in call.views)
@@ -251,17 +251,17 @@ def add_operator(
     return call.add(layer, like=like, dtype=dtype)
 
 
-def add_same(call: Call) -> TensorView:
+def add_same(call: Called) -> TensorView:
     """Add an operator that keeps the shape: noise and augmentation, which do nothing at inference."""
     return add_operator(call, call.view.tensor.shape, like=call.view)
 
 
-def add_declared(call: Call) -> list[TensorView]:
+def add_declared(call: Called) -> list[TensorView]:
     """Add a standard operator whose outputs have the shapes in the file."""
     return _add(call, None)
 
 
-def add_opaque(call: Call, reason: str) -> list[TensorView]:
+def add_opaque(call: Called, reason: str) -> list[TensorView]:
     """Add a layer with unknown contents, with the parameters and shapes in the file.
 
     Returns:
@@ -270,7 +270,7 @@ def add_opaque(call: Call, reason: str) -> list[TensorView]:
     return _add(call, reason)
 
 
-def _add(call: Call, reason: str | None) -> list[TensorView]:
+def _add(call: Called, reason: str | None) -> list[TensorView]:
     declared = call.declared or ((None, ""),)
     orders = [call.layout(shape) for shape, _ in declared]
     fields: dict[str, Any] = {

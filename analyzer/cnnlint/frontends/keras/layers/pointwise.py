@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from cnnlint.frontends.keras import settings
-from cnnlint.frontends.keras.layers.call import Call, Handler, Raised, add_declared, add_operator, add_same
+from cnnlint.frontends.keras.layers.call import Called, Handler, Raised, add_declared, add_operator, add_same
 from cnnlint.frontends.raising import ops
 from cnnlint.frontends.raising.view import TensorView
 from cnnlint.graph.layers import Add, Dropout, Opaque, Operator, Rescale
@@ -25,7 +25,7 @@ FUNCTIONS = frozenset(
 ALONG_AN_AXIS = frozenset({"softmax", "log_softmax", "sparsemax"})
 
 
-def activate(call: Call, view: TensorView, function: object, suffix: str | None = None, **fields: Any) -> TensorView:
+def activate(call: Called, view: TensorView, function: object, suffix: str | None = None, **fields: Any) -> TensorView:
     """Add an activation layer for the serialized `function`, if there is one.
 
     Args:
@@ -60,15 +60,15 @@ def activate(call: Call, view: TensorView, function: object, suffix: str | None 
     return call.add(layer, like=view)
 
 
-def _by_name(call: Call, name: object, **fields: Any) -> TensorView:
+def _by_name(call: Called, name: object, **fields: Any) -> TensorView:
     return activate(call, call.view, name, call.suffix, **fields)
 
 
-def _activation(call: Call) -> TensorView:
+def _activation(call: Called) -> TensorView:
     return _by_name(call, call.config.get("activation"))
 
 
-def _relu(call: Call) -> TensorView:
+def _relu(call: Called) -> TensorView:
     slope, limit = call.number("negative_slope", 0.0), call.config.get("max_value")
     if slope:
         return _by_name(call, "leaky_relu", alpha=slope)
@@ -80,23 +80,23 @@ def _relu(call: Call) -> TensorView:
     return ops.elementwise(call, "clip", [call.view])
 
 
-def _leaky_relu(call: Call) -> TensorView:
+def _leaky_relu(call: Called) -> TensorView:
     return _by_name(call, "leaky_relu", alpha=call.number("negative_slope", call.number("alpha", 0.3)))
 
 
-def _elu(call: Call) -> TensorView:
+def _elu(call: Called) -> TensorView:
     return _by_name(call, "elu", alpha=call.number("alpha", 1.0))
 
 
-def _thresholded(call: Call) -> TensorView:
+def _thresholded(call: Called) -> TensorView:
     return _by_name(call, "threshold", alpha=call.number("theta", 1.0))
 
 
-def _prelu(call: Call) -> TensorView:
+def _prelu(call: Called) -> TensorView:
     return ops.activation(call, call.view, "prelu", weights=call.weights("alpha"))
 
 
-def _softmax(call: Call) -> TensorView:
+def _softmax(call: Called) -> TensorView:
     axes = settings.items(call.config.get("axis", -1))
     if axes is not None and len(axes) != 1:
         view = call.view
@@ -105,22 +105,22 @@ def _softmax(call: Call) -> TensorView:
     return _by_name(call, "softmax", axis=axes[0] if axes else call.integer("axis", -1))
 
 
-def _identity(call: Call) -> TensorView:
+def _identity(call: Called) -> TensorView:
     return _by_name(call, "linear")
 
 
-ACTIVATIONS: dict[str, Callable[[Call], TensorView]] = {
+ACTIVATIONS: dict[str, Callable[[Called], TensorView]] = {
     "Activation": _activation, "ReLU": _relu, "LeakyReLU": _leaky_relu, "ELU": _elu, "PReLU": _prelu,
     "Softmax": _softmax, "ThresholdedReLU": _thresholded, "Identity": _identity, "Masking": _identity,
     "ActivityRegularization": _identity,
 }  # fmt: skip
 
 
-def _merge(call: Call, function: str) -> TensorView:
+def _merge(call: Called, function: str) -> TensorView:
     return ops.elementwise(call, function, call.views, after_batch=True)
 
 
-def _concatenate(call: Call) -> TensorView:
+def _concatenate(call: Called) -> TensorView:
     return ops.concat(call, call.views, call.integer("axis", call.integer("concat_axis", -1)))
 
 
@@ -135,20 +135,20 @@ MERGING: dict[str, Handler] = {
 }
 
 
-def _rescale(call: Call) -> TensorView:
+def _rescale(call: Called) -> TensorView:
     view = call.view
     layer = Rescale(inputs=(view.tensor,), weights=call.weights("mean", "variance", "count"), **call.identity)
     return call.add(layer, like=view)
 
 
-def _layer_scale(call: Call) -> TensorView:
+def _layer_scale(call: Called) -> TensorView:
     """Handle ConvNeXt's product with one learned factor per channel."""
     shape: list[Dim] = [1] * (call.view.rank or 1)
     shape[-1] = call.whole("projection_dim")
     return ops.elementwise(call, "mul", [call.view], constants=tuple(shape), weights=call.weights("gamma"))
 
 
-def _stochastic_depth(call: Call) -> TensorView:
+def _stochastic_depth(call: Called) -> TensorView:
     """Handle dropout of whole samples, which does nothing at inference."""
     rate = call.number("drop_path_rate", 0.0)
     layer = Dropout(
@@ -157,7 +157,7 @@ def _stochastic_depth(call: Call) -> TensorView:
     return call.add(layer, like=call.view)
 
 
-def _scaled_sum(call: Call) -> TensorView:
+def _scaled_sum(call: Called) -> TensorView:
     """Handle InceptionResNetV2's first + scale × second."""
     first, second = call.views[:2]
     scaled = ops.elementwise(
@@ -185,7 +185,7 @@ KEEPS_SHAPE = frozenset({None, "int"})
 """Output modes that replace each value by a category."""
 
 
-def _batch(call: Call) -> TensorView:
+def _batch(call: Called) -> TensorView:
     return ops.batch_norm(
         call,
         call.view,
@@ -197,21 +197,21 @@ def _batch(call: Call) -> TensorView:
     )
 
 
-def _layer(call: Call) -> TensorView:
+def _layer(call: Called) -> TensorView:
     roles = ("gamma", "beta") if call.config.get("rms_scaling") else _scale_and_shift(call)
     return _over_axes(call, centered=not call.config.get("rms_scaling"), roles=roles)
 
 
-def _rms(call: Call) -> TensorView:
+def _rms(call: Called) -> TensorView:
     return _over_axes(call, centered=False, roles=("scale",))
 
 
-def _over_axes(call: Call, *, centered: bool, roles: tuple[str, ...]) -> TensorView:
+def _over_axes(call: Called, *, centered: bool, roles: tuple[str, ...]) -> TensorView:
     epsilon, weights = call.number("epsilon", 1e-3), call.weights(*roles)
     return ops.layer_norm(call, call.view, _axes(call), epsilon=epsilon, centered=centered, weights=weights)
 
 
-def _group(call: Call) -> TensorView:
+def _group(call: Called) -> TensorView:
     groups = call.integer("groups", 32)
     return ops.group_norm(
         call,
@@ -223,19 +223,19 @@ def _group(call: Call) -> TensorView:
     )
 
 
-def _scale_and_shift(call: Call) -> tuple[str, ...]:
+def _scale_and_shift(call: Called) -> tuple[str, ...]:
     settings_of = (("gamma", "scale"), ("beta", "center"))
     return tuple(role for role, setting in settings_of if call.config.get(setting, True) is not False)
 
 
-def _axes(call: Call) -> tuple[int, ...]:
+def _axes(call: Called) -> tuple[int, ...]:
     value = call.config.get("axis", -1)
     found = settings.items(value)
     axes = [value] if found is None else found
     return tuple(axis for axis in axes if isinstance(axis, int)) or (-1,)
 
 
-def _dropout(call: Call) -> TensorView:
+def _dropout(call: Called) -> TensorView:
     rate = call.config.get("rate")
     shared = (settings.items(call.config.get("noise_shape")) or [])[1:]  # 1 where values are dropped together
     ones = [1] * len(shared)
@@ -250,7 +250,7 @@ def _dropout(call: Call) -> TensorView:
     return call.add(layer, like=call.view)
 
 
-def _categories(call: Call) -> Raised:
+def _categories(call: Called) -> Raised:
     if call.config.get("output_mode") in KEEPS_SHAPE:
         return add_operator(call, call.view.tensor.shape, like=call.view, dtype="int64")
     return add_declared(call)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cnnlint.frontends.onnx.operators.values import Constant, Value
 from cnnlint.frontends.onnx.records import NodeRecord
-from cnnlint.frontends.raising.view import Verdict, to_channels_first
+from cnnlint.frontends.raising.view import LayoutVerdict, to_channels_first
 from cnnlint.graph.tensor import Shape
 
 AGNOSTIC = frozenset(
@@ -35,7 +35,7 @@ RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
 
 def said_of(
     name: str, shape: Shape, rank: int, readers: Mapping[str, Sequence[NodeRecord]], values: Mapping[str, Value]
-) -> Iterator[Verdict | tuple[str, Shape]]:
+) -> Iterator[LayoutVerdict | tuple[str, Shape]]:
     """Yield what the readers of a tensor tell about its layout, or the tensors that they pass it on to.
 
     Args:
@@ -45,17 +45,17 @@ def said_of(
         readers: The nodes that read each tensor.
         values: Known values of tensors, constants in particular.
     """
-    wanted = Verdict(to_channels_first(rank))
+    wanted = LayoutVerdict(to_channels_first(rank))
     for node in readers.get(name, ()):
         if node.op_type == "Transpose":
-            yield wanted if node.attributes.get("perm") == to_channels_first(len(shape)) else Verdict(None)
+            yield wanted if node.attributes.get("perm") == to_channels_first(len(shape)) else LayoutVerdict(None)
         elif node.op_type == "Reshape":
             if shape[-1] == 1 and _moves_channels(node, shape, values):
                 yield wanted
         elif node.op_type in SPATIAL:
-            yield Verdict(None)
+            yield LayoutVerdict(None)
         elif node.op_type in RECURRENT and len(shape) == rank == 3 and node.inputs[0] == name:
-            yield Verdict(None if node.attributes.get("layout") else (1, 0, 2))
+            yield LayoutVerdict(None if node.attributes.get("layout") else (1, 0, 2))
         elif node.op_type == "Unsqueeze":
             if (longer := _with_unit_axis(node, shape, values)) is not None:
                 yield node.outputs[0], longer

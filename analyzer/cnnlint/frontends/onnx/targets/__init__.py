@@ -26,7 +26,7 @@ SINCE_IR = {
 STANDARD = "ai.onnx"
 
 
-class Source(Struct, frozen=True, forbid_unknown_fields=True):
+class TargetSource(Struct, frozen=True, forbid_unknown_fields=True):
     """A document, and what was taken from it."""
 
     title: str
@@ -61,7 +61,7 @@ class Runtime(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     oldest: dict[str, int]
     releases: tuple[Release, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[TargetSource, ...]
 
     def smallest_release(self, record: ModelRecord) -> Release | None:
         """Return the oldest release that supports the versions and types of a file; None if no documented one does."""
