@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import ranges
 from benchmarks.process import environment, median
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
                     made[name][kind, count, workers] = sample
                 loads.append(os.getloadavg()[0])
                 print(kind, count, workers, *(made[name][kind, count, workers] for name in made), flush=True)
-    text = "\n".join(section(made["first"], made["again"], _read_ahead(), (min(loads), max(loads))))
+    text = "\n".join(section(made["first"], made["again"], ranges.measured(_with_tests()), (min(loads), max(loads))))
     print(text)
     if tuple(options.models) == COUNTS and len(options.stores) == len(STORES):
         PAGE_OF_ALL.write_text(with_section(PAGE_OF_ALL.read_text("utf-8"), text), "utf-8")
@@ -205,30 +206,6 @@ def _ends(sizes: Sequence[float]) -> tuple[float, float]:
     return median(sizes[fifth : 2 * fifth] or sizes), median(sizes[-fifth:])
 
 
-NETS = ("VGG16", "ResNet50", "MobileNetV2", "EfficientNetB0", "DenseNet121")
-
-READ = """
-import json, sys, zoo
-from cnnlint.frontends.onnx.skeleton import read_source
-from cnnlint.frontends.remote.ranges import Ranges
-from cnnlint.frontends.sources import local_file
-for name in sys.argv[1:]:
-    path = str(zoo.onnx_path(name))
-    file = local_file(path)
-    alone = Ranges(file.read, file.size)
-    together = Ranges(file.read, file.size, fetch_all=lambda spans: [file.read(*span) for span in spans])
-    for source in (alone, together):
-        read_source(source, None, path)
-    print(json.dumps([name, file.size, *((s.round_trips, s.requests, s.fetched) for s in (alone, together))]))
-"""
-"""What reading the graph of each network by ranges takes: it follows from the file, and no time is in it."""
-
-
-def _read_ahead() -> list[Any]:
-    done = subprocess.run((sys.executable, "-c", READ, *NETS), env=_with_tests(), stdout=subprocess.PIPE, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
 def section(first: Samples, again: Samples, reading: Sequence[Any], load: tuple[float, float]) -> Iterator[str]:
     """Yield the lines of the section."""
     yield "## Fleets: many small models"
@@ -260,15 +237,7 @@ def section(first: Samples, again: Samples, reading: Sequence[Any], load: tuple[
     yield ""
     yield from _on_paper(first, again)
     yield ""
-    yield "## Models at URLs: requests of a static lint"
-    yield ""
-    yield "Requests for the graph of each ONNX file: one after the other, and where headers of weights are foreseen."
-    yield ""
-    yield "| | Size, MB | One after the other: requests | MB | Foreseen: round trips | Requests | MB |"
-    yield "|---|---:|---:|---:|---:|---:|---:|"
-    for name, size, (_, alone, bare), (trips, requests, fetched) in reading:
-        sent = f"{alone} | {bare / 1e6:.2f} | {trips} | {requests} | {fetched / 1e6:.2f}"
-        yield f"| {name}.onnx | {size / 1e6:.0f} | {sent} |"
+    yield from ranges.section(reading)
 
 
 def _marginal(samples: Samples, kind: str, workers: int, few: int, many: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from cnnlint import limits
 from cnnlint.analysis.context import Context
@@ -45,7 +45,7 @@ def summarize(graph: Graph, context: Context | None = None) -> ModelSummary:
         peak_activation_bytes=context.peak_activation_bytes,
         file_bytes=graph.source.file_bytes,
         supported_by=tuple(_supported_by(graph)),
-        layers=tuple(_rows(context, {name: stage.name for stage in found for name in stage.layers})),
+        layers=tuple(layer_rows(context, {name: stage.name for stage in found for name in stage.layers})),
         notes=tuple(_notes(context)),
         per=context.per,
         stages=tuple(_stages(context, found)),
@@ -108,8 +108,15 @@ def _trainable(graph: Graph) -> int | None:
     return weight_elements(weight for weight in graph.weights if weight.trainable)
 
 
-def _rows(context: Context, stage_of: dict[str, str]) -> Iterator[LayerSummary]:
+def layer_rows(context: Context, stage_of: Mapping[str, str] | None = None) -> Iterator[LayerSummary]:
+    """Yield the rows of a summary, inputs first; their stages are left out where nothing is said of them.
+
+    Args:
+        context: Of the network.
+        stage_of: The stage of each layer by its name.
+    """
     graph = context.graph
+    stage_of = stage_of or {}
     alive = live_activation_bytes(graph, context.batch) or (None,) * (len(graph.layers) + 1)
     named = {tensor.name for tensor in graph.inputs} | {layer.name for layer in graph.layers}
     holders = dict[str, str]()  # weight -> the layer that is counted for it

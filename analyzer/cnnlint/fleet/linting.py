@@ -22,7 +22,7 @@ from cnnlint.analysis.identity import structure
 from cnnlint.engine.config.load import Document
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Configuration, Flags
-from cnnlint.engine.summary import summarize
+from cnnlint.engine.summary import layer_rows
 from cnnlint.errors import (
     AbsentError,
     CnnlintError,
@@ -326,7 +326,7 @@ def _bounded(number: int | None) -> int | None:
 
 
 def _layers(entry: Listed, context: Context) -> Iterator[Row]:
-    for position, row in enumerate(summarize(context.graph, context).layers):
+    for position, row in enumerate(layer_rows(context)):
         yield (
             entry.model,
             position,

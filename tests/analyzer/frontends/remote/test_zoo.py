@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize(
     ("name", "kilobytes", "requests", "round_trips"),
-    [("VGG16", 250, 25, 20), ("ResNet50", 950, 80, 55), ("MobileNetV2", 700, 45, 34), ("DenseNet121", 1900, 155, 46)],
+    [("VGG16", 250, 25, 16), ("ResNet50", 1200, 85, 44), ("MobileNetV2", 800, 45, 30), ("DenseNet121", 2000, 170, 42)],
 )
 def test_an_onnx_net_takes_a_request_for_each_gap_between_its_headers_and_not_as_many_round_trips(
     name: str, kilobytes: int, requests: int, round_trips: int
