@@ -335,13 +335,22 @@ def _linted(
 
 
 def _in_python(model: ModelReport) -> ModelReport:
-    """Return a report whose error and notes name arguments, and not options."""
+    """Return a report whose error, notes and findings name arguments, and not options."""
     return replace(
         model,
+        findings=tuple(map(_finding_in_python, model.findings)),
         error=model.error and in_python(model.error),
         notes=tuple(map(in_python, model.notes)),
         incomplete=tuple(map(in_python, model.incomplete)),
     )
+
+
+def _finding_in_python(finding: Finding) -> Finding:
+    if all("--" not in text for text in (finding.message, finding.suggestion)):
+        return finding
+    places = tuple(replace(place, message=in_python(place.message)) for place in finding.places)
+    message, suggestion = in_python(finding.message), in_python(finding.suggestion)
+    return replace(finding, message=message, suggestion=suggestion, places=places)
 
 
 check = lint

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
+from cnnlint.cli.mistyped import error_of_usage
 from cnnlint.cli.streams import VERBOSE, complain, complain_of, unwritable
 from cnnlint.errors import FAULTS, __version__, error_of, on_command_line
 
@@ -105,8 +106,7 @@ class Commands(click.Group):
             error.show()
             return 2
         except click.UsageError as error:
-            command = error.ctx.command_path if error.ctx else "cnnlint"
-            complain(f"{error.format_message().rstrip('.')} (`{command} --help` lists the options)")
+            complain(str(error_of_usage(error, sys.argv[1:] if args is None else args)))
             return 2
         except click.ClickException as error:
             complain(error.format_message())

@@ -6,6 +6,7 @@ from typing import Literal
 
 import click
 
+from cnnlint.cli.mistyped import Number, OneOf, Whole
 from cnnlint.cli.options import about, color_option, input_dims, setting_options, verbose_option
 from cnnlint.cli.progress import waiting
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write_report
@@ -14,13 +15,11 @@ from cnnlint.cli.streams import ColorChoice, view_of_stdout, write_report
 @click.command("compare")
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
-@click.option(
-    "--tolerance", type=click.FloatRange(min=0), help="Largest error to accept, relative to a tensor's largest value."
-)
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of the inputs.")
+@click.option("--tolerance", type=Number(min=0), help="Largest error to accept, relative to a tensor's largest value.")
+@click.option("--seed", type=Whole(min=0), help="Seed of the inputs.")
 @click.option("--no-layers", is_flag=True, help="Compare outputs only.")
 @click.option("--all", "every", is_flag=True, help="Show layers after the first one that differs too.")
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+@click.option("--format", "form", type=OneOf(("text", "json")), default="text", show_default=True)
 @setting_options("inputs")
 @setting_options("run_timeout", "run_memory")
 @color_option

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from cnnlint.cli.mistyped import OneOf
 from cnnlint.cli.streams import write
 
 SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command("completion")
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", type=OneOf(SHELLS))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
     """Print the completion script of SHELL.

@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from cnnlint.cli.mistyped import OneOf, Whole
 from cnnlint.cli.options import about, color_option, config_options, setting_options, verbose_option
 from cnnlint.cli.progress import waiting
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write_report
@@ -15,9 +16,11 @@ from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write_rep
 @click.command("convert")
 @click.argument("model")
 @click.option("-o", "--output", required=True, metavar="FILE", help="ONNX file to write; an existing one is replaced.")
-@click.option("--opset", type=int, metavar="N", help="Version of ONNX's operator set.  [default: tf2onnx's choice]")
+@click.option(
+    "--opset", type=Whole(min=1), metavar="N", help="Version of ONNX's operator set.  [default: tf2onnx's choice]"
+)
 @click.option("--force", is_flag=True, help="Write the result even if it does not compute the same as the model.")
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+@click.option("--format", "form", type=OneOf(("text", "json")), default="text", show_default=True)
 @config_options
 @setting_options("run_timeout", "run_memory")
 @color_option

@@ -11,6 +11,7 @@ import click
 
 from cnnlint import frontends
 from cnnlint.cli.discovery import SUFFIXES, discover
+from cnnlint.cli.mistyped import OneOf
 from cnnlint.cli.options import about, color_option, config_options, input_shapes, setting_options, verbose_option
 from cnnlint.cli.progress import waiting
 from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write_report
@@ -36,7 +37,7 @@ GROWING = [name.replace("_", "-") for name, quantity in QUANTITIES.items() if qu
 )
 @click.option("--fail-on-new", is_flag=True, help="Exit with 1 if B has findings that A does not have.")
 @click.option("--all", "every", is_flag=True, help="List all layers that differ, renamed ones too.")
-@click.option("--format", "form", type=click.Choice(("text", "json", "markdown")), default="text", show_default=True)
+@click.option("--format", "form", type=OneOf(("text", "json", "markdown")), default="text", show_default=True)
 @setting_options("inputs")
 @config_options
 @color_option

@@ -10,6 +10,7 @@ from typing import Literal
 import click
 
 from cnnlint.cli.discovery import discover
+from cnnlint.cli.mistyped import OneOf
 from cnnlint.cli.options import color_option, config_options, verbose_option
 from cnnlint.cli.rules import complete_selector, rules_here
 from cnnlint.cli.run import run
@@ -34,7 +35,7 @@ from cnnlint.results import LintReport, ModelReport
     type=click.Path(),
     help="Show what the rule finds in this model, and where it is silent.",
 )
-@click.option("--format", "form", type=click.Choice(("text", "markdown")), default="text", show_default=True)
+@click.option("--format", "form", type=OneOf(("text", "markdown")), default="text", show_default=True)
 @color_option
 @config_options
 @verbose_option()

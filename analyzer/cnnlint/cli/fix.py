@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint.cli.discovery import discover
+from cnnlint.cli.mistyped import OneOf, Whole
 from cnnlint.cli.options import (
     color_option,
     config_options,
@@ -45,11 +46,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--opset",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     metavar="VERSION",
     help="Also bring the model to this version of ONNX's operator set.",
 )
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+@click.option("--format", "form", type=OneOf(("text", "json")), default="text", show_default=True)
 @setting_options("inputs")
 @config_options
 @setting_options("run_timeout", "run_memory")

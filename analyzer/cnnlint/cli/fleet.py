@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import click
 from msgspec.structs import replace
 
+from cnnlint.cli.mistyped import OneOf, Whole
 from cnnlint.cli.options import (
     BUDGET,
     Sectioned,
@@ -77,13 +78,13 @@ class Fleet(Sectioned):
 @click.option("--scheduler", metavar="tcp://HOST:8786", help="Use this Dask cluster and not one on this machine.")
 @click.option(
     "--workers",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     help="Models linted at a time on this machine.  [default: one for each processor]",
 )
 @click.option("--dashboard", metavar="HOST:PORT", help="Serve Dask's dashboard there; needs the package bokeh.")
 @click.option(
     "--connections",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     default=64,
     show_default=True,
     help="Most requests to one host at a time.",
@@ -292,7 +293,7 @@ def report(*, folder: str, output: Path | None, run: str | None, **_: object) ->
 @click.command("query")
 @click.argument("sql", metavar="SQL")
 @click.option("--in", "folder", metavar="FOLDER", default="results", show_default=True, help="The results to ask.")
-@click.option("--format", "form", type=click.Choice(("text", "csv", "json")), default="text", show_default=True)
+@click.option("--format", "form", type=OneOf(("text", "csv", "json")), default="text", show_default=True)
 @verbose_option()
 def query(*, sql: str, folder: str, form: str, **_: object) -> int:
     """Answer a question in SQL, by DuckDB, from the results of `cnnlint fleet`.

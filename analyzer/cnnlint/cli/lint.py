@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint.cli.discovery import discover
+from cnnlint.cli.mistyped import OneOf, called, unknown_word
 from cnnlint.cli.options import (
     Sectioned,
     budget_options,
@@ -91,19 +92,25 @@ class OutputType(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
 
     name = "FORMAT=PATH"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Output:
-        """Split the format from the path."""
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Output:  # noqa: ARG002 - click's
+        """Split the format from the path.
+
+        Raises:
+            ConfigError: It is no known format, or there is no path.
+        """
         if isinstance(value, Output):
             return value
         form, separator, path = str(value).partition("=")
-        if not separator or not path or form not in FORMATS:
-            self.fail(f"{value!r} is not FORMAT=PATH with one of the formats {', '.join(FORMATS)}.", param, ctx)
+        if not separator or not path:
+            raise ConfigError(f"{called(param)}{value} names no file", remedy="write FORMAT=PATH: json=report.json")
+        if form not in FORMATS:
+            raise unknown_word(param, form, FORMATS)
         return Output(form, Path(path))
 
 
 @click.command("lint", cls=Sectioned)
 @click.argument("paths", nargs=-1, metavar="MODEL...", type=click.Path())
-@click.option("--format", "form", type=click.Choice(tuple(FORMATS)), default="text", show_default=True)
+@click.option("--format", "form", type=OneOf(tuple(FORMATS)), default="text", show_default=True)
 @click.option(
     "--output", "outputs", multiple=True, type=OutputType(), help="Also write a report to a file; may be repeated."
 )
@@ -118,7 +125,7 @@ class OutputType(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
 )
 @click.option(
     "--ratchet",
-    type=click.Choice(("shrink", "check")),
+    type=OneOf(("shrink", "check")),
     metavar="[=check]",
     help="Remove from the baseline what is not found any more; with =check, fail the run instead.",
 )
@@ -185,7 +192,7 @@ def command(
     train.py:make_model, or package.module:make_model, is the network that this code makes: the code is run.
     """
     if not paths and not definitions:
-        raise click.UsageError("Missing argument 'MODEL...'.", click.get_current_context())
+        raise ConfigError("MODEL... is missing", remedy="write `cnnlint lint MODEL...`, or --definitions")
     if config is not None and isolated:
         raise ConfigError("--config and --isolated contradict each other", remedy="give one of them")
     if statistics and form != "text":
@@ -403,7 +410,8 @@ def _meant_command(error: ModelError) -> str:
         return ""
     if word == "help":
         return " (`cnnlint --help` lists the commands, `cnnlint COMMAND --help` the options of one)"
-    meant = OTHER_WORDS.get(word) or closest(word, Commands.MODULES)
+    found = closest(word, [*Commands.MODULES, *OTHER_WORDS])
+    meant = OTHER_WORDS.get(found or "", found)
     kind = "the option" if meant and meant.startswith("-") else "the command"
     return f" (did you mean {kind} {meant}?)" if meant else ""
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin
 
 import click
 
+from cnnlint.cli.mistyped import Number, OneOf, Whole
 from cnnlint.cli.streams import VERBOSE
 from cnnlint.engine.budget import QUANTITIES, Budget
 from cnnlint.engine.config.schema import SETTINGS, BudgetTable, Declaration, Flags
@@ -47,11 +48,11 @@ def _option(setting: Declaration) -> Callable[[Command], Command]:
     if kind is bool:
         given = {"is_flag": True, "default": getattr(SILENT, setting.name)}
     elif get_origin(kind) is Literal:
-        given["type"] = click.Choice(get_args(kind))
+        given["type"] = OneOf(get_args(kind))
     elif kind is float:
-        given["type"] = click.FloatRange(min=0)
+        given["type"] = Number(min=0)
     elif kind is int:
-        given["type"] = click.IntRange(min=1)
+        given["type"] = Whole(min=1)
     elif kind is Path:
         given["type"] = click.Path(path_type=Path, file_okay=False)
     elif kind == tuple[Path, ...]:
@@ -140,7 +141,7 @@ def color_option(command: Command) -> Command:
     """Add `--color`."""
     return click.option(
         "--color",
-        type=click.Choice(("auto", "always", "never")),
+        type=OneOf(("auto", "always", "never")),
         default="auto",
         show_default=True,
         help="Use color; auto honors NO_COLOR and FORCE_COLOR, and otherwise colors only terminal output.",

@@ -8,6 +8,7 @@ from typing import Literal
 
 import click
 
+from cnnlint.cli.mistyped import OneOf
 from cnnlint.cli.options import color_option, config_options, verbose_option
 from cnnlint.cli.streams import ColorChoice, view_of_stdout, write
 from cnnlint.engine.config.load import find_document, read_document
@@ -41,7 +42,7 @@ def complete_selector(_context: click.Context, _parameter: click.Parameter, inco
 
 @click.command("rules")
 @click.argument("selectors", nargs=-1, metavar="[RULES]...", shell_complete=complete_selector)
-@click.option("--format", "form", type=click.Choice(("text", "json", "markdown")), default="text", show_default=True)
+@click.option("--format", "form", type=OneOf(("text", "json", "markdown")), default="text", show_default=True)
 @color_option
 @config_options
 @verbose_option()

@@ -9,6 +9,7 @@ import click
 from msgspec.structs import replace
 
 from cnnlint.cli.discovery import discover
+from cnnlint.cli.mistyped import OneOf
 from cnnlint.cli.options import color_option, file_options, input_dims, run_limits, setting_options, verbose_option
 from cnnlint.cli.progress import progress
 from cnnlint.cli.streams import ColorChoice, complain, complain_of, view_of_stdout, write
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--explain", is_flag=True, help="Show the formulas of parameters, shapes and MACs.")
 @click.option("--plot", is_flag=True, help="Draw activation memory over the layers, and costs by stage.")
 @click.option("--latency", is_flag=True, help="Time each layer under onnxruntime on this machine.")
-@click.option("--format", "form", type=click.Choice(("text", "json", "html")), default="text", show_default=True)
+@click.option("--format", "form", type=OneOf(("text", "json", "html")), default="text", show_default=True)
 @setting_options("inputs", "run_timeout", "run_memory")
 @file_options
 @color_option

@@ -240,7 +240,7 @@ class Child:
             self._process.stdin.flush()
         seconds = PATIENCE if timeout is None else timeout
         try:
-            line = self._answers.get(timeout=seconds or None)
+            line = self._answers.get(timeout=min(seconds, threading.TIMEOUT_MAX) or None)
         except Empty:
             self.end()
             remedy = "--run-timeout SECONDS allows more"

@@ -102,7 +102,9 @@ class Worker:
         until = monotonic() + seconds if seconds else None
         while True:
             waits = [POLL] if self._polled else []
-            waits += [until - monotonic()] if until is not None else []
+            waits += (
+                [min(until - monotonic(), threading.TIMEOUT_MAX)] if until is not None else []
+            )  # it may be any number
             try:
                 answer = self._answers.get(timeout=max(min(waits), 0) if waits else None)
             except Empty:

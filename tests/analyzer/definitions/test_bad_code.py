@@ -149,7 +149,7 @@ def networks_write(path):
 
 
 def test_without_models_and_definitions_something_is_missing(folder):
-    assert "Missing argument 'MODEL...'" in cnnlint_process("lint").stderr
+    assert "MODEL... is missing" in cnnlint_process("lint").stderr
 
 
 @pytest.mark.parametrize(

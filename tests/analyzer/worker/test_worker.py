@@ -15,6 +15,7 @@ import onnx.parser
 import pytest
 
 import cnnlint
+from acceptance.command import cnnlint as command
 from cnnlint.errors import ConfigError, InternalError, ModelError, UnfinishedRunError
 from cnnlint.linting.checking import CheckRequest, CheckResult
 from cnnlint.worker import memory, protocol, steps
@@ -247,12 +248,19 @@ def test_an_endless_model_costs_its_own_checks_and_nothing_else(tmp_path: Path) 
     endless, seed = report.models
     (finding,) = (finding for finding in endless.findings if finding.code == "RT006")
     assert "running it under onnxruntime took longer than 3 s" in finding.message
-    assert "--run-timeout" in finding.message
+    assert "run_timeout=SECONDS allows more" in finding.message
+    assert all("--" not in place.message for place in finding.places)
     assert "export" not in finding.message
     assert endless.parameters == 0
     assert seed.is_finished
     assert report.exit_code == 2
     assert len(list((tmp_path / "cache").glob("*.json"))) == 1  # what did not end is not remembered
+
+
+@pytest.mark.parametrize("seconds", ["inf", "1e30"])
+def test_a_limit_beyond_what_the_system_can_wait_for_is_none(seconds: str) -> None:
+    done = command(SEED, "--isolated", "--select", "RT", "--run-timeout", seconds)
+    assert done.returncode == 0, done.stderr
 
 
 def test_no_ignore_hides_a_run_that_did_not_end(tmp_path: Path) -> None:

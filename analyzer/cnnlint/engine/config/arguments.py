@@ -15,7 +15,7 @@ class Arguments(Flags, frozen=True, kw_only=True, rename="kebab", forbid_unknown
     """What a caller from Python says.
 
     Raises:
-        ConfigError: A word is none of those that there are, or a number of processes is not positive.
+        ConfigError: A word is none of those that there are, or a number is none that there can be.
     """
 
     def __post_init__(self) -> None:
@@ -24,6 +24,8 @@ class Arguments(Flags, frozen=True, kw_only=True, rename="kebab", forbid_unknown
             if said is not None and said not in known:
                 remedy = did_you_mean(str(said), known) or f"write {', '.join(known[:-1])} or {known[-1]}"
                 raise ConfigError(f"{name}={said!r} is not known", remedy=remedy)
+        if self.run_timeout is not None and not self.run_timeout >= 0:  # nor is NaN
+            raise ConfigError(f"run_timeout={self.run_timeout:g} is no time", remedy="write seconds, 0 for any number")
         if self.jobs is not None and self.jobs < 1:
             raise ConfigError(f"jobs={self.jobs} is no number of processes", remedy="write 1 or more")
 
@@ -46,7 +48,8 @@ def naming_arguments() -> Generator[None]:
         raise
 
 
-INPUT = re.compile(r"--input ([^\s=]+)=(\?|\d+(?:x\d+)*|\.\.\.)")
+INPUT = re.compile(r"--input ([^\s=]+)=(\?|[\dN]+(?:x[\dN]+)*|\.\.\.)")
+INPUTS = re.compile(rf"{INPUT.pattern}(?: {INPUT.pattern})*")
 GIVEN = re.compile(r"^--([a-z][a-z-]*) ([^:]+)(?=: )")
 MENTIONED = re.compile(
     r"(?P<typed>`[^`]*`)|(?<![\w-])--(?P<flag>[a-z][a-z-]*)(?: (?P<value>[A-Z]{2,}|[./\w-]*/[./\w-]*))?"
@@ -66,7 +69,7 @@ def in_python(text: str) -> str:
 
     Commands to type, in backticks, stay as they are.
     """
-    text = INPUT.sub(lambda found: f'inputs={{"{found[1]}": {_shape(found[2])}}}', text)
+    text = INPUTS.sub(_inputs, text)
     text = GIVEN.sub(lambda found: f"{_argument(found[1])[0]}={found[2]!r}", text)
     return MENTIONED.sub(_mentioned, text).replace("; -v shows the traceback", "")
 
@@ -84,5 +87,13 @@ def _argument(flag: str) -> tuple[str, str]:
     return ARGUMENTS.get(f"--{flag}") or (("budget" if flag.startswith("max-") else flag.replace("-", "_")), "")
 
 
+def _inputs(found: re.Match[str]) -> str:
+    shapes = ", ".join(f'"{name}": {_shape(shape)}' for name, shape in INPUT.findall(found[0]))
+    return f"inputs={{{shapes}}}"
+
+
 def _shape(written: str) -> str:
-    return f"({', '.join(written.split('x'))})" if written[0].isdigit() else "(...)"
+    if not written[0].isalnum():
+        return "(...)"
+    extents = written.split("x")
+    return f"({', '.join(extents)}{',' if len(extents) == 1 else ''})"

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fsspec
 import onnx
 import pytest
 
@@ -14,6 +13,8 @@ from cnnlint import frontends
 from cnnlint.errors import ConfigError, MissingExtraError
 from cnnlint.frontends.remote.place import timeout
 from remote_models.networks import chain
+
+fsspec = pytest.importorskip("fsspec", reason="the extra remote is not installed")
 
 
 def test_a_model_in_the_memory_of_fsspec_is_read() -> None:
