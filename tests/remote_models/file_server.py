@@ -25,6 +25,7 @@ class FileServer(ThreadingHTTPServer):
         cut: Bytes that it leaves out at the end of each part while it claims to send them.
         extra: Bytes that it sends after each part or file without saying so, in chunks instead of with a length.
         announced: Bytes that it says a file has, if not as many as it has.
+        tags: Whether it says by an ETag which state of a file it sends.
         encoding: What it says its answers are compressed with.
         short: Bytes by which each part is shorter than what was asked for, said openly.
     """
@@ -43,6 +44,7 @@ class FileServer(ThreadingHTTPServer):
         self.short = 0
         self.extra = 0
         self.announced: int | None = None
+        self.tags = True
         self.encoding = ""
         self.woken = threading.Event()
         self._noting = threading.Lock()
@@ -100,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        size = file.stat().st_size
+        size, changed = file.stat().st_size, file.stat().st_mtime_ns
         asked = RANGE.fullmatch(self.headers.get("Range", "")) if server.ranges else None
         first, last = (int(asked[1]), min(int(asked[2]), size - 1)) if asked else (0, size - 1)
         place = server.note(self.command, path, first)
@@ -110,6 +112,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
         else:
             self.send_response(200)
+        if server.tags:
+            self.send_header("ETag", f'"{changed:x}-{size:x}"')
         if server.encoding:
             self.send_header("Content-Encoding", server.encoding)
         chunked = body and server.extra > 0

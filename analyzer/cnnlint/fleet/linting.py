@@ -115,7 +115,7 @@ class LintOrder(Struct, frozen=True):
         plan: How.
         entry: The model.
         external: Its files of external data as they were when it was linted last, each with its stamp; the model is
-            unchanged if they are.
+            unchanged if all of them are known and the same.
     """
 
     plan: FleetPlan
@@ -227,7 +227,7 @@ def lint(order: LintOrder) -> Outcome:
     os.environ.setdefault(CONNECTIONS, str(plan.connections))
     steps.sized(weight_bytes=entry.size or 0, macs=0)
     steps.begin("linting it", at_least=steps.SHORTEST if plan.flags.static else steps.CONVERSION)
-    if order.external and _stamps(order.external) == order.external:
+    if order.external and all(order.external.values()) and _stamps(order.external) == order.external:
         return Outcome("unchanged")
     linter, seen = _linter(msgspec.json.encode(plan))
     started = perf_counter()

@@ -58,7 +58,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("broken_budgets", "integer", "those that it exceeds, or whose quantity is unknown"),
         Column("structure", "string", "hash of layers and shapes, without names: equal for near duplicates"),
         Column("content", "string", "hash of structure, names, places of weights and the store's hash or samples"),
-        Column("sha256", "string", "of all bytes, on request (--hash); else null"),
+        Column("sha256", "string", "of all bytes (--hash), or of its files' hashes if there are several; else null"),
         Column("requests", "integer", "made to read it; 0 on this machine"),
         Column("bytes_read", "bigint", "asked of a server; 0 on this machine"),
         Column("seconds", "double", "that the lint took"),

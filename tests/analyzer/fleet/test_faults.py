@@ -195,10 +195,10 @@ BEGUN_AT_ONCE = """
 import sys, threading
 import msgspec
 from cnnlint.engine.config.schema import Flags
-from cnnlint.fleet.linting import Batch, Plan, lint_batch
+from cnnlint.fleet.linting import FleetPlan, Lot, lint_batch
 
 sys.setswitchinterval(1e-6)
-message = msgspec.msgpack.encode(Batch(Plan(flags=Flags(static=True)), ()))
+message = msgspec.msgpack.encode(Lot(FleetPlan(flags=Flags(static=True)), ()))
 together = threading.Barrier(8)
 
 def begin():

@@ -7,11 +7,14 @@ import os
 import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 
 import cnnlint
 from cnnlint.fleet.tables import TABLES
 from fleets import bucket, fleet, named, network, store, table, told
+from remote_models.file_server import serving
+from remote_models.hub_server import TOKEN, hub
 
 pytest.importorskip("distributed", reason="the extra fleet is not installed")
 
@@ -173,6 +176,46 @@ def test_a_hash_is_that_of_all_bytes_and_a_run_is_one_of_models_in_a_bucket(tmp_
 
 
 @pytest.mark.slow
+def test_repositories_of_a_hub_are_linted_and_read_again_only_where_a_file_has_changed(tmp_path: Path) -> None:
+    models = store(tmp_path / "models", 5)
+    onnx.save(network(9), models / "apart.onnx", save_as_external_data=True, location="apart.data", size_threshold=0)
+    told = {"HF_TOKEN": TOKEN, "HF_HOME": str(tmp_path / "home")}
+    common = ("hf://owner/*", "--out", "results", "--isolated")
+    with serving(models) as files, hub(files) as server:
+        server.page = 2
+        assert "6 models (6 linted)" in fleet(*common, cwd=tmp_path, HF_ENDPOINT=server.url, **told).stdout
+        assert f"Bearer {TOKEN}" in server.authorizations - files.authorizations
+        read = len(files.requests)
+        assert read >= 6
+        done = fleet(*common, cwd=tmp_path, HF_ENDPOINT=server.url, **told)
+        assert "6 models (0 linted, 6 unchanged)" in done.stdout
+        assert {(method, path) for method, path, _, _ in files.requests[read:]} == {("HEAD", "/apart.data")}
+
+        read = len(files.requests)
+        changed = models / "team000" / "net00003.onnx"
+        changed.write_bytes(network(77).SerializeToString())
+        assert "6 models (1 linted, 5 unchanged)" in fleet(*common, cwd=tmp_path, HF_ENDPOINT=server.url, **told).stdout
+        assert {path for method, path, _, _ in files.requests[read:] if method == "GET"} == {f"/team000/{changed.name}"}
+
+        files.tags = False  # of what a server does not tell the state of, nobody knows that it is unchanged
+        for _ in range(2):
+            assert "(1 linted, 5 unchanged)" in fleet(*common, cwd=tmp_path, HF_ENDPOINT=server.url, **told).stdout
+
+        sent = {each.relative_to(models).as_posix(): each.read_bytes() for each in models.rglob("*.onnx")}
+        data = (models / "apart.data").read_bytes()
+        fleet(*common, "--run", "--hash", cwd=tmp_path, HF_ENDPOINT=server.url, **told)
+    rows = table(tmp_path / "results", "models")
+    assert {row["model"] for row in rows} == {f"hf://owner/net/{name}" for name in sent}
+    assert {row["status"] for row in rows} == {"linted"}
+    hashed = {row["model"].removeprefix("hf://owner/net/"): row["sha256"] for row in rows if row["sha256"]}
+    parts = [hashlib.sha256(content).hexdigest() for content in (sent["apart.onnx"], data)]
+    apart = hashlib.sha256("".join(parts).encode()).hexdigest()
+    whole = {name: hashlib.sha256(content).hexdigest() for name, content in sent.items()}
+    assert hashed == whole | {"apart.onnx": apart}
+    assert TOKEN.encode() not in b"".join(file.read_bytes() for file in (tmp_path / "results").rglob("*.*"))
+
+
+@pytest.mark.slow
 def test_a_crash_a_hang_and_a_want_of_memory_cost_one_model_each(tmp_path: Path) -> None:
     models = store(tmp_path / "models", 10)
     fleet(models, "--out", "undisturbed", "--isolated", cwd=tmp_path)
@@ -193,8 +236,6 @@ def test_a_crash_a_hang_and_a_want_of_memory_cost_one_model_each(tmp_path: Path)
 
 
 def test_a_change_of_external_data_is_noticed(tmp_path: Path) -> None:
-    import onnx
-
     folder = tmp_path / "models"
     folder.mkdir()
     onnx.save(network(1), folder / "net.onnx", save_as_external_data=True, location="net.data", size_threshold=0)
