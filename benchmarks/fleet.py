@@ -220,7 +220,7 @@ def section(first: Samples, again: Samples, reading: Sequence[Any], load: tuple[
     heads = ("Store", "Models", "Workers", "Models per second", "Processor time of each, ms", "Requests of each")
     yield f"| {' | '.join((*heads, 'kB of each', 'Worker, MB', 'Coordinator, MB', 'Again, s', 'Again, requests'))} |"
     yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
-    for (kind, count, workers), sample in first.items():
+    for (kind, count, workers), sample in sorted(first.items()):
         second = again[kind, count, workers]
         sent = f"{sample.requests / count:.2f} | {sample.sent / count / 1e3:.1f}" if kind == "s3" else "0 | "
         seen = (sample.workers, sample.coordinator)
@@ -269,5 +269,9 @@ def _on_paper(first: Samples, again: Samples) -> Iterator[str]:
         asked = f", {sample.requests / many:.2f} million requests and {sent:.0f} GB from it" if kind == "s3" else ""
         yield (
             f"On paper, a million of these models in {STORES[kind]} cost {hours:.1f} core-hours{asked}, and"
-            f" {carried * 60:.0f} core-minutes a second time."
+            f" {_minutes(carried * 60)} a second time."
         )
+
+
+def _minutes(number: float) -> str:
+    return "less than a core-minute" if number < 1 else f"{number:.0f} core-minutes"
