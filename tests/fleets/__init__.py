@@ -92,7 +92,7 @@ def process(arguments: list[str], cwd: Path, **environment: str) -> Generator[su
         started.communicate()
 
 
-def until(met: Any, seconds: float = 30.0) -> None:
+def until(met: Any, seconds: float = 60.0) -> None:
     """Wait until `met()` is true."""
     end = monotonic() + seconds
     while not met():
