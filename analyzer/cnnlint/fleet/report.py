@@ -98,20 +98,21 @@ def render(questions: Questions) -> str:
     )
     body = [f'<header class="verdict {color}"><h1>Fleet, run {escape(questions.run.run)}</h1><p>{said}</p></header>']
     body += _facts(questions, totals)
-    body += _table(questions, "Budgets", BUDGETS, ("Model", "Budget"), lambda row: (_name(row[0]), _badged(row)))
-    body += _table(questions, "Could not be linted", ERRORS, ("Kind", "Cause", "#Models", "Such as"), _error)
+    body += _table(questions, "Budgets", BUDGETS, ("Model", "Budget"), _breach, noun="budget")
+    heads = ("Kind", "Cause", "#Models", "Such as")
+    body += _table(questions, "Could not be linted", ERRORS, heads, _error, noun="cause")
     heads = ("Rule", "#Models", "#Places", "#Parameters saved", "Worst models")
-    body += _table(questions, "Findings by rule", FINDINGS, heads, _finding)
+    body += _table(questions, "Findings by rule", FINDINGS, heads, _finding, noun="rule")
     for title, column in (("Parameters", "parameters"), ("MACs", "macs")):
         body += _spread(questions, title, column)
     heads = ("#Models", "#Bytes each", "Models")
-    body += _table(questions, "Exact duplicates", EXACT, heads, _copies)
+    body += _table(questions, "Exact duplicates", EXACT, heads, _copies, noun="group")
     heads = ("#Models", "#Different weights", "#Layers", "#Parameters", "Models")
-    body += _table(questions, "Near duplicates: the same layers and shapes", NEAR, heads, _alike)
-    body += _table(questions, "Producers", PRODUCERS, ("Producer", "Format", "#Models"), _plain)
-    body += _table(questions, "Opsets", OPSETS, ("#Opset", "#Models"), _plain)
+    body += _table(questions, "Near duplicates: the same layers and shapes", NEAR, heads, _alike, noun="group")
+    body += _table(questions, "Producers", PRODUCERS, ("Producer", "Format", "#Models"), _plain, noun="producer")
+    body += _table(questions, "Opsets", OPSETS, ("#Opset", "#Models"), _plain, noun="opset")
     heads = ("Run", "#Models", "#Linted", "#Parameters", "#Bytes", "#Errors", "#Warnings", "#Failed")
-    body += _table(questions, "Runs", GROWTH, heads, _run)
+    body += _table(questions, "Runs", GROWTH, heads, _run, noun="run")
     codes = [row[0] for row in questions.ask("SELECT DISTINCT code FROM latest_findings ORDER BY code")[1]]
     body += rule_pages(codes)
     return document(f"cnnlint fleet: {count(number)} models", body, __version__)
@@ -133,14 +134,35 @@ def _facts(questions: Questions, totals: Sequence[Any]) -> Iterator[str]:
 
 
 def _table(
-    questions: Questions, title: str, sql: str, heads: Sequence[str], cells: Callable[[Sequence[Any]], Sequence[Cell]]
+    questions: Questions,
+    title: str,
+    sql: str,
+    heads: Sequence[str],
+    cells: Callable[[Sequence[Any]], Sequence[Cell]],
+    *,
+    noun: str,
 ) -> Iterator[str]:
-    """Yield a section with the answer to a question, if there is one; a head with # is of a column of numbers."""
+    """Yield a section with the answer to a question, if there is one.
+
+    Args:
+        questions: Are asked.
+        title: Of the section.
+        sql: The question, which has places for the most rows and the most names.
+        heads: Of the columns; one with # is of a column of numbers.
+        cells: Returns the cells of a row.
+        noun: What a row is about.
+    """
     rows = questions.ask(sql.format(most=MOST, named=NAMED))[1]
     if not rows:
         return
+    total = len(rows)
+    if total == MOST:
+        ((total,),) = questions.ask(f"SELECT count(*) FROM ({sql.format(most=1 << 40, named=NAMED)})")[1]  # noqa: S608
     kinds = ['<th class="number">' if head.startswith("#") else "<th>" for head in heads]
-    yield f'<section><h2>{title}</h2><div class="wide"><table class="sortable"><thead><tr>'
+    yield f"<section><h2>{title}</h2>"
+    if total > len(rows):
+        yield f"<p>The first {len(rows)} of {several(total, noun)}.</p>"
+    yield f'<div class="wide"><table class="sortable" data-noun="{noun}"><thead><tr>'
     yield "".join(f"{kind}{head.removeprefix('#')}</th>" for kind, head in zip(kinds, heads, strict=True))
     yield "</tr></thead><tbody>"
     for row in rows:
@@ -165,9 +187,9 @@ def _names(models: Sequence[str], total: int) -> Cell:
     return 'class="name"', "<br>".join(escape(printable(model)) for model in models) + more
 
 
-def _badged(row: Sequence[Any]) -> Cell:
-    _, severity, code, message = row
-    return "", f"{_badge(severity, code)} {escape(printable(message))}"
+def _breach(row: Sequence[Any]) -> Sequence[Cell]:
+    model, severity, code, message = row
+    return _name(model), ("", f"{_badge(severity, code)} {escape(printable(message))}")
 
 
 def _badge(severity: str, code: str) -> str:

@@ -70,9 +70,22 @@ def test_the_page_names_copies_retrained_models_budgets_and_errors(folder: Path)
     assert near.count("<tr>") == 1 + 5
     over = sum(row["broken_budgets"] or 0 for row in table(folder / "results", "models"))
     assert sections["Budgets"].count("BG") == 2 * over
+    assert 'data-noun="budget"' in sections["Budgets"]
+    assert "The first" not in page
     assert "&lt;b&gt;.onnx" in sections["Could not be linted"]
     assert "<b>.onnx" not in page
     assert {"Findings by rule", "Parameters", "MACs", "Producers", "Opsets", "Runs"} <= set(sections)
+
+
+def test_the_page_says_how_many_rows_it_leaves_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnnlint.fleet.report.MOST", 2)
+    page = cnnlint("fleet", "report", "results", cwd=folder).stdout
+    budgets = re.search(r"<h2>Budgets</h2>(.*?)</section>", page, re.DOTALL)
+    over = sum(row["broken_budgets"] or 0 for row in table(folder / "results", "models"))
+    assert over > 2
+    assert budgets is not None
+    assert f"<p>The first 2 of {over} budgets.</p>" in budgets[1]
+    assert budgets[1].count("<tr>") == 1 + 2
 
 
 def test_the_documentation_has_every_column(folder: Path) -> None:

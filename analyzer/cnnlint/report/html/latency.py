@@ -17,7 +17,7 @@ def latency_section(latency: Latency) -> Iterator[str]:
     """Yield the section: how it was measured, then a table of layers, which the script sorts."""
     yield "<section><h3>Latency on the machine that measured it</h3><ul>"
     yield from (f"<li>{escape(f'{about}: {said}' if about else said)}</li>" for about, said in latency_rows(latency))
-    yield '</ul><div class="wide"><table class="sortable"><thead><tr><th>Layer</th><th>Runs as</th>'
+    yield '</ul><div class="wide"><table class="sortable" data-noun="layer"><thead><tr><th>Layer</th><th>Runs as</th>'
     yield "".join(f'<th class="number">{head}</th>' for head in HEADS)
     yield "</tr></thead><tbody>"
     yield from map(_row, latency.layers)

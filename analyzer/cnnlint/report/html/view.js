@@ -745,7 +745,7 @@
 
   function start() {
     document.body.classList.add("scripted");
-    document.querySelectorAll("table.sortable").forEach((table) => sortable(table, "model"));
+    document.querySelectorAll("table.sortable").forEach((table) => sortable(table, table.dataset.noun ?? "model"));
     const roots = document.querySelectorAll(".network");
     const seen = new IntersectionObserver((entries) => {
       for (const entry of entries) if (entry.isIntersecting) { seen.unobserve(entry.target); build(entry.target); }
