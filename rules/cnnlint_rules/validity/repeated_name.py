@@ -19,6 +19,7 @@ from cnnlint import (
     Good,
     Layer,
     NearMiss,
+    NodeRecord,
     Severity,
 )
 
@@ -37,13 +38,16 @@ class RepeatedName(FileRule, code="ON007", severity=Severity.ERROR, confidence=C
     ## Instead
     Delete the copy, or rename one of the two where both are meant; `onnx.compose.add_prefix` renames all of a model
     before it is merged with another. `cnnlint fix` deletes the declarations of an inner tensor that is declared twice;
-    which copy of a tensor is meant it cannot know, and onnxruntime runs no file in which two nodes have one name.
+    which copy of a tensor is meant it cannot know, and a file in which two nodes have one name does not run, so that a
+    renamed one could not be held against it.
 
     ## When not
-    An output, the declaration of an inner tensor or the name of a node that is there twice is a warning: ONNX's checker
-    lets it pass, though profilers, quantizers and the messages of runtimes tell nodes by their names. An initializer
-    may have the name of an input: it is that input's default. Two nodes that make one tensor, and a node that makes
-    what an input or an initializer is, are not read at all.
+    Two nodes of one name in a graph are an error though ONNX's checker lets them pass: onnxruntime loads no such file.
+    Constants do not count there, since it makes initializers of them, nor do functions that nothing calls; these are a
+    warning, because profilers and quantizers tell nodes by their names. So is an output or the declaration of an inner
+    tensor that is there twice, which the checker and onnxruntime let pass. Nodes of two graphs, such as the branches of
+    an If, may share a name. An initializer may have the name of an input: it is that input's default. Two nodes that
+    make one tensor, and a node that makes what an input or an initializer is, are not read at all.
 
     ## References
     - ONNX, "Intermediate Representation Specification", "Names Within a Graph" and "Graphs".
@@ -62,10 +66,12 @@ class RepeatedName(FileRule, code="ON007", severity=Severity.ERROR, confidence=C
             yield self._finding(name, "the name of two outputs", Severity.WARNING)
         for name in graph.repeated[1]:
             yield self._finding(name, "declared twice as an inner tensor", Severity.WARNING, rewritable=True)
-        for where, inner in file.graphs:
-            names = [node.name for node in inner.nodes if node.name]
+        for where, nodes, runs in _bodies(file):
+            names = [node.name for node in nodes if node.name]
             for name in _repeated(names) if len(set(names)) < len(names) else ():
-                yield self._finding(name, f"the name of two nodes{where}", Severity.WARNING)
+                kept = sum(node.name == name and node.op_type != "Constant" for node in nodes)
+                severity = None if runs and kept > 1 else Severity.WARNING
+                yield self._finding(name, f"the name of two nodes{where}", severity)
 
     def _finding(
         self, name: str, what: str, severity: Severity | None = None, *, rewritable: bool = False
@@ -108,6 +114,15 @@ class RepeatedName(FileRule, code="ON007", severity=Severity.ERROR, confidence=C
             """
         ),
     )
+
+
+def _bodies(file: FileContext) -> Iterator[tuple[str, Sequence[NodeRecord], bool]]:
+    """Yield the nodes of each graph and function, where these are, as a clause, and whether a run comes there."""
+    for where, graph in file.graphs:
+        yield where, graph.nodes, True
+    for function in file.record.functions.values():
+        called = (function.domain, function.name, function.overload) in file.operators
+        yield f" in function {function.name}", function.nodes, called
 
 
 def _repeated(names: Iterable[Name]) -> Iterator[Name]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
 
@@ -126,3 +127,50 @@ def test_nothing_is_said_of_shapes_that_the_user_gives(tmp_path: Path) -> None:
     assert not lint(rule(), graph).findings
     fixed = parser.parse_model(text.replace("N, C", "2, 4"))
     assert lint(rule(), load_onnx_bytes(fixed.SerializeToString())).findings
+
+
+RELU_AND_ABS = "{ [a] h = Relu (x) [a] y = Abs (h) }"
+BRANCHES = """{{ y = If (c) <
+    then_branch = t () => (float[1, 2] t) {{ [{}] th = Relu (x) [{}] t = Abs (th) }},
+    else_branch = e () => (float[1, 2] e) {{ [a] eh = Relu (x) [b] e = Abs (eh) }}
+> }}"""
+FUNCTION = f"""
+<domain: "own", opset_import: ["" : 21]>
+both (x) => (y) {RELU_AND_ABS}"""
+
+
+@pytest.mark.parametrize(
+    ("nodes", "function", "severity"),
+    [
+        (RELU_AND_ABS, "", "error"),
+        ("{ [a] y = Relu (x) [a] unread = Abs (x) }", "", "error"),
+        ("{ [a] two = Constant <value_floats = [1.0, 2.0]> () [a] y = Add (x, two) }", "", "warning"),
+        (BRANCHES.format("a", "a"), "", "error"),
+        (BRANCHES.format("a", "b"), "", None),
+        ("{ y = own.both (x) }", FUNCTION, "error"),
+        ("{ y = Relu (x) }", FUNCTION, "warning"),
+        ("{ h = Relu (x) y = Abs (h) }", "", None),
+    ],
+)
+def test_two_nodes_of_one_name_are_an_error_where_onnxruntime_loads_no_such_file(
+    nodes: str, function: str, severity: str | None
+) -> None:
+    model = parser.parse_model(f"""<ir_version: 10, opset_import: ["" : 21, "own" : 1]>
+        net (float[1, 2] x, bool c) => (float[1, 2] y) {nodes}{function}""")
+    found = cnnlint.lint(model, static=True, isolated=True, select=["ON007"]).models[0].findings
+    assert [each.severity for each in found] == ([severity] if severity else [])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except onnxruntime.capi.onnxruntime_pybind11_state.Fail as refusal:
+        assert "two nodes with same node name" in str(refusal)
+        assert severity == "error"
+    else:
+        assert severity != "error"
+
+
+def test_what_onnxruntime_says_of_two_nodes_of_one_name_is_told_once() -> None:
+    model = parser.parse_model(f"{HEAD} net (float[1, 2] x) => (float[1, 2] y) {RELU_AND_ABS}")
+    found = cnnlint.lint(model, isolated=True, select=["ON", "RT"]).models[0].findings
+    assert [each.code for each in found] == ["ON007"]
