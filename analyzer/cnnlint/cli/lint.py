@@ -161,7 +161,9 @@ class OutputType(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
 )
 @click.option("--skip-weights-only", is_flag=True, help="Skip files that hold weights but no network.")
 @color_option
-@click.option("-q", "--quiet", is_flag=True, help="Print only findings and exceeded budgets.")
+@click.option(
+    "-q", "--quiet", is_flag=True, help="Print only errors, findings that fail the run, and exceeded budgets."
+)
 @verbose_option("Print every finding in full, the time taken, and the traceback of an error inside cnnlint.")
 def command(
     *,

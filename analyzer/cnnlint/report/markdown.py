@@ -7,7 +7,16 @@ from collections.abc import Iterator, Sequence
 from cnnlint.engine.telling import relative
 from cnnlint.graph.quantity import count
 from cnnlint.report.lines import line_of, merged_on_lines
-from cnnlint.report.parts import amount, budget_label, facts, failing, saved, summary_line
+from cnnlint.report.parts import (
+    amount,
+    budget_label,
+    clean,
+    facts,
+    failing,
+    saves,
+    summary_line,
+    with_notes_once,
+)
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.view import View
 from cnnlint.results import BudgetResult, Finding, LintReport, ModelReport, Severity
@@ -19,7 +28,7 @@ MOST = 100
 
 def render(report: LintReport, view: View) -> str:
     """Return the count, the budgets of all models, and a section for each model."""
-    report = printable_report(report)
+    report, notes = with_notes_once(printable_report(report))
     lines = ["## cnnlint", "", summary_line(report, view.plain()), ""]
     budgets = [(model, budget) for model in report.models for budget in model.budgets]
     if budgets:
@@ -33,7 +42,9 @@ def render(report: LintReport, view: View) -> str:
         lines += [finding_row(finding, model) for model, finding in fails[:MOST]]
         lines += ["", f"… and {count(len(fails) - MOST)} more.", ""] if len(fails) > MOST else [""]
     for model in report.models:
-        lines += _model(model, told=bool(fails))
+        lines += _model(model, told=bool(fails), one_of_many=len(report.models) > 1)
+    for note in notes:
+        lines += [f"> {cell(note)}", ""]
     return without_commands("\n".join(lines).rstrip() + "\n")
 
 
@@ -45,8 +56,14 @@ def _budget(model: ModelReport, budget: BudgetResult) -> str:
     return f"| {sign} | {code(relative(model.path))} | {cell(name)} | {measured} | {limit} | {margin} |"
 
 
-def _model(model: ModelReport, *, told: bool) -> Iterator[str]:
-    """Yield a model's section; without the findings that fail the run if these are `told` already."""
+def _model(model: ModelReport, *, told: bool, one_of_many: bool) -> Iterator[str]:
+    """Yield a model's section; without the findings that fail the run if these are `told` already.
+
+    Where there are several, a model of which nothing is to be said takes a line.
+    """
+    if one_of_many and model.error is None and not (model.findings or model.incomplete or model.notes):
+        yield from (f"{code(relative(model.path))}: {clean(model.hidden)}. {', '.join(facts(model))}", "")
+        return
     yield from (f"### {code(relative(model.path))}", "")
     if model.error is not None:
         yield from (f"{SIGNS[Severity.ERROR]} {cell(model.error)}", "")
@@ -78,7 +95,7 @@ def finding_row(finding: Finding, model: ModelReport | None = None) -> str:
         sentence, *lines = finding.suggestion.splitlines()
         text += f"<br>**Help:** {cell(sentence)}"
         text += snippet(lines)
-    if savings := saved(finding.savings):
+    if savings := saves(finding):
         text += f"<br>**Saves:** {savings}"
     if finding.verification is not None and finding.verification.equivalent:
         text += f"<br>**Verified:** largest relative error {finding.verification.max_rel_error:.2g}"

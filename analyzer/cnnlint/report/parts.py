@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from textwrap import wrap
+
+from msgspec.structs import replace
 
 from cnnlint.engine.budget import QUANTITIES
 from cnnlint.engine.telling import relative
@@ -236,6 +239,26 @@ def shortcomings(model: ModelReport) -> Iterator[str]:
     yield from model.incomplete
 
 
+def with_notes_once(report: LintReport) -> tuple[LintReport, tuple[str, ...]]:
+    """Return the report without the notes that several of its models have, and these notes.
+
+    One that some of the models do not have names those that do.
+    """
+    read = [model for model in report.models if model.error is None]
+    of = dict[str, list[str]]()
+    for model in read:
+        for note in dict.fromkeys(model.notes):
+            of.setdefault(note, []).append(relative(model.path))
+    shared = {note: paths for note, paths in of.items() if len(paths) > 1}
+    if not shared:
+        return report, ()
+    models = tuple(
+        replace(model, notes=tuple(note for note in model.notes if note not in shared)) for model in report.models
+    )
+    told = (note if len(paths) == len(read) else f"{note} ({listed(paths)})" for note, paths in shared.items())
+    return replace(report, models=models), tuple(told)
+
+
 def failing(report: LintReport) -> tuple[tuple[ModelReport, Finding], ...]:
     """Return the findings that fail the run, the gravest first."""
     found = [(model, finding) for model, finding in findings(report) if model.is_failing(finding)]
@@ -250,16 +273,26 @@ def placed(finding: Finding, most: int = NAMED) -> str:
     """Return "bn1, bn2, bn3 and 56 more": the layer meant at each place; "" if there is only one place."""
     if len(finding.places) < 2:
         return ""
-    names = [place.layers[0] for place in finding.places if place.layers]
+    return listed([place.layers[0] for place in finding.places if place.layers], most)
+
+
+def listed(names: Sequence[str], most: int = NAMED) -> str:
+    """Return "bn1, bn2, bn3 and 56 more"."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {count(more)} more" if more > 0 else "")
 
 
 def sentence(finding: Finding) -> str:
-    """Return the message with its place, for services that show a message and no layer."""
+    """Return the message with its place if it does not name that, for services that show a message and no layer."""
     if where := placed(finding):
         return f"{finding.message} Places: {where}."
-    return f"{finding.layers[0]}: {finding.message}" if finding.layers else finding.message
+    told = not finding.layers or says(finding.message, finding.layers[0])
+    return finding.message if told else f"{finding.layers[0]}: {finding.message}"
+
+
+def says(message: str, name: str) -> bool:
+    """Return whether `message` has `name`, a layer's or an amount, as a whole; a name of letters may be any word."""
+    return not name.isalpha() and re.search(rf"(?<![\w./:-]){re.escape(name)}(?![\w/:-]|[.,]\w)", message) is not None
 
 
 def saved(savings: Savings | None) -> str:
@@ -272,3 +305,9 @@ def saved(savings: Savings | None) -> str:
         size(savings.bytes) if savings.bytes else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def saves(finding: Finding) -> str:
+    """Return what following a finding saves; "" if nothing, or if its message says so."""
+    amounts = saved(finding.savings)
+    return "" if all(says(finding.message, part) for part in amounts.split(", ") if part) else amounts

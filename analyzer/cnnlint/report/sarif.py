@@ -2,6 +2,9 @@
 
 A binary file has no lines: where the code that defines the network is not known, every result stands at line 1, and
 without a `primaryLocationLineHash` of our own all findings of a rule in a file would become one alert.
+
+What is ignored is left out and not marked by `suppressions`: GitHub does not read these, so that each would be an open
+alert (github/codeql-action, issue 1230), while an alert whose result is gone is closed as fixed.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ LONGEST_DESCRIPTION = 1024
 
 
 def render(report: LintReport, view: View) -> str:
-    """Return the log; findings that are suppressed are not in the report, and so not in here either."""
+    """Return the log of what is in the report, in which nothing is that somebody ignores."""
     found = list(on_lines(report))
     described = _descriptors(finding for _, finding in found)
     index = {descriptor["id"]: position for position, descriptor in enumerate(described)}

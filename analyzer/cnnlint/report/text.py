@@ -7,23 +7,36 @@ from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
 from cnnlint.report.lines import callers, further_lines, line_of, merged_on_lines, source_lines
-from cnnlint.report.parts import budget_lines, clean, excerpt, facts, placed, saved, summary_line
+from cnnlint.report.parts import (
+    budget_lines,
+    clean,
+    excerpt,
+    facts,
+    placed,
+    saved,
+    saves,
+    says,
+    summary_line,
+    with_notes_once,
+)
 from cnnlint.report.printable import printable_report, without_commands
 from cnnlint.report.view import Style, View, several
 from cnnlint.results import Finding, LintReport, ModelReport, Severity, total
 
+BUDGETS = "BG001"
 SHOWN = 3
 """Findings of one rule in one model that are shown in full."""
+PLACE = len("   = at ")
+"""Columns ahead of the further lines of a place, whose label may be as long as a line."""
 
 
 def render(report: LintReport, view: View) -> str:
     """Return every model's headline, findings, budgets and notes, what holds for all, and a last line that counts."""
-    report = printable_report(report)
+    report, shared = with_notes_once(printable_report(report))
     read = [model for model in report.models if model.error is None]
-    shared = _shared_notes(read)
     lines = list[str]()
     for model in read:
-        block = list(_model(model, view, shared, one_of_many=len(read) > 1))
+        block = list(_model(model, view, one_of_many=len(read) > 1))
         if len(block) > 1 and lines and lines[-1]:
             lines.append("")
         lines += block
@@ -53,19 +66,13 @@ def _in_clauses(sentence: str, width: int) -> list[str]:
     return lines
 
 
-def _shared_notes(models: list[ModelReport]) -> dict[str, None]:
-    """Return the notes that hold for every one of several models."""
-    if len(models) < 2:
-        return {}
-    others = [set(model.notes) for model in models[1:]]
-    return {note: None for note in models[0].notes if all(note in other for other in others)}
-
-
-def _model(model: ModelReport, view: View, shared: dict[str, None], *, one_of_many: bool) -> Iterator[str]:
+def _model(model: ModelReport, view: View, *, one_of_many: bool) -> Iterator[str]:
     told = model.findings if view.verbose else merged_on_lines(model.findings)
     findings = [each for each in told if not view.quiet or each.severity == "error" or model.is_failing(each)]
-    budgets = [budget for budget in model.budgets if not (view.quiet and budget.passed)]
-    notes = [] if view.quiet else [note for note in model.notes if note not in shared]
+    # to be quiet is to say of a broken budget what its finding says, and no more
+    budgets = [] if view.quiet and any(each.code == BUDGETS for each in findings) else model.budgets
+    budgets = [budget for budget in budgets if not (view.quiet and budget.passed)]
+    notes = () if view.quiet else model.notes
     nothing = not findings and not model.incomplete and all(budget.passed for budget in budgets)
     if not view.quiet:
         yield _headline(model, view, brief=one_of_many and nothing)
@@ -143,8 +150,9 @@ def _grouped(findings: Iterable[Finding], view: View) -> Iterator[tuple[Finding 
 def _message(finding: Finding, view: View, *, style: Style | None) -> Iterator[str]:
     label = f"{finding.severity}[{finding.code}]"
     mark = " [*]" if finding.fixable else ""
+    at = "" if style else _unsaid_layer(finding)
     head, *rest = wrap(
-        f"{label}{mark} {finding.name}: {finding.message}",
+        f"{label}{mark} {finding.name}{at}: {finding.message}",
         view.width,
         subsequent_indent="    ",
         break_on_hyphens=False,
@@ -153,6 +161,13 @@ def _message(finding: Finding, view: View, *, style: Style | None) -> Iterator[s
     yield view.paint(label, finding.severity.value) + _styled(head[len(label) :], style, view)
     for line in rest:
         yield _styled(line, style, view)
+
+
+def _unsaid_layer(finding: Finding) -> str:
+    """Return where a finding of one line is, as a clause; "" if its message says so, or it has several places."""
+    if not finding.layers or len(finding.places) > 1 or any(says(finding.message, name) for name in finding.layers):
+        return ""
+    return f" at {finding.layers[0]}"
 
 
 def _styled(text: str, style: Style | None, view: View) -> str:
@@ -178,7 +193,7 @@ def _finding(finding: Finding, model: ModelReport, view: View) -> Iterator[str]:
         yield from _labeled("help", sentence, view)
         for line in code:
             yield f"{' ' * len('   = help:   ')}{line}".rstrip()
-    if savings := saved(finding.savings):
+    if savings := saves(finding):
         yield from _labeled("saves", savings, view)
     if finding.verification is not None:
         yield from _labeled(finding.verification.label, finding.verification.words, view)
@@ -191,7 +206,9 @@ def _places(finding: Finding, view: View) -> Iterator[str]:
     if view.verbose and len(finding.places) > 1:
         for place in finding.places:
             at = f"{place.source} › " if place.source else ""
-            yield from _labeled(f"at {at}{', '.join(place.layers)}", place.message, view)
+            unsaid = ", ".join(name for name in place.layers if at or not says(place.message, name))
+            label = f"at {at}{unsaid}" if at or unsaid else "place"
+            yield from _labeled(label, place.message, view, margin=PLACE)
     elif names := placed(finding):
         yield from _labeled("places", names, view)
 
@@ -227,10 +244,12 @@ def _remarked(label: str, text: str, view: View) -> Iterator[str]:
     yield from rest
 
 
-def _labeled(label: str, text: str, view: View) -> Iterator[str]:
+def _labeled(label: str, text: str, view: View, *, margin: int = 0) -> Iterator[str]:
     prefix = f"   = {label}: "
-    room = max(view.width - len(prefix), 20)
-    first, *rest = wrap(text, room, break_on_hyphens=False) or [""]
-    yield f"   {view.paint('=', 'accent')} {view.paint(f'{label}:', 'strong')} {first}"
+    margin = margin or len(prefix)
+    room = max(view.width - margin, 20)
+    taken = " " * min(len(prefix) - margin, room - 20)
+    first, *rest = wrap(text, room, initial_indent=taken, break_on_hyphens=False) or [""]
+    yield f"   {view.paint('=', 'accent')} {view.paint(f'{label}:', 'strong')} {first.lstrip()}".rstrip()
     for line in rest:
-        yield " " * min(len(prefix), view.width - room) + line
+        yield " " * margin + line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Annotated
 
@@ -18,6 +18,7 @@ from cnnlint import (
     Context,
     Conv,
     Diagnostic,
+    Finding,
     Good,
     Layer,
     MaxPool,
@@ -26,6 +27,7 @@ from cnnlint import (
     Pad,
     Savings,
     Severity,
+    added_up,
     brief,
     preceding,
 )
@@ -59,7 +61,7 @@ class MissingBottleneck(
     1 × 1 convolution to C/r channels, activation, k × k convolution (and, in a residual block, 1 × 1 back to C).
     A depthwise k × k followed by a 1 × 1 goes further.
 
-    All such convolutions of a network fall under one finding, the top_contributors first.
+    All such convolutions of a network are one finding.
 
     ## When not
     A convolution that is one of many alike is the network's design: VGG19 and ResNet18 consist of them, each a few
@@ -86,55 +88,64 @@ class MissingBottleneck(
     reduction: Annotated[int, Meta(description="By what the channels are divided in the numbers shown.", ge=2)] = 4
 
     def check(self, context: Context) -> Iterator[Diagnostic | NearMiss]:
-        """Yield the weights and multiply-accumulates of all wide convolutions as they are and after reductions."""
-        found = list[Reducible]()
+        """Yield each wide convolution with its weights and multiply-accumulates as it is and after a reduction."""
         for layer in context.graph.of_kind(Conv):
             looked = self._look(layer, context)
             if isinstance(looked, Reducible):
-                found.append(looked)
+                yield self._told(looked, context.macs or 0)
             elif looked:
                 yield self.skip(layer, reason=looked)
-        if not found or not context.macs:
-            return
-        found.sort(key=lambda each: -each.macs)
-        weights, weights_after = sum(each.weights for each in found), sum(each.weights_after for each in found)
-        macs, macs_after = sum(each.macs for each in found), sum(each.macs_after for each in found)
-        share, first = macs / context.macs, found[0]
-        cost = f"{weights:,} weights and {brief(macs)} MACs ({share:.0%} of the network's)"
-        after = f"{weights_after:,} and {brief(macs_after)}"
-        if len(found) == 1:
-            size = " × ".join(str(extent) for extent in first.layer.kernel_size)
-            message = (
-                f"A {size} convolution reads {first.channels:,} channels with {cost}; after a 1 × 1 reduction to"
-                f" {first.reduced:,} the two take {after}."
-            )
-        else:
-            fewest = min(each.channels for each in found)
-            message = (
-                f"{len(found)} convolutions read {fewest:,} channels or more with {cost}; after 1 × 1 reductions to"
-                f" 1/{self.reduction} of the channels they take {after}."
-            )
-        rank = len(first.layer.kernel_size)
-        yield self.finding(
-            *(each.layer for each in found),
-            message=message,
+
+    def _told(self, found: Reducible, of_network: int) -> Diagnostic:
+        share = found.macs / of_network
+        size = " × ".join(str(extent) for extent in found.layer.kernel_size)
+        rank = len(found.layer.kernel_size)
+        return self.finding(
+            found.layer,
+            message=f"A {size} convolution reads {found.channels:,} channels with {found.weights:,} weights and"
+            f" {brief(found.macs)} MACs ({share:.0%} of the network's); after a 1 × 1 reduction to {found.reduced:,}"
+            f" the two take {found.weights_after:,} and {brief(found.macs_after)}.",
             evidence={
-                "convolutions": len(found),
+                "weights": found.weights,
+                "weights_after": found.weights_after,
+                "macs": found.macs,
+                "macs_after": found.macs_after,
+                "channels": found.channels,
+                "reduced_channels": found.reduced,
+                "share": share,
+            },
+            advice=Advice(
+                text=f"Reduce what {found.layer.name} reads to {found.reduced} channels by a 1 × 1 convolution and an"
+                " activation, then retrain",
+                keras=f'x = keras.layers.Conv{rank}D({found.reduced}, 1, activation="relu")(x)',
+                pytorch=f"nn.Sequential(nn.Conv{rank}d({found.channels}, {found.reduced}, 1), nn.ReLU())",
+            ),
+            savings=Savings(parameters=found.weights - found.weights_after, macs=found.macs - found.macs_after),
+        )
+
+    def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
+        """Say what all wide convolutions take, and would take after reductions."""
+        sums = added_up(places)
+        weights, weights_after, macs, macs_after = (
+            sums[name] for name in ("weights", "weights_after", "macs", "macs_after")
+        )
+        share = sum(place.evidence["share"] for place in places)
+        fewest = int(min(place.evidence["channels"] for place in places))
+        return self.finding(
+            message=f"{len(places):,} convolutions read {fewest:,} channels or more with {weights:,} weights and"
+            f" {brief(macs)} MACs ({share:.0%} of the network's); after 1 × 1 reductions to 1/{self.reduction} of the"
+            f" channels they take {weights_after:,} and {brief(macs_after)}.",
+            evidence={
                 "weights": weights,
                 "weights_after": weights_after,
                 "macs": macs,
                 "macs_after": macs_after,
-                "channels": first.channels,
-                "reduced_channels": first.reduced,
                 "share": share,
             },
             advice=Advice(
-                text=f"Reduce {first.layer.name} to {first.reduced} channels by a 1 × 1 convolution and an activation"
-                " first, then retrain",
-                keras=f'x = keras.layers.Conv{rank}D({first.reduced}, 1, activation="relu")(x)',
-                pytorch=f"nn.Sequential(nn.Conv{rank}d({first.channels}, {first.reduced}, 1), nn.ReLU())",
+                text=f"Reduce what each reads to 1/{self.reduction} of the channels by a 1 × 1 convolution and an"
+                " activation, then retrain"
             ),
-            savings=Savings(parameters=weights - weights_after, macs=macs - macs_after),
         )
 
     def _look(self, layer: Conv, context: Context) -> Reducible | str:
@@ -166,7 +177,7 @@ class MissingBottleneck(
         Good("INPUT 256x28x28 -> CONV 64 1x1 -> RELU -> CONV 256 3x3 same -> RELU -> GAP -> FC 10"),
         Bad(
             "INPUT 256x28x28 -> CONV 256 3x3 same -> RELU -> CONV 512 3x3 same -> RELU -> GAP -> FC 10",
-            at=("conv2", "conv1"),
+            at=("conv1", "conv2"),
         ),
         Good("INPUT 64x28x28 -> CONV 64 3x3 same -> RELU -> GAP -> FC 10"),
     )

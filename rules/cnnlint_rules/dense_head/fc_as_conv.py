@@ -187,5 +187,5 @@ def _gain(found: HeadAsConvolutions) -> str:
     cost = ""
     if found.macs is not None:
         once, crops = map(brief, found.macs)
-        cost = f" for {once} MACs, {places:,} crops for {crops}"
+        cost = f" for {once} MACs, where {places:,} crops take {crops}"
     return f"; on a {image} {INPUTS[len(found.image)][:-1]} {it} {scores} scores{where}{cost}"

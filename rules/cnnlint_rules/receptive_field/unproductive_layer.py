@@ -80,10 +80,13 @@ class UnproductiveLayer(
         size = " × ".join(map(str, image))
         field = " × ".join(map(str, seen or ()))
         count = f"{len(layers):,} convolutions find" if len(layers) > 1 else f"{first.name} finds"
-        cost = f"{parameters:,} parameters ({share:.0%})" if total else "an unknown number of parameters"
+        read = f"{first.name} reads" if len(layers) > 1 else "it reads"
+        cost = (
+            f"{parameters:,} parameters ({share:.{int(share < 0.1)}%})" if total else "an unknown number of parameters"
+        )
         yield self.finding(
             *layers,
-            message=f"{count} nothing new in the image of {size}: each position of what {first.name} reads sees"
+            message=f"{count} nothing new in the image of {size}: each position of what {read} sees"
             f" {field} pixels already; {'they take' if len(layers) > 1 else 'it takes'} {cost} and {brief(macs)} MACs.",
             evidence={
                 "layers": len(layers),

@@ -111,13 +111,14 @@ class DuplicateBranch(
             more = f" and {len(branch.layers) - 1:,} after it" if len(branch.layers) > 1 else ""
             copies = f" and holds {parameters:,} parameters once more" if parameters else ""
             values = sum(layer.output.sample_elements or 0 for layer in branch.layers)
+            weights = ", with the same weights" if used else ""
             cost = f"{brief(macs)} multiply-accumulates" if macs else f"a pass over {brief(values)} values"
             yield self.finding(
                 first,
                 other,
                 *branch.layers[1:],
-                message=f"{first.name}{more} computes what {other.name} computes, with the same weights of the same"
-                f" input, which takes {cost}{copies}.",
+                message=f"{first.name}{more} computes what {other.name} computes{weights} of the same input, which"
+                f" takes {cost}{copies}.",
                 evidence={"layers": len(branch.layers), "macs": macs, "parameters": parameters},
                 advice=Advice(text=f"Read {branch.others[-1].name} twice, or give {first.name} weights of its own"),
                 savings=Savings(macs=macs, parameters=parameters),
@@ -128,9 +129,10 @@ class DuplicateBranch(
         """Add up what the branches cost."""
         total = added_up(places)
         first = places[0].message
+        cost = f", which takes {brief(total['macs'])} multiply-accumulates" if total["macs"] else ""
         return self.finding(
-            message=f"{len(places):,} branches of {total['layers']:,} layers compute what others compute, which takes"
-            f" {brief(total['macs'])} multiply-accumulates: {first}",
+            message=f"{len(places):,} branches of {total['layers']:,} layers compute what others compute{cost}:"
+            f" {first}",
             evidence=total,
             advice=Advice(text="Read the first of each twice, or give the others weights of their own"),
         )

@@ -106,9 +106,10 @@ class NoopLayer(ModelRule, code="WA002", severity=Severity.INFO, confidence=Conf
     def together(self, places: Sequence[Finding], context: Context) -> Diagnostic:
         """Say how many layers of each kind change nothing."""
         kinds = Counter(kind for place in places for kind in place.evidence)
+        only = f"{next(iter(kinds))} " if len(kinds) == 1 else ""
         listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
         return self.finding(
-            message=f"{len(places):,} layers give back what they are given: {listed}.",
+            message=f"{len(places):,} {only}layers give back what they are given{'' if only else f': {listed}'}.",
             evidence=dict(kinds),
             advice=Advice(text="Remove them; `cnnlint fix` does so in an ONNX file"),
         )

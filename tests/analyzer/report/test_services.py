@@ -219,6 +219,23 @@ def test_markdown_puts_budgets_first_and_broken_ones_before_kept_ones():
     assert "custom\\_1 is opaque" in rows[1]
 
 
+def test_markdown_gives_a_clean_model_of_several_a_line_and_a_note_of_several_once():
+    models = model("a.onnx", notes=("Dry.",)), model("b.onnx", notes=("Dry.",)), model("c.onnx", findings=(INFO,))
+    text = shown("markdown", report(*models))
+    assert "### `c.onnx`" in text
+    assert "\n`a.onnx`: no findings. " in text
+    assert text.count("Dry") == 1
+    assert "> Dry. (a.onnx, b.onnx)" in text
+    assert "### `a.onnx`" in shown("markdown", report(models[0]))
+
+
+def test_services_get_the_layer_first_unless_the_message_names_it():
+    named = finding(layers=("fc_1",), message="fc_1 holds all of it.")
+    unnamed = finding(layers=("fc",), message="An fc layer holds all of it.")
+    issues = json.loads(shown("gitlab", report(model(findings=(named, unnamed)))))
+    assert [each["description"] for each in issues] == [named.message, f"fc: {unnamed.message}"]
+
+
 def test_markdown_cells_hold_no_markup_of_layers_or_messages():
     tricky = finding(layers=("a|b`c",), message="<img src=x> | **bold** [link](http://x)")
     text = shown("markdown", report(model(findings=(tricky,), sites={})))

@@ -159,6 +159,47 @@ def test_a_clean_model_of_several_takes_a_line_and_what_holds_for_all_stands_onc
     assert "MACs" not in shown
 
 
+def test_a_note_of_some_of_several_models_stands_once_and_names_them():
+    note = "It is a dry day"
+    dry = [model(f"{name}.onnx", notes=(note,)) for name in "abcd"]
+    shown = text(*dry, model("e.onnx", notes=("It rains here.",)))
+    assert shown.count(note) == 1
+    assert f"note: {note} (a.onnx, b.onnx, c.onnx and 1 more)" in shown
+    assert shown.index("e.onnx") < shown.index("It rains here") < shown.index(note)
+
+
+def test_information_in_a_line_says_where_it_is_unless_its_message_does():
+    here = finding("PL001", ("pool_1",), name="stride-misfit", message="Windows miss a row.", severity=Severity.INFO)
+    assert "info[PL001] stride-misfit at pool_1: Windows miss a row." in text(model(findings=(here,)))
+    named = finding("PL001", ("pool_1",), message="pool_1 misses a row.", severity=Severity.INFO)
+    assert " at " not in text(model(findings=(named,)))
+    word = finding("PL001", ("row",), message="It misses a row.", severity=Severity.INFO)
+    assert " at row:" in text(model(findings=(word,)))
+
+
+def test_a_place_that_its_message_names_is_not_named_beside_it():
+    places = ("bn_1", "conv_1"), ("bn_2", "conv_2")
+    folded = finding(places=places, message="Folded into conv_1, this would save a little.")
+    shown = text(model(findings=(folded,)), verbose=True)
+    assert "   = at bn_1: Folded into conv_1, this" in shown
+    assert "   = at bn_2, conv_2: Folded into conv_1, this" in shown
+    named = finding(places=places[:1] * 2, message="bn_1 goes into conv_1.")
+    assert "   = place: bn_1 goes into conv_1." in text(model(findings=(named,)), verbose=True)
+
+
+def test_what_a_message_says_is_saved_is_not_said_twice():
+    saving = Savings(parameters=53_120)
+    assert "saves" not in text(model(findings=(finding(message="It frees 53,120 parameters.", savings=saving),)))
+    assert "= saves: 53,120" in text(model(findings=(finding(message="It frees 153,120 parameters.", savings=saving),)))
+
+
+def test_a_broken_budget_is_told_once_to_who_asks_for_quiet():
+    over = finding("BG001", (), message="The network is over its budget.", severity=Severity.ERROR)
+    shown = text(model(findings=(over,), budgets=BUDGETS), quiet=True)
+    assert "BG001" in shown
+    assert "OVER" not in shown
+
+
 def test_a_model_without_findings_says_so():
     assert "clean.onnx (onnx)  no findings" in text(model("clean.onnx"))
 

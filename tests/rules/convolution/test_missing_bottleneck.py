@@ -4,6 +4,7 @@ import pytest
 
 import zoo
 from cnnlint.analysis.context import Context
+from cnnlint.engine.telling import told
 from cnnlint.frontends import load
 from cnnlint.testing import to_graph
 from cnnlint_rules.convolution.missing_bottleneck import MissingBottleneck
@@ -52,9 +53,12 @@ def test_networks_with_bottlenecks_have_them(lint, name):
     assert not lint(MissingBottleneck(min_share=0.01), load(str(zoo.light_path(name)))).findings
 
 
-def test_all_of_a_network_are_one_finding_with_the_costliest_first(lint):
+def test_all_of_a_network_are_one_finding_whose_numbers_are_those_of_its_places(lint):
     text = f"{START} -> CONV 256 3x3 same -> RELU -> CONV 512 3x3 same -> RELU -> GAP"
-    (found,) = lint(MissingBottleneck(), text).findings
-    assert found.layers == ("conv2", "conv1")
+    graph = to_graph(text)
+    (found,) = told(lint(MissingBottleneck(), graph).hits, Context(graph), "")
+    assert found.layers == ("conv1", "conv2")
+    assert [place.evidence["weights"] for place in found.places] == [9 * 256 * 256, 9 * 256 * 512]
     assert found.evidence["weights"] == 9 * 256 * 256 + 9 * 256 * 512
     assert found.evidence["share"] == 1
+    assert found.savings.parameters == found.evidence["weights"] - found.evidence["weights_after"]

@@ -196,7 +196,7 @@ def test_vgg16_gives_a_six_by_six_map_on_384(capfd: pytest.CaptureFixture[str]) 
     (finding,) = proven(zoo.onnx_path("VGG16"))
     assert finding.evidence["parameters_as_convolution"] == 123_642_856
     assert "on a 384×384 image they give 6×6 scores for 49.6 G MACs" in finding.message
-    assert "36 crops for 557 G" in finding.message
+    assert "where 36 crops take 557 G" in finding.message
     assert finding.verification is not None
     assert finding.verification.equivalent
     assert 0 < finding.verification.max_rel_error < 1e-5

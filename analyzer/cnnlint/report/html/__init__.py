@@ -13,7 +13,17 @@ from cnnlint.report.html.document import document
 from cnnlint.report.html.network import network
 from cnnlint.report.html.rules import rule_pages
 from cnnlint.report.lines import callers, line_of, merged_on_lines, source_lines
-from cnnlint.report.parts import amount, budget_label, clean, excerpt, failing, saved, sentence, summary_line
+from cnnlint.report.parts import (
+    amount,
+    budget_label,
+    clean,
+    excerpt,
+    failing,
+    saves,
+    sentence,
+    summary_line,
+    with_notes_once,
+)
 from cnnlint.report.printable import printable_report
 from cnnlint.report.view import View
 from cnnlint.results import (
@@ -34,7 +44,7 @@ VERDICTS = {0: ("good", "Passed"), 1: ("error", "Failed"), 2: ("error", "Not don
 def render(report: LintReport, view: View) -> str:
     """Return the page: verdict and budgets, the table of models, then each model with its network and findings."""
     paths = [model.path for model in report.models]
-    report = printable_report(report)
+    report, notes = with_notes_once(printable_report(report))
     said = escape(summary_line(report, view.plain()))
     color, verdict = VERDICTS[report.exit_code if view.exit_code is None else view.exit_code]
     body = [
@@ -42,6 +52,7 @@ def render(report: LintReport, view: View) -> str:
         *budget_table(report),
         *_failing(report),
         *_table(report.models),
+        *_notes(notes, 2),
     ]
     for index, (path, model) in enumerate(zip(paths, report.models, strict=True)):
         body += _model(index, path, model, view, alone=len(paths) == 1, linted=True)
@@ -186,15 +197,19 @@ def _model(
         if not model.findings:
             yield f'<p class="good">{clean(model.hidden)}</p>'
         yield "</section>"
-    if model.notes:
-        notes = "".join(f"<li>{escape(note)}</li>" for note in model.notes)
-        yield f'<section><h3>Notes</h3><ul class="notes">{notes}</ul></section>'
+    yield from _notes(model.notes, 3)
     yield from timed
     if (drawing := view.drawings.get(path)) is not None:
         yield '<p class="scriptless">The network and its charts are drawn by the script in this file.</p>'
         yield f'<div class="network" data-model="{index}"></div>'
         yield network(drawing, model, index)
     yield "</details>"
+
+
+def _notes(notes: Sequence[str], level: int) -> Iterator[str]:
+    if notes:
+        told = "".join(f"<li>{escape(note)}</li>" for note in notes)
+        yield f'<section><h{level}>Notes</h{level}><ul class="notes">{told}</ul></section>'
 
 
 def _facts(model: ModelReport) -> Iterator[str]:
@@ -239,7 +254,7 @@ def finding_parts(finding: Finding, model: ModelReport, *, identifier: str = "",
             f"<li><code>{escape(', '.join(at.layers))}</code> {escape(at.message)}</li>" for at in finding.places
         )
         yield "</ul></details>"
-    if savings := saved(finding.savings):
+    if savings := saves(finding):
         yield f"<p><strong>Saves:</strong> {escape(savings)}</p>"
     if finding.verification is not None and finding.verification.equivalent:
         yield f"<p>Verified with onnxruntime: {finding.verification.words}.</p>"
