@@ -70,8 +70,8 @@ def _model(model: ModelReport, view: View, *, one_of_many: bool) -> Iterator[str
     told = model.findings if view.verbose else merged_on_lines(model.findings)
     findings = [each for each in told if not view.quiet or each.severity == "error" or model.is_failing(each)]
     # to be quiet is to say of a broken budget what its finding says, and no more
-    budgets = [] if view.quiet and any(each.code == BUDGETS for each in findings) else model.budgets
-    budgets = [budget for budget in budgets if not (view.quiet and budget.passed)]
+    said = view.quiet and any(each.code == BUDGETS for each in findings)
+    budgets = [budget for budget in model.budgets if not (view.quiet and (said or budget.passed))]
     notes = () if view.quiet else model.notes
     nothing = not findings and not model.incomplete and all(budget.passed for budget in budgets)
     if not view.quiet:
