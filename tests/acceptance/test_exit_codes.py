@@ -56,6 +56,16 @@ def test_exit_codes(args: list[object], code: int, thorough: bool) -> None:
         assert (alone.returncode, alone.stdout, alone.stderr) == (done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.parametrize("form", ["text", "concise", "junit"])
+def test_what_fails_the_run_and_is_not_shown_is_owned_up_to(form: str) -> None:
+    hiding = cnnlint(
+        SEED, "--isolated", "--static", "--min-severity", "error", "--format", form, "--fail-on", "warning"
+    )
+    assert hiding.returncode == 1
+    assert hiding.stderr == "cnnlint: note: 1 finding fails the run and is hidden by --min-severity\n"
+    assert not cnnlint(SEED, "--isolated", "--static", "--min-severity", "error", "--format", form).stderr
+
+
 def test_every_rule_is_listed_and_has_a_page() -> None:
     rules = json.loads(cnnlint("rules", "--format", "json").stdout)["rules"]
     about_networks = [rule for rule in rules if not rule["code"].startswith("CF")]

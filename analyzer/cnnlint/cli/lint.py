@@ -233,8 +233,9 @@ def command(
         old = _found_in(against, paths, found.models, documents, flags)
         view = replace(view, known=f"already in {printable(against)}")
     baselines = Baselines(write_baseline, only=old)
-    is_drawn = add_ignore is not None or DRAWN & {form, *(output.form for output in outputs)}
-    drawings: dict[str, Drawing] | None = {} if is_drawn else None
+    drawings: dict[str, Drawing] | None = (
+        {} if add_ignore is not None or DRAWN & {form, *(output.form for output in outputs)} else None
+    )
     report = run(
         found.models,
         flags,
@@ -258,6 +259,7 @@ def command(
     for fault in (fault for result in results for fault in result.faults):
         complain_of(fault, verbose=verbose)
     outgrown = _settle(baselines, ratchet, quiet=quiet)
+    _own_up(report)
     if found.errors or report.exit_code == 2 or any(result.faults for result in results):
         return 2
     return 0 if exit_zero else 1 if outgrown else report.exit_code
@@ -389,6 +391,16 @@ def _settle(baselines: Baselines, ratchet: Literal["shrink", "check"] | None, *,
         if said and (failing or not quiet):
             complain(f"{baseline.path}: {said}", "error" if failing else "note")
     return outgrown
+
+
+def _own_up(report: LintReport) -> None:
+    """Say that findings fail the run which are too mild to be shown, since no report says so."""
+    failing, shown = (
+        sum(sum(map(model.is_failing, model.findings)) for model in each.models) for each in (report, report.shown())
+    )
+    if unshown := failing - shown:
+        verbs = "fails the run and is" if unshown == 1 else "fail the run and are"
+        complain(f"{several(unshown, 'finding')} {verbs} hidden by --min-severity", "note")
 
 
 def _text(report: LintReport, view: View, form: str, *, statistics: bool, brief: bool) -> Rendered[LintReport]:

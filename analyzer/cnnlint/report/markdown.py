@@ -10,7 +10,6 @@ from cnnlint.report.lines import line_of, merged_on_lines
 from cnnlint.report.parts import (
     amount,
     budget_label,
-    clean,
     facts,
     failing,
     saves,
@@ -41,8 +40,12 @@ def render(report: LintReport, view: View) -> str:
         lines += ["### What fails the run", "", "| | Model | Rule | Layer | Finding |", "|---|---|---|---|---|"]
         lines += [finding_row(finding, model) for model, finding in fails[:MOST]]
         lines += ["", f"… and {count(len(fails) - MOST)} more.", ""] if len(fails) > MOST else [""]
+    clean_ones = [model for model in report.models if _is_clean(model)] if len(report.models) > 1 else []
     for model in report.models:
-        lines += _model(model, told=bool(fails), one_of_many=len(report.models) > 1)
+        if model not in clean_ones:
+            lines += _model(model, told=bool(fails))
+    if clean_ones:
+        lines += ["### Without findings", "", *map(_in_a_line, clean_ones), ""]
     for note in notes:
         lines += [f"> {cell(note)}", ""]
     return without_commands("\n".join(lines).rstrip() + "\n")
@@ -56,14 +59,17 @@ def _budget(model: ModelReport, budget: BudgetResult) -> str:
     return f"| {sign} | {code(relative(model.path))} | {cell(name)} | {measured} | {limit} | {margin} |"
 
 
-def _model(model: ModelReport, *, told: bool, one_of_many: bool) -> Iterator[str]:
-    """Yield a model's section; without the findings that fail the run if these are `told` already.
+def _is_clean(model: ModelReport) -> bool:
+    return model.error is None and not (model.findings or model.incomplete or model.notes)
 
-    Where there are several, a model of which nothing is to be said takes a line.
-    """
-    if one_of_many and model.error is None and not (model.findings or model.incomplete or model.notes):
-        yield from (f"{code(relative(model.path))}: {clean(model.hidden)}. {', '.join(facts(model))}", "")
-        return
+
+def _in_a_line(model: ModelReport) -> str:
+    hidden = f" ({count(model.hidden)} below --min-severity)" if model.hidden else ""
+    return f"- {code(relative(model.path))}{hidden}: {', '.join(facts(model))}"
+
+
+def _model(model: ModelReport, *, told: bool) -> Iterator[str]:
+    """Yield a model's section; without the findings that fail the run if these are `told` already."""
     yield from (f"### {code(relative(model.path))}", "")
     if model.error is not None:
         yield from (f"{SIGNS[Severity.ERROR]} {cell(model.error)}", "")

@@ -223,7 +223,7 @@ def test_markdown_gives_a_clean_model_of_several_a_line_and_a_note_of_several_on
     models = model("a.onnx", notes=("Dry.",)), model("b.onnx", notes=("Dry.",)), model("c.onnx", findings=(INFO,))
     text = shown("markdown", report(*models))
     assert "### `c.onnx`" in text
-    assert "\n`a.onnx`: no findings. " in text
+    assert "### Without findings\n\n- `a.onnx`: 138,357,544 parameters, " in text
     assert text.count("Dry") == 1
     assert "> Dry. (a.onnx, b.onnx)" in text
     assert "### `a.onnx`" in shown("markdown", report(models[0]))
