@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Generator
 from contextlib import nullcontext
@@ -29,6 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's `&` has it so, and processes that tests interrupt
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # a busy machine must not fail a test, and CI must not fail on an example that nobody has seen before
     skipped = {Phase.shrink, Phase.explain} if config.getoption("--no-shrink") else set[Phase]()
     for name, examples in (("few", 20), ("many", 100)):

@@ -336,6 +336,8 @@ def test_the_count_tells_quadratic_work_from_linear_work():
     def linear(size: int) -> Callable[[], object]:
         return lambda: [index for index in range(size) if index % 2]
 
+    operations(linear(1))  # since Python 3.12 instructions of the first call of a function are not seen
+    operations(quadratic(1))
     sizes = (100, 200, 400)
     assert growth([operations(quadratic(size)) for size in sizes]) > 1.8
     assert growth([operations(linear(size)) for size in sizes]) == pytest.approx(1, abs=0.05)

@@ -251,7 +251,7 @@ def _read(path: Path, *, required: bool) -> Content:
         raise ConfigError("there is no such baseline", path=str(path), remedy=remedy) from error
     except OSError as error:
         raise ConfigError(f"the baseline cannot be read: {error.strerror}", path=str(path)) from error
-    except (ValueError, RecursionError) as error:  # msgspec's and json's errors are ValueErrors
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise ConfigError(f"is no baseline: {error}", path=str(path), remedy=f"delete it, and {remedy}") from error
     if content.version != VERSION:
         cause = f"the baseline is of version {content.version}, and this cnnlint knows {VERSION}"

@@ -32,9 +32,9 @@ def limit_this_process(nbytes: int) -> bool:
     """Make the system limit this process to `nbytes` of memory for data; return False if it cannot."""
     if not sys.platform.startswith("linux"):
         return False  # macOS ignores the limit; Windows has none
-    import resource
+    with suppress(ImportError, OSError, ValueError):
+        import resource
 
-    with suppress(OSError, ValueError):
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
         nbytes = nbytes if most == resource.RLIM_INFINITY else min(nbytes, most)
         resource.setrlimit(resource.RLIMIT_DATA, (nbytes, most))
@@ -48,10 +48,11 @@ def most_bytes() -> int | None:
     with suppress(AttributeError, ValueError, OSError):
         found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     if sys.platform.startswith("linux"):
-        import resource
+        with suppress(ImportError, OSError, ValueError):
+            import resource
 
-        soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
-        found += [soft] if soft != resource.RLIM_INFINITY else []
+            soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
+            found += [soft] if soft != resource.RLIM_INFINITY else []
     return min(found, default=None)
 
 
@@ -74,6 +75,8 @@ def _machine() -> int | None:
         for line in file:
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) << 10
+    if sys.platform == "win32":
+        return _free_on_windows()
     # Other systems do not report free memory as one number; use all memory instead.
     with suppress(AttributeError, ValueError, OSError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -87,6 +90,29 @@ def _container(limit: str, usage: str) -> int | None:
         with open(usage, encoding="ascii") as file:
             return max(most - int(file.read()), 0)
     return None
+
+
+def _free_on_windows() -> int | None:
+    import ctypes
+
+    class Status(ctypes.Structure):
+        """MEMORYSTATUSEX of sysinfoapi.h."""
+
+        _fields_ = (
+            ("dwLength", ctypes.c_uint32),
+            ("dwMemoryLoad", ctypes.c_uint32),
+            *((name, ctypes.c_ulonglong) for name in (
+                "ullTotalPhys", "ullAvailPhys", "ullTotalPageFile", "ullAvailPageFile", "ullTotalVirtual",
+                "ullAvailVirtual", "ullAvailExtendedVirtual",
+            )),
+        )  # fmt: skip
+
+    windll = getattr(ctypes, "windll", None)
+    status = Status()
+    status.dwLength = ctypes.sizeof(status)
+    if windll is None or not windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+        return None
+    return int(status.ullAvailPhys)
 
 
 def _resident_on_windows(pid: int) -> int | None:

@@ -15,6 +15,7 @@ from acceptance.command import cnnlint
 def test_what_is_missing_is_named_with_how_to_install_it(
     words: tuple[str, ...], package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("distributed", reason="the extra fleet is not installed")
     monkeypatch.setitem(sys.modules, package, None)
     done = cnnlint("fleet", *words, cwd=tmp_path)
     assert done.returncode == 2

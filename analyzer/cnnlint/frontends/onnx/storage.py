@@ -266,7 +266,8 @@ def typed_entries(packed: bytes | memoryview, number: int) -> NDArray[np.generic
     values = np.zeros(stops.size, dtype=np.uint64)
     for place in range(int(lengths.max(initial=0))):
         longer = lengths > place
-        values[longer] |= (content[starts[longer] + place] & np.uint64(0x7F)) << np.uint64(7 * place)
+        entries = content[starts[longer] + place].astype(np.uint64)  # numpy 1 would shift within 8 bits
+        values[longer] |= (entries & np.uint64(0x7F)) << np.uint64(7 * place)
     return values
 
 

@@ -72,7 +72,10 @@ def test_releases_stand_in_order_and_none_supports_less_than_the_one_before(name
 
 def test_the_versions_of_a_release_belong_to_releases_of_onnx_that_came_together() -> None:
     together = {tuple(row[1:4]) for row in helper.VERSION_TABLE}
+    known = max(opset for _, opset, _ in together)  # to the installed onnx, which may be older than a release
     for each in ORT.releases:
+        if each.opsets["ai.onnx"] > known:
+            continue
         row = (each.ir, each.opsets["ai.onnx"], each.opsets["ai.onnx.ml"])
         assert row in together, each
 
