@@ -438,6 +438,12 @@ def _sha256(path: str) -> str:
     return whole.hexdigest()
 
 
+OF_THE_RUN = frozenset(
+    {"document", "cache", "fail_on", "exclude", "force_exclude", "respect_gitignore", "jobs", "baseline"}
+)
+"""Settings that say which models are linted, and what becomes of findings, but change nothing of what is found."""
+
+
 def ruleset(linter: Linter, *, hashed: bool) -> str:
     """Return a hash of all that results depend on but the models: rules, their code, and what the user set."""
     import sys
@@ -447,7 +453,9 @@ def ruleset(linter: Linter, *, hashed: bool) -> str:
 
     plan = linter.plan("")
     settings = plan.settings
-    said = {name: getattr(settings, name) for name in settings.__struct_fields__ if name not in ("document", "cache")}
+    # without a configuration file there are no globs that are relative to its folder
+    left_out = OF_THE_RUN if settings.document is not None else OF_THE_RUN | {"root"}
+    said = {name: getattr(settings, name) for name in settings.__struct_fields__ if name not in left_out}
     modules = sorted({rule.__module__ for rule in plan.known})
     files = [getattr(sys.modules.get(module), "__file__", None) for module in modules]
     code = [digest(Path(file).read_text("utf-8", "replace"), size=8) for file in files if file]

@@ -253,7 +253,10 @@ def test_exit_codes_are_those_of_a_lint(tmp_path: Path) -> None:
     store(tmp_path / "models", 2)
     common = ("models", "--out", "results", "--isolated")
     assert fleet(*common, "--fail-on", "never", cwd=tmp_path, code=0)
-    assert fleet(*common, "--fail-on", "info", cwd=tmp_path, code=1)
+    assert "2 unchanged" in fleet(*common, "--fail-on", "info", cwd=tmp_path, code=1).stdout
+    (tmp_path / "elsewhere").mkdir()
+    apart = (tmp_path / "models", "--out", tmp_path / "results", "--isolated", "--exclude", "team999")
+    assert "2 unchanged" in fleet(*apart, cwd=tmp_path / "elsewhere").stdout
     assert fleet(*common, "--fail-on", "info", "--exit-zero", cwd=tmp_path, code=0)
     (tmp_path / "empty").mkdir()
     assert "no model is there" in fleet("empty", "--out", "other", cwd=tmp_path, code=2).stderr
