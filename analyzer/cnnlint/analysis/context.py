@@ -15,7 +15,7 @@ from cnnlint.analysis.stages import shrinks
 from cnnlint.errors import RuleError
 from cnnlint.graph.graph import Graph
 from cnnlint.graph.layer import Layer
-from cnnlint.graph.layers import Conv
+from cnnlint.graph.layers import Conv, Opaque
 from cnnlint.graph.tensor import known, why_forbidden
 from cnnlint.results import Per
 
@@ -72,10 +72,15 @@ class Context:
         """Multiply-accumulates per sample; None if a layer's are unknown."""
         return total_macs(self.graph, self.batch)
 
+    @cached_property
+    def _closed(self) -> Layer | None:
+        """The first layer that stays unknown on inputs of any size: control flow, a custom operator."""
+        return next((layer for layer in self.graph.of_kind(Opaque) if not layer.lacks_shapes), None)
+
     @property
     def _uncounted(self) -> Layer | None:
-        """The first layer whose multiply-accumulates are unknown."""
-        return next((layer for layer in self.graph.layers if self.layer_macs(layer) is None), None)
+        """The first layer whose multiply-accumulates are unknown, of those that a size does not help if there are."""
+        return self._closed or next((layer for layer in self.graph.layers if self.layer_macs(layer) is None), None)
 
     @property
     def unknown_macs(self) -> str:
@@ -96,6 +101,8 @@ class Context:
         options = closing_options(self.graph, batch=bool(self.batch.run))
         if not options and self.macs is None and (layer := self._uncounted) is not None and layer.multiplies:
             options = closing_options(self.graph, batch=True)  # arithmetic on the batch itself leaves a shape open
+        if self._closed is not None:
+            options = ""
         closed = f"; give the input a size: {options}" if options else ""
         if self.unknown_macs:
             yield f"MACs are unknown: {self.unknown_macs}{closed}"

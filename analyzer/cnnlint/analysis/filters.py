@@ -106,9 +106,9 @@ class Filters(Struct, frozen=True, eq=False):
 
 
 def shown_held(held: Mapping[str, float]) -> str:
-    """Return in words what filters hold, and what they take if that is known."""
+    """Return in words what filters hold, and what they cost if that is known."""
     macs = held.get("macs")
-    return f"{held['parameters']:,.0f} parameters" + (f" and take {brief(macs)} MACs" if macs else "")
+    return f"{held['parameters']:,.0f} parameters" + (f" at a cost of {brief(macs)} MACs" if macs else "")
 
 
 def filters(context: Context) -> Iterator[Filters]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from cnnlint import limits
 from cnnlint.graph.graph import Graph
-from cnnlint.graph.tensor import Tensor
+from cnnlint.graph.tensor import Dim, Tensor
 
 if TYPE_CHECKING:
-    from cnnlint.graph.graph import Graph
-    from cnnlint.graph.tensor import Shape, Tensor
+    from cnnlint.graph.tensor import Shape
 
 TYPICAL = 224
 """An extent to show as an example: that of most classifiers of images."""
@@ -29,8 +29,9 @@ def closing_options(graph: Graph, *, batch: bool = False) -> str:
         "" where nothing is open, or nothing is known of what is.
     """
     orders = graph.input_orders or (None,) * len(graph.inputs)
+    samples = {tensor.shape[0] for tensor in graph.inputs if tensor.shape}  # a state may have its batch elsewhere
     return " ".join(
-        f"--input {tensor.name}={_example(tensor, order)}"
+        f"--input {tensor.name}={_example(tensor, order, samples)}"
         for tensor, order in zip(graph.inputs, orders, strict=True)
         if is_open(tensor) or (batch and tensor.shape and not isinstance(tensor.shape[0], int))
     )
@@ -41,9 +42,11 @@ def is_open(tensor: Tensor) -> bool:
     return not all(isinstance(dim, int) for dim in tensor.sample_shape or ())
 
 
-def _example(tensor: Tensor, order: tuple[int, ...] | None) -> str:
-    shape = tensor.shape or ()
-    extents = [dim if isinstance(dim, int) else TYPICAL if axis else 1 for axis, dim in enumerate(shape)]
+def _example(tensor: Tensor, order: tuple[int, ...] | None, samples: Set[Dim]) -> str:
+    extents = list[int]()
+    for axis, dim in enumerate(tensor.shape or ()):
+        counts_samples = axis == 0 or (dim is not None and dim in samples)
+        extents.append(dim if isinstance(dim, int) else 1 if counts_samples else TYPICAL)
     if order is not None:
         extents = [extents[order.index(axis)] for axis in range(len(extents))]
     return "x".join(map(str, extents))

@@ -15,7 +15,7 @@ from cnnlint.conversion.constants import Constants
 from cnnlint.conversion.loading import first_line, load_keras
 from cnnlint.conversion.naming import drop_numbers, kernel_layers, name_constants, name_interface, name_layers
 from cnnlint.conversion.norms import fold_norms
-from cnnlint.conversion.operators import HANDLERS, fix_padding, leftover_operators
+from cnnlint.conversion.operators import HANDLERS, fix_padding, leftover_operators, numbers_are_no_biases
 from cnnlint.conversion.toolchain import quiet, toolchain
 from cnnlint.conversion.trace import trace
 from cnnlint.errors import ConversionError
@@ -117,14 +117,15 @@ def _convert(model: Any, tools: Toolchain, opset: int | None, way: Way, *, fold:
 
 @contextmanager
 def guard_optimizers(*, guarded: bool) -> Generator[None]:
-    """Let tf2onnx continue after an optimizer fails; to do so, it copies the graph before each of them."""
+    """Mend tf2onnx's optimizers, or let it go on where one fails; to do so, it copies the graph before each of them."""
     name = "TF2ONNX_CATCH_ERRORS"
     before = os.environ.pop(name, None)
     if not guarded:
         # Any value will do: tf2onnx 1.17 continues after errors only if the variable is not set.
         os.environ[name] = "FALSE"
     try:
-        yield
+        with numbers_are_no_biases():
+            yield
     finally:
         os.environ.pop(name, None)
         if before is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,30 @@ def translate_conv3d(ctx: Any, node: Any, name: str, args: Any) -> None:  # noqa
 
 HANDLERS: dict[str, Any] = {"Conv3D": (translate_conv3d, []), "Erfc": (translate_erfc, [])}
 """The argument `custom_op_handlers` of tf2onnx."""
+
+
+@contextmanager
+def numbers_are_no_biases() -> Generator[None]:
+    """Let tf2onnx move Transposes past a sum of a convolution and one number while the block runs.
+
+    tf2onnx 1.17 takes the number for the bias that the convolution lacks, as the 3 in relu6(x + 3) / 6, and fails.
+    """
+    optimizers: Any = import_module("tf2onnx.optimizer")._optimizers  # noqa: SLF001 - no public way leads there
+    name = "optimize_transpose"
+    before: Any = optimizers[name]
+
+    class Optimizer(before):
+        def _add_handler(self, trans: Any, node: Any) -> Any:
+            added = node.inputs[1]
+            if added.is_const() and not added.get_tensor_value(as_list=False).shape:
+                return self._handle_node_having_branches(trans, node)
+            return super()._add_handler(trans, node)
+
+    optimizers[name] = Optimizer
+    try:
+        yield
+    finally:
+        optimizers[name] = before
 
 
 def fix_padding(graph: onnx.GraphProto) -> None:

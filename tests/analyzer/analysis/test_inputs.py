@@ -71,6 +71,39 @@ def test_a_model_without_a_batch_is_closed_along_its_first_axis_too() -> None:
     assert Context(load_onnx_bytes(data, inputs={"x": (1, 8)})).macs == 3 * 8 * 5
 
 
+def test_a_state_that_has_the_batch_of_the_input_elsewhere_has_one_sample_too() -> None:
+    data = content(
+        "g (float[N, T, 8] sound, float[1, N, 5] state) => (float y) "
+        "{ s = Transpose <perm = [1, 0, 2]> (sound) y, h = LSTM <hidden_size = 5> (s, w, r, , , state) }",
+        w=(1, 20, 8), r=(1, 20, 5),
+    )  # fmt: skip
+    context = Context(load_onnx_bytes(data))
+    assert closing_options(context.graph, batch=True) == "--input sound=1x224x8 --input state=1x1x5"
+    assert Context(load_onnx_bytes(data, inputs={"sound": (1, 224, 8), "state": (1, 1, 5)})).macs == 224 * 20 * 13
+
+
+def test_no_size_is_asked_for_where_none_would_tell_what_runs() -> None:
+    text = """g (float[N, 3, H, W] image, bool fast) => (float y) {
+        y = If (fast) <then_branch = a () => (float p) { p = Conv (image, k) },
+                       else_branch = b () => (float q) { q = Relu (image) }>
+        z = Conv (image, k) }"""
+    data = content(text, k=(4, 3, 3, 3))
+    assert closing_options(load_onnx_bytes(data))
+    (note,) = Context(load_onnx_bytes(data)).notes_on_numbers()
+    assert note == "MACs are unknown: y is opaque (control flow: what runs depends on values)"
+    assert Context(load_onnx_bytes(data, inputs={"image": (1, 3, 8, 8)})).macs is None
+
+
+def test_a_size_is_asked_for_where_the_heads_of_an_attention_depend_on_it() -> None:
+    text = """g (float[N, T, D] x) => (float y) { y = Attention <q_num_heads = 2, kv_num_heads = 2> (x, x, x) }"""
+    model = onnx.load_from_string(content(text))
+    model.opset_import[0].version = 23
+    data = model.SerializeToString()
+    (note,) = Context(load_onnx_bytes(data)).notes_on_numbers()
+    assert note.endswith("give the input a size: --input x=1x224x224")
+    assert Context(load_onnx_bytes(data, inputs={"x": (1, 224, 224)})).macs == 2 * 224**3
+
+
 @pytest.mark.parametrize("given", [(1, 4, 32, 32), (2, 3, 32, 48)])
 def test_a_given_shape_that_contradicts_the_file_is_refused(given: tuple[int, ...]) -> None:
     data = content(CONV.format(1, "H", 48), k=(4, 3, 3, 3))

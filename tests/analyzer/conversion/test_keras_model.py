@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -258,12 +259,32 @@ def test_what_tf2onnx_needs_the_kernels_for_goes_the_ordinary_way(keras: Any) ->
     assert max(relative_errors(recurrent, conversion.model)) <= TOLERANCE
 
 
-def test_what_an_optimizer_of_tf2onnx_fails_on_is_converted_without_it(keras: Any, convert: Any) -> None:
-    # Its optimizer of Transposes takes the 3 in relu6(x + 3) / 6 for the bias that the convolution lacks.
+def test_a_number_that_is_added_to_a_convolution_is_not_taken_for_its_bias(keras: Any) -> None:
+    # tf2onnx's optimizer of Transposes fails on the 3 in relu6(x + 3) / 6, and left all of them without it.
     image = keras.Input((6, 6, 3))
-    conv = keras.layers.Conv2D(4, 3, use_bias=False, activation="hard_sigmoid")
-    net = keras.Model(image, conv(image))
-    assert max(relative_errors(net, convert(net))) <= TOLERANCE
+    once = keras.layers.Conv2D(4, 3, use_bias=False, activation="hard_sigmoid")
+    again = keras.layers.Conv2D(5, 3, use_bias=False, activation="hard_sigmoid")
+    net = keras.Model(image, again(once(image)))
+    conversion = convert_keras(net)
+    assert conversion.way == "weightless"
+    assert [node.op_type for node in conversion.model.graph.node].count("Transpose") == 2
+    assert max(relative_errors(net, conversion.model)) <= TOLERANCE
+
+
+def test_what_an_optimizer_of_tf2onnx_fails_on_is_converted_without_it(
+    keras: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    optimizer: Any = import_module("tf2onnx.optimizer.transpose_optimizer").TransposeOptimizer
+
+    def fail(*_: object) -> None:
+        raise ValueError("a graph that it does not know")
+
+    monkeypatch.setattr(optimizer, "optimize", fail)
+    image = keras.Input((6, 6, 3))
+    net = keras.Model(image, keras.layers.Conv2D(4, 3, activation="relu")(image))
+    conversion = convert_keras(net)
+    assert conversion.way == "ordinary"
+    assert max(relative_errors(net, conversion.model)) <= TOLERANCE
 
 
 @pytest.mark.parametrize(

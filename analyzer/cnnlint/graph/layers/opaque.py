@@ -46,10 +46,12 @@ class Opaque(_Outside, frozen=True, kw_only=True, eq=False):
         op: Its name in the source.
         reason: Why it is opaque, in a clause: "a subclassed layer", "operator of domain com.acme".
         shapes: Of its outputs, None where unknown.
+        lacks_shapes: Whether it would be understood if the shapes of its inputs were known in numbers.
     """
 
     reason: str
     shapes: tuple[Shape | None, ...]
+    lacks_shapes: bool = False
 
     starts_block = True
 

@@ -261,16 +261,16 @@ def add_declared(call: Called) -> list[TensorView]:
     return _add(call, None)
 
 
-def add_opaque(call: Called, reason: str) -> list[TensorView]:
+def add_opaque(call: Called, reason: str, *, lacks_shapes: bool = False) -> list[TensorView]:
     """Add a layer with unknown contents, with the parameters and shapes in the file.
 
     Returns:
         All outputs that other layers use.
     """
-    return _add(call, reason)
+    return _add(call, reason, lacks_shapes=lacks_shapes)
 
 
-def _add(call: Called, reason: str | None) -> list[TensorView]:
+def _add(call: Called, reason: str | None, *, lacks_shapes: bool = False) -> list[TensorView]:
     declared = call.declared or ((None, ""),)
     orders = [call.layout(shape) for shape, _ in declared]
     fields: dict[str, Any] = {
@@ -280,7 +280,7 @@ def _add(call: Called, reason: str | None) -> list[TensorView]:
         "weights": call.weights(),
         **call.identity,
     }
-    layer = Operator(**fields) if reason is None else Opaque(reason=reason, **fields)
+    layer = Operator(**fields) if reason is None else Opaque(reason=reason, lacks_shapes=lacks_shapes, **fields)
     tensors = call.builder.add(layer, dtype=declared[0][1] or call.dtype)
     return [
         TensorView(tensor, None if order is None else inverse(order))

@@ -160,7 +160,7 @@ def _plain(call: Called) -> Raised:
         return add_opaque(call, "attention over tensors of unknown rank")
     key_dim, value_dim = key.shape[-1], value.shape[-1]
     if not isinstance(key_dim, int) or not isinstance(value_dim, int):
-        return add_opaque(call, "attention over features of unknown extent")
+        return add_opaque(call, "attention over features of unknown extent", lacks_shapes=True)
     layer = Attention(
         inputs=_distinct(query, value, *rest),
         heads=1,

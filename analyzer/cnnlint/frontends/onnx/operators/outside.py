@@ -53,7 +53,7 @@ def add_operator(ctx: NodeContext, shapes: tuple[Shape | None, ...] | None = Non
     ctx.add_layer(layer, dtype=_declared_dtype(ctx))
 
 
-def add_opaque(ctx: NodeContext, reason: str) -> None:
+def add_opaque(ctx: NodeContext, reason: str, *, lacks_shapes: bool = False) -> None:
     """Add an operator with unknown contents, with the weights that it holds or captures."""
     tensors, weights = _operands(ctx)
     captured = {weight.key: weight for weight in (*weights, *_captured(ctx))}
@@ -63,6 +63,7 @@ def add_opaque(ctx: NodeContext, reason: str) -> None:
         reason=reason,
         shapes=tuple(_declared_shape(ctx, name) for name in ctx.node.outputs),
         weights=tuple(captured.values()),
+        lacks_shapes=lacks_shapes,
         **ctx.identity,
     )
     ctx.add_layer(layer, dtype=_declared_dtype(ctx))

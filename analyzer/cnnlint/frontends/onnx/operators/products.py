@@ -196,7 +196,7 @@ def _attention(ctx: NodeContext) -> None:
     tensors = tuple(ctx.tensor(index) for index in range(3))
     query, key, value = (tensor.shape for tensor in tensors)
     if query is None or key is None or value is None or ctx.node.domain:
-        add_opaque(ctx, "an attention whose shapes are unknown")
+        add_opaque(ctx, "an attention whose shapes are unknown", lacks_shapes=True)
         return
     if not len(query) == len(key) == len(value) or len(query) not in (3, 4):
         raise ContradictionError(f"query, key and value have {len(query)}, {len(key)} and {len(value)} axes")
@@ -214,7 +214,7 @@ def _attention(ctx: NodeContext) -> None:
         queries, keys = query[1], key[1]
         shape = (query[0], queries, None if value_dim is None else heads * value_dim)
     if not (isinstance(heads, int) and isinstance(key_dim, int) and isinstance(value_dim, int)):
-        add_opaque(ctx, "an attention whose heads are unknown")
+        add_opaque(ctx, "an attention whose heads are unknown", lacks_shapes=True)
         return
     layer = Attention(
         inputs=tensors,
