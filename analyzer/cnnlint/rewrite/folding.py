@@ -59,17 +59,20 @@ def fold_scale(affine: Layer, layer: Layer, editor: Editor) -> None:
     Raises:
         RewriteError: The nodes of the model do not have the expected form, or the result is not finite.
     """
-    node = editor.only(affine)
+    nodes = editor.nodes(affine)
     core, sums = kernel_nodes(layer, editor)
-    if (sums or [core])[-1].output[0] in node.input:
+    if len(affine.origin) != len(nodes):
+        raise RewriteError(f"layer {affine.name} is no node of the file")
+    if (sums or [core])[-1].output[0] in nodes[0].input:
         fold_after(layer, affine, editor)
-    elif node.output[0] == core.input[0]:
-        _fold_ahead(node, core, sums, editor)
+    elif nodes[-1].output[0] == core.input[0]:
+        _fold_ahead(nodes, core, editor)
     else:
         raise RewriteError("another layer stands between them")
 
 
-def _fold_ahead(node: NodeProto, core: NodeProto, sums: Sequence[NodeProto], editor: Editor) -> None:
+def _fold_ahead(nodes: Sequence[NodeProto], core: NodeProto, editor: Editor) -> None:
+    """Give what the nodes that follow one another ahead of `core` do to each channel to its kernel and its bias."""
     import numpy as np
 
     shape, groups, dtype = _shape(core.input[1], editor), attribute(core, "group", 1), editor.dtype(core.input[1])
@@ -78,15 +81,19 @@ def _fold_ahead(node: NodeProto, core: NodeProto, sums: Sequence[NodeProto], edi
     if attribute(core, "transA", 0) or (columns and len(shape) != 2):
         raise RewriteError(f"node {core.name} is no plain product")
     count = shape[0] if columns or turned else shape[1] * groups
-    varying = [name for name in node.input if editor.constant_shape(name) is None]
-    if len(varying) != 1 or not editor.is_sole(node.output[0]):
-        raise RewriteError("what lies between the two is read elsewhere too")
+    varying = [name for name in nodes[0].input if editor.constant_shape(name) is None]
     channels = _Channels(count, -1, 0) if core.op_type == "MatMul" else _Channels(count, 1, len(shape))
-    scale, shift = _affine(node, varying[0], channels, editor)
+    scale, shift, given = np.ones(count), np.zeros(count), varying[0] if len(varying) == 1 else ""
+    for node in nodes:
+        if not given or given not in node.input or not editor.is_sole(node.output[0]):
+            raise RewriteError("what lies between the two is read elsewhere too")
+        factor, term = _affine(node, given, channels, editor)
+        scale, shift = scale * factor, shift * factor + term
+        given = node.output[0]
     if not (np.isfinite(scale).all() and np.isfinite(shift).all()):
         raise RewriteError("the scale or the shift is not finite")
     if np.any(shift != 0):
-        _fold_term(core, sums, shift, editor)
+        _fold_term(core, shift, editor)
     if columns or turned:
         factors = scale.reshape(-1, *(1 for _ in shape[1:]))
     else:
@@ -95,16 +102,16 @@ def _fold_ahead(node: NodeProto, core: NodeProto, sums: Sequence[NodeProto], edi
     if not np.all(scale == 1):
         editor.set_input(core, 1, editor.insert(core, "Mul", [core.input[1], editor.constant("scale", factors, dtype)]))
     editor.set_input(core, 0, varying[0])
-    editor.remove([node])
+    editor.remove(nodes)
 
 
-def _fold_term(core: NodeProto, sums: Sequence[NodeProto], shift: NDArray[Any], editor: Editor) -> None:
+def _fold_term(core: NodeProto, shift: NDArray[Any], editor: Editor) -> None:
     """Add to the bias what the kernel makes of `shift` for each channel that it reads."""
     import numpy as np
 
     shape, dtype = _shape(core.input[1], editor), editor.dtype(core.input[1])
     groups = attribute(core, "group", 1)
-    if sums or core.op_type not in ("Conv", "Gemm"):
+    if core.op_type not in ("Conv", "Gemm"):
         raise RewriteError("the layer has no place for a term")
     if core.op_type == "Conv":
         if attribute(core, "auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID") or any(attribute(core, "pads", [0])):
@@ -365,8 +372,8 @@ def merge_convolutions(first: Layer, second: Layer, editor: Editor) -> None:
     Raises:
         RewriteError: The nodes of the model do not have the expected form, or the one would hold more than the two.
     """
-    (one, _), (two, _) = (kernel_nodes(layer, editor) for layer in (first, second))
-    between = _between(one, two, editor)
+    (one, sums), (two, _) = (kernel_nodes(layer, editor) for layer in (first, second))
+    between = _between((sums or [one])[-1], two, editor)
     if between is None:
         raise RewriteError(f"{second.name} does not read {first.name} alone")
     for node in (one, two):
@@ -378,7 +385,7 @@ def merge_convolutions(first: Layer, second: Layer, editor: Editor) -> None:
     (middle, given), made, axes = inner[:2], outer[0], len(inner) - 2
     strides = [attribute(node, "strides", [1] * axes) for node in (one, two)]
     padded = [any(attribute(node, "pads", [0])) for node in (one, two)]
-    bias = one.input[2] if len(one.input) > 2 else ""
+    bias = _added(one, sums, middle, axes, editor)
     if prod(outer[2:]) == 1 and not padded[1]:
         kept, taps = one, inner[2:]
     elif prod(inner[2:]) == 1 and not padded[0] and max(strides[0]) == 1 and not (bias and padded[1]):
@@ -412,7 +419,20 @@ def merge_convolutions(first: Layer, second: Layer, editor: Editor) -> None:
         for name in ("kernel_shape", "pads", "dilations", "auto_pad"):
             editor.set_attribute(two, name, attribute(one, name, None))
     editor.set_attribute(two, "strides", [near * far for near, far in zip(*strides, strict=True)])
-    editor.remove([one, *between])
+    editor.remove([one, *sums, *between])
+
+
+def _added(conv: NodeProto, sums: Sequence[NodeProto], channels: int, axes: int, editor: Editor) -> str:
+    """Return the vector that a convolution and an Add after it add to its filters; "" for none."""
+    vector = conv.input[2] if len(conv.input) > 2 else ""
+    for node in sums:
+        name = _other(node, conv.output[0])
+        shape = editor.constant_shape(name)
+        if shape is None or prod(shape) != channels or shape[-axes - 1 :] != (channels, *(1,) * axes):
+            raise RewriteError(f"what {node.name} adds is not a constant for each filter")
+        more = editor.insert(conv, "Reshape", [name, editor.integers("filters", (channels,))])
+        vector = editor.insert(conv, "Add", [vector, more]) if vector else more
+    return vector
 
 
 def _ones(count: int) -> NDArray[Any]:

@@ -103,6 +103,31 @@ def test_one_rewrite_makes_room_for_the_next(tmp_path: Path) -> None:
     assert {"BN005", "EX020", "EX021", "WA002", "WA008", "WA021", "WA022"} <= {each.code for each in report.applied}
 
 
+def test_a_convolution_whose_bias_is_a_node_of_its_own_takes_scales_shifts_and_convolutions_in(tmp_path: Path) -> None:
+    # As Paddle writes them: no convolution of its text detectors has a third input.
+    model = onnx.parser.parse_model(
+        f"""<ir_version: 8, opset_import: ["" : 15]>
+        net (float[N, 4, 12, 12] x) => (float[N, 3, 12, 12] y)
+        <float[1, 4, 1, 1] scale = {{1, 2, 3, 4}}, float[1, 4, 1, 1] shift = {{1, -1, 2, 0.5}},
+         float[6, 4, 1, 1] k = {{{values(24)}}}, float[1, 6, 1, 1] b = {{{values(6)}}},
+         float[3, 6, 1, 1] l = {{{values(18)}}}, float[1, 3, 1, 1] c = {{{values(3)}}}>
+        {{
+            start = Relu (x)
+            scaled = Mul (start, scale)
+            shifted = Add (scaled, shift)
+            first = Conv (shifted, k)
+            biased = Add (first, b)
+            second = Conv (biased, l)
+            sum = Add (second, c)
+            y = Relu (sum)
+        }}"""
+    )
+    onnx.save(model, tmp_path / "net.onnx")
+    report = rewritten(tmp_path / "net.onnx", tmp_path)
+    assert {each.code for each in report.applied} == {"CV002", "WA008"}
+    assert [node.op_type for node in onnx.load(tmp_path / "fixed.onnx").graph.node] == ["Relu", "Conv", "Relu"]
+
+
 def values(count: int) -> str:
     return ", ".join(str((7 * index % 13) / 8 - 0.75) for index in range(count))
 
