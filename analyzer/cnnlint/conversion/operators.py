@@ -48,14 +48,13 @@ def numbers_are_no_biases() -> Generator[None]:
     name = "optimize_transpose"
     before: Any = optimizers[name]
 
-    class Optimizer(before):
-        def _add_handler(self, trans: Any, node: Any) -> Any:
-            added = node.inputs[1]
-            if added.is_const() and not added.get_tensor_value(as_list=False).shape:
-                return self._handle_node_having_branches(trans, node)
-            return super()._add_handler(trans, node)
+    def add_handler(optimizer: Any, trans: Any, node: Any) -> Any:
+        added = node.inputs[1]
+        is_number = added.is_const() and not added.get_tensor_value(as_list=False).shape
+        handler = optimizer._handle_node_having_branches if is_number else before._add_handler.__get__(optimizer)  # noqa: SLF001 - as above
+        return handler(trans, node)
 
-    optimizers[name] = Optimizer
+    optimizers[name] = type("Optimizer", (before,), {"_add_handler": add_handler})
     try:
         yield
     finally:

@@ -349,7 +349,9 @@ class _Job(Struct, frozen=True, eq=False):
                 high = middle
         before = states[low]
         hits = states[high].hits
-        worst = max((row.max_rel_error or 0.0 for row in parity.outputs), default=0.0)
+        differing = [row for row in parity.outputs if row.verdict == "differs"]
+        worst = max((row.max_rel_error or 0.0 for row in differing), default=0.0)
+        notes = dict.fromkeys(row.note for row in differing if row.max_rel_error is None and row.note)
 
         def wrong(some: Sequence[Hit]) -> bool:
             after = self._rewritten(before, some)
@@ -361,7 +363,9 @@ class _Job(Struct, frozen=True, eq=False):
             if found is None:
                 break  # none of them alone: what they do together is left out together
             hits = found
-        cause = f"an output differs by {worst:.2g} with it"
+        cause = (
+            f"an output differs with it: {', '.join(notes)}" if notes else f"an output differs by {worst:.2g} with it"
+        )
         return states[: low + 1], {_where(hit): _left_out(hit, cause) for hit in hits}
 
 

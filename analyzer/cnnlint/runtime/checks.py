@@ -105,10 +105,12 @@ def sample_error(
         scale: What the error is relative to, if known: 1 for a sigmoid, whose values may all be tiny.
 
     Returns:
-        None if the tensors have no batch axis, or their other extents depend on the data.
+        None if the tensors have no batch axis, or their other extents depend on the data, and for sequences and maps.
     """
     import numpy as np
 
+    if not (isinstance(first, np.ndarray) and isinstance(again, np.ndarray)):  # pyright: ignore[reportUnnecessaryIsInstance] - the classifiers of ai.onnx.ml give a list of maps
+        return None
     if not first.ndim or not again.ndim or first.shape[1:] != again.shape[1:] or first.dtype.kind not in "fiub":
         return None
     rows, rest = divmod(first.shape[0], batch)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 FOLDED = frozenset({"use_bias", "parameters"})
 """Settings of a layer that change when a norm is folded into it."""
 
+EXTENTS = frozenset({"shape", "shapes", "sizes", "steps", "target", "tokens"})
+"""Settings that are extents of tensors, which a file may leave open, by names that its exporter made up."""
+
 SINGLE = 1e-6
 """Relative difference of a setting that storing it as float32 can cause."""
 
@@ -58,8 +61,20 @@ def _settings(before: Layer, after: Layer) -> Iterator[Change]:
     others = after.settings()
     for field, left in before.settings().items():
         right = others.get(field)
-        if left != right and not _rounded(left, right) and not _folded(before, after, field):
+        if left == right or _rounded(left, right) or _folded(before, after, field):
+            continue
+        if field not in EXTENTS:
             yield Change(field, worded(left), worded(right))
+        elif not _as_open(left, right):
+            yield Change(field, *("?" if each is None else worded(each) for each in (left, right)))
+
+
+def _as_open(left: object, right: object) -> bool:
+    """Return whether the same extents are open on both sides, whatever they are called, and the others agree."""
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        ones, others = cast("tuple[object, ...]", left), cast("tuple[object, ...]", right)
+        return len(ones) == len(others) and all(map(_as_open, ones, others))
+    return left == right or (not isinstance(left, int | tuple) and not isinstance(right, int | tuple))
 
 
 def _folded(before: Layer, after: Layer, field: str) -> bool:
@@ -106,7 +121,7 @@ def worded(value: object) -> str:
     items = cast("tuple[object, ...]", value)
     if any(isinstance(item, tuple) for item in items):
         return " ".join(f"({worded(item).replace('×', ', ')})" for item in items)
-    return "×".join(worded(item) for item in items) or "()"
+    return "×".join("?" if item is None else worded(item) for item in items) or "()"
 
 
 def origins(

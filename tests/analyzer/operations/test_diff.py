@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.parser
 import pytest
 from onnx import helper, numpy_helper
 
@@ -42,6 +43,22 @@ def test_what_was_changed_and_added_is_said_with_its_numbers(tmp_path: Path) -> 
     (params,) = [measure for measure in report.measures if measure.quantity == "params"]
     assert params.before == 4 * 27 + 4 + 8 * 4 * 9 + 8 + 10 * 8 + 10
     assert params.after == params.before + 8 * 4 * (25 - 9) + 8 * 8 + 8
+
+
+def test_an_open_extent_is_the_same_whatever_it_is_called(tmp_path: Path) -> None:
+    text = """<ir_version: 8, opset_import: ["" : 15]>
+        g (float[N, 8, {name}] x) => (float y) <int64[3] target = {{0, {rows}, -1}}> {{
+            t = Relu (x)
+            y = Reshape (t, target)
+        }}"""
+    paths = dict[str, str]()
+    for which, name, rows in (("first", "unk__29", 4), ("second", "unk__36", 4), ("third", "unk__29", 2)):
+        paths[which] = str(tmp_path / f"{which}.onnx")
+        onnx.save(onnx.parser.parse_model(text.format(name=name, rows=rows)), paths[which])
+    assert not diff(paths["first"], paths["second"], isolated=True).layers
+    (changed,) = diff(paths["first"], paths["third"], isolated=True).layers
+    (target,) = [each for each in changed.changes if each.field == "target"]
+    assert (target.before, target.after) == ("N×4×2*unk__29", "N×2×4*unk__29")
 
 
 def test_the_opposite_diff_removes_what_the_diff_adds(tmp_path: Path) -> None:

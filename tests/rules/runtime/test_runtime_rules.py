@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import helper, numpy_helper, parser
 
+import cnnlint
 import zoo
 from cnnlint.engine.rule import RuntimeRule
 from cnnlint.engine.walker import walk
@@ -273,3 +275,12 @@ def test_float16_networks_are_held_to_what_float16_can() -> None:
         ir_version=8,
     )
     assert not found(half)
+
+
+@pytest.mark.parametrize(("name", "codes"), [("logreg_iris.onnx", []), ("mul_1.onnx", ["ON010"]), ("sigmoid.onnx", [])])
+def test_the_examples_that_onnxruntime_ships_are_linted(name: str, codes: list[str]) -> None:
+    # The first gives a list of maps. The second is of IR version 3 and has an initializer that is no input.
+    path = Path(onnxruntime.__file__).parent / "datasets" / name
+    (report,) = cnnlint.lint(path, isolated=True).models
+    assert report.error is None
+    assert [finding.code for finding in report.findings] == codes

@@ -142,6 +142,8 @@ def reshape_target(node: NodeRecord, source: str, wiring: Wiring) -> tuple[int, 
     given, made = wiring.shape(source), wiring.shape(node.outputs[0])
     if made is None or any(dim == 0 for dim in (*made, *(given or ()))):
         return None
+    if node.op_type == "Reshape" and wiring.numbers(node.inputs[-1]) not in (None, (len(made),)):
+        return None  # the file declares another rank than the node makes
     known = given or ()
     stays = [axis < len(known) and isinstance(dim, str) and known[axis] == dim for axis, dim in enumerate(made)]
     target = [dim if isinstance(dim, int) else 0 if same else -1 for dim, same in zip(made, stays, strict=True)]
