@@ -104,6 +104,17 @@ def test_a_size_is_asked_for_where_the_heads_of_an_attention_depend_on_it() -> N
     assert Context(load_onnx_bytes(data, inputs={"x": (1, 224, 224)})).macs == 2 * 224**3
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_two_numbers_are_no_norm_however_many_channels_the_map_has(channels: int) -> None:
+    text = f"""g (float[N, {channels}, 12, 9] x) => (float y)
+        <float[1, 1, 1, 1] scale = {{2}}, float[1, 1, 1, 1] shift = {{1}}> {{
+        bent = Relu (x)
+        scaled = Mul (bent, scale)
+        shifted = Add (scaled, shift)
+        y = Conv (shifted, k) }}"""
+    assert load_onnx_bytes(content(text, k=(4, channels, 3, 3))).parameters == 36 * channels
+
+
 @pytest.mark.parametrize("given", [(1, 4, 32, 32), (2, 3, 32, 48)])
 def test_a_given_shape_that_contradicts_the_file_is_refused(given: tuple[int, ...]) -> None:
     data = content(CONV.format(1, "H", 48), k=(4, 3, 3, 3))

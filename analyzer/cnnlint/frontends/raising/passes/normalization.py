@@ -86,7 +86,8 @@ def _is_constant(layer: Elementwise) -> bool:
 
 
 def _is_per_channel(layer: Elementwise) -> bool:
-    return len(layer.inputs) == 1 and is_per_feature(layer, 1, layer.output.channels)
+    # one number is no norm, though a map may have one channel: which axis that is, a batch of one may hide
+    return len(layer.inputs) == 1 and layer.output.channels != 1 and is_per_feature(layer, 1, layer.output.channels)
 
 
 def _merge_rescales(builder: GraphBuilder, first: Rescale) -> None:
