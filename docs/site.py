@@ -40,6 +40,12 @@ RAW = re.compile(r'((?:src|srcset)=")([^"]+)(")')
 
 ITEM = re.compile(r"^(?:[-*] |\d+\. )")
 
+INLINE = re.compile(r"(?<!</span>)<code>([^<\n]+)</code>")
+"""Code in a line of prose, as mkdocs writes it."""
+
+WORD = re.compile(r"(?<!\S)\S{1,24}(?!\S)")
+"""A word that fits into the cell of a table on a phone."""
+
 
 class Site(NamedTuple):
     """What links are made of.
@@ -164,3 +170,12 @@ def on_config(config: Any) -> Any:
     rules = rule_nav(generator["built_in"]())
     config.nav = [{"Rules": rules} if "Rules" in entry else entry for entry in config.nav]
     return config
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Keep the words of code and the arrows of networks whole: browsers break a line within `--static` and `->`."""
+
+    def whole(code: re.Match[str]) -> str:
+        return "<code>" + WORD.sub(r'<span class="whole">\g<0></span>', code[1]) + "</code>"
+
+    return INLINE.sub(whole, html).replace(" -&gt; ", ' <span class="whole">-&gt;</span> ')

@@ -11,7 +11,8 @@ import pytest
 from acceptance.command import MODELS, SEED, VGG, cnnlint
 from cnnlint.analysis.context import Context
 from cnnlint.api.linting import load
-from cnnlint.engine.drawing import Stretch, draw
+from cnnlint.engine.drawing import draw
+from cnnlint.engine.repeats import Stretch
 from cnnlint.errors import __version__
 from cnnlint.graph.quantity import brief, count, size
 from cnnlint.report import html
