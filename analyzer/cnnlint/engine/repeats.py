@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from itertools import compress, groupby, islice
 from operator import eq, ne
 from typing import TYPE_CHECKING
@@ -18,14 +19,14 @@ SHORTEST = 3
 LONGEST = 256
 """Layers of a stretch that is looked for; the search takes so many comparisons for each layer."""
 
-READABLE = 100
+READABLE = 64
 """What a drawing may show at once; in a larger one, stretches that stand in several places are folded too."""
 
 SEED = 12
 """Layers of such a stretch at least."""
 
 CANDIDATES, PLACES, ROUNDS = 32, 64, 24
-"""What the search for them looks at: the longest ones, the places of each, and how often it begins anew."""
+"""How many of them are looked at, the longest first, in how many places each, and how often the search begins anew."""
 
 
 class Stretch(Struct, frozen=True):
@@ -58,8 +59,8 @@ def repeats(nodes: Sequence[Node], begins: Sequence[bool]) -> tuple[Stretch, ...
     taken, then what lies on either side of it is searched; many short stretches count for more than a long one that
     stands twice, which may be a stage of short ones. A stretch that repeats has several phases: the one that fewest
     connections lead into is taken, which is between two blocks and not within one. Where more is left than can be read,
-    stretches that stand in several places are looked for beside them, again the one that saves most first; they take the
-    place of small ones in a row.
+    stretches that stand in several places are looked for beside them, again the one that saves most first, and take
+    the place of small ones in a row.
 
     Args:
         nodes: In topological order.
@@ -67,19 +68,12 @@ def repeats(nodes: Sequence[Node], begins: Sequence[bool]) -> tuple[Stretch, ...
     """
     compared = _Compared(nodes)
     crossing = _crossing(nodes)
-    found = list[Stretch]()
-    open_ranges = [(0, len(nodes))]
-    while open_ranges:
-        low, high = open_ranges.pop()
-        best = _best(compared, low, high, lambda at: (crossing[at], not begins[at], at))
-        if best is not None:
-            found.append(best)
-            open_ranges += [(low, best.start), (best.end, high)]
+    found = list(_in_a_row(compared, lambda at: (crossing[at], not begins[at], at)))
     for _ in range(ROUNDS):
         if len(nodes) - sum(repeat.end - repeat.start - 1 for repeat in found) <= READABLE:
             break
-        solid = [repeat for repeat in found if repeat.end - repeat.start > 2 * SEED]
-        scattered = _scattered(compared, list(_gaps(solid, len(nodes))))
+        solid = [repeat for repeat in found if repeat.times == 1 or repeat.end - repeat.start > 2 * SEED]
+        scattered = _scattered(compared, solid)
         if not scattered:
             break
         inside = {at for repeat in scattered for at in range(repeat.start, repeat.end)}
@@ -161,70 +155,110 @@ def _crossing(nodes: Sequence[Node]) -> list[int]:
     return counts
 
 
-def _best(compared: _Compared, low: int, high: int, phase: Callable[[int], object]) -> Stretch | None:
-    """Return the repeat between two nodes that is worth most; None if there is none."""
-    part = compared.kinds[low:high]
-    best, most = None, 0.0
-    for period in range(SHORTEST, min(LONGEST, len(part) // 2) + 1):
-        at = low
-        for same, run in groupby(map(eq, part, islice(part, period, None))):
+def _in_a_row(compared: _Compared, phase: Callable[[int], object]) -> Iterator[Stretch]:
+    """Yield the stretches that stand several times in a row, the one that saves most first.
+
+    All are listed, with the range of nodes that each covers. What a better one has taken of a range is cut from it, and
+    the rest is a range of its own.
+    """
+    ranges = [(-_worth(period, (high - low) // period), period, low, high) for period, low, high in _runs(compared)]
+    heapify(ranges)
+    taken = bytearray(len(compared.kinds))
+    while ranges:
+        _, period, low, high = heappop(ranges)
+        parts = list(_free(taken, low, high))
+        if parts == [(low, high)]:
+            times = (high - low) // period
+            best = Stretch(min(range(low, high - period * times + 1), key=phase), period, times)
+            taken[best.start : best.end] = b"\1" * (best.end - best.start)
+            yield best
+            parts = list(_free(taken, low, high))
+        for start, end in parts:
+            if end - start >= 2 * period:
+                heappush(ranges, (-_worth(period, (end - start) // period), period, start, end))
+
+
+def _runs(compared: _Compared) -> Iterator[tuple[int, int, int]]:
+    """Yield each period, and the longest ranges of nodes that repeat with it at least twice."""
+    kinds = compared.kinds
+    for period in range(SHORTEST, min(LONGEST, len(kinds) // 2) + 1):
+        at = 0
+        for same, run in groupby(map(eq, kinds, islice(kinds, period, None))):
             end = at + sum(1 for _ in run)
-            if same and _worth(period, (end - at + period) // period) > most:
+            if same and end - at >= period:
                 for start, length in compared.equal(at, end, period):
-                    times = (length + period) // period
-                    if _worth(period, times) > most:
-                        phases = range(start, start + length + period - period * times + 1)
-                        best, most = Stretch(min(phases, key=phase), period, times), _worth(period, times)
+                    if length >= period:
+                        yield period, start, start + length + period
             at = end
-    return best
+
+
+def _free(taken: bytearray, low: int, high: int) -> Iterator[tuple[int, int]]:
+    """Yield the ranges from `low` to `high` that are not taken."""
+    while (start := taken.find(0, low, high)) >= 0:
+        end = taken.find(1, start, high)
+        low = high if end < 0 else end
+        yield start, low
 
 
 # ---------------------------------------------------------------- in several places
 
 
-def _gaps(found: Sequence[Stretch], count: int) -> Iterator[tuple[int, int]]:
-    """Yield the ranges between the repeats that were found."""
-    low = 0
-    for repeat in sorted(found, key=lambda repeat: repeat.start):
-        if repeat.start > low:
-            yield low, repeat.start
-        low = repeat.end
-    if count > low:
-        yield low, count
-
-
-def _scattered(compared: _Compared, gaps: Sequence[tuple[int, int]]) -> list[Stretch]:
+def _scattered(compared: _Compared, taken: Sequence[Stretch]) -> list[Stretch]:
     """Return the places of the stretch that saves most by being folded in each of them; [] if there is none.
 
-    Each window of a few nodes is paired with the one before it that looks the same. Windows in a row that are paired
-    over the same distance are a stretch that may stand in two places; whatever else begins with the same window is
-    held against it.
+    Each window of a few nodes is paired with the one before it that looks the same. As far as the nodes after both go
+    on alike, they are a stretch that may stand in two places; whatever else begins with the same window is held against
+    it. A place within what is folded already counts as one, but is not folded again.
     """
-    ends = dict[int, int]()  # of the gap that a window lies in
+    ends = dict[int, int]()  # of the range that a window lies in
+    is_open = dict[int, bool]()
     windows = dict[tuple[int, ...], list[int]]()
     pairs = list[tuple[int, int]]()
-    for low, high in gaps:
+    for low, high, is_free in _ranges(taken, len(compared.kinds)):
         for at in range(low, high - SEED + 1):
             same = windows.setdefault(tuple(compared.kinds[at : at + SEED]), [])
-            if same:
+            if same and (is_free or is_open[same[-1]]):
                 pairs.append((at - same[-1], same[-1]))
             same.append(at)
-            ends[at] = high
-    pairs.sort()
-    candidates = set[tuple[int, int]]()
-    for (apart, _), run in groupby(enumerate(pairs), key=lambda item: (item[1][0], item[1][1] - item[0])):
-        starts = [start for _, (_, start) in run]
-        for start, length in compared.equal(starts[0], starts[-1] + SEED, apart):
-            if SEED <= min(length, apart):
-                candidates.add((min(length, apart, LONGEST), start))
+            ends[at], is_open[at] = high, is_free
     best, period, most = list[int](), 0, 0
-    for length, start in sorted(candidates, key=lambda candidate: (-candidate[0], candidate[1]))[:CANDIDATES]:
+    for length, start in sorted(_candidates(compared, pairs, ends), reverse=True)[:CANDIDATES]:
         places = list[int]()
         for at in windows[tuple(compared.kinds[start : start + SEED])][:PLACES]:
             if at + length > ends[at] or (places and at < places[-1] + length):
                 continue
             if at == start or compared.is_equal(start, at, length):
                 places.append(at)
-        if length * (len(places) - 1) > most:
-            best, period, most = places, length, length * (len(places) - 1)
-    return [Stretch(at, period, 1, len(best)) for at in best]
+        free = sum(is_open[at] for at in places)
+        saved = length * min(free, len(places) - 1)
+        if saved > most:
+            best, period, most = places, length, saved
+    return [Stretch(at, period, 1, len(best)) for at in best if is_open[at]]
+
+
+def _ranges(taken: Sequence[Stretch], count: int) -> Iterator[tuple[int, int, bool]]:
+    """Yield what lies between the stretches, and the first block of each, with whether it is still to be folded."""
+    low = 0
+    for stretch in sorted(taken, key=lambda stretch: stretch.start):
+        if stretch.start > low:
+            yield low, stretch.start, True
+        yield stretch.start, stretch.start + stretch.period, False
+        low = stretch.end
+    if count > low:
+        yield low, count, True
+
+
+def _candidates(compared: _Compared, pairs: Sequence[tuple[int, int]], ends: Mapping[int, int]) -> set[tuple[int, int]]:
+    """Return the length and the start of stretches that begin with the windows of a pair: how far apart, the first."""
+    found = set[tuple[int, int]]()
+    before, reached = 0, 0
+    for apart, at in sorted(pairs):
+        if apart == before and at < reached:
+            continue
+        end = at + SEED
+        most = min(at + min(apart, LONGEST), ends[at], ends[at + apart] - apart)
+        while end < most and compared.kinds[end] == compared.kinds[end + apart]:
+            end += 1
+        before, reached = apart, end - SEED + 1
+        found.update((length, start) for start, length in compared.equal(at, end, apart) if length >= SEED)
+    return found

@@ -84,6 +84,14 @@ def test_blocks_repeat_as_often_as_the_paper_has_them_in_a_stage(name, stages):
     assert [repeat.times for repeat in found] == stages
 
 
+@pytest.mark.slow
+def test_the_cells_of_a_searched_network_are_folded_where_they_stand():
+    found = draw(Context(load(keras_path("NASNetMobile")))).repeats
+    # Zoph et al. 2018, figure 4: reduction cells between stages of N = 4 normal cells, of which Keras makes the first
+    # with another adjustment of its input; two reduction cells make the stem
+    assert [(stretch.times, stretch.places) for stretch in found] == [(1, 4), *((1, 3), (3, 1)) * 3]
+
+
 def test_stretches_that_repeat_are_found_in_the_seed_network():
     assert draw(Context(load(SEED))).repeats == (Stretch(1, 3, 3),)
 

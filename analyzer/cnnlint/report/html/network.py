@@ -27,7 +27,7 @@ def network(drawing: Drawing, model: ModelReport, index: int) -> str:
         "per": model.per,
         "image": drawing.image,
         "imageText": None if drawing.image is None else extents(drawing.image),
-        "repeats": [(repeat.start, repeat.period, repeat.times) for repeat in drawing.repeats],
+        "repeats": [(repeat.start, repeat.period, repeat.times, repeat.places) for repeat in drawing.repeats],
         "findings": [
             {"id": f"m{index}f{number}", "code": finding.code, "severity": finding.severity, "text": finding.message}
             for number, finding in enumerate(model.findings)

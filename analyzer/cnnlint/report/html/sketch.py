@@ -147,8 +147,10 @@ def _short(label: str) -> str:
 def _stretch(start: int, period: int, times: int, nodes: Sequence[Node]) -> SketchStep:
     block = nodes[start : start + period]
     telling = [node.label for node in block if node.row.macs or family(node.row.kind) in {"join", "pool"}]
-    label = f"{times} × [{', '.join(telling or [node.label for node in block])}]"
-    return SketchStep(tuple(range(start, start + period * times)), label, folded=True)
+    inside = f"[{', '.join(telling or [node.label for node in block])}]"
+    return SketchStep(
+        tuple(range(start, start + period * times)), f"{times} × {inside}" if times > 1 else inside, folded=True
+    )
 
 
 def lay_out(steps: Sequence[SketchStep], nodes: Sequence[Node]) -> Lanes:

@@ -118,7 +118,7 @@
       }
       this.opened.add(key);
       const [, period, times] = this.data.repeats[Number(key.split(".")[0])];
-      if (key.includes(".") || period * times > AT_ONCE) return;
+      if (key.includes(".") || (times > 1 && period * times > AT_ONCE)) return;
       for (let block = 0; block < times; block += 1) this.opened.add(`${key}.${block}`);
     }
 
@@ -141,10 +141,10 @@
         for (let at = from; at < to; at += 1) items.push({ key: `l${at}`, from: at, to: at + 1 });
       };
       let at = 0;
-      this.data.repeats.forEach(([start, period, times], group) => {
+      this.data.repeats.forEach(([start, period, times, places], group) => {
         const end = start + period * times;
         layers(at, start);
-        if (!this.opened.has(`${group}`)) items.push({ key: `${group}`, from: start, to: end, times, period });
+        if (!this.opened.has(`${group}`)) items.push({ key: `${group}`, from: start, to: end, times, period, places });
         else {
           for (let block = 0; block < times; block += 1) {
             const [from, to, key] = [start + block * period, start + (block + 1) * period, `${group}.${block}`];
@@ -163,8 +163,8 @@
       return [...this.opened].flatMap((key) => {
         const [group, block] = key.split(".").map(Number);
         const [start, period, times] = this.data.repeats[group];
-        if (block === undefined) return [{ key, from: start, to: start + period * times, text: `${times} ×` }];
-        if (period * times <= AT_ONCE) return [];
+        if (block === undefined) return [{ key, from: start, to: start + period * times, text: times > 1 ? `${times} ×` : "block" }];
+        if (times === 1 || period * times <= AT_ONCE) return [];
         return [{ key, from: start + block * period, to: start + (block + 1) * period, text: `block ${block + 1}` }];
       });
     }
@@ -385,7 +385,8 @@
     fold(group, item, layers) {
       const body = layers.slice(0, item.period);
       const kernels = body.filter((layer) => layer.macs[0] || layer.family === "join").map((layer) => layer.label);
-      const title = item.times > 1 ? `${item.times} × ${plural(item.period, "layer")}` : `Block of ${plural(item.period, "layer")}`;
+      const title = item.times > 1 ? `${item.times} × ${plural(item.period, "layer")}`
+        : `${plural(item.period, "layer")}${item.places > 1 ? `, 1 of ${item.places} such` : ""}`;
       group.append(
         draw("text", { class: "label", x: 14, y: 20 }, `▸ ${title}`),
         draw("text", { class: "shape", x: item.width - 10, y: 20, "text-anchor": "end" }, shortened(layers.at(-1).shape, 15)),
