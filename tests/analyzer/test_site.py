@@ -163,3 +163,10 @@ def test_a_page_has_the_same_lists_tables_and_code_on_the_site_as_on_github(buil
     ours, theirs = Page(there[0].partition('id="try-it"')[0]).tags, Page(source).tags
     for tag in ("li", "tr", "pre", "h2", "h3"):
         assert ours.count(tag) == theirs.count(tag), tag
+
+
+def test_words_of_code_are_kept_whole_in_prose_and_left_alone_in_blocks():
+    block = "<pre><span></span><code>cnnlint --static\n</code></pre>"
+    shown = SITE["on_page_content"](f"<p>With <code>cnnlint --static</code>.</p>{block}")
+    words = '<span class="whole">cnnlint</span> <span class="whole">--static</span>'
+    assert shown == f"<p>With <code>{words}</code>.</p>{block}"

@@ -1,6 +1,7 @@
 """The HTML report in Chromium: `pip install playwright`, and a `chromium` on the path; skipped without."""
 
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import onnx
@@ -157,6 +158,26 @@ def test_no_two_layers_are_drawn_over_each_other(shown, tmp_path):
             ").map((q) => [p.key, q.key])); }"
         )
         assert overlaps == [], name
+
+
+def test_a_tall_network_is_printed_in_columns_and_pages_that_cut_no_layer(shown, tmp_path):
+    page = shown(model_of("ResNet50", tmp_path)).page
+    cuts = page.evaluate(
+        "() => { dispatchEvent(new Event('beforeprint'));"
+        " return [...document.querySelectorAll('.paper svg')].map((svg) => {"
+        " const { y, height } = svg.viewBox.baseVal; return [y, y + height, svg.height.baseVal.value]; }); }"
+    )
+    layers = page.evaluate(
+        "document.querySelector('.network').view.picture.items.map((item) => [item.y - item.height / 2, item.height])"
+    )
+    assert len(cuts) > 1
+    assert all(before[1] == pytest.approx(after[0]) for before, after in pairwise(cuts))
+    for top, height in layers:
+        assert sum(upper <= top and top + height <= lower for upper, lower, _ in cuts) == 1
+    assert all(500 * (lower - upper) / 1000 <= printed <= 900 for upper, lower, printed in cuts)
+    assert page.locator(".paper").first.get_attribute("aria-hidden") == "true"
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator(".paper").count() == 0
 
 
 def test_the_keyboard_walks_along_the_network_opens_and_folds(shown, tmp_path):

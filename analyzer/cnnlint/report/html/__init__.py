@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
@@ -45,7 +46,7 @@ def render(report: LintReport, view: View) -> str:
     """Return the page: verdict and budgets, the table of models, then each model with its network and findings."""
     paths = [model.path for model in report.models]
     report, notes = with_notes_once(printable_report(report))
-    said = escape(summary_line(report, view.plain()))
+    said = re.sub("`([^`]*)`", r"<code>\1</code>", escape(summary_line(report, view.plain())))
     color, verdict = VERDICTS[report.exit_code if view.exit_code is None else view.exit_code]
     body = [
         f'<header class="verdict {color}"><h1>{verdict}</h1><p>{said}</p></header>',

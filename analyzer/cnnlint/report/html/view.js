@@ -188,6 +188,9 @@
 
   const GAP = 24;
 
+  /** Pixels of a printed page, the pages that a network may fill, and the scale at which its text is legible there. */
+  const PAPER = { width: 690, height: 860, pages: 4, legible: 0.55, chart: { width: 316, height: 130 } };
+
   /**
    * Give each item its center (x, y), and return the lines of the edges.
    *
@@ -384,14 +387,67 @@
 
     fold(group, item, layers) {
       const body = layers.slice(0, item.period);
+      const shape = shortened(layers.at(-1).shape, 15);
       const kernels = body.filter((layer) => layer.macs[0] || layer.family === "join").map((layer) => layer.label);
       const title = item.times > 1 ? `${item.times} × ${plural(item.period, "layer")}`
         : `${plural(item.period, "layer")}${item.places > 1 ? `, 1 of ${item.places} such` : ""}`;
       group.append(
         draw("text", { class: "label", x: 14, y: 20 }, `▸ ${title}`),
-        draw("text", { class: "shape", x: item.width - 10, y: 20, "text-anchor": "end" }, shortened(layers.at(-1).shape, 15)),
-        draw("text", { class: "name", x: 14, y: 37 }, shortened(`${layers[0].name} … ${layers.at(-1).name}`, 34)),
-        draw("text", { class: "name", x: 14, y: 53 }, tailed(kernels.join(" → ") || body.map((layer) => layer.label).join(" → "), 36)));
+        draw("text", { class: "name", x: 14, y: 37 }, shortened(`${layers[0].name} … ${layers.at(-1).name}`, 31 - shape.length)),
+        draw("text", { class: "shape", x: item.width - 10, y: 37, "text-anchor": "end" }, shape),
+        draw("text", { class: "name", x: 14, y: 53 }, tailed(kernels.join(" → ") || body.map((layer) => layer.label).join(" → "), 32)));
+    }
+
+    /** Cut the picture between its layers into columns, and these into pages, so that paper shows it legibly. */
+    paginate() {
+      const { x, y, width, height } = this.box;
+      const scaleOf = (columns, pages) => Math.min(1, (PAPER.height * columns * pages) / height, (PAPER.width / columns - GAP) / width);
+      let best = { columns: 1, pages: 1, scale: scaleOf(1, 1) };
+      for (let pages = 1; pages <= PAPER.pages && best.scale < PAPER.legible; pages += 1) {
+        for (let columns = 1; columns <= 4; columns += 1) {
+          const scale = scaleOf(columns, pages);
+          if (scale > best.scale * 1.05) best = { columns, pages, scale };
+        }
+      }
+      const cuts = this.cuts(best.columns * best.pages);
+      if (cuts.length < 3) return;
+      const tallest = Math.max(...cuts.slice(1).map((cut, at) => cut - cuts[at]));
+      const scale = Math.min(best.scale, PAPER.height / tallest);
+      const slices = cuts.slice(1).map((cut, at) => {
+        const slice = this.svg.cloneNode(true);
+        slice.setAttribute("viewBox", `${x} ${cuts[at]} ${width} ${cut - cuts[at]}`);
+        slice.setAttribute("width", width * scale);
+        slice.setAttribute("height", (cut - cuts[at]) * scale);
+        return slice;
+      });
+      this.paper = make("div", { class: "paper", "aria-hidden": "true" });
+      while (slices.length) this.paper.append(make("div", {}, ...slices.splice(0, best.columns)));
+      this.element.append(this.paper);
+      this.element.classList.add("cut");
+    }
+
+    /** Where to cut into so many parts of about one height, from the top edge to the lower: never through a layer. */
+    cuts(parts) {
+      const { y, height } = this.box;
+      const rows = this.items.map((item) => [top(item).y - 4, bottom(item).y + 6]).sort(([a], [b]) => a - b);
+      const between = [];
+      let reach = rows[0][1];
+      for (const [upper, lower] of rows) {
+        if (upper > reach) between.push((upper + reach) / 2);
+        reach = Math.max(reach, lower);
+      }
+      const cuts = [y];
+      for (let part = 1; part < parts; part += 1) {
+        const wanted = y + (height * part) / parts;
+        const nearest = between.reduce((a, b) => (Math.abs(b - wanted) < Math.abs(a - wanted) ? b : a), y);
+        if (nearest > cuts.at(-1)) cuts.push(nearest);
+      }
+      return [...cuts, y + height];
+    }
+
+    unpaginate() {
+      this.paper?.remove();
+      this.element.classList.remove("cut");
     }
 
     frame(frame) {
@@ -732,7 +788,7 @@
       const at = data.layers.findIndex((layer) => (layer.findings ?? []).includes(number));
       const links = document.getElementById(finding.id)?.querySelector(".links");
       if (at < 0 || !links) return;
-      links.prepend(make("button", { type: "button", class: "link", onclick: () => root.view.show(at) }, "Show in the network"), " · ");
+      links.prepend(make("span", { class: "jump" }, make("button", { type: "button", class: "link", onclick: () => root.view.show(at) }, "Show in the network"), " · "));
     });
   }
 
@@ -759,13 +815,16 @@
       printing = true;
       closed = [...document.querySelectorAll("details.finding:not([open])")];
       closed.forEach((each) => { each.open = true; });
-      document.querySelectorAll("details.model[open] .network").forEach(build);
-      redraw();
+      const open = document.querySelectorAll("details.model[open] .network");
+      open.forEach(build);
+      open.forEach((root) => root.view.picture.paginate());
+      plots.forEach((plot) => plot.setSize(PAPER.chart));
     });
     addEventListener("afterprint", () => {
       printing = false;
       closed.forEach((each) => { each.open = false; });
-      redraw();
+      roots.forEach((root) => root.view?.picture.unpaginate());
+      plots.forEach((plot) => plot.setSize({ width: plot.root.parentElement.clientWidth || 300, height: 150 }));
     });
   }
 
