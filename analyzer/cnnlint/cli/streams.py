@@ -28,7 +28,7 @@ LIKENESS = "cnnlint.likeness"
 """The error handler of codecs that puts it there, and "?" for all else."""
 
 WIDEST = 100
-"""Most columns of a report."""
+"""Most columns of a report's prose, which is hard to read in longer lines; tables take what a terminal has."""
 
 
 def _likeness(error: UnicodeError) -> tuple[str, int]:
@@ -93,10 +93,11 @@ def view_of_stdout(choice: ColorChoice, *, verbose: bool = False, quiet: bool = 
 
     terminal = _stdout() is not None and sys.stdout.isatty()
     sized = terminal or "COLUMNS" in os.environ
-    columns = _columns() if sized else WIDEST
+    columns = max(40, _columns() if sized else WIDEST)
     return View(
         color=in_color(choice, _stdout()),
-        width=max(40, min(WIDEST, columns)),
+        width=min(WIDEST, columns),
+        columns=columns,
         verbose=verbose,
         quiet=quiet,
         terminal=terminal,

@@ -155,7 +155,7 @@ def _crossing(nodes: Sequence[Node]) -> list[int]:
     return counts
 
 
-def _in_a_row(compared: _Compared, phase: Callable[[int], object]) -> Iterator[Stretch]:
+def _in_a_row(compared: _Compared, phase: Callable[[int], tuple[int, bool, int]]) -> Iterator[Stretch]:
     """Yield the stretches that stand several times in a row, the one that saves most first.
 
     All are listed, with the range of nodes that each covers. What a better one has taken of a range is cut from it, and

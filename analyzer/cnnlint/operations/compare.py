@@ -138,7 +138,7 @@ def table(rows: tuple[ValueRow, ...], view: View) -> Iterator[str]:
         )
         for row in rows
     ]
-    lines = columns([head, *body], right=(3, 4), width=view.width, shrink=0)
+    lines = columns([head, *body], right=(3, 4), width=view.across, shrink=0)
     yield view.paint(next(lines), "strong")
     for row, line in zip(rows, lines, strict=True):
         style = "error" if row.verdict == "differs" else "faint" if row.verdict != "equal" else None

@@ -227,7 +227,7 @@ def _lines(report: DiffReport, view: View, *, every: bool) -> Iterator[str]:
 
 def _measures(measures: tuple[Measure, ...], view: View) -> Iterator[str]:
     rows = [(m.name, _amount(m, m.before), _amount(m, m.after), change_of(m)) for m in measures]
-    yield from columns([("", "before", "after", "change"), *rows], right=(1, 2, 3), width=view.width, shrink=0)
+    yield from columns([("", "before", "after", "change"), *rows], right=(1, 2, 3), width=view.across, shrink=0)
 
 
 def _amount(measure: Measure, amount: float | None) -> str:

@@ -90,11 +90,11 @@ def table(rows: Sequence[Row], columns: Sequence[LayerColumn], view: View) -> It
         view: How it is laid out.
     """
     lengths = [len(row.name) if row.name.isascii() else cell_len(row.name) for row in rows]
-    if view.width < BARS_FROM or not view.unicode or not _fits(columns, lengths, view.width):
+    if view.across < BARS_FROM or not view.unicode or not _fits(columns, lengths, view.across):
         columns = [column for column in columns if not column.is_bar]
-    while len(columns) > FEWEST and not _fits(columns, lengths, view.width):
+    while len(columns) > FEWEST and not _fits(columns, lengths, view.across):
         columns = columns[:-1]
-    while (room := view.width - sum(column.width + GAP for column in columns)) < NARROWEST_NAME and len(columns) > 3:
+    while (room := view.across - sum(column.width + GAP for column in columns)) < NARROWEST_NAME and len(columns) > 3:
         columns = columns[:-1]
     room = max(len("layer"), room)
     tails = {
@@ -108,7 +108,7 @@ def table(rows: Sequence[Row], columns: Sequence[LayerColumn], view: View) -> It
     yield f"{_styled('layer', '1', view)}{' ' * (widest - 5)}{head}"
     for row, length in zip(rows, lengths, strict=True):
         tail = tails[row.key, row.is_faint]
-        name = shortened(row.name, view.width) if length > view.width else row.name
+        name = shortened(row.name, view.across) if length > view.across else row.name
         shown = _styled(name, FAINT, view) if row.is_faint else name
         if length <= room:
             yield f"{shown}{' ' * (widest - length)}{tail}" if tail.strip() else f"{shown}\n"

@@ -142,7 +142,7 @@ def excerpt(layers: tuple[str, ...], sites: dict[str, Site], view: View) -> Iter
     shapes = max(len(extents(sites[row].output_shape)) for row in rows)
     held = {row: f"  {count(sites[row].parameters)} parameters" if sites[row].parameters != 0 else "" for row in rows}
     others = len("   | → ") + 2 + labels + 2 + max(shapes + len(text) for text in held.values())
-    names = {row: shortened(row, max(16, view.width - others)) for row in rows}
+    names = {row: shortened(row, max(16, view.across - others)) for row in rows}
     across = max(len(name) for name in names.values())
     previous: str | None = None
     for row in rows:

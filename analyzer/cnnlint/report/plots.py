@@ -34,7 +34,7 @@ def memory_plot(model: ModelSummary, view: View) -> Iterator[str]:
     peak = max(known)
     ticks = {HEIGHT: size(peak), ceil(HEIGHT / 2): size(peak * ceil(HEIGHT / 2) / HEIGHT), 1: size(peak / HEIGHT)}
     margin = max(map(len, ticks.values())) + 2
-    columns = _resampled(known, view.width - margin)
+    columns = _resampled(known, view.across - margin)
     levels = [ratio(number, peak) * HEIGHT for number in columns]
     side, corner, dash = ("│", "└", "─") if view.unicode else ("|", "+", "-")
     for line in range(HEIGHT, 0, -1):
@@ -45,7 +45,7 @@ def memory_plot(model: ModelSummary, view: View) -> Iterator[str]:
     names = [row.stage or first for row in rows]
     yield f"{' ' * margin}{_marks(_resampled_names(names, len(columns)), view)}\n"
     at = rows[alive.index(peak)]
-    yield f"{' ' * margin}{shortened(f'peak of {size(peak)} at {at.name} ({at.kind})', view.width - margin)}\n\n"
+    yield f"{' ' * margin}{shortened(f'peak of {size(peak)} at {at.name} ({at.kind})', view.across - margin)}\n\n"
 
 
 def _resampled(numbers: Sequence[int], width: int) -> list[int]:
@@ -99,7 +99,7 @@ def stage_plot(model: ModelSummary, view: View) -> Iterator[str]:
     width = max(len("stage"), *map(len, names))
     counts = [f"{stage.layers:,}" for stage in model.stages]
     wide = max(len("layers"), *map(len, counts))
-    room = (view.width - width - wide - 2) // 2 - len("  ") - 7 - 2 - 6 - 1
+    room = (view.across - width - wide - 2) // 2 - len("  ") - 7 - 2 - 6 - 1
     head = f"{'stage':<{width}}  {'layers':>{wide}}"
     lines = [f"{name:<{width}}  {layers:>{wide}}" for name, layers in zip(names, counts, strict=True)]
     for title, style, numbers in costs:

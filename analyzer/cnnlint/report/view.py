@@ -32,7 +32,8 @@ class View(Struct, frozen=True, kw_only=True):
 
     Attributes:
         color: Whether to write ANSI escape sequences.
-        width: Columns that a line may take.
+        width: Columns that a line of prose may take.
+        columns: Columns that a line of a table or a plot may take; None for as many.
         verbose: Show every finding, where many of one rule are otherwise summed up.
         quiet: Show findings and budgets that fail, and nothing else.
         terminal: Whether a person looks at it as it comes.
@@ -44,6 +45,7 @@ class View(Struct, frozen=True, kw_only=True):
 
     color: bool = False
     width: int = 100
+    columns: int | None = None
     verbose: bool = False
     quiet: bool = False
     terminal: bool = False
@@ -51,6 +53,11 @@ class View(Struct, frozen=True, kw_only=True):
     drawings: Mapping[str, Drawing] = {}
     exit_code: int | None = None
     known: str = "in the baseline"
+
+    @property
+    def across(self) -> int:
+        """The columns that a table may take."""
+        return self.width if self.columns is None else self.columns
 
     def plain(self) -> View:
         """Return the view without color."""

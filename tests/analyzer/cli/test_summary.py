@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from acceptance.command import MODELS, cnnlint, cnnlint_process
+from analyzer.report.test_html import renamed
 from cnnlint.cli.commands import commands
 from cnnlint.report.json import json_schema
 from cnnlint.report.summary_text import render
@@ -247,3 +248,14 @@ def test_a_plot_is_for_the_terminal():
     done = cnnlint("summary", "--plot", "--format", "json", SEED)
     assert done.returncode == 2
     assert "--plot draws in the terminal" in done.stderr
+
+
+def test_a_wide_terminal_gives_its_columns_to_tables_and_not_to_prose(tmp_path):
+    name = "backbone/" + "x" * 80
+    lines = cnnlint("summary", renamed(tmp_path / "m.onnx", name), COLUMNS="140").stdout.splitlines()
+    (row,) = [line for line in lines if line.startswith(f"{name} ")]
+    assert row.split()[1:4] == ["Conv", "16×223×223", "208"]
+    assert len(row) > 100
+    below = lines[lines.index("") :]
+    assert any(line.startswith("head ") for line in below)
+    assert max(map(len, below)) <= 100

@@ -76,7 +76,7 @@
     };
     field.addEventListener("input", apply);
     apply();
-    table.parentElement.before(make("div", { class: "filter" }, field, count));
+    if (rows.length > 2) table.parentElement.before(make("div", { class: "filter" }, field, count));
   }
 
   function sorted(rows, column, descending) {
