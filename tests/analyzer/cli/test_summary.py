@@ -8,7 +8,6 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from acceptance.command import MODELS, cnnlint, cnnlint_process
-from analyzer.report.test_html import renamed
 from cnnlint.cli.commands import commands
 from cnnlint.report.json import json_schema
 from cnnlint.report.summary_text import render
@@ -251,11 +250,14 @@ def test_a_plot_is_for_the_terminal():
 
 
 def test_a_wide_terminal_gives_its_columns_to_tables_and_not_to_prose(tmp_path):
-    name = "backbone/" + "x" * 80
-    lines = cnnlint("summary", renamed(tmp_path / "m.onnx", name), COLUMNS="140").stdout.splitlines()
-    (row,) = [line for line in lines if line.startswith(f"{name} ")]
-    assert row.split()[1:4] == ["Conv", "16×223×223", "208"]
-    assert len(row) > 100
+    proto = onnx.load(MODELS / "seed_cnn.onnx")
+    for node in proto.graph.node:
+        node.name = f"{'x' * 60}_{node.name}"
+    onnx.save(proto, tmp_path / "m.onnx")
+    lines = cnnlint("summary", tmp_path / "m.onnx", COLUMNS="140").stdout.splitlines()
+    assert 100 < len(lines[1]) <= 140
+    assert lines[1].split() == ["layer", "kind", "output", "parameters", "MACs", "memory", "field"]
+    assert all(line.startswith("x" * 60) for line in lines[3 : lines.index("")])
     below = lines[lines.index("") :]
     assert any(line.startswith("head ") for line in below)
     assert max(map(len, below)) <= 100
