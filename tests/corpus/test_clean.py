@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import cnnlint
 import real
 import torch_cases
 import zoo
@@ -71,6 +72,17 @@ def test_published_networks_get_three_findings_at_most_and_no_warning(network: s
         found = expected(network)
         assert found.total() <= 3
         assert {level for _, level in found} <= {"info"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [each for each in (*LIGHT, *KERAS, *CONVERTED) if each.split("/")[1] not in NOISY])
+def test_published_networks_get_no_more_when_their_weights_are_read_and_they_are_run(
+    network: str, tmp_path: Path
+) -> None:
+    (report,) = cnnlint.lint(str(path_of(network, tmp_path)), isolated=True).models
+    assert report.error is None
+    assert len(report.findings) <= 3
+    assert {finding.severity.value for finding in report.findings} <= {"info"}
 
 
 def test_each_judgment_is_about_a_network_of_the_corpus_and_says_why() -> None:
