@@ -15,6 +15,8 @@ from cnnlint.graph.graph import Graph
 from remote_models.file_server import FileServer, serving
 from remote_models.networks import DEPTH, chain, save_external, save_keras
 
+pytest.importorskip("fsspec", reason="the extra remote is not installed")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -23,6 +23,8 @@ from cnnlint.worker import steps
 from remote_models.file_server import FileServer, serving
 from remote_models.networks import chain, save_external, save_keras
 
+pytest.importorskip("fsspec", reason="the extra remote is not installed")
+
 HEAVY_HEAD = "INPUT 3x64x64 -> CONV 32 3x3 -> RELU -> FLATTEN -> FC 64 -> RELU -> FC 10"
 
 
