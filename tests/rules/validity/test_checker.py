@@ -104,6 +104,7 @@ def test_what_is_left_to_the_checker_is_truly_rejected_by_it(name: str) -> None:
     assert _is_rejected(base)
 
 
+@outside
 @pytest.mark.usefixtures("onnx_answers_here")
 def test_what_the_checker_rejects_in_operator_tests_is_told(thorough: bool) -> None:
     cases = operator_cases()[:: 20 if thorough else 300]
@@ -113,6 +114,7 @@ def test_what_the_checker_rejects_in_operator_tests_is_told(thorough: bool) -> N
     assert [said for base in bases for name in MUTATIONS if (said := _disagreement(base, name))] == []
 
 
+@outside
 @pytest.mark.usefixtures("onnx_answers_here")
 def test_the_checker_adds_nothing_where_it_is_not_asked(thorough: bool) -> None:
     files = [onnx.load(path) for path in sorted(FIXTURES.rglob("*.onnx"))]
