@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
+from cnnlint.analysis.inputs import closing_options
 from cnnlint.errors import RuntimeCheckError
 from cnnlint.runtime.inputs import fed_inputs
 from cnnlint.runtime.probe import outcome
@@ -166,7 +167,12 @@ class OnnxRunner:
             fed = {**feeds, **{given[tensor]: value for tensor, value in replaced.items()}}
             values: dict[str, Any] = session.run({name: fed[name] for name in session.inputs})
         except SessionError as error:
-            raise RuntimeCheckError(f"onnxruntime cannot run it: {error.cause}", path=self.path) from error
+            options = closing_options(self.graph)  # extents that were chosen may be none that it takes
+            raise RuntimeCheckError(
+                f"onnxruntime cannot run it: {error.cause}",
+                path=self.path,
+                remedy=f"say which extents it takes: {options}" if options else None,
+            ) from error
         return Values(
             [values[port.name] for port in self.outputs],
             {layer: [values[tensor]] for layer, tensor in watched.items() if hasattr(values[tensor], "dtype")},

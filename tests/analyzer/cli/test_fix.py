@@ -8,6 +8,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import onnx
+import onnx.parser
 import onnxruntime
 import pytest
 from click.testing import CliRunner, Result
@@ -59,6 +60,22 @@ def test_the_rewritten_model_has_nothing_left_to_rewrite(tmp_path: Path) -> None
     assert again.exit_code == 0
     assert "nothing to rewrite" in again.output
     assert not (tmp_path / "again.onnx").exists()
+
+
+def test_sizes_that_were_chosen_and_do_not_run_are_asked_for(tmp_path: Path) -> None:
+    # only images of 20 × 20 fit the reshape
+    text = """<ir_version: 8, opset_import: ["" : 15]>
+        net (float[N, 3, H, W] x) => (float[N, 1200] y) <int64[2] target = {-1, 1200}, int64[2] pair = {0, 1200}> {
+            same = Identity (x)
+            flat = Reshape (same, pair)
+            y = Reshape (flat, target)
+        }"""
+    model = tmp_path / "net.onnx"
+    onnx.save(onnx.parser.parse_model(text), model)
+    refused = fix(model, "-o", tmp_path / "fixed.onnx")
+    assert refused.exit_code == 2
+    assert refused.stderr.rstrip().endswith("(say which extents it takes: --input x=1x3x224x224)")
+    assert fix(model, "-o", tmp_path / "fixed.onnx", "--input", "x=1x3x20x20").exit_code == 0
 
 
 def test_diff_shows_what_would_change_and_writes_nothing(tmp_path: Path) -> None:
