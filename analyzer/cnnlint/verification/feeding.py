@@ -64,8 +64,10 @@ class Feed(Struct, frozen=True):
         return f"{self.ports[0].name} {shown_shape(self.shape)} {how}"
 
 
-def agree(before: Runner, after: Runner, *, batch: int = BATCH) -> tuple[tuple[Feed, ...], tuple[str, ...]]:
-    """Return inputs that both models accept, or why there are none, a sentence each."""
+def agree(
+    before: Runner, after: Runner, *, batch: int = BATCH, extent: int = EXTENTS[0]
+) -> tuple[tuple[Feed, ...], tuple[str, ...]]:
+    """Return inputs that both models accept, or why there are none, a sentence each; open heights are `extent`."""
     pairs = pair_ports(before.inputs, after.inputs)
     if pairs is None:
         counts = f"{_names(before.inputs)} in the first model and {_names(after.inputs)} in the second"
@@ -77,7 +79,8 @@ def agree(before: Runner, after: Runner, *, batch: int = BATCH) -> tuple[tuple[F
         for known in (_known(left), _known(right)):
             axes = stored_axes(left, known, layouts[0]), stored_axes(right, known, layouts[1])
             if axes[0] is not None and axes[1] is not None:
-                feeds.append(_feed(left, right, (axes[0], axes[1]), known, batch, pixels=left.name in scaled))
+                order, pixels = (axes[0], axes[1]), left.name in scaled
+                feeds.append(_feed(left, right, order, known, batch, extent=extent, pixels=pixels))
                 break
         else:
             shapes = shown_shape(left.shape or ()), shown_shape(right.shape or ())
@@ -156,6 +159,7 @@ def _feed(
     shape: Shape,
     batch: int,
     *,
+    extent: int,
     pixels: bool,
 ) -> Feed:
     """Return the common input; open extents of `shape` are taken from either file's declaration, or chosen."""
@@ -165,7 +169,7 @@ def _feed(
         for port, order in zip((left, right), axes, strict=True):
             if port.shape is not None:
                 said.append(port.shape[order.index(axis)])
-        usual = batch if axis == 0 else EXTENTS[0] if axis > 1 and len(shape) == 4 else LENGTH
+        usual = batch if axis == 0 else extent if axis > 1 and len(shape) == 4 else LENGTH
         extents.append(next((extent for extent in said if isinstance(extent, int)), usual))
     dtype = right.dtype if "int" in right.dtype and "int" not in left.dtype else left.dtype
     is_image = len(extents) == 4 and extents[1] <= MOST_CHANNELS and dtype in _IMAGES

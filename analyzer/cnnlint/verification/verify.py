@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from cnnlint.analysis.cost import total_macs
 from cnnlint.errors import RuntimeCheckError
 from cnnlint.graph.layers import Activation
 from cnnlint.results import Verification
-from cnnlint.runtime.inputs import BATCH, KINDS
+from cnnlint.runtime.inputs import BATCH, EXTENTS, KINDS
 from cnnlint.runtime.probe import COSTLY, SEED
 from cnnlint.verification.differences import origins
 from cnnlint.verification.error import Error, channels_first, error, like, nearest
@@ -232,14 +233,16 @@ class _Comparison:
         return 1 if self.costly else PERTURBATIONS
 
     def _runs(self, feeds: Feeds) -> tuple[Feeds, list[_BothRuns]]:
-        """Return the inputs and the runs; with one sample if a model with an open batch accepts only that."""
+        """Return the inputs and the runs; with one sample or images of another size if a model wants these."""
         try:
             return feeds, [self._run(feeds, first) for first in self._firsts(feeds)]
         except RuntimeCheckError:
-            alone, _ = agree(self.before, self.after, batch=1)
-            if alone == feeds:
-                raise
-            return alone, [self._run(alone, first) for first in self._firsts(alone)]
+            for extent in EXTENTS:
+                others, _ = agree(self.before, self.after, batch=1, extent=extent)
+                with suppress(RuntimeCheckError):
+                    if others != feeds:
+                        return others, [self._run(others, first) for first in self._firsts(others)]
+            raise
 
     def _firsts(self, feeds: Feeds) -> range:
         """Return for each run the kind of its first image, so all runs together cover all kinds."""

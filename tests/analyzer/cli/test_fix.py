@@ -62,6 +62,19 @@ def test_the_rewritten_model_has_nothing_left_to_rewrite(tmp_path: Path) -> None
     assert not (tmp_path / "again.onnx").exists()
 
 
+def test_images_of_another_size_are_tried_where_the_first_do_not_run(tmp_path: Path) -> None:
+    # as text readers leave the height open that they need
+    text = """<ir_version: 8, opset_import: ["" : 15]>
+        net (float[N, 3, H, W] x) => (float[N, M] y) <int64[2] pair = {0, 12288}> {
+            same = Identity (x)
+            y = Reshape (same, pair)
+        }"""
+    model = tmp_path / "net.onnx"
+    onnx.save(onnx.parser.parse_model(text), model)
+    assert fix(model, "-o", tmp_path / "fixed.onnx").exit_code == 0
+    assert [node.op_type for node in onnx.load(tmp_path / "fixed.onnx").graph.node] == ["Reshape"]
+
+
 def test_sizes_that_were_chosen_and_do_not_run_are_asked_for(tmp_path: Path) -> None:
     # only images of 20 × 20 fit the reshape
     text = """<ir_version: 8, opset_import: ["" : 15]>
