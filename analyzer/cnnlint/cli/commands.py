@@ -106,7 +106,9 @@ class Commands(click.Group):
             error.show()
             return 2
         except click.UsageError as error:
-            complain(str(error_of_usage(error, sys.argv[1:] if args is None else args)))
+            given = sys.argv[1:] if args is None else args
+            command = given[0] if given and given[0] in self.MODULES else "lint"
+            complain(str(error_of_usage(error, f"cnnlint {command}")))
             return 2
         except click.ClickException as error:
             complain(error.format_message())

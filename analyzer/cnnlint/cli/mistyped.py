@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from math import isnan
 from typing import Any
 
@@ -86,10 +86,10 @@ def called(param: click.Parameter | None) -> str:
     return f"{max(param.opts, key=len)} " if isinstance(param, click.Option) else ""
 
 
-def error_of_usage(error: click.UsageError, arguments: Sequence[str]) -> CnnlintError:
-    """Return what to say of a command line, `arguments`, that click cannot read."""
+def error_of_usage(error: click.UsageError, command: str) -> CnnlintError:
+    """Return what to say of a command line that click cannot read; it asks for `command`, where the error is silent."""
     ctx = error.ctx
-    command = ctx.command_path if ctx else f"cnnlint {_command(arguments)}"
+    command = ctx.command_path if ctx else command
     listed = f"`{command} --help` lists the options"
     if isinstance(error, click.NoSuchOption):
         known = [] if ctx is None else [name for param in ctx.command.get_params(ctx) for name in param.opts]
@@ -107,12 +107,6 @@ def error_of_usage(error: click.UsageError, arguments: Sequence[str]) -> Cnnlint
         several = " " in extra["words"]
         return ConfigError(f"{extra['words']} {'are' if several else 'is'} too much", remedy=f"write `{_usage(ctx)}`")
     return ConfigError(error.format_message().rstrip("."), remedy=listed)
-
-
-def _command(arguments: Sequence[str]) -> str:
-    from cnnlint.cli.commands import Commands
-
-    return arguments[0] if arguments and arguments[0] in Commands.MODULES else "lint"
 
 
 def _usage(ctx: click.Context) -> str:
