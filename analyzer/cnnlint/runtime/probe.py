@@ -311,7 +311,7 @@ def first_layer(probe: Probe, shows: Callable[[Values, str], bool]) -> Layer | N
 
     Args:
         probe: The model; its own runs are not affected.
-        shows: Called with all values of the run, by tensor, and the name of the layer's output.
+        shows: KerasCall with all values of the run, by tensor, and the name of the layer's output.
     """
     run = traced(probe)
     if run is None:

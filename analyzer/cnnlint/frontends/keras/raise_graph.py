@@ -13,7 +13,7 @@ from cnnlint.frontends.keras.definition import collect
 from cnnlint.frontends.keras.file import KerasFile
 from cnnlint.frontends.keras.flat_model import MERGE, FlatModel, LayerCall, Ref, flatten_model
 from cnnlint.frontends.keras.layers import functions, pointwise, raise_call
-from cnnlint.frontends.keras.layers.call import Called, add_opaque
+from cnnlint.frontends.keras.layers.call import KerasCall, add_opaque
 from cnnlint.frontends.keras.records import ArchiveRecord, LayerRecord
 from cnnlint.frontends.keras.training import read_training
 from cnnlint.frontends.keras.weight_groups import NOT_COUNTED
@@ -251,7 +251,7 @@ class _Raiser:
         args = [resolve(argument) for argument in step.args]
         kwargs = {name: resolve(argument) for name, argument in step.kwargs.items()}
         batch: Dim = next((view.shape[0] for view in collect([args, kwargs], TensorView) if view.shape), "batch")
-        call = Called(
+        call = KerasCall(
             step.layer,
             args,
             kwargs,

@@ -12,7 +12,7 @@ from cnnlint.frontends.keras.layers import (
     shaping,
     windows,
 )
-from cnnlint.frontends.keras.layers.call import Called, Handler, add_opaque
+from cnnlint.frontends.keras.layers.call import Handler, KerasCall, add_opaque
 from cnnlint.frontends.raising.view import TensorView
 
 FAMILIES = (functions, pointwise, products, sequences, shaping, windows)
@@ -25,7 +25,7 @@ def handlers() -> dict[str, Handler]:
     return {name: handler for family in FAMILIES for name, handler in family.LAYERS.items()}
 
 
-def raise_call(call: Called) -> list[TensorView]:
+def raise_call(call: KerasCall) -> list[TensorView]:
     """Add the layers for a call of a Keras layer, and return its outputs.
 
     Raises:
@@ -35,7 +35,7 @@ def raise_call(call: Called) -> list[TensorView]:
     return made if isinstance(made, list) else [made]
 
 
-def _handler(call: Called) -> Handler:
+def _handler(call: KerasCall) -> Handler:
     layer = call.layer
     if layer.is_operation:
         return functions.raise_function

@@ -28,7 +28,7 @@ UNTRAINED = frozenset(
 """Roles of non-trainable weights."""
 
 
-class Called(OpContext):
+class KerasCall(OpContext):
     """A layer with the views that it is called with.
 
     Attributes:
@@ -71,9 +71,9 @@ class Called(OpContext):
         view: TensorView | None = None,
         declared: tuple[tuple[Shape | None, str], ...] | None = None,
         suffix: str | None = None,
-    ) -> Called:
+    ) -> KerasCall:
         """Return a copy of this call with another layer, tensor, outputs or name suffix."""
-        return Called(
+        return KerasCall(
             layer or self.layer,
             self.args if view is None else [view],
             self.kwargs if view is None else {},
@@ -202,7 +202,7 @@ class Called(OpContext):
 Raised = TensorView | list[TensorView]
 """The outputs of a call: one, or a list."""
 
-Handler = Callable[[Called], Raised]
+Handler = Callable[[KerasCall], Raised]
 """Adds the layers for a call of a Keras layer, or of a function of `keras.ops`.
 
 Raises:
@@ -243,7 +243,7 @@ def _weight(record: WeightRecord, role: str | None, *, trainable: bool) -> Weigh
 
 
 def add_operator(
-    call: Called, shape: Shape | None, *, like: TensorView | None = None, dtype: str | None = None
+    call: KerasCall, shape: Shape | None, *, like: TensorView | None = None, dtype: str | None = None
 ) -> TensorView:
     """Add a standard operator without multiplications whose output has `shape` in the graph's layout."""
     inputs = tuple(view.tensor for view in call.views)
@@ -251,17 +251,17 @@ def add_operator(
     return call.add(layer, like=like, dtype=dtype)
 
 
-def add_same(call: Called) -> TensorView:
+def add_same(call: KerasCall) -> TensorView:
     """Add an operator that keeps the shape: noise and augmentation, which do nothing at inference."""
     return add_operator(call, call.view.tensor.shape, like=call.view)
 
 
-def add_declared(call: Called) -> list[TensorView]:
+def add_declared(call: KerasCall) -> list[TensorView]:
     """Add a standard operator whose outputs have the shapes in the file."""
     return _add(call, None)
 
 
-def add_opaque(call: Called, reason: str, *, lacks_shapes: bool = False) -> list[TensorView]:
+def add_opaque(call: KerasCall, reason: str, *, lacks_shapes: bool = False) -> list[TensorView]:
     """Add a layer with unknown contents, with the parameters and shapes in the file.
 
     Returns:
@@ -270,7 +270,7 @@ def add_opaque(call: Called, reason: str, *, lacks_shapes: bool = False) -> list
     return _add(call, reason, lacks_shapes=lacks_shapes)
 
 
-def _add(call: Called, reason: str | None, *, lacks_shapes: bool = False) -> list[TensorView]:
+def _add(call: KerasCall, reason: str | None, *, lacks_shapes: bool = False) -> list[TensorView]:
     declared = call.declared or ((None, ""),)
     orders = [call.layout(shape) for shape, _ in declared]
     fields: dict[str, Any] = {

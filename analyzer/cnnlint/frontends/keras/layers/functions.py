@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from cnnlint.frontends.keras import settings
 from cnnlint.frontends.keras.definition import collect
 from cnnlint.frontends.keras.layers import shaping, windows
-from cnnlint.frontends.keras.layers.call import Called, Handler, Raised, add_declared, add_opaque, add_operator
+from cnnlint.frontends.keras.layers.call import Handler, KerasCall, Raised, add_declared, add_opaque, add_operator
 from cnnlint.frontends.keras.layers.pointwise import activate
 from cnnlint.frontends.keras.records import TF_FUNCTIONS
 from cnnlint.frontends.keras.settings import snake_case
@@ -70,7 +70,7 @@ UNCOUNTED_TENSORFLOW = UNCOUNTED | {
 }  # fmt: skip
 
 
-def raise_function(call: Called) -> Raised:
+def raise_function(call: KerasCall) -> Raised:
     """Add the layer for a function of `keras.ops`."""
     name = call.layer.class_name
     if not call.views:
@@ -80,7 +80,7 @@ def raise_function(call: Called) -> Raised:
     return add_opaque(call, f"the function {name}") if name in UNCOUNTED else add_declared(call)
 
 
-def _tensorflow(call: Called) -> Raised:
+def _tensorflow(call: KerasCall) -> Raised:
     """Add the layer for a TensorFlow function, which Keras 2 saves in Functional models as a layer."""
     function = str(call.config.get("function") or call.layer.class_name)
     name = function.rpartition(".")[2]
@@ -91,27 +91,27 @@ def _tensorflow(call: Called) -> Raised:
     return add_declared(call)
 
 
-def _setting(call: Called, name: str, default: Any = None) -> Any:
+def _setting(call: KerasCall, name: str, default: Any = None) -> Any:
     """Return an argument of the function, from its configuration or from the call."""
     value = call.config.get(name, call.kwargs.get(name, default))
     found = settings.items(value)
     return value if found is None else found
 
 
-def _activation(call: Called) -> TensorView:
+def _activation(call: KerasCall) -> TensorView:
     name = call.layer.class_name
     function = settings.SYNONYMS.get(snake_case(name), snake_case(name))
     fields: dict[str, Any] = {"axis": _setting(call, "axis", -1)} if "oftmax" in name or name == "Sparsemax" else {}
     return activate(call, call.view, function, "", **fields)
 
 
-def _unary(call: Called) -> TensorView:
+def _unary(call: KerasCall) -> TensorView:
     name = call.layer.class_name
     dtype = str(call.config.get("dtype") or call.view.tensor.dtype) if name == "Cast" else None
     return ops.elementwise(call, UNARY[name], [call.view], dtype=dtype)
 
 
-def _binary(call: Called) -> TensorView:
+def _binary(call: KerasCall) -> TensorView:
     function = BINARY[call.layer.class_name]
     operands = [*call.args, *(call.kwargs[name] for name in ("x1", "x2", "y") if name in call.kwargs)]
     constants = [(index, value) for index, value in enumerate(operands) if not collect(value, TensorView)]
@@ -139,7 +139,7 @@ def _constant_shape(value: Any) -> Shape:
     return tuple(shape)
 
 
-def _reduce(call: Called) -> Raised:
+def _reduce(call: KerasCall) -> Raised:
     view, name = call.view, call.layer.class_name
     shape = view.shape
     if shape is None:
@@ -159,14 +159,14 @@ def _reduce(call: Called) -> Raised:
     return add_operator(call, tuple(dim for index, dim in enumerate(shape) if index not in gone), dtype=dtype)
 
 
-def _pool(call: Called) -> TensorView:
+def _pool(call: KerasCall) -> TensorView:
     rank = (call.view.rank or 4) - 2
     config = {**call.config, "data_format": call.config.get("data_format") or "channels_last"}
     mode = "max" if call.layer.class_name == "MaxPool" else "avg"
     return windows.pool(call.of(replace(call.layer, config=config)), rank, mode)
 
 
-def _reshape(call: Called) -> Raised:
+def _reshape(call: KerasCall) -> Raised:
     target = _setting(call, "newshape") or _setting(call, "shape")
     shape = call.view.shape
     if not isinstance(target, list) or shape is None:
@@ -178,7 +178,7 @@ def _reshape(call: Called) -> Raised:
     return shaping.reshape(call, tuple(dims))
 
 
-def _transpose(call: Called) -> Raised:
+def _transpose(call: KerasCall) -> Raised:
     rank = call.view.rank
     if rank is None:
         return add_declared(call)
@@ -186,7 +186,7 @@ def _transpose(call: Called) -> Raised:
     return shaping.transpose(call, tuple(axes or reversed(range(rank))))
 
 
-def _swap(call: Called) -> Raised:
+def _swap(call: KerasCall) -> Raised:
     rank = call.view.rank
     if rank is None:
         return add_declared(call)
@@ -196,7 +196,7 @@ def _swap(call: Called) -> Raised:
     return shaping.transpose(call, tuple(order))
 
 
-def _expand(call: Called) -> Raised:
+def _expand(call: KerasCall) -> Raised:
     shape, axis = call.view.shape, _setting(call, "axis")
     if shape is None:
         return add_declared(call)
@@ -207,7 +207,7 @@ def _expand(call: Called) -> Raised:
     return shaping.reshape(call, tuple(dims))
 
 
-def _squeeze(call: Called) -> Raised:
+def _squeeze(call: KerasCall) -> Raised:
     shape, axis = call.view.shape, _setting(call, "axis")
     if shape is None:
         return add_declared(call)
@@ -218,19 +218,19 @@ def _squeeze(call: Called) -> Raised:
     return shaping.reshape(call, tuple(dim for index, dim in enumerate(shape) if index not in gone))
 
 
-def _concatenate(call: Called) -> TensorView:
+def _concatenate(call: KerasCall) -> TensorView:
     axis = _setting(call, "axis", -1)
     return ops.concat(call, call.views, axis if isinstance(axis, int) else -1)
 
 
-def _matmul(call: Called) -> Raised:
+def _matmul(call: KerasCall) -> Raised:
     if len(call.views) != 2:
         return add_declared(call)
     left, right = (call.builder.tensor(view) for view in call.views)
     return call.add(MatMul(inputs=(left, right), **call.identity))
 
 
-def _einsum(call: Called) -> Raised:
+def _einsum(call: KerasCall) -> Raised:
     equation = _setting(call, "subscripts")
     if not isinstance(equation, str) or "->" not in equation or "." in equation:
         return add_declared(call)

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from cnnlint.frontends.keras import settings
-from cnnlint.frontends.keras.layers.call import Called, Handler, Raised, add_declared, add_operator, add_same
+from cnnlint.frontends.keras.layers.call import Handler, KerasCall, Raised, add_declared, add_operator, add_same
 from cnnlint.frontends.raising import ops
 from cnnlint.frontends.raising.view import TensorView
 from cnnlint.graph.layers import Add, Dropout, Opaque, Operator, Rescale
@@ -25,7 +25,9 @@ FUNCTIONS = frozenset(
 ALONG_AN_AXIS = frozenset({"softmax", "log_softmax", "sparsemax"})
 
 
-def activate(call: Called, view: TensorView, function: object, suffix: str | None = None, **fields: Any) -> TensorView:
+def activate(
+    call: KerasCall, view: TensorView, function: object, suffix: str | None = None, **fields: Any
+) -> TensorView:
     """Add an activation layer for the serialized `function`, if there is one.
 
     Args:
@@ -60,15 +62,15 @@ def activate(call: Called, view: TensorView, function: object, suffix: str | Non
     return call.add(layer, like=view)
 
 
-def _by_name(call: Called, name: object, **fields: Any) -> TensorView:
+def _by_name(call: KerasCall, name: object, **fields: Any) -> TensorView:
     return activate(call, call.view, name, call.suffix, **fields)
 
 
-def _activation(call: Called) -> TensorView:
+def _activation(call: KerasCall) -> TensorView:
     return _by_name(call, call.config.get("activation"))
 
 
-def _relu(call: Called) -> TensorView:
+def _relu(call: KerasCall) -> TensorView:
     slope, limit = call.number("negative_slope", 0.0), call.config.get("max_value")
     if slope:
         return _by_name(call, "leaky_relu", alpha=slope)
@@ -80,23 +82,23 @@ def _relu(call: Called) -> TensorView:
     return ops.elementwise(call, "clip", [call.view])
 
 
-def _leaky_relu(call: Called) -> TensorView:
+def _leaky_relu(call: KerasCall) -> TensorView:
     return _by_name(call, "leaky_relu", alpha=call.number("negative_slope", call.number("alpha", 0.3)))
 
 
-def _elu(call: Called) -> TensorView:
+def _elu(call: KerasCall) -> TensorView:
     return _by_name(call, "elu", alpha=call.number("alpha", 1.0))
 
 
-def _thresholded(call: Called) -> TensorView:
+def _thresholded(call: KerasCall) -> TensorView:
     return _by_name(call, "threshold", alpha=call.number("theta", 1.0))
 
 
-def _prelu(call: Called) -> TensorView:
+def _prelu(call: KerasCall) -> TensorView:
     return ops.activation(call, call.view, "prelu", weights=call.weights("alpha"))
 
 
-def _softmax(call: Called) -> TensorView:
+def _softmax(call: KerasCall) -> TensorView:
     axes = settings.items(call.config.get("axis", -1))
     if axes is not None and len(axes) != 1:
         view = call.view
@@ -105,22 +107,22 @@ def _softmax(call: Called) -> TensorView:
     return _by_name(call, "softmax", axis=axes[0] if axes else call.integer("axis", -1))
 
 
-def _identity(call: Called) -> TensorView:
+def _identity(call: KerasCall) -> TensorView:
     return _by_name(call, "linear")
 
 
-ACTIVATIONS: dict[str, Callable[[Called], TensorView]] = {
+ACTIVATIONS: dict[str, Callable[[KerasCall], TensorView]] = {
     "Activation": _activation, "ReLU": _relu, "LeakyReLU": _leaky_relu, "ELU": _elu, "PReLU": _prelu,
     "Softmax": _softmax, "ThresholdedReLU": _thresholded, "Identity": _identity, "Masking": _identity,
     "ActivityRegularization": _identity,
 }  # fmt: skip
 
 
-def _merge(call: Called, function: str) -> TensorView:
+def _merge(call: KerasCall, function: str) -> TensorView:
     return ops.elementwise(call, function, call.views, after_batch=True)
 
 
-def _concatenate(call: Called) -> TensorView:
+def _concatenate(call: KerasCall) -> TensorView:
     return ops.concat(call, call.views, call.integer("axis", call.integer("concat_axis", -1)))
 
 
@@ -135,20 +137,20 @@ MERGING: dict[str, Handler] = {
 }
 
 
-def _rescale(call: Called) -> TensorView:
+def _rescale(call: KerasCall) -> TensorView:
     view = call.view
     layer = Rescale(inputs=(view.tensor,), weights=call.weights("mean", "variance", "count"), **call.identity)
     return call.add(layer, like=view)
 
 
-def _layer_scale(call: Called) -> TensorView:
+def _layer_scale(call: KerasCall) -> TensorView:
     """Handle ConvNeXt's product with one learned factor per channel."""
     shape: list[Dim] = [1] * (call.view.rank or 1)
     shape[-1] = call.whole("projection_dim")
     return ops.elementwise(call, "mul", [call.view], constants=tuple(shape), weights=call.weights("gamma"))
 
 
-def _stochastic_depth(call: Called) -> TensorView:
+def _stochastic_depth(call: KerasCall) -> TensorView:
     """Handle dropout of whole samples, which does nothing at inference."""
     rate = call.number("drop_path_rate", 0.0)
     layer = Dropout(
@@ -157,7 +159,7 @@ def _stochastic_depth(call: Called) -> TensorView:
     return call.add(layer, like=call.view)
 
 
-def _scaled_sum(call: Called) -> TensorView:
+def _scaled_sum(call: KerasCall) -> TensorView:
     """Handle InceptionResNetV2's first + scale × second."""
     first, second = call.views[:2]
     scaled = ops.elementwise(
@@ -185,7 +187,7 @@ KEEPS_SHAPE = frozenset({None, "int"})
 """Output modes that replace each value by a category."""
 
 
-def _batch(call: Called) -> TensorView:
+def _batch(call: KerasCall) -> TensorView:
     return ops.batch_norm(
         call,
         call.view,
@@ -197,21 +199,21 @@ def _batch(call: Called) -> TensorView:
     )
 
 
-def _layer(call: Called) -> TensorView:
+def _layer(call: KerasCall) -> TensorView:
     roles = ("gamma", "beta") if call.config.get("rms_scaling") else _scale_and_shift(call)
     return _over_axes(call, centered=not call.config.get("rms_scaling"), roles=roles)
 
 
-def _rms(call: Called) -> TensorView:
+def _rms(call: KerasCall) -> TensorView:
     return _over_axes(call, centered=False, roles=("scale",))
 
 
-def _over_axes(call: Called, *, centered: bool, roles: tuple[str, ...]) -> TensorView:
+def _over_axes(call: KerasCall, *, centered: bool, roles: tuple[str, ...]) -> TensorView:
     epsilon, weights = call.number("epsilon", 1e-3), call.weights(*roles)
     return ops.layer_norm(call, call.view, _axes(call), epsilon=epsilon, centered=centered, weights=weights)
 
 
-def _group(call: Called) -> TensorView:
+def _group(call: KerasCall) -> TensorView:
     groups = call.integer("groups", 32)
     return ops.group_norm(
         call,
@@ -223,19 +225,19 @@ def _group(call: Called) -> TensorView:
     )
 
 
-def _scale_and_shift(call: Called) -> tuple[str, ...]:
+def _scale_and_shift(call: KerasCall) -> tuple[str, ...]:
     settings_of = (("gamma", "scale"), ("beta", "center"))
     return tuple(role for role, setting in settings_of if call.config.get(setting, True) is not False)
 
 
-def _axes(call: Called) -> tuple[int, ...]:
+def _axes(call: KerasCall) -> tuple[int, ...]:
     value = call.config.get("axis", -1)
     found = settings.items(value)
     axes = [value] if found is None else found
     return tuple(axis for axis in axes if isinstance(axis, int)) or (-1,)
 
 
-def _dropout(call: Called) -> TensorView:
+def _dropout(call: KerasCall) -> TensorView:
     rate = call.config.get("rate")
     shared = (settings.items(call.config.get("noise_shape")) or [])[1:]  # 1 where values are dropped together
     ones = [1] * len(shared)
@@ -250,7 +252,7 @@ def _dropout(call: Called) -> TensorView:
     return call.add(layer, like=call.view)
 
 
-def _categories(call: Called) -> Raised:
+def _categories(call: KerasCall) -> Raised:
     if call.config.get("output_mode") in KEEPS_SHAPE:
         return add_operator(call, call.view.tensor.shape, like=call.view, dtype="int64")
     return add_declared(call)

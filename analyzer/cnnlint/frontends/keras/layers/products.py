@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from cnnlint.frontends.keras import settings
-from cnnlint.frontends.keras.layers.call import Called, Handler, Raised, add_opaque, weights_of
+from cnnlint.frontends.keras.layers.call import Handler, KerasCall, Raised, add_opaque, weights_of
 from cnnlint.frontends.keras.layers.pointwise import activate
 from cnnlint.frontends.keras.records import WeightRecord
 from cnnlint.frontends.raising import ops
@@ -25,7 +25,7 @@ QUANTIZED = {
 PROJECTIONS = ("query", "key", "value", "output")
 
 
-def _roles(call: Called) -> tuple[str, ...]:
+def _roles(call: KerasCall) -> tuple[str, ...]:
     """Return the roles of a dense layer's weights in the file's order."""
     biased = call.config.get("use_bias", True) is not False and call.config.get("bias_axes", "") is not None
     bias = ("bias",) if biased else ()
@@ -35,13 +35,13 @@ def _roles(call: Called) -> tuple[str, ...]:
     return ("kernel", *bias, *QUANTIZED.get(mode, ("kernel_scale", "kernel_zero", "g_idx")))
 
 
-def _dense(call: Called) -> TensorView:
+def _dense(call: KerasCall) -> TensorView:
     use_bias = call.config.get("use_bias", True) is not False
     made = ops.dense(call, call.view, call.whole("units"), weights=call.kernel(*_roles(call)), use_bias=use_bias)
     return activate(call, made, call.config.get("activation"))
 
 
-def _einsum_dense(call: Called) -> Raised:
+def _einsum_dense(call: KerasCall) -> Raised:
     """Add a Dense if trailing axes of the input are summed over, with a Reshape if there are several."""
     view = TensorView(call.builder.tensor(call.view))
     shape = view.shape
@@ -71,7 +71,7 @@ def _einsum_dense(call: Called) -> Raised:
     return activate(call, view, call.config.get("activation"))
 
 
-def _embedding(call: Called) -> TensorView:
+def _embedding(call: KerasCall) -> TensorView:
     second = "reverse_embeddings" if call.config.get("tie_weights") is False else "embeddings_scale"
     layer = Embedding(
         inputs=(call.builder.tensor(call.view),),
@@ -83,7 +83,7 @@ def _embedding(call: Called) -> TensorView:
     return call.add(layer)
 
 
-def _reversible_embedding(call: Called) -> Raised:
+def _reversible_embedding(call: KerasCall) -> Raised:
     """Add an Embedding, or for `reverse` the Dense back to its entries, which has the same kernel if they are tied."""
     if not call.kwargs.get("reverse", call.args[1] if len(call.args) > 1 else False):
         return _embedding(call)
@@ -100,7 +100,7 @@ def _reversible_embedding(call: Called) -> Raised:
     return ops.elementwise(call.of(suffix="capped"), "mul", [made], constants=(), constant=cap)
 
 
-def _dot(call: Called) -> Raised:
+def _dot(call: KerasCall) -> Raised:
     """Add an Einstein sum over one axis of each input; for two vectors it gives one number."""
     left, right = (TensorView(call.builder.tensor(view)) for view in call.views[:2])
     if left.rank is None or right.rank is None:
@@ -129,7 +129,7 @@ def _dot(call: Called) -> Raised:
 # attention, with projections and heads or plain
 
 
-def _multi_head(call: Called) -> Raised:
+def _multi_head(call: KerasCall) -> Raised:
     query, *others = (call.builder.tensor(view) for view in call.views)
     value = others[0] if others else query
     if query.shape is None or value.shape is None:
@@ -153,7 +153,7 @@ def _multi_head(call: Called) -> Raised:
     return _with_scores(call, layer, query, value, call.whole("num_heads", 1))
 
 
-def _plain(call: Called) -> Raised:
+def _plain(call: KerasCall) -> Raised:
     query, value, *rest = (call.builder.tensor(view) for view in call.views)
     key = rest[0] if rest else value
     if query.shape is None or value.shape is None or key.shape is None:
@@ -175,7 +175,9 @@ def _plain(call: Called) -> Raised:
     return _with_scores(call, layer, query, value, None)
 
 
-def _with_scores(call: Called, layer: Attention, query: Tensor, value: Tensor, heads: int | None) -> list[TensorView]:
+def _with_scores(
+    call: KerasCall, layer: Attention, query: Tensor, value: Tensor, heads: int | None
+) -> list[TensorView]:
     made = [call.add(layer)]
     if call.kwargs.get("return_attention_scores") is True:
         batch = (query.shape or (None,))[0]
@@ -195,7 +197,7 @@ def _tokens(tensor: Tensor) -> Dim:
     return product((tensor.shape or ())[1:-1])
 
 
-def _projection_weights(call: Called) -> tuple[Weight, ...]:
+def _projection_weights(call: KerasCall) -> tuple[Weight, ...]:
     """Return the weights of the four projections in the order of the computation."""
 
     def place(weight: WeightRecord) -> int:
@@ -211,7 +213,7 @@ def _projection_weights(call: Called) -> tuple[Weight, ...]:
     return weights_of(records, tuple(roles), trainable=call.layer.trainable)
 
 
-def _grouped(call: Called) -> list[TensorView]:
+def _grouped(call: KerasCall) -> list[TensorView]:
     made = call.of(declared=((call.view.shape, call.dtype),))
     return add_opaque(made, "grouped-query attention")
 

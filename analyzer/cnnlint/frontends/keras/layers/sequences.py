@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from cnnlint.frontends.keras import settings
 from cnnlint.frontends.keras.flat_model import MERGE, SPLIT
-from cnnlint.frontends.keras.layers.call import Called, Handler, add_opaque, weights_of
+from cnnlint.frontends.keras.layers.call import Handler, KerasCall, add_opaque, weights_of
 from cnnlint.frontends.keras.layers.windows import padding_of
 from cnnlint.frontends.keras.records import LayerRecord, WeightRecord, described
 from cnnlint.frontends.raising import ops
@@ -29,11 +29,11 @@ CELLS: dict[str, Cell] = {
 ROLES = ("kernel", "recurrent_kernel", "bias")
 
 
-def _recurrent(call: Called) -> list[TensorView]:
+def _recurrent(call: KerasCall) -> list[TensorView]:
     return _add(call, call.layer, directions=1, weights=call.weights(*ROLES))
 
 
-def _with_cell(call: Called) -> list[TensorView]:
+def _with_cell(call: KerasCall) -> list[TensorView]:
     """Handle `RNN`, which has a cell as an argument."""
     cell = settings.mapping(call.config.get("cell"))
     if cell is None or cell.get("class_name") not in CELLS:
@@ -43,7 +43,7 @@ def _with_cell(call: Called) -> list[TensorView]:
     return _add(call, record, directions=1, weights=call.weights(*ROLES))
 
 
-def _bidirectional(call: Called) -> list[TensorView]:
+def _bidirectional(call: KerasCall) -> list[TensorView]:
     wrapped = settings.mapping(call.config.get("layer"))
     if wrapped is None or wrapped.get("class_name") not in CELLS:
         return add_opaque(call, "a bidirectional layer around a custom layer")
@@ -51,7 +51,7 @@ def _bidirectional(call: Called) -> list[TensorView]:
     return _add(call, inner, directions=2, weights=_both_ways(call))
 
 
-def _both_ways(call: Called) -> tuple[Weight, ...]:
+def _both_ways(call: KerasCall) -> tuple[Weight, ...]:
     """Return the weights of the forward layer, then those of the backward layer."""
 
     def of(direction: str) -> list[WeightRecord]:
@@ -67,7 +67,7 @@ def _both_ways(call: Called) -> tuple[Weight, ...]:
     return weights_of(tuple(records), roles, trainable=call.layer.trainable)
 
 
-def _add(call: Called, layer: LayerRecord, *, directions: int, weights: tuple[Weight, ...]) -> list[TensorView]:
+def _add(call: KerasCall, layer: LayerRecord, *, directions: int, weights: tuple[Weight, ...]) -> list[TensorView]:
     source = call.builder.tensor(call.view)
     units = layer.config.get("units")
     shape: Shape = source.shape if source.shape is not None and len(source.shape) == 3 else (None, None, None)
@@ -89,7 +89,7 @@ def _add(call: Called, layer: LayerRecord, *, directions: int, weights: tuple[We
     return [TensorView(tensor) for tensor in call.builder.add(recurrent, dtype=call.dtype)]
 
 
-def _shapes(call: Called, layer: LayerRecord, sequence: tuple[Dim, Dim, int], directions: int) -> tuple[Shape, ...]:
+def _shapes(call: KerasCall, layer: LayerRecord, sequence: tuple[Dim, Dim, int], directions: int) -> tuple[Shape, ...]:
     batch, steps, units = sequence
     merge = call.config.get("merge_mode", "concat") if directions == 2 else "sum"
     width = 2 * units if merge == "concat" else units
@@ -101,7 +101,7 @@ def _shapes(call: Called, layer: LayerRecord, sequence: tuple[Dim, Dim, int], di
     return (*outputs, *(((batch, units),) * (states * directions)))
 
 
-def _convolutional(call: Called, rank: int) -> list[TensorView]:
+def _convolutional(call: KerasCall, rank: int) -> list[TensorView]:
     """Add an opaque layer of the right shape: its multiply-accumulates are not counted."""
     shape = call.view.shape
     reason = "a convolutional recurrent cell"
@@ -123,14 +123,14 @@ def _convolutional(call: Called, rank: int) -> list[TensorView]:
     return add_opaque(call.of(declared=((made, call.dtype),)), reason)
 
 
-def _merge(call: Called) -> TensorView:
+def _merge(call: KerasCall) -> TensorView:
     """Merge the time steps into the batch."""
     shape = call.view.shape
     merged: Shape | None = None if shape is None else (product(shape[:2]), *shape[2:])
     return _regrouped(call.of(suffix="merge"), call.builder.tensor(call.view), merged)
 
 
-def _split(call: Called) -> TensorView:
+def _split(call: KerasCall) -> TensorView:
     """Split the batch of the first tensor into batch and time steps of the second, the sequence."""
     made, sequence = call.views
     inner, outer = made.shape, sequence.shape
@@ -138,7 +138,7 @@ def _split(call: Called) -> TensorView:
     return _regrouped(call, made.tensor, target)
 
 
-def _regrouped(call: Called, source: Tensor, target: Shape | None) -> TensorView:
+def _regrouped(call: KerasCall, source: Tensor, target: Shape | None) -> TensorView:
     permutation = call.layout(target)
     layer = Reshape(inputs=(source,), target=ops.ordered(target, permutation), **call.identity)
     return ops.oriented(call, layer, permutation, source.dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from cnnlint.frontends.keras import settings
-from cnnlint.frontends.keras.layers.call import Called, Handler, add_operator, add_same
+from cnnlint.frontends.keras.layers.call import Handler, KerasCall, add_operator, add_same
 from cnnlint.frontends.raising import ops
 from cnnlint.frontends.raising.view import TensorView, to_channels_last
 from cnnlint.graph.dims import product, quotient
@@ -13,7 +13,7 @@ from cnnlint.graph.layers import Transpose
 from cnnlint.graph.tensor import Dim, Shape
 
 
-def _flatten(call: Called) -> TensorView:
+def _flatten(call: KerasCall) -> TensorView:
     view = call.view
     if view.rank == 1:
         return ops.reshape(call, view, (*(view.shape or ()), 1))
@@ -23,13 +23,13 @@ def _flatten(call: Called) -> TensorView:
     return ops.flatten(call, view)
 
 
-def _reshape(call: Called) -> TensorView:
+def _reshape(call: KerasCall) -> TensorView:
     target = settings.items(call.config.get("target_shape")) or []
     shape = call.view.shape
     return reshape(call, (shape[0] if shape else None, *target))
 
 
-def reshape(call: Called, target: tuple[Dim, ...], *, keeps_order: bool = False) -> TensorView:
+def reshape(call: KerasCall, target: tuple[Dim, ...], *, keeps_order: bool = False) -> TensorView:
     """Add a reshape; −1 in `target` is inferred."""
     shape = call.view.shape
     if -1 in target:
@@ -38,11 +38,11 @@ def reshape(call: Called, target: tuple[Dim, ...], *, keeps_order: bool = False)
     return ops.reshape(call, call.view, target, keeps_order=keeps_order)
 
 
-def _permute(call: Called) -> TensorView:
+def _permute(call: KerasCall) -> TensorView:
     return transpose(call, (0, *(settings.items(call.config.get("dims")) or [])))
 
 
-def transpose(call: Called, permutation: tuple[int, ...]) -> TensorView:
+def transpose(call: KerasCall, permutation: tuple[int, ...]) -> TensorView:
     """Add a Transpose of the source's axes; its output keeps the layout of its input."""
     view = call.view
     order = view.permutation or tuple(range(len(permutation)))
@@ -53,17 +53,17 @@ def transpose(call: Called, permutation: tuple[int, ...]) -> TensorView:
     return call.add(layer, like=view)
 
 
-def _repeat(call: Called) -> TensorView:
+def _repeat(call: KerasCall) -> TensorView:
     shape = call.view.shape or (None, None)
     return add_operator(call, (shape[0], call.whole("n", 1), *shape[1:]))
 
 
-def _pad(call: Called, rank: int) -> TensorView:
+def _pad(call: KerasCall, rank: int) -> TensorView:
     amounts = ((0, 0), (0, 0), *settings.pairs(call.config.get("padding", 1), rank))
     return call.in_layer_order(ops.pad(call, _whole_map(call), amounts))
 
 
-def _crop(call: Called, rank: int) -> TensorView:
+def _crop(call: KerasCall, rank: int) -> TensorView:
     source = _whole_map(call)
     cuts = settings.pairs(call.config.get("cropping", 0), rank)
     spatial = tuple(
@@ -74,7 +74,7 @@ def _crop(call: Called, rank: int) -> TensorView:
     return call.in_layer_order(ops.crop(call, source, _with_spatial(source, spatial), starts=starts))
 
 
-def _upsample(call: Called, rank: int) -> TensorView:
+def _upsample(call: KerasCall, rank: int) -> TensorView:
     source = _whole_map(call)
     factors = call.integers("size", rank, 2)
     spatial = tuple(
@@ -85,23 +85,23 @@ def _upsample(call: Called, rank: int) -> TensorView:
     return call.in_layer_order(ops.resize(call, source, target, interpolation))
 
 
-def _resize(call: Called) -> TensorView:
+def _resize(call: KerasCall) -> TensorView:
     source = _whole_map(call)
     target = _with_spatial(source, (call.whole("height"), call.whole("width")))
     return call.in_layer_order(ops.resize(call, source, target, _interpolation(call, "bilinear")))
 
 
-def _crop_to(call: Called) -> TensorView:
+def _crop_to(call: KerasCall) -> TensorView:
     source = _whole_map(call)
     target = _with_spatial(source, (call.whole("height"), call.whole("width")))
     return call.in_layer_order(ops.crop(call, source, target, steps=(1,) * 4))
 
 
-def _whole_map(call: Called) -> TensorView:
+def _whole_map(call: KerasCall) -> TensorView:
     return TensorView(call.builder.tensor(call.map))
 
 
-def _interpolation(call: Called, default: str) -> str:
+def _interpolation(call: KerasCall, default: str) -> str:
     name = str(call.config.get("interpolation") or default)
     return {"bilinear": "linear", "bicubic": "cubic"}.get(name, name)
 

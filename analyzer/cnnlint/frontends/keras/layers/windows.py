@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Literal
 
 from cnnlint.errors import ContradictionError
-from cnnlint.frontends.keras.layers.call import Called, Handler, with_channels
+from cnnlint.frontends.keras.layers.call import Handler, KerasCall, with_channels
 from cnnlint.frontends.keras.layers.pointwise import activate
 from cnnlint.frontends.raising import ops
 from cnnlint.frontends.raising.view import TensorView
@@ -18,11 +18,11 @@ from cnnlint.graph.window import Padding
 Mode = Literal["avg", "max"]
 
 
-def _activated(call: Called, made: TensorView) -> TensorView:
+def _activated(call: KerasCall, made: TensorView) -> TensorView:
     return activate(call, call.in_layer_order(made), call.config.get("activation"))
 
 
-def _conv(call: Called, rank: int) -> TensorView:
+def _conv(call: KerasCall, rank: int) -> TensorView:
     made = ops.conv(
         call,
         call.map,
@@ -35,12 +35,12 @@ def _conv(call: Called, rank: int) -> TensorView:
     return _activated(call, made)
 
 
-def _depthwise(call: Called, rank: int) -> TensorView:
+def _depthwise(call: KerasCall, rank: int) -> TensorView:
     weights = call.kernel("depthwise_kernel", "bias", axes=(-2, -1))
     return _activated(call, _by_channel(call, rank, weights, use_bias=_has_bias(call)))
 
 
-def _separable(call: Called, rank: int) -> TensorView:
+def _separable(call: KerasCall, rank: int) -> TensorView:
     weights = call.kernel("depthwise_kernel", "pointwise_kernel", "bias", axes=(-2, -1))
     depthwise, others = weights[0], with_channels(weights[1:], (-1,))
     if depthwise.shape is None:  # it represents all of them
@@ -61,7 +61,7 @@ def _separable(call: Called, rank: int) -> TensorView:
     return _activated(call, made)
 
 
-def _by_channel(call: Called, rank: int, weights: tuple[Weight, ...], *, use_bias: bool) -> TensorView:
+def _by_channel(call: KerasCall, rank: int, weights: tuple[Weight, ...], *, use_bias: bool) -> TensorView:
     multiplier = call.whole("depth_multiplier", 1)
     # The kernel is taps × input channels × multiplier.
     held, shape = weights[0].shape, call.map.shape
@@ -81,7 +81,7 @@ def _by_channel(call: Called, rank: int, weights: tuple[Weight, ...], *, use_bia
     )
 
 
-def _transposed(call: Called, rank: int) -> TensorView:
+def _transposed(call: KerasCall, rank: int) -> TensorView:
     kernel, strides = _kernel_size(call, rank), call.integers("strides", rank)
     dilation = call.integers("dilation_rate", rank)
     given = call.config.get("output_padding")
@@ -105,7 +105,7 @@ def _transposed(call: Called, rank: int) -> TensorView:
 
 
 def _transposed_padding(
-    call: Called,
+    call: KerasCall,
     kernel: tuple[int, ...],
     strides: tuple[int, ...],
     dilation: tuple[int, ...],
@@ -124,7 +124,7 @@ def _transposed_padding(
     return none, given
 
 
-def _window(call: Called, rank: int) -> dict[str, Any]:
+def _window(call: KerasCall, rank: int) -> dict[str, Any]:
     kernel, dilation = _kernel_size(call, rank), call.integers("dilation_rate", rank)
     return {
         "kernel_size": kernel,
@@ -134,7 +134,7 @@ def _window(call: Called, rank: int) -> dict[str, Any]:
     }
 
 
-def padding_of(call: Called, kernel: tuple[int, ...], dilation: tuple[int, ...]) -> Padding:
+def padding_of(call: KerasCall, kernel: tuple[int, ...], dilation: tuple[int, ...]) -> Padding:
     """Return the padding of a window by its Keras name: "valid", "same" or "causal".
 
     Raises:
@@ -151,17 +151,17 @@ def padding_of(call: Called, kernel: tuple[int, ...], dilation: tuple[int, ...])
             raise ValueError(f"its padding {other!r} is not known")
 
 
-def _kernel_size(call: Called, rank: int) -> tuple[int, ...]:
+def _kernel_size(call: KerasCall, rank: int) -> tuple[int, ...]:
     if "kernel_size" not in call.config:
         raise ValueError("its configuration has no kernel_size")
     return call.integers("kernel_size", rank)
 
 
-def _has_bias(call: Called) -> bool:
+def _has_bias(call: KerasCall) -> bool:
     return call.config.get("use_bias", True) is not False
 
 
-def pool(call: Called, rank: int, mode: Mode) -> TensorView:
+def pool(call: KerasCall, rank: int, mode: Mode) -> TensorView:
     """Add a pooling over windows of a map of `rank` spatial axes."""
     size = call.integers("pool_size", rank, 2)
     strides = size if call.config.get("strides") is None else call.integers("strides", rank)
@@ -171,11 +171,11 @@ def pool(call: Called, rank: int, mode: Mode) -> TensorView:
     return call.in_layer_order(made)
 
 
-def _global(call: Called, mode: Mode) -> TensorView:
+def _global(call: KerasCall, mode: Mode) -> TensorView:
     return call.in_layer_order(ops.global_pool(call, call.map, mode, keepdims=bool(call.config.get("keepdims"))))
 
 
-def _adaptive(call: Called, rank: int, mode: Mode) -> TensorView:
+def _adaptive(call: KerasCall, rank: int, mode: Mode) -> TensorView:
     """Add a pooling if the map divides into equal windows, else an operator."""
     source = call.builder.tensor(call.map)
     wanted = call.integers("output_size", rank)
@@ -192,7 +192,7 @@ def _adaptive(call: Called, rank: int, mode: Mode) -> TensorView:
     return call.in_layer_order(made)
 
 
-def _ranked(raiser: Callable[[Called, int], TensorView], rank: int) -> Handler:
+def _ranked(raiser: Callable[[KerasCall, int], TensorView], rank: int) -> Handler:
     return lambda call: raiser(call, rank)
 
 
