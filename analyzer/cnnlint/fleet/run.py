@@ -34,7 +34,7 @@ BATCH = 8
 """Models of a task: the scheduler spends a millisecond on each task, a lint takes some ten."""
 
 AHEAD = 2
-"""Batches for each thread of the cluster: one under way, one at hand."""
+"""Batches for each thread of the cluster: one under way, one waiting."""
 
 PART, PART_SECONDS = 2_000, 20.0
 """Models of a part, and seconds after which a smaller one is written: what an interruption loses."""

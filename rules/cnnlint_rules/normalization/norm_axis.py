@@ -56,7 +56,7 @@ class NormAxis(
     """
 
     def check(self, layer: BatchNorm, context: Context) -> Iterator[Diagnostic | NearMiss]:
-        """Yield the axis that is kept apart and its extent."""
+        """Yield the axis that keeps its own statistics and its extent."""
         source, axis = _origin(context.graph, layer)
         if axis == 1:
             return
@@ -119,7 +119,7 @@ class NormAxis(
 
 
 def _origin(graph: Graph, norm: BatchNorm) -> tuple[Layer | None, int]:
-    """Return what makes the map that `norm` normalizes, and which axis of that is kept apart."""
+    """Return what makes the map that `norm` normalizes, and which axis of that keeps its own statistics."""
     axis = norm.channel_axis
     layer = graph.producer(norm.input)
     while isinstance(layer, Transpose | Activation | MaxPool | AvgPool | Dropout | Pad):
