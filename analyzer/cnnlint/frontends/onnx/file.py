@@ -42,7 +42,7 @@ class Call(Struct, frozen=True, eq=False):
     """A way in which nodes call an operator.
 
     Attributes:
-        schema: The operator in the version that the file uses; None if that has none of this name, or if nothing is known of it.
+        schema: The operator in the version that the file uses; None if that has no such operator, or is not known.
         version: Of the operator set; 0 if the table of schemas does not know that set or version.
         nodes: Those that call it so, in the order of the file.
         where: The function that they stand in, as a clause; "" for the graph and the graphs inside it.
