@@ -39,7 +39,7 @@ def check(tmp_path: Path) -> Check:
         from zoo.build import description, perturb
 
     def check(network: dict[str, Any]) -> None:
-        tools.keras.utils.clear_session()
+        tools.keras.utils.clear_session(free_memory=False)
         tools.keras.utils.set_random_seed(0)
         with quiet():
             model = build(network)

@@ -101,7 +101,7 @@ def both_sides(model: Any, folder: Path) -> tuple[Graph, Graph]:
 @pytest.fixture
 def keras() -> Any:
     keras = toolchain().keras
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
     return keras
 

@@ -20,7 +20,7 @@ from zoo.build import description, write_json
 def main(folder: Path) -> None:
     """Write NAME.keras, NAME.h5 and NAME.json for every case."""
     for name, build in {**LAYERS, **NETWORKS}.items():
-        keras.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)
         model = build(keras)
         model.save(folder / f"{name}.keras")
         if name not in ONLY_ARCHIVE:

@@ -95,7 +95,7 @@ def _store(folder: Path) -> None:
         return keras.layers.Activation("relu")(keras.layers.BatchNormalization()(x))
 
     def network(*stages: tuple[int, ...]) -> Any:
-        keras.backend.clear_session()
+        keras.utils.clear_session(free_memory=False)
         x = image = keras.Input((32, 32, 3))
         for stage in stages:
             for filters in stage:

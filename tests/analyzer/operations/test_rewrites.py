@@ -171,7 +171,7 @@ def test_networks_of_keras_keep_what_they_compute(drawn: dict[str, Any], tmp_pat
     with quiet():
         from zoo.build import perturb
 
-        tools.keras.utils.clear_session()
+        tools.keras.utils.clear_session(free_memory=False)
         tools.keras.utils.set_random_seed(0)
         model = build(drawn)
         perturb(model, np.random.default_rng(0))
