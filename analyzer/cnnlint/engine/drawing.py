@@ -100,8 +100,10 @@ def draw(context: Context, lines: Lines | None = None) -> Drawing:
                 frames=lines.of((layer.name,)) if lines else (),
             )
         )
+    looks = [(node.row.kind, node.label) for node in nodes]
     begins = [False] * len(graph.inputs) + [layer.starts_block for layer in graph.layers]
-    return Drawing(summary=summary, nodes=tuple(nodes), repeats=repeats(nodes, begins), image=context.image)
+    found = repeats(looks, [node.after for node in nodes], begins)
+    return Drawing(summary=summary, nodes=tuple(nodes), repeats=found, image=context.image)
 
 
 def _shape(tensor: Tensor) -> tuple[int | None, ...] | None:

@@ -6,12 +6,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from heapq import heapify, heappop, heappush
 from itertools import compress, groupby, islice
 from operator import eq, ne
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
-
-if TYPE_CHECKING:
-    from cnnlint.engine.drawing import Node
 
 SHORTEST = 3
 """Layers of a stretch that is folded where it repeats in a row."""
@@ -50,10 +46,10 @@ class Stretch(Struct, frozen=True):
         return self.start + self.period * self.times
 
 
-def repeats(nodes: Sequence[Node], begins: Sequence[bool]) -> tuple[Stretch, ...]:
-    """Return the stretches of `nodes` that repeat, in the order of the nodes; they do not overlap.
+def repeats(looks: Sequence[Hashable], after: Sequence[Sequence[int]], begins: Sequence[bool]) -> tuple[Stretch, ...]:
+    """Return the stretches of nodes that repeat, in the order of the nodes; they do not overlap.
 
-    Two stretches are equal if they have the same kinds of layers with the same labels, connected in the same way, and
+    Two stretches are equal if their nodes look the same, connected in the same way, and
     what comes from outside enters at the same places; sizes may differ, so that the layers of a dense block, each wider
     than the last, are seen to repeat. Stretches in a row come first. Of all of them the one that saves most nodes is
     taken, then what lies on either side of it is searched; many short stretches count for more than a long one that
@@ -63,14 +59,15 @@ def repeats(nodes: Sequence[Node], begins: Sequence[bool]) -> tuple[Stretch, ...
     the place of small ones in a row.
 
     Args:
-        nodes: In topological order.
+        looks: The kind and the label of each node, in topological order.
+        after: The nodes that feed each.
         begins: Whether a block may begin with a node, which decides between phases that are equal otherwise.
     """
-    compared = _Compared(nodes)
-    crossing = _crossing(nodes)
+    compared = _Compared(looks, after)
+    crossing = _crossing(after)
     found = list(_in_a_row(compared, lambda at: (crossing[at], not begins[at], at)))
     for _ in range(ROUNDS):
-        if len(nodes) - sum(repeat.end - repeat.start - 1 for repeat in found) <= READABLE:
+        if len(looks) - sum(repeat.end - repeat.start - 1 for repeat in found) <= READABLE:
             break
         solid = [repeat for repeat in found if repeat.times == 1 or repeat.end - repeat.start > 2 * SEED]
         scattered = _scattered(compared, solid)
@@ -85,17 +82,17 @@ class _Compared:
     """The nodes by numbers that are equal where nodes are.
 
     Attributes:
-        signs: Of the kind, the label, and how far back each feeding node lies.
-        kinds: Of the kind, the label, and how many nodes feed it.
+        signs: Of the look, and how far back each feeding node lies.
+        kinds: Of the look, and how many nodes feed it.
     """
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
-        self.after = [node.after for node in nodes]
+    def __init__(self, looks: Sequence[Hashable], after: Sequence[Sequence[int]]) -> None:
+        self.after = after
         self.signs = _numbered(
-            (node.row.kind, node.label, tuple(index - before for before in node.after))
-            for index, node in enumerate(nodes)
+            (look, tuple(index - before for before in feeding))
+            for index, (look, feeding) in enumerate(zip(looks, after, strict=True))
         )
-        self.kinds = _numbered((node.row.kind, node.label, len(node.after)) for node in nodes)
+        self.kinds = _numbered((look, len(feeding)) for look, feeding in zip(looks, after, strict=True))
 
     def equal(self, low: int, high: int, apart: int) -> Iterator[tuple[int, int]]:
         """Yield the start and the length of each stretch that equals the one `apart` nodes later.
@@ -138,18 +135,18 @@ def _worth(period: int, times: int) -> float:
 # ---------------------------------------------------------------- in a row
 
 
-def _crossing(nodes: Sequence[Node]) -> list[int]:
+def _crossing(after: Sequence[Sequence[int]]) -> list[int]:
     """Return how many nodes feed, from before each node, that node or a later one."""
-    last = list(range(len(nodes)))
-    for index, node in enumerate(nodes):
-        for before in node.after:
+    last = list(range(len(after)))
+    for index, feeding in enumerate(after):
+        for before in feeding:
             last[before] = index
-    change = [0] * (len(nodes) + 1)
+    change = [0] * (len(after) + 1)
     for index, until in enumerate(last):
         change[index + 1] += 1
         change[until + 1] -= 1
     counts, total = list[int](), 0
-    for step in change[: len(nodes)]:
+    for step in change[: len(after)]:
         total += step
         counts.append(total)
     return counts

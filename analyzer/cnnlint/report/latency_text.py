@@ -21,7 +21,7 @@ def latency_table(latency: Latency, view: View) -> Iterator[str]:
     rows = list[Row]()
     told = dict[Hashable, LayerLatency]()
     for index, layer in enumerate(latency.layers):
-        rows.append(Row(layer.layer or "(no layer)", index))
+        rows.append(Row(layer.layer or f"({ran_as(layer)}: no layer)", index))
         told[index] = layer
         rows += [Row(f"  {name}", None, is_faint=True) for name in layer.layers if name != layer.layer]
     return table(rows, _columns(told, "◀" if view.unicode else "<"), view)

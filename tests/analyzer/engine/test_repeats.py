@@ -16,6 +16,11 @@ def node(kind: str, after=()) -> Node:
     return Node(row=row, label=kind, after=tuple(after))
 
 
+def found_in(nodes) -> tuple[Stretch, ...]:
+    looks = [(each.row.kind, each.label) for each in nodes]
+    return repeats(looks, [each.after for each in nodes], [False] * len(nodes))
+
+
 def are_equal(nodes, one: int, other: int, length: int) -> bool:
     """Compare two stretches: kinds, and each edge, which comes from the same place inside, or from outside in both."""
     for at in range(length):
@@ -74,7 +79,7 @@ def test_nothing_is_folded_that_is_not_equal():
     for _ in range(60):
         cells = [cell(chance, chance.randint(4, 40)) for _ in range(3)]
         nodes = stacked(chance, cells, [chance.randrange(3) for _ in range(12)])
-        boxes += folded(nodes, repeats(nodes, [False] * len(nodes)))
+        boxes += folded(nodes, found_in(nodes))
         layers += len(nodes)
     assert boxes < layers / 2
 
@@ -87,14 +92,14 @@ def test_nothing_is_folded_in_layers_at_random_that_is_not_equal():
         for at in range(1, 250):
             after = {chance.randint(max(0, at - 4), at - 1) for _ in range(chance.randint(1, 2))}
             nodes.append(node(chance.choice(kinds), sorted(after)))
-        folded(nodes, repeats(nodes, [False] * len(nodes)))
+        folded(nodes, found_in(nodes))
 
 
 def test_cells_in_several_places_of_a_large_network_are_folded_in_each():
     chance = random.Random(9)
     one, other = cell(chance, 40), cell(chance, 50)
     nodes = stacked(random.Random(1), [one, other], [0, 1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1])
-    found = repeats(nodes, [False] * len(nodes))
+    found = found_in(nodes)
     assert len(nodes) > READABLE > folded(nodes, found)
     assert {stretch.places for stretch in found if stretch.period >= SEED} >= {3}
 
@@ -107,6 +112,6 @@ def test_the_first_of_cells_in_a_row_may_be_fed_from_elsewhere():
         start = len(nodes)
         nodes += [node(kind, [start + at if at >= 0 else ends[at] for at in after]) for kind, after in body]
         ends.append(len(nodes) - 1)
-    found = repeats(nodes, [False] * len(nodes))
+    found = found_in(nodes)
     assert [(stretch.start, stretch.period, stretch.times) for stretch in found] == [(31, 20, 3)]
     folded(nodes, found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
@@ -10,7 +9,7 @@ from msgspec.structs import replace
 
 from cnnlint.engine.telling import relative
 from cnnlint.graph.quantity import brief, count, size
-from cnnlint.report.html.document import document
+from cnnlint.report.html.document import document, prose
 from cnnlint.report.html.network import network
 from cnnlint.report.html.rules import rule_pages
 from cnnlint.report.lines import callers, line_of, merged_on_lines, source_lines
@@ -46,7 +45,7 @@ def render(report: LintReport, view: View) -> str:
     """Return the page: verdict and budgets, the table of models, then each model with its network and findings."""
     paths = [model.path for model in report.models]
     report, notes = with_notes_once(printable_report(report))
-    said = re.sub("`([^`]*)`", r"<code>\1</code>", escape(summary_line(report, view.plain())))
+    said = prose(summary_line(report, view.plain()))
     color, verdict = VERDICTS[report.exit_code if view.exit_code is None else view.exit_code]
     body = [
         f'<header class="verdict {color}"><h1>{verdict}</h1><p>{said}</p></header>',

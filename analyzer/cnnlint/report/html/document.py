@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable
 from functools import cache
 from html import escape
@@ -50,6 +51,11 @@ def data(identifier: str, value: object) -> str:
     encoded = msgspec.json.encode(value).decode().translate(IN_A_SCRIPT)
     encoded = without_commands(visible(encoded, in_json), in_json)
     return f'<script type="application/json" id="{identifier}">{encoded}</script>'
+
+
+def prose(text: str) -> str:
+    """Return a sentence as markup: what stands between backticks is code."""
+    return re.sub("`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 @cache

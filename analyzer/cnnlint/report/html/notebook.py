@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from cnnlint.engine.telling import relative
 from cnnlint.graph.quantity import brief, count, size
 from cnnlint.report import html
-from cnnlint.report.html.document import asset
+from cnnlint.report.html.document import asset, prose
 from cnnlint.report.html.sketch import sketch
 from cnnlint.report.layer_table import layer_table
 from cnnlint.report.parts import clean, facts, summary_line
@@ -47,7 +47,7 @@ def render(report: LintReport, view: View) -> str:
     paths = [model.path for model in report.models]
     report = printable_report(report)
     color, verdict = html.VERDICTS[report.exit_code if view.exit_code is None else view.exit_code]
-    line = escape(summary_line(report, View()))
+    line = prose(summary_line(report, View()))
     parts = [f'<p><span class="badge {color}">{verdict}</span> {line}</p>', *html.budget_table(report)]
     parts += _table(report.models)
     for path, model in zip(paths, report.models, strict=True):
