@@ -36,6 +36,7 @@ def test_todays_models_pass_under_the_configuration_that_init_writes(project: Pa
     assert done.stdout == (
         "cnnlint.toml: 3 budgets for 4 models\n"
         f"cnnlint-baseline.json: {known} known places, of which later runs say nothing\n"
+        "next: commit both files; `cnnlint .` then passes, and tells what is new\n"
     )
     after = cnnlint(".", "--fail-on", "info", cwd=project)
     assert (after.returncode, after.stderr) == (0, "")
@@ -130,6 +131,9 @@ def test_a_model_that_cannot_be_read_is_named_and_the_rest_is_written(project: P
     assert done.returncode == 2
     assert "broken.onnx: " in done.stderr
     assert (project / "cnnlint.toml").exists()
+    assert "\nnext: mend or exclude what could not be read, commit both files; `cnnlint .` " in done.stdout
+    (project / "broken.onnx").unlink()
+    assert cnnlint(".", cwd=project).returncode == 0
 
 
 @pytest.mark.parametrize(

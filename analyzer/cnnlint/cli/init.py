@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -73,7 +74,11 @@ def command(*, paths: tuple[str, ...], static: bool, verbose: bool) -> int:
         raise ConfigError(f"cannot be written: {error.strerror}", path=str(CONFIGURATION)) from error
     write(f"{CONFIGURATION}: {several(len(budgets), 'budget')} for {several(len(read), 'model')}\n")
     write(f"{BASELINE}: {several(known, 'known place')}, of which later runs say nothing\n")
-    return 2 if found.errors or len(read) < len(report.models) else 0
+    whole = not found.errors and len(read) == len(report.models)
+    rest = "" if whole else "mend or exclude what could not be read, "
+    again = shlex.join(["cnnlint", *(paths or ".")])
+    write(f"next: {rest}commit both files; `{again}` then passes, and tells what is new\n")
+    return 0 if whole else 2
 
 
 def _refuse() -> None:

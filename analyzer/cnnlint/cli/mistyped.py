@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cnnlint.errors import CnnlintError, ConfigError, did_you_mean
+from cnnlint.errors import CnnlintError, ConfigError, closest, did_you_mean
 
 UNEXPECTED = re.compile(r"unexpected extra arguments? \((?P<words>.*)\)")
 """How click names arguments that a command does not take."""
@@ -92,8 +92,11 @@ def error_of_usage(error: click.UsageError, command: str) -> CnnlintError:
     command = ctx.command_path if ctx else command
     listed = f"`{command} --help` lists the options"
     if isinstance(error, click.NoSuchOption):
-        known = [] if ctx is None else [name for param in ctx.command.get_params(ctx) for name in param.opts]
-        meant = did_you_mean(error.option_name, [name for name in known if name.startswith("--")])
+        known = _options(ctx) if ctx else {}
+        found = closest(error.option_name, [name for name in known if name.startswith("--")])
+        # a name that is right is one of cnnlint itself, and stands where a command's own are read
+        right = known.get(error.option_name)
+        meant = f"write {right}" if right else f"did you mean {known[found]}?" if found else None
         return ConfigError(f"there is no option {error.option_name}", remedy=meant or listed)
     if isinstance(error, click.BadOptionUsage):
         fault = "takes no value" if "does not take" in error.message else "needs a value"
@@ -107,6 +110,13 @@ def error_of_usage(error: click.UsageError, command: str) -> CnnlintError:
         several = " " in extra["words"]
         return ConfigError(f"{extra['words']} {'are' if several else 'is'} too much", remedy=f"write `{_usage(ctx)}`")
     return ConfigError(error.format_message().rstrip("."), remedy=listed)
+
+
+def _options(ctx: click.Context) -> dict[str, str]:
+    """Return how each option is written: a command's own as it is, one of cnnlint itself as "`cnnlint --version`"."""
+    root = ctx.find_root()
+    above = {name: f"`{root.command_path} {name}`" for param in root.command.get_params(root) for name in param.opts}
+    return above | {name: name for param in ctx.command.get_params(ctx) for name in param.opts}
 
 
 def _usage(ctx: click.Context) -> str:
