@@ -225,6 +225,27 @@ def test_stale_entries_are_a_line_and_ratchet_removes_them(known: Path) -> None:
     assert run(*held, "--ratchet=check", cwd=known).returncode == 0
 
 
+@pytest.mark.parametrize("ratchet", ["--ratchet", "--ratchet=check"])
+def test_a_ratchet_without_a_baseline_fails(ratchet: str, project: Path) -> None:
+    """A pipeline that lost its baseline must not pass for one that holds it."""
+    done = run("models", "--static", "--exit-zero", ratchet, cwd=project)
+    assert done.returncode == 2
+    assert "--ratchet: no model has a baseline (give --baseline FILE" in done.stderr
+
+
+def test_no_advice_deletes_a_model_that_was_given_for_a_baseline(project: Path) -> None:
+    done = run("models", "--baseline", "models/smelly.onnx", cwd=project)
+    assert done.returncode == 2
+    assert "models/smelly.onnx: is no baseline" in done.stderr
+    assert "delete" not in done.stderr
+
+
+def test_the_baseline_of_a_configuration_is_named_from_the_working_directory(known: Path) -> None:
+    (known / "cnnlint.toml").write_text(f'baseline = "{KNOWN}"\n', encoding="utf-8")
+    shutil.copy(MODELS / "vgg_style.onnx", known / "models/smelly.onnx")
+    assert f"cnnlint: note: {KNOWN}: " in run("models", "--static", cwd=known).stderr
+
+
 def test_written_anew_a_baseline_keeps_what_was_not_looked_at_and_drops_models_that_are_gone(known: Path) -> None:
     before = content(known)["findings"]
     (known / "models/smelly.onnx").unlink()

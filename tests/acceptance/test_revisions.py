@@ -69,6 +69,7 @@ def test_a_revision_alone_is_all_its_models(project: Path) -> None:
     [
         ("git:nope:models/smelly.onnx", "no revision 'nope'"),
         ("git:HEAD:models/none.onnx", "the revision has no such file"),
+        ("git:HEAD:model/smely.onnx", "the revision has no such file (did you mean git:HEAD:models/smelly.onnx?)"),
         ("git:HEAD:../elsewhere.onnx", "outside of the repository"),
         ("git:", "names no git revision"),
         ("git:--help:x.onnx", "names no git revision"),
@@ -230,3 +231,7 @@ def test_what_against_cannot_be_given_ends_with_2(project: Path, args: list[str]
     done = run("models", *args, cwd=project)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+
+
+def test_a_revision_without_its_prefix_is_told_with_it(project: Path) -> None:
+    assert run("models", "--against", "main", cwd=project).stderr.endswith("is no revision (write git:main)\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from cnnlint.cli.streams import ColorChoice, complain, view_of_stdout, write_rep
 from cnnlint.engine.budget import QUANTITIES
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Flags
-from cnnlint.errors import ModelError
+from cnnlint.errors import ModelError, meant_path
 from cnnlint.linting.models import path_of
 
 GROWING = [name.replace("_", "-") for name, quantity in QUANTITIES.items() if quantity.unit != "share"]
@@ -92,6 +93,8 @@ def command(
                 report = diff_folders(path_of(old), path_of(new), pairs, **given)
         case _:
             folder, model = (old, new) if found[1] is None else (new, old)
+            if not frontends.is_address(model) and not os.path.lexists(model):
+                raise _absent(model)
             raise ModelError(f"is a folder, and {path_of(model)} is none", path=path_of(folder))
     view = view_of_stdout(color)
 
@@ -111,6 +114,17 @@ def command(
             complain(model.error)
     write_report(report, form, view, text)
     return max(report.exit_code, 1 if fail_on_new and report.new else 0)
+
+
+def _absent(path: str) -> ModelError:
+    """Return the error for a path that is not there; a revision may have been meant."""
+    from cnnlint.frontends import git
+
+    remedy = meant_path(path)
+    with suppress(ModelError):
+        git.check(git.parse(f"{git.PREFIX}{path}"))
+        remedy = f"did you mean {git.PREFIX}{path}?"
+    return ModelError("there is no such file or folder", path=path, remedy=remedy)
 
 
 def _at(path: str, other: str) -> str:

@@ -30,6 +30,7 @@ from cnnlint.engine.config.load import Document, find_document, read_document
 from cnnlint.engine.config.nearest import Documents
 from cnnlint.engine.config.schema import Flags
 from cnnlint.engine.config.settings import definitions_of, listing
+from cnnlint.engine.telling import relative
 from cnnlint.errors import ConfigError, ModelError, closest
 from cnnlint.frontends import is_address
 from cnnlint.linting.linter import Baselines, Linter
@@ -258,7 +259,7 @@ def command(
         write(results[-1].text)
     for fault in (fault for result in results for fault in result.faults):
         complain_of(fault, verbose=verbose)
-    outgrown = _settle(baselines, ratchet, quiet=quiet)
+    outgrown = _settle(baselines, ratchet if report.models else None, quiet=quiet)
     _own_up(report)
     if found.errors or report.exit_code == 2 or any(result.faults for result in results):
         return 2
@@ -348,9 +349,11 @@ def _found_in(
     from cnnlint.frontends import git
     from cnnlint.linting.baseline import VERSION, Baseline, Content
 
+    matched = git.ADDRESS.fullmatch(revision)
+    if matched is None or matched["path"]:
+        named = "REVISION, as in git:origin/main" if ":" in revision else revision
+        raise ConfigError(f"--against {revision} is no revision", remedy=f"write git:{named}")
     whole = git.parse(revision)
-    if not revision.startswith(git.PREFIX) or whole.path:
-        raise ConfigError(f"--against {revision} is no revision", remedy="write git:REVISION, as in git:origin/main")
     git.check(whole)
     places = {git.address_of(revision, model) for model in models if not is_address(model)}
     there = [place for place in sorted(places) if git.exists(git.parse(place))]
@@ -369,7 +372,13 @@ def _found_in(
 
 
 def _settle(baselines: Baselines, ratchet: Literal["shrink", "check"] | None, *, quiet: bool) -> bool:
-    """Write what is to be written of baselines, say what of them is stale, and return whether that fails the run."""
+    """Write what is to be written of baselines, say what of them is stale, and return whether that fails the run.
+
+    Raises:
+        ConfigError: There is none to shrink or to check.
+    """
+    if ratchet is not None and not any(True for _ in baselines):
+        raise ConfigError("--ratchet: no model has a baseline", remedy="give --baseline FILE, or set it")
     outgrown = False
     for baseline in baselines:
         stale = baseline.stale()
@@ -389,7 +398,7 @@ def _settle(baselines: Baselines, ratchet: Literal["shrink", "check"] | None, *,
         failing = bool(stale) and ratchet == "check"
         outgrown |= failing
         if said and (failing or not quiet):
-            complain(f"{baseline.path}: {said}", "error" if failing else "note")
+            complain(f"{relative(str(baseline.path))}: {said}", "error" if failing else "note")
     return outgrown
 
 

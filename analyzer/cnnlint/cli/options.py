@@ -214,8 +214,9 @@ class Sectioned(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write every option in its section."""
-        sections = {name: section for section, names in self.SECTIONS.items() for name in names}
-        sections |= {name: setting.option.section for name, setting in SETTINGS.items()}
+        sections = {name: setting.option.section for name, setting in SETTINGS.items()}
+        # last: a setting without a flag of its own may share its name with an option
+        sections |= {name: section for section, names in self.SECTIONS.items() for name in names}
         records = dict[str, list[tuple[str, str]]]()
         for param in self.get_params(ctx):
             if isinstance(param, click.Option) and (record := param.get_help_record(ctx)) is not None:

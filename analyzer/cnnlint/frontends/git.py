@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cnnlint.errors import ModelError, UnsupportedModelError
+from cnnlint.errors import MANY, ModelError, UnsupportedModelError, closest
 from cnnlint.frontends.sources import LocalFile, Memory
 
 if TYPE_CHECKING:
@@ -377,7 +377,22 @@ def _missing(address: Address) -> ModelError:
         remedy = "git fetch it; a shallow clone, as in CI, has one commit only"
         cause = f"there is no revision {address.revision!r} in this repository"
         return ModelError(cause, path=str(address), remedy=remedy)
-    return ModelError("is not there: the revision has no such file", path=str(address))
+    return ModelError("is not there: the revision has no such file", path=str(address), remedy=_meant(address))
+
+
+def _meant(address: Address) -> str | None:
+    """Return "did you mean ADDRESS?" for a path that the revision does not have, folder by folder."""
+    meant = address.beside("")
+    for part in address.path.split("/"):
+        listed = _git(
+            address.root, "ls-tree", "-z", "--name-only", "--full-tree", meant.object, about=str(address), may_fail=True
+        )
+        beside = [os.fsdecode(name) for name in listed.split(b"\0") if name]
+        found = part if part in beside else closest(part, beside) if len(beside) < MANY else None
+        if found is None:
+            return None
+        meant = address.beside(posixpath.join(meant.path, found))
+    return None if meant == address else f"did you mean {meant}?"
 
 
 @cache

@@ -252,7 +252,8 @@ def _read(path: Path, *, required: bool) -> Content:
     except OSError as error:
         raise ConfigError(f"the baseline cannot be read: {error.strerror}", path=str(path)) from error
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
-        raise ConfigError(f"is no baseline: {error}", path=str(path), remedy=f"delete it, and {remedy}") from error
+        remedy = "give a file that --write-baseline wrote, or write another"
+        raise ConfigError(f"is no baseline: {error}", path=str(path), remedy=remedy) from error
     if content.version != VERSION:
         cause = f"the baseline is of version {content.version}, and this cnnlint knows {VERSION}"
         raise ConfigError(cause, path=str(path), remedy="use the cnnlint that wrote it")

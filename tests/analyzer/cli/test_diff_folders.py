@@ -126,6 +126,9 @@ def test_a_folder_that_the_revision_does_not_have_yet_is_all_new(project: Path) 
     [
         (["git:nope", "models"], "no revision 'nope'"),
         (["models", "models/added.onnx"], "is a folder"),
+        (["model", "models"], "model: there is no such file or folder (did you mean models?)"),
+        (["main", "models"], "main: there is no such file or folder (did you mean git:main?)"),
+        (["git:main", "nope"], "nope: there is no such file or folder"),
         (["git:main", "models/added.onnx"], "no such file"),
         (["git:main:none", "git:main:nothing"], "no model in either folder"),
     ],

@@ -1,5 +1,6 @@
 """What is said of options and values that are mistyped: one line as of any error, with what was meant or may stand."""
 
+import click
 import pytest
 
 from acceptance.command import cnnlint
@@ -51,3 +52,12 @@ def test_no_command_leaves_it_to_click_what_a_value_may_be(command):
 
 
 CHECKED = {"Choice", "IntRange", "FloatRange", "IntParamType", "FloatParamType"}
+
+
+@pytest.mark.parametrize("command", Commands.MODULES)
+def test_the_help_of_a_command_lists_each_of_its_options(command):
+    found = Commands("cnnlint").get_command(None, command)
+    context = click.Context(found, info_name=command)
+    text = found.get_help(context)
+    options = [param for param in found.get_params(context) if isinstance(param, click.Option) and not param.hidden]
+    assert [name for param in options for name in param.opts if name not in text] == []
