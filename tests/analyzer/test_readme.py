@@ -8,6 +8,7 @@ import runpy
 import shlex
 import tomllib
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from cnnlint.engine.config.settings import Flags, resolve
 from cnnlint.engine.registry import load_rules
 from cnnlint.engine.rule import Rule
 from cnnlint.testing import check_examples, check_page
+
+RICH = [int(part) for part in version("rich").split(".")[:2]]
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -53,6 +56,7 @@ def generator():
     return functions
 
 
+@pytest.mark.skipif(RICH < [14, 3], reason="rich drew headings in another way until 14.3")
 def test_the_output_shown_is_the_output(generator):
     assert generator["pages_with_blocks"](), "no page shows any output"
     assert generator["stale_blocks"]() == [], "run python docs/generate.py"
