@@ -21,6 +21,9 @@ from cnnlint import (
     brief,
 )
 
+LEAST = 0.001
+"""Share of the parameters below which the number is not told."""
+
 
 class UnproductiveLayer(
     ModelRule, code="RF001", severity=Severity.WARNING, confidence=Confidence.HEURISTIC, since="0.1.0"
@@ -81,9 +84,8 @@ class UnproductiveLayer(
         field = " × ".join(map(str, seen or ()))
         count = f"{len(layers):,} convolutions find" if len(layers) > 1 else f"{first.name} finds"
         read = f"{first.name} reads" if len(layers) > 1 else "it reads"
-        cost = (
-            f"{parameters:,} parameters ({share:.{int(share < 0.1)}%})" if total else "an unknown number of parameters"
-        )
+        part = f"{share:.{int(share < 0.1)}%}" if share >= LEAST else f"under {LEAST:.1%}"
+        cost = f"{parameters:,} parameters ({part})" if total else "an unknown number of parameters"
         yield self.finding(
             *layers,
             message=f"{count} nothing new in the image of {size}: each position of what {read} sees"

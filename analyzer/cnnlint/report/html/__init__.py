@@ -20,6 +20,7 @@ from cnnlint.report.parts import (
     excerpt,
     failing,
     saves,
+    says,
     sentence,
     summary_line,
     with_notes_once,
@@ -233,15 +234,17 @@ def finding_parts(finding: Finding, model: ModelReport, *, identifier: str = "",
     """Yield the lines of an element that opens to what a finding says, `below` at its end."""
     opened = f' id="{identifier}"' if identifier else ""
     opened += " open" if model.is_failing(finding) else ""
-    where = f" <code>{escape(finding.layers[0])}</code>" if finding.layers else ""
+    first = finding.layers[0] if finding.layers else ""
+    told = not first or (len(finding.places) < 2 and says(finding.message, first))
+    where = "" if told else f" <code>{escape(first)}</code>"
     where += f" and {count(len(finding.places) - 1)} more" if len(finding.places) > 1 else ""
     yield f'<details class="finding"{opened}><summary>{_badge(finding)}'
-    yield f"<span>{where}{':' if where else ''} {escape(finding.message)}</span></summary>"
+    yield f"<span>{where}{':' if where else ''} {prose(finding.message)}</span></summary>"
     if (frame := line_of(finding)) is not None:
         lines = [f"{frame.where} in {frame.function}", *source_lines(finding, View()), *callers(finding)]
         yield f'<pre tabindex="0">{escape(chr(10).join(lines))}</pre>'
-    first = finding.places[0].layers if finding.places else finding.layers
-    if drawn := list(excerpt(first, model.sites, View())):
+    place = finding.places[0].layers if finding.places else finding.layers
+    if drawn := list(excerpt(place, model.sites, View())):
         yield f'<pre tabindex="0">{escape(chr(10).join(line.removeprefix("   | ") for line in drawn))}</pre>'
     if finding.suggestion:
         sentence, *code = finding.suggestion.splitlines()
