@@ -233,6 +233,10 @@ def test_a_ratchet_without_a_baseline_fails(ratchet: str, project: Path) -> None
     assert "--ratchet: no model has a baseline (give --baseline FILE" in done.stderr
 
 
+def test_a_mistyped_baseline_is_suggested(known: Path) -> None:
+    assert "(did you mean known.json?)" in run("models", "--baseline", "knwn.json", cwd=known).stderr
+
+
 def test_no_advice_deletes_a_model_that_was_given_for_a_baseline(project: Path) -> None:
     done = run("models", "--baseline", "models/smelly.onnx", cwd=project)
     assert done.returncode == 2

@@ -111,8 +111,16 @@ def test_a_live_keras_model_gives_what_its_file_gives(folder):
 
 
 def test_what_is_no_model_is_an_error():
-    with pytest.raises(ModelError, match=r"a builtins\.int is not a model"):
+    with pytest.raises(ModelError, match=r"this int is not a model"):
         cnnlint.lint(7)
+
+
+def test_a_folder_of_models_is_said_to_be_one_without_tensorflow(folder):
+    networks.write(folder / "a.onnx")
+    for ask in (cnnlint.load, cnnlint.fix, lambda path: cnnlint.diff(path, path)):
+        with pytest.raises(ModelError, match=r"is a folder and no SavedModel \(give the models in it\)"):
+            ask(folder)
+    assert "is a folder and no SavedModel" in str(cnnlint.lint(folder))
 
 
 def test_one_bad_file_among_good_ones_does_not_stop_the_others(folder):

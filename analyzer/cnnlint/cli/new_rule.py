@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -14,6 +16,9 @@ from cnnlint.engine.rule import CODE
 from cnnlint.errors import ConfigError
 from cnnlint.report.printable import printable
 from cnnlint.testing import KEBAB_CASE
+
+DEFINED = re.compile(r"""\bcode=["']([A-Z]{2,4}[0-9]{3})["']""")
+"""The code of a rule where its class is defined."""
 
 RULE = '''"""{title}."""
 
@@ -87,16 +92,23 @@ def test_a_finding_has_its_numbers() -> None:
 
 @click.command("new-rule")
 @click.argument("name", metavar="NAME")
-@click.option("--code", default="MY001", show_default=True, help="Its code: two to four letters, and three digits.")
+@click.option(
+    "--code",
+    metavar="CODE",
+    help="Its code: two to four letters, and three digits.  [default: the first of MY001, MY002, ... that no rule in "
+    "FOLDER has]",
+)
 @click.option("--folder", default=".", show_default=True, metavar="FOLDER", help="Where to write; made if need be.")
 @verbose_option()
-def command(*, name: str, code: str, folder: str, verbose: bool) -> int:  # noqa: ARG001 - its callback keeps it
+def command(*, name: str, code: str | None, folder: str, verbose: bool) -> int:  # noqa: ARG001 - its callback keeps it
     """Write a rule called NAME (in kebab-case) and its test, which passes, as files to start from.
 
     Files that are there are never overwritten.
     """
     if not KEBAB_CASE.fullmatch(name):
         raise ConfigError(f"{name!r} is not a name in kebab-case", remedy="write it as in flatten-before-dense")
+    claimed = _claimed(Path(folder))
+    code = code or next(free for number in range(1, 1000) if (free := f"MY{number:03}") not in claimed)
     if not CODE.fullmatch(code):
         raise ConfigError(
             f"{code!r} is not a code", remedy="write two to four capital letters and three digits: ACM001"
@@ -106,6 +118,8 @@ def command(*, name: str, code: str, folder: str, verbose: bool) -> int:  # noqa
             raise ConfigError(
                 f"there is a rule {taken.code} {taken.name} already", remedy="choose another name and code"
             )
+    if code in claimed:
+        raise ConfigError(f"a rule has the code {code} already", path=str(claimed[code]), remedy="choose another code")
     module = name.replace("-", "_")
     words = {
         "module": module,
@@ -130,3 +144,12 @@ def command(*, name: str, code: str, folder: str, verbose: bool) -> int:  # noqa
         + f'\n\n  python -m pytest {printable(test)}\n\nin cnnlint.toml:  rule-files = ["{printable(rule)}"]\n'
     )
     return 0
+
+
+def _claimed(folder: Path) -> dict[str, Path]:
+    """Return where the Python files of a folder, which are not run, define rules, by their codes."""
+    found = dict[str, Path]()
+    for path in sorted(folder.glob("*.py")):
+        with suppress(OSError):
+            found |= dict.fromkeys(DEFINED.findall(path.read_text(encoding="utf-8", errors="replace")), path)
+    return found

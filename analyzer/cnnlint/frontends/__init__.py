@@ -25,7 +25,9 @@ def format_of(path: str) -> Format:
     # A folder with a config.json is an unpacked `.keras`.
     if path.lower().endswith(KERAS_SUFFIXES) or os.path.isfile(os.path.join(path, "config.json")):
         return "keras"
-    return "savedmodel" if path.endswith("saved_model.pb") or os.path.isdir(path) else "onnx"
+    # any other folder is no model, which no TensorFlow is needed to say
+    held = any(os.path.isfile(os.path.join(path, f"saved_model.{ending}")) for ending in ("pb", "pbtxt"))
+    return "savedmodel" if held or path.endswith("saved_model.pb") else "onnx"
 
 
 def is_remote(path: str) -> bool:

@@ -166,7 +166,7 @@ def local_file(path: str) -> LocalFile:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"cannot be opened: {reason}", path=path) from error
     if stat.S_ISDIR(status.st_mode):
-        raise ModelError("is a folder, not an ONNX file", path=path)
+        raise ModelError("is a folder and no SavedModel", path=path, remedy="give the models in it")
     if not stat.S_ISREG(status.st_mode):
         raise ModelError("is not a regular file", path=path)
     if status.st_size == 0:

@@ -22,7 +22,7 @@ from cnnlint.engine.budget import BudgetRule
 from cnnlint.engine.housekeeping import HousekeepingRule
 from cnnlint.engine.rule import TargetRule
 from cnnlint.engine.telling import Hit
-from cnnlint.errors import ConfigError
+from cnnlint.errors import ConfigError, meant_path
 from cnnlint.frontends import is_address, place
 from cnnlint.graph.graph import Graph
 
@@ -248,7 +248,9 @@ def _read(path: Path, *, required: bool) -> Content:
     except FileNotFoundError as error:
         if not required:
             return Content(VERSION, {}, ())
-        raise ConfigError("there is no such baseline", path=str(path), remedy=remedy) from error
+        raise ConfigError(
+            "there is no such baseline", path=str(path), remedy=meant_path(str(path)) or remedy
+        ) from error
     except OSError as error:
         raise ConfigError(f"the baseline cannot be read: {error.strerror}", path=str(path)) from error
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:

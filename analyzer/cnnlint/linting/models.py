@@ -593,8 +593,9 @@ def open_model(given: Given, workers: Workers | None = None) -> Model:
     if _is(given, "keras", "Model"):
         return LiveKeras(given, workers)
     kind = cast("type[object]", type(given))
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     raise ModelError(
-        f"a {kind.__module__}.{kind.__qualname__} is not a model",
+        f"this {name} is not a model",
         remedy="give a path, an onnx.ModelProto or a keras.Model",
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnnlint import frontends
-from cnnlint.errors import ConversionError, ModelError, RuntimeCheckError, __version__, meant_path
+from cnnlint.errors import ConversionError, RuntimeCheckError, __version__
 from cnnlint.graph.layers import BatchNorm, Conv, ConvTranspose, Dense, Opaque
 from cnnlint.linting.models import open_model
 from cnnlint.operations.compare import origin_lines, table, verdict
@@ -105,8 +104,7 @@ def convert(request: ConvertRequest) -> ConversionReport:
     path, output = request.path, request.output
     source = open_model(path)
     if source.convertible is None:
-        if not os.path.lexists(path):
-            raise ModelError("there is no such file or folder", path=path, remedy=meant_path(path))
+        source.graph()  # raises if it is none
         raise ConversionError("this is already an ONNX model", path=path)
     before = source.runner()
     done = write_onnx(ConversionJob(path=path, format=source.convertible, output=request.fresh, opset=request.opset))

@@ -131,6 +131,8 @@ def test_without_tensorflow_the_command_that_installs_it_is_named(
     [
         ("no-such.keras", "model.onnx", "no such file"),
         (MODELS / "seed_cnn.onnx", "model.onnx", "already an ONNX model"),
+        (MODELS, "model.onnx", "is a folder and no SavedModel (give the models in it)"),
+        (MODELS.parent / "nets.py", "model.onnx", "is not an ONNX model"),
         (SEED, "model.keras", "not the name of an ONNX file"),
         (SEED, ".", "is a folder"),
         (SEED, "nowhere/model.onnx", "folder does not exist"),

@@ -71,6 +71,19 @@ def test_a_rule_that_cannot_be_is_not_written(tmp_path, monkeypatch, args, said)
     assert not any(tmp_path.iterdir())
 
 
+def test_each_new_rule_of_a_folder_has_a_code_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("too-many", "too-few"):
+        assert cnnlint("new-rule", name).returncode == 0
+    (tmp_path / "cnnlint.toml").write_text('rule-files = ["too_many.py", "too_few.py"]\n', encoding="utf-8")
+    listed = cnnlint("rules", "MY")
+    assert [line.split()[:2] for line in listed.stdout.splitlines() if line.startswith("MY")] == [
+        ["MY001", "too-many"], ["MY002", "too-few"],
+    ], listed.stderr  # fmt: skip
+    taken = cnnlint("new-rule", "too-odd", "--code", "MY002")
+    assert (taken.returncode, taken.stderr.count("too_few.py: a rule has the code MY002 already")) == (2, 1)
+
+
 def test_a_file_that_is_there_is_not_overwritten(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "test_too_many.py").write_text("mine", encoding="utf-8")
