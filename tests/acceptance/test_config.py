@@ -57,6 +57,13 @@ def test_ignores_are_for_models_and_for_layers(project: Path) -> None:
     assert "ignored: 1 finding" in told
 
 
+def test_a_finding_about_an_ignore_names_no_folder_of_this_machine(project: Path) -> None:
+    configure(project, "[per-model-ignores]\n'models/*.onnx' = ['HD001: never there']\n")
+    done = cnnlint("models", "--static", "--format", "json", cwd=project)
+    assert "The ignore of HD001 in cnnlint.toml:2 hides nothing." in done.stdout
+    assert str(project) not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("text", "flags", "where"),
     [

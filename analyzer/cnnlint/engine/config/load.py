@@ -69,6 +69,11 @@ class Document(Struct, frozen=True):
         line = line_of((*self.prefix, *key), self.lines)
         return str(self.path) if line is None else f"{self.path}:{line}"
 
+    def place_from_here(self, *key: str | int) -> str:
+        """Return the same from the working directory, if the file lies below it, for reports that leave the machine."""
+        place, here = Path(self.place(*key)), Path.cwd()
+        return (place.relative_to(here) if place.is_relative_to(here) else place).as_posix()
+
     def error(self, cause: str, *key: str | int, remedy: str | None = None) -> ConfigError:
         """Return the error that `cause` is wrong at `key`."""
         return ConfigError(f"{_dotted(key)}: {cause}", path=self.place(*key), remedy=remedy)

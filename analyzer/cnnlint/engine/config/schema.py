@@ -152,7 +152,7 @@ class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
         tuple[str, ...],
         Meta(
             description='Skip the models that these globs fit, and all below a folder that they fit: "legacy", '
-            '"models/old/*.onnx". They are relative to this file, or to the working directory for the flag.'
+            '"models/old/*.onnx". They are relative to the configuration, or to the working directory for the flag.'
         ),
         Option(flag="--exclude", metavar="GLOBS", section="Models", adds_up=True, in_python=False),
     ] = ()

@@ -283,7 +283,7 @@ def _ignores(document: Document) -> list[tuple[str, Ignore]]:
                 layers=(layers,) if layers else (),
                 reason=reason,
                 until=until,
-                origin=document.place("per-model-ignores", key),
+                origin=document.place_from_here("per-model-ignores", key),
             )
             found.append((glob, ignore))
     return found
