@@ -52,7 +52,7 @@ def drawings(rule: type[Rule]) -> str:
         told = "nothing found"
         if second == first.replace(' class="found"', ""):
             told += "; what differs is below"
-        figures.append(_figure(second, "After", told, good))
+        figures.append(_figure(second, "Sound", told, good))
     return f'<div class="networks" data-search-exclude>{"".join(figures)}</div>'
 
 

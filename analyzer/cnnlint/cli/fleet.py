@@ -209,17 +209,13 @@ def _fails(totals: Totals, settings: Settings) -> bool:
 
 
 def _summed_up(totals: Totals, run: FleetRun) -> str:
-    unchanged = totals.models - totals.linted
     parts = [
-        f"{totals.linted - totals.failed - totals.skipped:,} linted" if not unchanged else f"{totals.linted:,} linted",
-        f"{unchanged:,} unchanged" if unchanged else "",
+        f"{totals.linted:,} linted",
+        f"{totals.unchanged:,} unchanged" if totals.unchanged else "",
         f"{totals.failed:,} failed" if totals.failed else "",
         f"{totals.skipped:,} with weights alone" if totals.skipped else "",
     ]
-    found = ", ".join(
-        several(count, word)
-        for count, word in ((totals.errors, "error"), (totals.warnings, "warning"), (totals.infos, "info"))
-    )
+    found = f"{several(totals.errors, 'error')}, {several(totals.warnings, 'warning')}, {totals.infos:,} info"
     state = "run" if run.finished else "unfinished run"
     return f"{several(totals.models, 'model')} ({', '.join(filter(None, parts))}): {found}; {state} {run.run}"
 

@@ -23,8 +23,9 @@ MOST = 20
 NAMED = 5
 
 TOTALS = """
-SELECT count(*), count_if(linted_in = run), count_if(status = 'failed'), sum(parameters), sum(file_bytes), sum(macs),
-    sum(errors)::BIGINT, sum(warnings)::BIGINT, sum(infos)::BIGINT, count_if(errors > 0), count_if(broken_budgets > 0)
+SELECT count(*), count_if(linted_in = run AND status = 'linted'), count_if(status = 'failed'), sum(parameters),
+    sum(file_bytes), sum(macs), sum(errors)::BIGINT, sum(warnings)::BIGINT, sum(infos)::BIGINT,
+    count_if(errors > 0), count_if(broken_budgets > 0)
 FROM latest_models
 """
 
@@ -71,8 +72,8 @@ FROM latest_errors GROUP BY kind, cause ORDER BY 3 DESC, cause LIMIT {most}
 """
 
 GROWTH = """
-SELECT run, count(*), count_if(linted_in = run), sum(parameters), sum(file_bytes), sum(errors)::BIGINT,
-    sum(warnings)::BIGINT, count_if(status = 'failed')
+SELECT run, count(*), count_if(linted_in = run AND status = 'linted'), sum(parameters), sum(file_bytes),
+    sum(errors)::BIGINT, sum(warnings)::BIGINT, count_if(status = 'failed')
 FROM models GROUP BY run ORDER BY run DESC LIMIT {most}
 """
 
@@ -93,7 +94,7 @@ def render(questions: Questions) -> str:
     color = "error" if errors or failed else "good"
     said = (
         f"{several(number, 'model')}, {count(linted)} linted in this run; {several(errors or 0, 'error')} in"
-        f" {several(broken, 'model')}, {several(warnings or 0, 'warning')}, {several(infos or 0, 'info')};"
+        f" {several(broken, 'model')}, {several(warnings or 0, 'warning')}, {count(infos or 0)} info;"
         f" {several(over, 'model')} over budget, {count(failed)} could not be linted"
     )
     body = [f'<header class="verdict {color}"><h1>Fleet, run {escape(questions.run.run)}</h1><p>{said}</p></header>']

@@ -68,6 +68,7 @@ class Totals(Struct):
     Attributes:
         models: All that the patterns name.
         linted: Those that were linted in this run.
+        unchanged: Those that were linted in an earlier run.
         failed: Those that could not be.
         skipped: Those that hold weights alone.
         errors: Findings of this severity.
@@ -77,6 +78,7 @@ class Totals(Struct):
 
     models: int = 0
     linted: int = 0
+    unchanged: int = 0
     failed: int = 0
     skipped: int = 0
     errors: int = 0
@@ -212,7 +214,8 @@ class Results:
         for batch in self.rows(run, ("status", "linted_in", "errors", "warnings", "infos")):
             for status, linted_in, *found in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 totals.models += 1
-                totals.linted += linted_in == run
+                totals.linted += linted_in == run and status == "linted"
+                totals.unchanged += linted_in != run and status == "linted"
                 totals.failed += status == "failed"
                 totals.skipped += status == "skipped"
                 totals.errors += found[0] or 0

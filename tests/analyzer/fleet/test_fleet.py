@@ -90,13 +90,15 @@ def test_the_files_have_the_columns_that_are_declared(results: Path) -> None:
 
 def test_a_second_run_lints_what_has_changed_and_carries_the_rest(tmp_path: Path) -> None:
     models = store(tmp_path / "models", 20)
-    fleet(models, "--out", "results", "--isolated", cwd=tmp_path)
+    (models / "team001" / "net00019.onnx").write_bytes(b"no model")
+    fleet(models, "--out", "results", "--isolated", cwd=tmp_path, code=2)
     (models / "team000" / "net00003.onnx").write_bytes(network(77).SerializeToString())
     (models / "team000" / "net00004.onnx").unlink()
     (models / "team001" / "new.onnx").write_bytes(network(78).SerializeToString())
-    done = fleet(models, "--out", "results", "--isolated", cwd=tmp_path)
+    done = fleet(models, "--out", "results", "--isolated", cwd=tmp_path, code=2)
 
-    assert "20 models (2 linted, 18 unchanged)" in done.stdout
+    # a file that was no model before is none now either, and each model is counted once
+    assert "20 models (2 linted, 17 unchanged, 1 failed)" in done.stdout
     first, second = sorted({row["run"] for row in table(tmp_path / "results", "models")})
     rows = table(tmp_path / "results", "models", second)
     linted = {Path(row["model"]).name for row in rows if row["linted_in"] == second}
