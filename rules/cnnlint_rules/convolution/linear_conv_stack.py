@@ -24,6 +24,9 @@ from cnnlint import (
     merge_convolutions,
 )
 
+AROUND = frozenset({"Pad", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+"""Operators that are part of a convolution as some exporters write it; no rewrite takes these with it."""
+
 
 class LinearConvStack(
     PatternRule, code="CV002", severity=Severity.WARNING, confidence=Confidence.HEURISTIC, since="0.1.0"
@@ -140,6 +143,8 @@ def _becomes_one(first: Conv, second: Conv, both: int, one: int) -> bool:
     """Return whether one convolution computes the same at the borders too, and holds no more weights."""
     left, right = first.pads, second.pads
     if left is None or right is None or one > both:
+        return False
+    if any(part.op in AROUND for layer in (first, second) for part in layer.origin):
         return False
     if second.is_pointwise and not any(map(any, right)):
         return True

@@ -25,6 +25,8 @@ from cnnlint import (
 )
 
 IN_ORDER = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
+
+WINDOWS = frozenset({"AveragePool", "Conv", "ConvTranspose", "LpPool", "MaxPool"})
 """Operators that leave the elements in their order."""
 
 
@@ -125,6 +127,19 @@ class StackedReshape(FileRule, code="WA020", severity=Severity.INFO, confidence=
             """,
             at=(),
         ),
+        Good(  # a window over a signal of one channel, as tf2onnx writes it
+            """
+            <ir_version: 8, opset_import: ["" : 15]>
+            net (float[N, 8, 1] x) => (float[N, 2, 8] y)
+            <int64[1] axis = {1}, int64[4] map = {-1, 1, 1, 8}, int64[1] two = {2},
+             float[2, 1, 1, 3] kernel = {1, 2, 3, 4, 5, 6}> {
+                a = Unsqueeze (x, axis)
+                b = Reshape (a, map)
+                c = Conv <kernel_shape = [1, 3], pads = [0, 1, 0, 1]> (b, kernel)
+                y = Squeeze (c, two)
+            }
+            """
+        ),
         Good(
             """
             <ir_version: 8, opset_import: ["" : 15]>
@@ -147,6 +162,9 @@ def _joins(first: NodeRecord, second: NodeRecord, wiring: Wiring) -> bool:
         return False
     if wiring.sole_reader(first.outputs[0]) is not second:
         return False
+    reader = wiring.sole_reader(second.outputs[0])
+    if first.op_type == "Unsqueeze" and reader is not None and reader.op_type in WINDOWS:
+        return False  # so a window over a signal is written, which a single Reshape would hide
     if first.op_type in IN_ORDER and second.op_type in IN_ORDER:
         undone = wiring.has_shape_of(first.inputs[0], second.outputs[0])
         return not undone and reshape_target(second, first.inputs[0], wiring) is not None
