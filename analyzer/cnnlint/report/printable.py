@@ -46,6 +46,15 @@ ANYWHERE = re.compile(r"()(#(?=#(?:vso)?\[))", re.IGNORECASE)
 CODE = "suggestion"
 """The one field that has several lines."""
 
+WITH_LINES = re.compile(rf'"{CODE}":"(?:[^"\\]|\\.)*"')
+"""That field in JSON; within a string its quotes are escaped, and nothing looks like it."""
+
+ESCAPED = re.compile(r"\\(.)")
+"""What JSON escapes, one after the other."""
+
+HARMLESS = frozenset({'"', "\\"})
+"""What it escapes that is safe to print."""
+
 Spelling = Callable[[str], str]
 
 
@@ -93,13 +102,22 @@ def printable_report(report: Report) -> Report:
     try:
         written = msgspec.json.encode(report).decode()
     except (ValueError, OverflowError):  # halves of surrogate pairs, numbers of any size
-        written = "\\"
-    # JSON escapes what ASCII holds that is not safe, but for the last of it
-    if "\\" not in written and ("\x7f" not in written if written.isascii() else not UNSAFE.search(written)):
+        written = "\\r"
+    if _is_safe(written):
         return report
     plain: Any = msgspec.to_builtins(report)
     cleaned: Any = _cleaned(plain)
     return report if cleaned == plain else msgspec.convert(cleaned, type(report))
+
+
+def _is_safe(written: str) -> bool:
+    """Return whether the strings of a JSON text are safe; it escapes what ASCII holds that is not, but for DEL."""
+    if "\x7f" in written if written.isascii() else UNSAFE.search(written):
+        return False
+    if "\\" not in written:
+        return True
+    others = WITH_LINES.sub("", written)
+    return HARMLESS.issuperset(ESCAPED.findall(others)) and (HARMLESS | {"n"}).issuperset(ESCAPED.findall(written))
 
 
 def encodable(value: object) -> object:
