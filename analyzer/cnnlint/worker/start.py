@@ -45,6 +45,9 @@ class Started:
         self.limit = limit
 
 
+ORDERED = {"PYTHONHASHSEED": "0"}
+"""tf2onnx walks through sets: a conversion is the same at every run if hashes are."""
+
 _waiting: list[Started] = []
 """The process that was started ahead of time, if nobody has taken it; it ends when this one does."""
 
@@ -68,7 +71,7 @@ def start(kind: Kind, limit: int | None, sharing: int = 1) -> Started:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=said,
-        env={SINGLE: "1", **os.environ},
+        env={SINGLE: "1", **(ORDERED if kind == "tensorflow" else {}), **os.environ},
     )
     return Started(process, said, limit)
 

@@ -18,7 +18,7 @@ import cnnlint
 from acceptance.command import cnnlint as command
 from cnnlint.errors import ConfigError, InternalError, ModelError, UnfinishedRunError
 from cnnlint.linting.checking import CheckRequest, CheckResult
-from cnnlint.worker import memory, protocol, steps
+from cnnlint.worker import memory, protocol, start, steps
 from cnnlint.worker.limits import RunLimits
 from cnnlint.worker.process import Worker
 from cnnlint.worker.protocol import Done, Failed, Job, StepStarted
@@ -321,3 +321,12 @@ def test_a_job_whose_result_nobody_asked_for_is_never_another_models(tmp_path):
     assert "its functions are recursive" in circle.error
     assert good.error is None
     assert {finding.code for finding in good.findings} == {"FC001", "FC002"}
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("tensorflow", "0"), ("onnxruntime", None)])
+def test_conversions_alone_have_one_order_of_hashes(kind, seed, monkeypatch):
+    asked = {}
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, env, **__: asked.update(env))
+    start.start(kind, 1 << 30).said.close()
+    assert asked.get("PYTHONHASHSEED") == seed
