@@ -49,14 +49,13 @@ class Stretch(Struct, frozen=True):
 def repeats(looks: Sequence[Hashable], after: Sequence[Sequence[int]], begins: Sequence[bool]) -> tuple[Stretch, ...]:
     """Return the stretches of nodes that repeat, in the order of the nodes; they do not overlap.
 
-    Two stretches are equal if their nodes look the same, connected in the same way, and
-    what comes from outside enters at the same places; sizes may differ, so that the layers of a dense block, each wider
-    than the last, are seen to repeat. Stretches in a row come first. Of all of them the one that saves most nodes is
-    taken, then what lies on either side of it is searched; many short stretches count for more than a long one that
-    stands twice, which may be a stage of short ones. A stretch that repeats has several phases: the one that fewest
-    connections lead into is taken, which is between two blocks and not within one. Where more is left than can be read,
-    stretches that stand in several places are looked for beside them, again the one that saves most first, and take
-    the place of small ones in a row.
+    Two stretches are equal if their nodes look the same and are connected in the same way, and what comes from outside
+    enters at the same places; sizes may differ, so that the layers of a dense block, each wider than the last, are seen
+    to repeat. Stretches in a row come first. Of all of them the one that saves most nodes is taken, then what lies on
+    either side of it is searched; many short stretches count for more than a long one that stands twice, which may be a
+    stage of short ones. A stretch that repeats has several phases: the one that fewest connections lead into is taken,
+    which is between two blocks and not within one. Where more is left than can be read, stretches that stand in several
+    places are looked for beside them, again the one that saves most first, and take the place of small ones in a row.
 
     Args:
         looks: The kind and the label of each node, in topological order.

@@ -286,8 +286,15 @@ def sentence(finding: Finding) -> str:
     """Return the message with its place if it does not name that, for services that show a message and no layer."""
     if where := placed(finding):
         return f"{finding.message} Places: {where}."
-    told = not finding.layers or says(finding.message, finding.layers[0])
-    return finding.message if told else f"{finding.layers[0]}: {finding.message}"
+    layer = unsaid_layer(finding)
+    return f"{layer}: {finding.message}" if layer else finding.message
+
+
+def unsaid_layer(finding: Finding) -> str:
+    """Return the first layer that a finding is about; "" if it has none, or its message names that."""
+    if not finding.layers or says(finding.message, finding.layers[0]):
+        return ""
+    return finding.layers[0]
 
 
 def says(message: str, name: str) -> bool:

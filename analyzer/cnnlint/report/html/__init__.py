@@ -20,9 +20,9 @@ from cnnlint.report.parts import (
     excerpt,
     failing,
     saves,
-    says,
     sentence,
     summary_line,
+    unsaid_layer,
     with_notes_once,
 )
 from cnnlint.report.printable import printable_report
@@ -234,9 +234,8 @@ def finding_parts(finding: Finding, model: ModelReport, *, identifier: str = "",
     """Yield the lines of an element that opens to what a finding says, `below` at its end."""
     opened = f' id="{identifier}"' if identifier else ""
     opened += " open" if model.is_failing(finding) else ""
-    first = finding.layers[0] if finding.layers else ""
-    told = not first or (len(finding.places) < 2 and says(finding.message, first))
-    where = "" if told else f" <code>{escape(first)}</code>"
+    first = finding.layers[0] if len(finding.places) > 1 and finding.layers else unsaid_layer(finding)
+    where = f" <code>{escape(first)}</code>" if first else ""
     where += f" and {count(len(finding.places) - 1)} more" if len(finding.places) > 1 else ""
     yield f'<details class="finding"{opened}><summary>{_badge(finding)}'
     yield f"<span>{where}{':' if where else ''} {prose(finding.message)}</span></summary>"
